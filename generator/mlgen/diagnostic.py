@@ -1,0 +1,231 @@
+"""Span, Diagnostic, the list of codes, and how a finding is printed."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding weighs: an error makes `check` answer no (exit 1), a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in a file. Lines and columns from 1; columns count characters; the end is exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that a finding speaks of."""
+
+    message: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: what, where, why, how to mend. `code` is a key of CODES and has a heading in codes.md."""
+
+    code: str
+    message: str
+    span: Span
+    why: str = ""
+    fix: str = ""
+    related: tuple[Related, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        return Severity.WARNING if self.code in WARNINGS else Severity.ERROR
+
+
+class Findings(Exception):
+    """The author's files cannot be used as they are. Exit 1."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sort(diagnostics))
+        super().__init__(f"{len(self.diagnostics)} findings")
+
+
+class Fault(Exception):
+    """Our own running cannot go on: what happened, why, how to mend it. A subclass says how we exit."""
+
+    exit_code = 3
+
+    def __init__(self, code: str, message: str, *, why: str = "", fix: str = "") -> None:
+        self.code, self.message, self.why, self.fix = code, message, why, fix
+        super().__init__(message)
+
+
+class Misuse(Fault):
+    """Asked wrongly: an argument that cannot be meant. Exit 2."""
+
+    exit_code = 2
+
+
+class CannotAnswer(Fault):
+    """No Git, ledger unreachable, disk full: not the author's file, not the question. Exit 3."""
+
+    exit_code = 3
+
+
+# code -> what it says, in a few words. A code is never renamed or reused. `codes.md` has a heading for each.
+CODES: dict[str, str] = {
+    # reading a file
+    "too-large": "a file over 1 MiB, or with more values than a spec can need",
+    "not-utf8": "a file that is not UTF-8 text",
+    "yaml-syntax": "text that is not YAML",
+    "duplicate-key": "a key given twice in one map",
+    "yaml-tag": "a YAML tag",
+    "yaml-alias": "a YAML anchor, alias or merge key",
+    "too-deep": "values nested more than 64 deep",
+    "second-document": "a second YAML document in one file",
+    "bad-key": "a key that is not a plain string",
+    "quote-it": "a bare value that YAML readers understand differently",
+    "number-range": "a number that JSON readers do not keep exactly",
+    "too-many-findings": "more findings in one file than anybody reads",
+    # shape
+    "unknown-key": "a key that the schema does not know",
+    "missing-key": "a required key that is not there",
+    "wrong-type": "a value of another type than the schema says",
+    "bad-value": "a value that the schema does not allow here",
+    "reserved-key": "a key that is kept for later",
+    "unknown-version": "a version of the format that this mlgen does not read",
+    # names
+    "bad-name": "a name with characters that are not allowed",
+    "reserved-name": "a name that has a meaning of its own",
+    "name-too-long": "names that together do not fit into a pod's name",
+    "name-mismatch": "a spec whose name is not its file's",
+    "name-collision": "two things of one name where only one can be",
+    "bad-label": "a label that Kubernetes refuses",
+    # params and values
+    "bad-default": "a default that its own param refuses",
+    "bad-range": "a minimum above the maximum",
+    "bad-choices": "choices that do not agree",
+    "bad-duration": "a duration that cannot be read",
+    "bad-quantity": "an amount of cpu or memory that cannot be read",
+    "bad-gpu": "a GPU request that cannot be read",
+    "bad-digest": "a digest that is not sha256",
+    "bad-uri": "a URI that cannot be used as an input",
+    "scheme-not-yet": "a URI scheme that is kept for later",
+    "version-not-yet": "a task by name and version, which is kept for later",
+    "bad-image": "an image reference that cannot be read",
+    # wiring
+    "bad-ref": "a reference that cannot be read",
+    "unknown-task": "a reference to a task that is not there",
+    "unknown-out": "a reference to an out that its task does not have",
+    "unknown-param": "a reference to a param that is not there",
+    "unknown-input": "a reference to an input that is not there",
+    "cycle": "tasks that wait for each other",
+    "edge-type": "a value of one type where another is wanted",
+    "finally-ref": "a finally task that reads what may never exist",
+    "optional-needs-script": "an optional in given to a command list",
+    "unused": "a param or input that nothing reads",
+    "redundant-after": "an `after` that a data edge says already",
+    "gate-syntax": "a gate that cannot be read",
+    "gate-type": "a gate that compares what cannot be compared",
+    # task files
+    "unknown-in": "an in that the task file does not have",
+    "missing-in": "an in of the task file that is not given",
+    "use-override": "a key that a caller of a task file may not set",
+    # files
+    "path-escape": "a path that leaves the repository",
+    "no-such-path": "a path that does not exist",
+    "code-collision": "two code folders with a file at one path",
+    "digest-mismatch": "bytes that are not those of the digest",
+    # limits and platform
+    "unknown-pool": "a GPU pool that no environment has",
+    "unknown-environment": "an environment that mlgen.yaml does not have",
+    "over-limit": "a request above the environment's limit",
+    "image-registry": "an image from a registry that the environment does not allow",
+    "missing-image": "a task without an image, which a pod needs",
+    "unpinned-image": "an image tag that mlgen.lock does not pin",
+    "results-too-large": "more result bytes than a pod can hand on",
+    "script-too-large": "a script that does not fit into a pod",
+    "object-too-large": "an object that Kubernetes would not store",
+    "tekton-variable": "text that Tekton would replace",
+}
+
+WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after"})
+
+
+def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Findings in the order of their places; equal ones once."""
+    return sorted(dict.fromkeys(diagnostics), key=lambda d: (d.span, d.code, d.message))
+
+
+def failed(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any finding is an error."""
+    return any(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def visible(text: str) -> str:
+    """The text with control, format and private characters escaped: a terminal or log line shows all of it.
+
+    Specs are hostile: an escape sequence in a name must not move a cursor or hide a word.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
+
+
+def to_text(d: Diagnostic, lines: Sequence[str] | None) -> str:
+    """One finding for people: several lines, no newline at the end. lines: the file's, to show the place."""
+    out = [f"{d.span}: {d.severity}[{d.code}]: {visible(d.message)}"]
+    if lines is not None and d.span.line <= len(lines):
+        out += _picture(d.span, lines[d.span.line - 1])
+    for r in d.related:
+        out.append(f"   see  {r.span}: {visible(r.message)}")
+    out += [f"   {word}  {visible(text)}" for word, text in (("why", d.why), ("fix", d.fix)) if text]
+    out.append(f"   more mlgen explain {d.code}")
+    return "\n".join(out)
+
+
+WIDTH = 160  # characters of a source line that are shown
+
+
+def _picture(span: Span, line: str) -> list[str]:
+    start = max(0, span.column - 1 - WIDTH // 2) if span.column > WIDTH else 0
+    end_column = span.end_column if span.end_line == span.line else len(line) + 1
+    before = visible(line[start : span.column - 1])
+    marked = visible(line[span.column - 1 : min(end_column - 1, start + WIDTH)])
+    after = visible(line[span.column - 1 : start + WIDTH])[len(marked) :]
+    number = f"{span.line:5}"
+    return [f"{number} | {before}{marked}{after}", f"{' ' * len(number)} | {' ' * len(before)}{'^' * max(1, len(marked))}"]
+
+
+def to_json(d: Diagnostic) -> dict[str, object]:
+    """One finding with the keys of `check --format json`."""
+    return {
+        "code": d.code,
+        "severity": str(d.severity),
+        "message": d.message,
+        "why": d.why,
+        "fix": d.fix,
+        **_place(d.span),
+        "related": [{"message": r.message, **_place(r.span)} for r in d.related],
+    }
+
+
+def _place(span: Span) -> dict[str, object]:
+    return {
+        "file": span.file,
+        "line": span.line,
+        "column": span.column,
+        "endLine": span.end_line,
+        "endColumn": span.end_column,
+    }

@@ -1,0 +1,1 @@
+"""What will happen: references resolved, order fixed, every default filled in; immutable."""

@@ -1,0 +1,76 @@
+"""A Plan as JSON, the canonical form whose digest is the plan's."""
+
+from __future__ import annotations
+
+from mlgen.plan.model import Evaluation, In, InputRef, OutRef, ParamRef, Plan, Script, Size, Task, Value
+
+
+def to_json(plan: Plan) -> dict[str, object]:
+    """The plan as plain JSON data; what is not given is absent, so a new key changes no old digest."""
+    return _given(
+        name=plan.name,
+        description=plan.description,
+        owner=plan.owner,
+        labels=dict(plan.labels),
+        params={
+            p.name: _given(
+                type=p.type, default=p.default, choices=list(p.choices), minimum=p.minimum, maximum=p.maximum,
+                description=p.description,
+            )
+            for p in plan.params
+        },
+        inputs={i.name: _given(type=i.type, uri=i.uri, digest=i.digest) for i in plan.inputs},
+        tasks=[_task(task) for task in plan.tasks],
+        **{"finally": [_task(task) for task in plan.finally_tasks]},
+        gateTasks=[
+            _given(name=g.name, consumer=g.consumer, reads=list(g.reads), evaluates=[_evaluation(e) for e in g.evaluates])
+            for g in plan.gate_tasks
+        ],
+    )
+
+
+def _given(**items: object) -> dict[str, object]:
+    return {key: value for key, value in items.items() if value is not None and value not in ("", [], {})}
+
+
+def _task(task: Task) -> dict[str, object]:
+    run: object = task.run.text if isinstance(task.run, Script) else list(task.run.args)
+    return _given(
+        name=task.name,
+        run=run,
+        **{"in": [_in(i) for i in task.ins]},
+        out=[_given(name=o.name, type=o.type, optional=o.optional or None, maxBytes=o.max_bytes) for o in task.outs],
+        reads=list(task.reads),
+        after=list(task.after),
+        conditions=[_given(text=c.text, evaluator=c.evaluator, index=c.index) for c in task.conditions],
+        evaluates=[_evaluation(e) for e in task.evaluates],
+        image=_given(reference=task.image.reference, digest=task.image.digest) if task.image else None,
+        code=_given(folders=list(task.code.folders), digest=task.code.digest) if task.code else None,
+        cpuMillis=task.cpu_millis,
+        memory=_size(task.memory),
+        disk=_size(task.disk),
+        shm=_size(task.shm),
+        gpu=_given(pool=task.gpu.pool, count=task.gpu.count) if task.gpu else None,
+        timeoutSeconds=task.timeout_seconds,
+        retries=task.retries,
+        env=dict(task.env),
+        secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
+    )
+
+
+def _size(size: Size | None) -> str | None:
+    return size.text if size else None
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, object]:
+    return {"index": evaluation.index, "gate": evaluation.text, "types": {ref: str(t) for ref, t in evaluation.types}}
+
+
+def _in(item: In) -> dict[str, object]:
+    source = item.source
+    match source:
+        case Value():
+            where: dict[str, object] = {"value": source.text}
+        case ParamRef() | InputRef() | OutRef():
+            where = {"from": str(source)}
+    return _given(name=item.name, type=item.type, optional=item.optional or None, **where)

@@ -1,0 +1,199 @@
+"""The protocol between an engine and what runs beside a task: one JSON document, one tree of folders.
+
+A pod gets the document in the environment variable MLGEN_TASK, the local engine hands over the object. It holds
+only what the spec and the environment say, so that a Task changes with nothing else; what a run decides (the text
+of an in, ids, digests of spec and plan) comes beside it, in `Execution`.
+
+    <root>/in/<name>     an artifact to read              <root>/out/<name>   what the author writes
+    <root>/work          working directory                <root>/home <root>/tmp
+    <root>/alive         a FIFO that a script holds open while it runs (pods)
+    <state>/             stage-in, stage-out and results only: the author's code cannot write here
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlgen.plan import model
+from mlgen.values import Type
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """kind: "value", or for artifacts "out" (of another task) or "input" (existed before the run)."""
+
+    name: str
+    kind: str
+    type: Type
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    name: str
+    type: Type
+    optional: bool = False
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A condition that stage-out decides: result `if-<index>`. types: of each reference, "params.x" or "task.out"."""
+
+    index: int
+    gate: str
+    types: tuple[tuple[str, Type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDocument:
+    """What a task is, as far as staging and records need it. Canonical JSON in MLGEN_TASK."""
+
+    pipeline: str
+    env: str
+    task: str
+    ins: tuple[In, ...]
+    outs: tuple[Out, ...]
+    evaluates: tuple[Evaluation, ...]
+    artifacts: str  # URI or folder below which this environment's artifacts lie
+    code_digest: str | None
+    image: str | None
+    image_digest: str | None
+    timeout_seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "pipeline": self.pipeline,
+            "env": self.env,
+            "task": self.task,
+            "in": [_named(i.name, type=str(i.type), kind=i.kind, optional=i.optional or None) for i in self.ins],
+            "out": [_named(o.name, type=str(o.type), optional=o.optional or None, maxBytes=o.max_bytes) for o in self.outs],
+            "evaluates": [
+                {"index": e.index, "gate": e.gate, "types": {ref: str(t) for ref, t in e.types}} for e in self.evaluates
+            ],
+            "artifacts": self.artifacts,
+            "codeDigest": self.code_digest,
+            "image": self.image,
+            "imageDigest": self.image_digest,
+            "timeoutSeconds": self.timeout_seconds,
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> TaskDocument:
+        """Raises ValueError when a newer mlgen wrote it; unknown keys are ignored."""
+        if data["version"] != VERSION:
+            raise ValueError(f"task document of version {data['version']}: this mlgen-runtime reads {VERSION}: upgrade it")
+        return TaskDocument(
+            pipeline=data["pipeline"],
+            env=data["env"],
+            task=data["task"],
+            ins=tuple(In(i["name"], i["kind"], Type(i["type"]), i.get("optional", False)) for i in data["in"]),
+            outs=tuple(
+                Out(o["name"], Type(o["type"]), o.get("optional", False), o.get("maxBytes")) for o in data["out"]
+            ),
+            evaluates=tuple(
+                Evaluation(e["index"], e["gate"], tuple((ref, Type(t)) for ref, t in sorted(e["types"].items())))
+                for e in data["evaluates"]
+            ),
+            artifacts=data["artifacts"],
+            code_digest=data["codeDigest"],
+            image=data["image"],
+            image_digest=data["imageDigest"],
+            timeout_seconds=data["timeoutSeconds"],
+        )
+
+    @staticmethod
+    def loads(text: str) -> TaskDocument:
+        return TaskDocument.from_json(json.loads(text))
+
+
+def _named(name: str, **items: object) -> dict[str, object]:
+    return {"name": name, **{key: value for key, value in items.items() if value is not None}}
+
+
+def of_task(task: model.Task, *, pipeline: str, env: str, artifacts: str) -> TaskDocument:
+    """The document of a plan's task in an environment."""
+    return TaskDocument(
+        pipeline=pipeline,
+        env=env,
+        task=task.name,
+        ins=tuple(In(i.name, _kind(i), i.type, i.optional) for i in task.ins),
+        outs=tuple(Out(o.name, o.type, o.optional, o.max_bytes) for o in task.outs),
+        evaluates=_evaluations(task.evaluates),
+        artifacts=artifacts,
+        code_digest=task.code.digest if task.code else None,
+        image=task.image.reference if task.image else None,
+        image_digest=task.image.digest if task.image else None,
+        timeout_seconds=task.timeout_seconds,
+    )
+
+
+def of_gate_task(task: model.GateTask, *, pipeline: str, env: str, artifacts: str) -> TaskDocument:
+    """The document of a task that only evaluates: no ins, no outs, no main."""
+    evaluations = _evaluations(task.evaluates)
+    return TaskDocument(pipeline, env, task.name, (), (), evaluations, artifacts, None, None, None, 60)
+
+
+def _kind(item: model.In) -> str:
+    if not item.type.is_artifact:
+        return "value"
+    return "input" if isinstance(item.source, model.InputRef) else "out"
+
+
+def _evaluations(evaluations: tuple[model.Evaluation, ...]) -> tuple[Evaluation, ...]:
+    return tuple(Evaluation(e.index, e.text, e.types) for e in evaluations)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one run decides about one attempt of a task. ins: the text of each in, by name.
+
+    A value's text is the value. An out of another task is `<path below artifacts>@sha256:<hex>`, an input a URI
+    or path with or without `@sha256:<hex>`. Where the source is optional: empty when unwritten, else "+" and the rest.
+    gate_values: texts of what `evaluates` reads besides the task's own outs ("params.x", "task.out"), likewise.
+    """
+
+    run: str  # the run's name
+    run_uid: str
+    run_id: str  # UUID of this execution: the record's idempotency key
+    attempt: int
+    ins: dict[str, str]
+    gate_values: dict[str, str]
+    params: dict[str, Any]  # of the run, parsed, for the record
+    spec_digest: str
+    plan_digest: str
+    commit: str | None
+    engine: str  # "local" or "tekton"
+    tekton: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The folders of one execution."""
+
+    root: Path
+    state: Path
+
+    def input(self, name: str) -> Path:
+        return self.root / "in" / name
+
+    def output(self, name: str) -> Path:
+        return self.root / "out" / name
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"

@@ -1,0 +1,1 @@
+"""What authors write: text → data with places → typed models → findings."""

@@ -1,0 +1,86 @@
+"""mlgen.yaml as typed, frozen data: where things run, where bytes and records go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class S3:
+    """How a bucket is reached. secret: a Secret with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """url None: the current repository. fold: task, run or cron. secret: username+password or ssh-privatekey+known_hosts."""
+
+    url: str | None = None
+    branch: str = "ledger"
+    secret: str | None = None
+    fold: str = "task"
+    interval_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPool:
+    """resource: the extended resource asked for. tolerations: as Kubernetes has them."""
+
+    resource: str
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[dict[str, Any], ...] = ()
+    queue_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one task may ask for; None: no limit."""
+
+    gpu: int | None = None
+    memory_bytes: int | None = None
+    timeout_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment. An environment with a namespace is rendered; `local` has none."""
+
+    name: str
+    namespace: str | None = None
+    artifacts: str = ".mlgen/artifacts"
+    s3: S3 = field(default_factory=S3)
+    buckets: tuple[tuple[str, S3], ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    service_account: str = "default"
+    user: int = 1000
+    runtime_image: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    gpus: tuple[tuple[str, GpuPool], ...] = ()
+    registries: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    queue_seconds: int = 3600
+    staging_seconds: int = 3600
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def pool(self, name: str) -> GpuPool | None:
+        return dict(self.gpus).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """mlgen.yaml. environments: by name; `local` is always there."""
+
+    repository: str | None = None
+    environments: tuple[Environment, ...] = (Environment("local"),)
+
+    def environment(self, name: str) -> Environment | None:
+        return next((e for e in self.environments if e.name == name), None)
+
+    @property
+    def rendered(self) -> tuple[Environment, ...]:
+        """The environments that have manifests."""
+        return tuple(e for e in self.environments if e.namespace is not None)
