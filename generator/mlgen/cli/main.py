@@ -1,0 +1,115 @@
+"""The command line: finds the verb, runs it, and is the one place where everything that can go wrong is told."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from mlgen.cli import output
+from mlgen.cli.verbs import VERBS, help_text
+from mlgen.diagnostic import CannotAnswer, Fault, Findings
+
+
+def _enter(_context: object, _option: object, folder: str | None) -> None:
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise typer.BadParameter(f"{folder}: {error.strerror}") from None
+
+
+def _with_directory(command: Any) -> Any:
+    """Give every verb, and every verb below it, the option -C; it acts before all others."""
+    for sub in getattr(command, "commands", {}).values():
+        _with_directory(sub)
+    if isinstance(command, TyperCommand):
+        option = TyperOption(
+            param_decls=["-C"],
+            metavar="DIR",
+            help="Run as if started in DIR.",
+            callback=_enter,
+            is_eager=True,
+            expose_value=False,
+        )
+        command.params.append(option)
+    return command
+
+
+class _Root(TyperGroup):
+    """A verb's module is imported when the verb is used: a start pays for one."""
+
+    def list_commands(self, _ctx: object) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, _ctx: object, name: str) -> Any:
+        if name not in VERBS:
+            return None
+        app = importlib.import_module(f"mlgen.cli.{name}").app
+        command = typer.main.get_command(app)
+        command.name = name
+        return _with_directory(command)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            near = get_close_matches(args[0], VERBS, n=3)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def get_help(self, _ctx: object) -> str:
+        return help_text()
+
+
+def new_app(**settings: Any) -> typer.Typer:
+    """The Typer of one verb: help without rich (it costs 0.1 s), no completion, our own error boundary."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **settings)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code. Nothing that a user can cause ends in a traceback."""
+    args = list(arguments)
+    if args[:1] == ["-C"] and len(args) > 2:  # as in `git -C DIR verb`
+        args = [args[2], *args[:2], *args[3:]]
+    try:
+        _Root(name="mlgen", rich_markup_mode=None).main(args=args, prog_name="mlgen")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except Findings as found:
+        output.findings_to_stderr(found.diagnostics)
+        return 1
+    except Fault as fault:
+        output.fault(fault)
+        return fault.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has what it wanted. Python would complain when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        output.fault(_of_os_error(error))
+        return 3
+    except Exception as error:
+        output.bug(error)
+        return 3
+    return 0
+
+
+def _of_os_error(error: OSError) -> CannotAnswer:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CannotAnswer(
+            "disk-full",
+            f"{where}no space left on the device",
+            why="nothing was half written: files and records appear whole or not at all",
+            fix="make room and run the same command again",
+        )
+    return CannotAnswer("system-error", f"{where}{error.strerror or error}", fix="mend what the system says and run the same command again")

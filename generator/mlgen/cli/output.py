@@ -1,0 +1,86 @@
+"""How answers, findings and faults are printed. Answers go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+from mlgen import diagnostic
+from mlgen.diagnostic import Diagnostic, Fault, Severity
+
+RED, YELLOW, DIM, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+def coloured(stream: IO[str]) -> bool:
+    """Whether colour belongs there: a terminal whose user did not say NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, stream: IO[str]) -> str:
+    return f"{colour}{text}{PLAIN}" if coloured(stream) else text
+
+
+def answer_json(value: object) -> None:
+    """Print a JSON answer on stdout, for people to read as well."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def note(text: str) -> None:
+    """One line for people on stderr."""
+    sys.stderr.write(diagnostic.visible(text) + "\n")
+
+
+def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:
+    """Print findings for people, each with its place shown, and a line that counts them."""
+    for one in found:
+        head, *rest = diagnostic.to_text(one, _lines(one.span.file)).split("\n")
+        colour = RED if one.severity is Severity.ERROR else YELLOW
+        stream.write("\n".join([paint(head, colour, stream), *rest]) + "\n\n")
+
+
+def summary(found: Iterable[Diagnostic]) -> str:
+    """ "2 errors, 1 warning" """
+    kinds = [d.severity for d in found]
+    counts = ((kinds.count(Severity.ERROR), "error"), (kinds.count(Severity.WARNING), "warning"))
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
+
+
+def findings_to_stderr(found: Sequence[Diagnostic]) -> None:
+    findings(found, sys.stderr)
+    note(summary(found))
+
+
+@lru_cache
+def _lines(file: str) -> list[str] | None:
+    # Findings name files below the project; the picture is a courtesy, and its absence no error.
+    try:
+        with (root / file).open("rb") as stream:
+            return stream.read(1 << 20).decode(errors="replace").splitlines()
+    except (OSError, ValueError):
+        return None
+
+
+root = Path()  # where the files of findings lie; the workspace sets it
+
+
+def fault(error: Fault) -> None:
+    """Print why the command could not do its work, in the shape of a finding."""
+    head = paint(f"mlgen: error[{error.code}]: {diagnostic.visible(error.message)}", RED, sys.stderr)
+    lines = [head, *(f"   {word}  {text}" for word, text in (("why", error.why), ("fix", error.fix)) if text)]
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def bug(error: Exception) -> None:
+    """Our own mistake: say so in one line; the traceback is for those who ask with MLGEN_DEBUG=1."""
+    if os.environ.get("MLGEN_DEBUG"):
+        import traceback  # here: only a developer's wish needs it
+
+        traceback.print_exception(error)
+    text = f"{type(error).__name__}: {error}"
+    sys.stderr.write(f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n")
+    sys.stderr.write("   fix  run it again with MLGEN_DEBUG=1 and report what it prints\n")

@@ -1,0 +1,32 @@
+"""The verbs: a name, the line it has in the help, and by its name the module that is imported when it is asked for."""
+
+from __future__ import annotations
+
+VERBS: dict[str, str] = {
+    "init": "Make a working repository in a folder",
+    "check": "Check specs: shape and meaning, every finding at once",
+    "plan": "Show what will happen: order, gates, resources",
+    "graph": "Draw a pipeline as Mermaid or DOT",
+    "render": "Write the Tekton manifests of an environment",
+    "run": "Run a pipeline on this machine",
+    "logs": "Show the kept logs of a run",
+    "runs": "List, show and compare runs, from the ledger",
+    "lineage": "Say where an artifact came from and what was made of it",
+    "ledger": "Fold waiting records into the ledger branch",
+    "schema": "Print a JSON schema, for an editor",
+    "explain": "Explain the code of a finding",
+}
+
+HEAD = """\
+mlgen: machine-learning pipelines as reviewed specs, rendered to plain Tekton, recorded in Git.
+
+Usage: mlgen COMMAND [ARGS]... [-C DIR] [--help]
+
+"""
+
+
+def help_text() -> str:
+    """The help of `mlgen` itself."""
+    width = max(map(len, VERBS))
+    lines = [f"  {name:{width}}  {line}\n" for name, line in VERBS.items()]
+    return HEAD + "Commands:\n" + "".join(lines) + "\nEach answers `mlgen COMMAND --help`. Exit: 0 yes, 1 no, 2 asked wrongly, 3 could not answer.\n"
