@@ -1,0 +1,63 @@
+# The verbs. `just` lists them; `python3 generator/dev.py VERB` makes .venv first and needs nothing but Python.
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+
+[private]
+default:
+    @just --justfile {{ justfile() }} --list --unsorted
+
+# all that must hold before a commit
+check: lint test
+
+# format, lint, types, the house's import contracts, the workflow
+lint:
+    ruff format --check
+    ruff check
+    mypy
+    lint-imports
+    actionlint
+    zizmor --quiet --offline .github/workflows
+
+# the tests; those that want a cluster or the oracle say why they were skipped
+test *args:
+    pytest {{ args }}
+
+# rewrites the tests' expectations: read the diff before you commit it
+accept *args:
+    MLGEN_ACCEPT=1 pytest {{ args }}
+
+# tekton/ from pipelines/, for every environment of mlgen.yaml
+render *args:
+    mlgen render --env dev {{ args }}
+    mlgen render --env prod {{ args }}
+
+# trains a model on real data here, then shows where it came from and what a cluster would get
+demo:
+    @generator/demo.sh
+
+# the figures of BENCHMARKS.md, beside those of other tools (installs them apart; `--quick` for a look)
+bench *args:
+    python bench/run.py {{ args }}
+
+# looks for input that ends other than in findings, for so many seconds of CPU
+fuzz seconds="60":
+    python tests/fuzz/fuzz_check.py --seconds {{ seconds }}
+
+# re-makes generator/locks from pyproject.toml (`--upgrade`: with the newest packages)
+lock *args:
+    #!/bin/sh
+    set -eu
+    compile() {
+        out=$1; shift
+        uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+            --no-emit-index-url --no-emit-find-links --output-file "generator/locks/$out" "$@" pyproject.toml >/dev/null
+    }
+    compile run.txt {{ args }}
+    compile dev.txt --extra dev --extra demo {{ args }}
+
+# a throwaway cluster with Tekton for tests/e2e (needs kind, kubectl and a container engine); then: just test tests/e2e
+cluster: # kind
+    kind create cluster --name mlgen --wait 120s
+    kubectl apply --server-side -f https://github.com/tektoncd/pipeline/releases/download/v1.15.0/release.yaml
+    kubectl -n tekton-pipelines patch configmap feature-flags --patch '{"data": {"set-security-context": "true"}}'
+    kubectl -n tekton-pipelines wait deployment --all --for condition=Available --timeout 180s
