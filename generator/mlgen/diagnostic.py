@@ -125,7 +125,6 @@ CODES: dict[str, str] = {
     "version-not-yet": "a task by name and version, which is kept for later",
     "bad-image": "an image reference that cannot be read",
     # wiring
-    "bad-ref": "a reference that cannot be read",
     "unknown-task": "a reference to a task that is not there",
     "unknown-out": "a reference to an out that its task does not have",
     "unknown-param": "a reference to a param that is not there",
@@ -141,7 +140,7 @@ CODES: dict[str, str] = {
     # task files
     "unknown-in": "an in that the task file does not have",
     "missing-in": "an in of the task file that is not given",
-    "use-override": "a key that a caller of a task file may not set",
+    "use-override": "a key that the caller of a task file may not set",
     # files
     "path-escape": "a path that leaves the repository",
     "no-such-path": "a path that does not exist",
@@ -205,7 +204,10 @@ def _picture(span: Span, line: str) -> list[str]:
     marked = visible(line[span.column - 1 : min(end_column - 1, start + WIDTH)])
     after = visible(line[span.column - 1 : start + WIDTH])[len(marked) :]
     number = f"{span.line:5}"
-    return [f"{number} | {before}{marked}{after}", f"{' ' * len(number)} | {' ' * len(before)}{'^' * max(1, len(marked))}"]
+    return [
+        f"{number} | {before}{marked}{after}",
+        f"{' ' * len(number)} | {' ' * len(before)}{'^' * max(1, len(marked))}",
+    ]
 
 
 def to_json(d: Diagnostic) -> dict[str, object]:

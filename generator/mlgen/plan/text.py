@@ -14,7 +14,11 @@ def to_json(plan: Plan) -> dict[str, object]:
         labels=dict(plan.labels),
         params={
             p.name: _given(
-                type=p.type, default=p.default, choices=list(p.choices), minimum=p.minimum, maximum=p.maximum,
+                type=p.type,
+                default=p.default,
+                choices=list(p.choices),
+                minimum=p.minimum,
+                maximum=p.maximum,
                 description=p.description,
             )
             for p in plan.params
@@ -23,7 +27,9 @@ def to_json(plan: Plan) -> dict[str, object]:
         tasks=[_task(task) for task in plan.tasks],
         **{"finally": [_task(task) for task in plan.finally_tasks]},
         gateTasks=[
-            _given(name=g.name, consumer=g.consumer, reads=list(g.reads), evaluates=[_evaluation(e) for e in g.evaluates])
+            _given(
+                name=g.name, consumer=g.consumer, reads=list(g.reads), evaluates=[_evaluation(e) for e in g.evaluates]
+            )
             for g in plan.gate_tasks
         ],
     )

@@ -61,8 +61,9 @@ def canonical(number: int, power: int, steps: tuple[str, ...], base: int) -> str
 
 
 def size_text(number_of_bytes: int) -> str:
-    """Bytes as a quantity: 4294967296 is 4Gi."""
-    return canonical(number_of_bytes, 0, _BINARY, 1024)
+    """Bytes as a quantity: 4294967296 is 4Gi, 250000000 is 250M."""
+    steps, base = (_DECIMAL, 1000) if number_of_bytes % 1024 else (_BINARY, 1024)
+    return canonical(number_of_bytes, 0, steps, base)
 
 
 def cpu_millis(text: str) -> int:

@@ -1,0 +1,275 @@
+"""Document → Pipeline: every scalar read to its type, every reference split; meaning is checked later.
+
+What the schema refuses is passed over here without a word: it was told with the shape.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from mlgen.canonical import Json
+from mlgen.diagnostic import Diagnostic
+from mlgen.gates import GateError, parse_gate
+from mlgen.spec.document import Document
+from mlgen.spec.model import (
+    GateText,
+    In,
+    Input,
+    Literal,
+    Out,
+    Param,
+    Pipeline,
+    Place,
+    Ref,
+    Setting,
+    Step,
+    Task,
+    TaskFile,
+)
+from mlgen.spec.settings import read_settings
+from mlgen.values import PARAM_TYPES, Type, to_text, type_of
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REF = re.compile(r"([a-z][a-z0-9-]*)\.([A-Za-z_][A-Za-z0-9_-]*)")
+MAX_BYTES = 128  # of a string or json out's text, unless `max` says more (design §5)
+
+Data = dict[str, object]
+
+
+def _map(value: object) -> Data:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def resolve(path: str, naming_file: str) -> str:
+    """A path of a spec, below the project's folder: `./` and `../` start at the file that names it.
+
+    A result that begins with ".." leaves the project's folder. Raises ValueError for one that is no relative path.
+    """
+    if not path or path.startswith("/") or "\\" in path or not path.isprintable() or "//" in path:
+        raise ValueError(f'"{path[:80]}" is not a relative path with forward slashes')
+    base = posixpath.dirname(naming_file) if path.startswith(("./", "../")) or path in (".", "..") else ""
+    return posixpath.normpath(posixpath.join(base, path))
+
+
+def uses(document: Document) -> Iterator[tuple[str, Place]]:
+    """The task files a spec names: (path below the project's folder, place), each as often as it is named."""
+    top = _map(document.data)
+    for section in ("tasks", "finally"):
+        for name, task in _map(top.get(section)).items():
+            place = Place(document, (section, name, "use"))
+            path = _text(_map(task).get("use"))
+            if path is not None:
+                try:
+                    yield resolve(path, document.file), place
+                except ValueError:
+                    continue  # `check` tells it
+
+
+def build(document: Document, task_files: Mapping[str, TaskFile]) -> tuple[Pipeline, list[Diagnostic]]:
+    """The pipeline of a document and what could not be read in it. task_files: by path below the project's folder."""
+    builder = _Builder(document, task_files, [])
+    return builder.pipeline(), builder.found
+
+
+def build_task_file(document: Document) -> tuple[TaskFile, list[Diagnostic]]:
+    """The reusable task of a document and what could not be read in it."""
+    builder = _Builder(document, {}, [])
+    top, place = _map(document.data), Place(document, ())
+    found = TaskFile(
+        path=document.file,
+        place=place,
+        name=_text(top.get("name")),
+        ins={n: builder.param(n, v, place / "in" / n, artifact=True) for n, v in _map(top.get("in")).items()},
+        outs={o.name: o for o in builder.outs(top.get("out"), place / "out")},
+        step=builder.step(top.get("run"), place / "run"),
+        settings=read_settings(top, place, builder.found),
+    )
+    return found, builder.found
+
+
+@dataclass
+class _Builder:
+    document: Document
+    task_files: Mapping[str, TaskFile]
+    found: list[Diagnostic]
+
+    def pipeline(self) -> Pipeline:
+        top, place = _map(self.document.data), Place(self.document, ())
+        defaults = read_settings(_map(top.get("defaults")), place / "defaults", self.found)
+        owner = _text(top.get("owner"))
+        return Pipeline(
+            path=self.document.file,
+            place=place,
+            name=_text(top.get("name")),
+            description=_text(top.get("description")) or "",
+            owner=None if owner is None else Setting(owner, place / "owner"),
+            labels={k: v for k, v in _map(top.get("labels")).items() if isinstance(v, str)},
+            params={n: self.param(n, v, place / "params" / n) for n, v in _map(top.get("params")).items()},
+            inputs={n: self.input(n, v, place / "inputs" / n) for n, v in _map(top.get("inputs")).items()},
+            tasks={n: self.task(n, t, place / "tasks" / n, defaults) for n, t in _map(top.get("tasks")).items()},
+            finally_tasks={
+                n: self.task(n, t, place / "finally" / n, defaults, final=True)
+                for n, t in _map(top.get("finally")).items()
+            },
+        )
+
+    def tell(self, place: Place, code: str, message: str, why: str = "", fix: str = "") -> None:
+        self.found.append(place.finding(code, message, why, fix))
+
+    def scalar(self, value: object, place: Place) -> str | None:
+        """The text of a plain value; numbers keep the text of the file. None where it has none."""
+        if isinstance(value, bool) or isinstance(value, list | dict):
+            return to_text(value)
+        if isinstance(value, int | float):
+            return self.document.text(place.route)
+        return _text(value)
+
+    def param(self, name: str, value: object, place: Place, *, artifact: bool = False) -> Param:
+        """A param of a spec, or (artifact: it may be bytes too) an in of a task file."""
+        if not isinstance(value, dict):
+            if artifact or value is None:
+                return Param(name, place, None)
+            return Param(name, place, type_of(_json(value)), self.scalar(value, place))
+        choices = value.get("choices")
+        kind = self.type(value.get("type"), tuple(Type) if artifact else PARAM_TYPES)
+        if kind is None and "type" not in value:
+            kind = self.type_of_choices(choices, value.get("default"))
+        items = choices if isinstance(choices, list) else []
+        return Param(
+            name,
+            place,
+            kind,
+            self.scalar(value.get("default"), place / "default"),
+            tuple(t for i, c in enumerate(items) if (t := self.scalar(c, place / "choices" / i)) is not None),
+            self.number(value.get("minimum")),
+            self.number(value.get("maximum")),
+            _text(value.get("description")) or "",
+        )
+
+    def number(self, value: object) -> float | None:
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def type(self, value: object, allowed: tuple[Type, ...]) -> Type | None:
+        return Type(value) if isinstance(value, str) and value in allowed else None
+
+    def type_of_choices(self, choices: object, default: object) -> Type | None:
+        """The type that choices share, or a default alone has; None where they disagree (`check` tells it)."""
+        values = choices if isinstance(choices, list) and choices else [] if default is None else [default]
+        kinds = {type_of(_json(v)) for v in values}
+        if kinds == {Type.INTEGER, Type.NUMBER}:
+            return Type.NUMBER
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def input(self, name: str, value: object, place: Place) -> Input:
+        if isinstance(value, str):
+            return Input(name, place, Type.FILE, value, None)
+        data = _map(value)
+        kind = data.get("type", "file")
+        artifacts = tuple(t for t in Type if t.is_artifact)
+        return Input(name, place, self.type(kind, artifacts), _text(data.get("uri")), _text(data.get("digest")))
+
+    def task(self, name: str, value: object, place: Place, defaults: Mapping[str, Setting], *, final: bool = False) -> Task:
+        if not isinstance(value, dict):
+            return Task(name, place, final, ins_known=False, outs_known=False)
+        own = read_settings(value, place, self.found)
+        used = _text(value.get("use"))
+        task = Task(
+            name=name,
+            place=place,
+            final=final,
+            step=self.step(value.get("run"), place / "run"),
+            use=None if used is None else Setting(used, place / "use"),
+            ins=tuple(self.ins(value.get("in"), place / "in")),
+            outs={o.name: o for o in self.outs(value.get("out"), place / "out")},
+            ins_known=isinstance(value.get("in", []), list | dict),
+            outs_known=isinstance(value.get("out", []), list | dict),
+            after=tuple(self.after(value.get("after"), place / "after")),
+            gate=self.gate(value["if"], place / "if") if isinstance(value.get("if"), str) else None,
+            own=own,
+            settings={**defaults, **own},
+        )
+        return task if used is None else self.with_file(task, used)
+
+    def with_file(self, task: Task, used: str) -> Task:
+        """The task with its file's command and outs. The caller's defaults do not reach into a task file."""
+        try:
+            file = self.task_files.get(resolve(used, self.document.file))
+        except ValueError:
+            file = None
+        if file is None:
+            return replace(task, outs_known=False, settings=task.own)
+        return replace(task, file=file, step=file.step, outs=file.outs, settings={**file.settings, **task.own})
+
+    def step(self, value: object, place: Place) -> Step | None:
+        if isinstance(value, str):
+            return Step(value, None, place)
+        if isinstance(value, list) and value and all(isinstance(v, str | int | float) for v in value):
+            texts = [self.scalar(v, place / i) or "" for i, v in enumerate(value)]
+            return Step(None, tuple(texts), place)
+        return None
+
+    def ins(self, value: object, place: Place) -> Iterator[In]:
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, str):
+                    ref = self.ref(item, place / index)
+                    yield In(ref.name if ref else "", place / index, ref, keyed=False)
+        for name, item in _map(value).items():
+            yield In(name, place / name, self.source(item, place / name), keyed=True)
+
+    def source(self, item: object, place: Place) -> Ref | Literal | None:
+        match item:
+            case str():
+                return self.ref(item, place)
+            case bool() | int() | float():
+                return Literal(type_of(item), self.scalar(item, place) or "")
+            case {"value": value} if value is not None:
+                return Literal(type_of(_json(value)), self.scalar(value, place / "value") or "")
+        return None
+
+    def ref(self, text: str, place: Place) -> Ref | None:
+        match = _REF.fullmatch(text)
+        if match:
+            return Ref(match[1], match[2], place)
+        fix = "write params.NAME, inputs.NAME or TASK.OUT"
+        if place.route[-2] != "in":
+            fix += "; a literal text is {value: ...}"
+        self.tell(place, "bad-ref", f'"{text[:80]}" is not a reference', "a string in this place names where a value comes from", fix)
+        return None
+
+    def outs(self, value: object, place: Place) -> Iterator[Out]:
+        if isinstance(value, list):
+            yield from (Out(n, place / i, Type.FILE) for i, n in enumerate(value) if isinstance(n, str))
+        for name, item in _map(value).items():
+            data = item if isinstance(item, dict) else {"type": item}
+            kind = self.type(data.get("type", "file"), tuple(Type))
+            limit = data.get("max")
+            sized = kind in (Type.STRING, Type.JSON)
+            most = (limit if isinstance(limit, int) and limit > 0 else MAX_BYTES) if sized else None
+            yield Out(name, place / name, kind, data.get("optional") is True, most)
+
+    def after(self, value: object, place: Place) -> Iterator[Setting]:
+        if isinstance(value, list):
+            yield from (Setting(n, place / i) for i, n in enumerate(value) if isinstance(n, str))
+
+    def gate(self, text: str, place: Place) -> GateText:
+        try:
+            return GateText(text, parse_gate(text), place)
+        except GateError as error:
+            why = "a gate compares values: refs, literals, == != < <= > >= in, and or not, parentheses"
+            span = place.inner(error.start, error.end)
+            self.found.append(Diagnostic("gate-syntax", error.message, span, why, error.fix))
+            return GateText(text, None, place)
+
+
+def _json(value: object) -> Json:
+    return value  # type: ignore[return-value]  # a Document holds JSON values only
+
+

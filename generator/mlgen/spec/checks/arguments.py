@@ -1,0 +1,124 @@
+"""Params and inputs: defaults that fit, URIs that can be read, digests that are true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mlgen.diagnostic import Diagnostic
+from mlgen.spec.build import DIGEST, resolve
+from mlgen.spec.checks.context import Context, listed
+from mlgen.spec.model import Input, Param, Pipeline
+from mlgen.values import Type, parse
+
+BUCKET_SCHEMES = ("s3", "gs", "az")
+LATER_SCHEMES = ("https", "http", "hf", "run", "model")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
+_BUCKET_URI = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}/[^\s?#\\]{1,1024}")
+
+
+def params(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
+    """A param's own parts agree: type, default, choices, minimum, maximum."""
+    for param in pipeline.params.values():
+        yield from param_parts(param)
+
+
+def param_parts(param: Param) -> Iterator[Diagnostic]:
+    """The findings of one param, or of one in of a task file."""
+    place = param.place
+    if param.type is None:
+        if param.choices:
+            fix = "write `type:` and choices of that type"
+            yield (place / "choices").finding("bad-choices", f'the choices of "{param.name}" are of different types', fix=fix)
+        return
+    if param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
+        yield (place / "minimum").finding("bad-range", f'the minimum of "{param.name}" is above its maximum: no value fits')
+    for key in ("minimum", "maximum"):
+        if getattr(param, key) is not None and not param.type.is_number:
+            yield (place / key).finding("bad-range", f'"{param.name}" is a {param.type}: only numbers have a {key}')
+    for index, choice in enumerate(param.choices):
+        problem = value_problem(param.type, choice) or range_problem(param, choice)
+        if problem:
+            yield (place / "choices" / index).finding("bad-choices", f'a choice of "{param.name}" does not fit: {problem}')
+    if param.default is not None and (problem := argument_problem(param, param.default)):
+        where = place / "default" if isinstance(place.value, dict) else place
+        yield where.finding("bad-default", f'the default of "{param.name}" does not fit: {problem}')
+
+
+def argument_problem(param: Param, text: str) -> str | None:
+    """Why a text cannot be the value of a param, or None."""
+    if param.type is None:
+        return None
+    if problem := value_problem(param.type, text):
+        return problem
+    if param.choices and parse(param.type, text) not in [parse(param.type, c) for c in param.choices if not value_problem(param.type, c)]:
+        return f'"{text[:80]}" is none of {listed(param.choices)}'
+    return range_problem(param, text)
+
+
+def value_problem(type_: Type, text: str) -> str | None:
+    try:
+        parse(type_, text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def range_problem(param: Param, text: str) -> str | None:
+    if param.type is None or not param.type.is_number:
+        return None
+    value = parse(param.type, text)
+    assert isinstance(value, int | float)
+    if param.minimum is not None and value < param.minimum:
+        return f"{text} is below the minimum {param.minimum}"
+    if param.maximum is not None and value > param.maximum:
+        return f"{text} is above the maximum {param.maximum}"
+    return None
+
+
+def split_digest(uri: str) -> tuple[str, str | None]:
+    """A URI and the digest it may end with: `s3://b/k@sha256:…`."""
+    head, at, digest = uri.rpartition("@")
+    return (head, digest) if at and DIGEST.fullmatch(digest) else (uri, None)
+
+
+def is_remote(uri: str) -> bool:
+    """Whether a URI has a scheme; otherwise it is a path in the repository."""
+    return _SCHEME.match(uri) is not None or uri.partition(":")[0] in LATER_SCHEMES
+
+
+def inputs(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
+    """An input's URI is of a kind that is read, its path is in the repository, its digest true."""
+    for item in pipeline.inputs.values():
+        if item.digest is not None and not DIGEST.fullmatch(item.digest):
+            fix = 'write "sha256:" and 64 hex digits (`sha256sum FILE` prints them)'
+            yield (item.place / "digest").finding("bad-digest", f'"{item.digest[:80]}" is not a digest', fix=fix)
+        if item.uri is not None:
+            yield from _uri(item, item.uri, context)
+
+
+def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
+    uri, digest = split_digest(given)
+    place = item.place / "uri" if isinstance(item.place.value, dict) else item.place
+    if is_remote(uri):
+        scheme = uri.partition(":")[0]
+        if scheme in LATER_SCHEMES:
+            yield place.finding("scheme-not-yet", f"inputs from {scheme}: are not supported yet", fix="copy the bytes into a bucket")
+        elif scheme not in BUCKET_SCHEMES or not _BUCKET_URI.fullmatch(uri) or "/../" in uri + "/":
+            fix = "write s3://bucket/key, gs://bucket/key, az://container/key, or a path in the repository"
+            yield place.finding("bad-uri", f'"{uri[:80]}" cannot be an input', fix=fix)
+        return
+    try:
+        path = resolve(uri, item.place.document.file)
+    except ValueError as error:
+        yield place.finding("bad-uri", str(error), "an input without a scheme is a path in the repository")
+        return
+    kind = "escape" if path.startswith("..") else context.files.kind(path)
+    if kind == "escape":
+        yield place.finding("path-escape", f'"{uri}" leaves the repository', "a spec reads only what is reviewed with it", "put the file into the repository, or into a bucket")
+    elif kind is None:
+        yield place.finding("no-such-path", f'there is no "{path}"', "paths without ./ start at the folder of mlgen.yaml", "write the path of a file that Git tracks")
+    elif (digest := digest or item.digest) and DIGEST.fullmatch(digest) and context.files.sha256(path) != digest:
+        where = item.place / "digest" if item.digest else place
+        actual = context.files.sha256(path)
+        yield where.finding("digest-mismatch", f'"{path}" has other bytes than its digest says', f"its digest is {actual}", "restore the file, or write its digest")

@@ -1,0 +1,54 @@
+"""What a check may know besides the spec: the project, the repository's files, the lock. And how a name is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from mlgen.spec.model import Files, Out, Pipeline, Ref, Task
+from mlgen.spec.project import Project
+from mlgen.values import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """lock: image reference -> digest, of mlgen.lock."""
+
+    files: Files
+    project: Project = field(default_factory=Project)
+    lock: Mapping[str, str] = field(default_factory=dict)
+
+
+MOST = 12  # names that a finding lists
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in their order, for a sentence; a long list is cut."""
+    every = list(names)
+    text = ", ".join(every[:MOST])
+    return text + (f" and {len(every) - MOST} more" if len(every) > MOST else "") if every else "none"
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=0.6)), None)
+
+
+def out_of(pipeline: Pipeline, ref: Ref) -> Out | None:
+    """The out that a reference means; None for other owners and for what is not there."""
+    task = pipeline.tasks.get(ref.owner)
+    return task.outs.get(ref.name) if task else None
+
+
+def type_of(pipeline: Pipeline, owner: str, name: str) -> Type | None:
+    """The type of `owner.name`; None where it cannot be told (that is said elsewhere)."""
+    if owner == "params":
+        param = pipeline.params.get(name)
+        return param.type if param else None
+    if owner == "inputs":
+        given = pipeline.inputs.get(name)
+        return given.type if given else None
+    task: Task | None = pipeline.tasks.get(owner)
+    out = task.outs.get(name) if task else None
+    return out.type if out else None

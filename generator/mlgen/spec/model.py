@@ -1,0 +1,212 @@
+"""A spec as typed, frozen data that still knows its places: what checks read and plans are made from.
+
+Built also from specs with mistakes: what could not be read is None or absent, and was told already, so that a
+check speaks of one cause once. `Plan` (mlgen.plan) is the form without gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.gates import Gate
+from mlgen.spec.document import Document
+from mlgen.values import Type
+
+Route = tuple[str | int, ...]
+
+
+class Files(Protocol):
+    """The author's repository, as checks and plans may see it. Paths are posix, below the project's folder."""
+
+    def kind(self, path: str) -> str | None:
+        """ "file", "folder", "escape" for a link that leaves the repository, or None."""
+
+    def sha256(self, path: str) -> str:
+        """The digest of a file or folder, "sha256:" and 64 hex digits."""
+
+    def listing(self, folder: str) -> Mapping[str, str]:
+        """The files of a folder that Git tracks or would: posix path below it -> 64 hex digits of sha256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value of a file: the one bridge from the model to lines and columns."""
+
+    document: Document
+    route: Route
+
+    def __truediv__(self, part: str | int) -> Place:
+        return Place(self.document, (*self.route, part))
+
+    @property
+    def value(self) -> object:
+        found: Any = self.document.data
+        for part in self.route:
+            found = found[part]
+        return found
+
+    @property
+    def span(self) -> Span:
+        return self.document.span(self.route)
+
+    @property
+    def key_span(self) -> Span:
+        return self.document.key_span(self.route)
+
+    def inner(self, start: int, end: int) -> Span:
+        return self.document.inner_span(self.route, start, end)
+
+    def finding(
+        self, code: str, message: str, why: str = "", fix: str = "", related: tuple[Related, ...] = ()
+    ) -> Diagnostic:
+        """A finding that points at this value."""
+        return Diagnostic(code, message, self.span, why, fix, related)
+
+    def key_finding(
+        self, code: str, message: str, why: str = "", fix: str = "", related: tuple[Related, ...] = ()
+    ) -> Diagnostic:
+        """A finding that points at this value's key."""
+        return Diagnostic(code, message, self.key_span, why, fix, related)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of a task or of `defaults`, read: value is of the type that the key has (see `read_setting`)."""
+
+    value: object
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """type None: it could not be told. default and choices are texts."""
+
+    name: str
+    place: Place
+    type: Type | None
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    place: Place
+    type: Type | None
+    uri: str | None
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """`params.x`, `inputs.x` or `task.out`, read."""
+
+    owner: str
+    name: str
+    place: Place
+
+    def __str__(self) -> str:
+        return f"{self.owner}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    type: Type
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """source None: it could not be read."""
+
+    name: str
+    place: Place
+    source: Ref | Literal | None
+    keyed: bool  # written as a map's key, so that the name has a place of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    name: str
+    place: Place
+    type: Type | None
+    optional: bool = False
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateText:
+    """A gate; gate None: it could not be read."""
+
+    text: str
+    gate: Gate | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What runs: a script or a command with arguments."""
+
+    script: str | None
+    args: tuple[str, ...] | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A reusable task: a task's keys, with types (as params have) instead of refs."""
+
+    path: str
+    place: Place
+    name: str | None
+    ins: Mapping[str, Param]
+    outs: Mapping[str, Out]
+    step: Step | None
+    settings: Mapping[str, Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task or finally task as written. ins_known, outs_known: False where a part could not be read, so that
+    nothing is concluded from what is missing there."""
+
+    name: str
+    place: Place
+    final: bool
+    step: Step | None = None
+    use: Setting | None = None
+    ins: tuple[In, ...] = ()
+    outs: Mapping[str, Out] = field(default_factory=dict)
+    ins_known: bool = True
+    outs_known: bool = True
+    after: tuple[Setting, ...] = ()
+    gate: GateText | None = None
+    own: Mapping[str, Setting] = field(default_factory=dict)  # settings written at the task
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # with defaults or the task file's laid under
+    file: TaskFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A spec. tasks and finally_tasks: in the order of the file."""
+
+    path: str
+    place: Place
+    name: str | None
+    description: str
+    owner: Setting | None
+    labels: Mapping[str, str]
+    params: Mapping[str, Param]
+    inputs: Mapping[str, Input]
+    tasks: Mapping[str, Task]
+    finally_tasks: Mapping[str, Task]
+
+    @property
+    def all_tasks(self) -> tuple[Task, ...]:
+        return (*self.tasks.values(), *self.finally_tasks.values())
