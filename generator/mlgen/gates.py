@@ -1,9 +1,9 @@
 """Gates, the one small language of a spec: read, typed, split and evaluated here for checks, pods and local runs.
 
-    gate    := and ("or" and)*
-    and     := not ("and" not)*
-    not     := "not" not | "(" gate ")" | operand op operand | operand ["not"] "in" "[" literal ("," literal)* "]"
-    operand := ref | literal          op := == != < <= > >=
+gate    := and ("or" and)*
+and     := not ("and" not)*
+not     := "not" not | "(" gate ")" | operand op operand | operand ["not"] "in" "[" literal ("," literal)* "]"
+operand := ref | literal          op := == != < <= > >=
 """
 
 from __future__ import annotations
@@ -327,10 +327,19 @@ def check_types(gate: Gate, type_of: Callable[[Ref], Type | None]) -> list[GateE
     for side, kind in zip(sides, kinds, strict=True):
         if kind in ("json", "artifact"):
             fix = "hand a value or metric on beside it and compare that"
-            return [GateError(f"{side} is {'json' if kind == 'json' else 'an artifact'}: a gate compares values", side.start, side.end, fix)]
+            return [
+                GateError(
+                    f"{side} is {'json' if kind == 'json' else 'an artifact'}: a gate compares values",
+                    side.start,
+                    side.end,
+                    fix,
+                )
+            ]
     if len(set(kinds)) > 1:
         other = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
-        return [GateError(f"{sides[0]} is a {kinds[0]}, {sides[other]} a {kinds[other]}: they never compare", start, end)]
+        return [
+            GateError(f"{sides[0]} is a {kinds[0]}, {sides[other]} a {kinds[other]}: they never compare", start, end)
+        ]
     if op in ORDERED and kinds[0] != "number":
         return [GateError(f'"{op}" orders numbers only, and {sides[0]} is a {kinds[0]}', start, end, "use == != or in")]
     return []

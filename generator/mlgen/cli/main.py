@@ -112,4 +112,8 @@ def _of_os_error(error: OSError) -> CannotAnswer:
             why="nothing was half written: files and records appear whole or not at all",
             fix="make room and run the same command again",
         )
-    return CannotAnswer("system-error", f"{where}{error.strerror or error}", fix="mend what the system says and run the same command again")
+    return CannotAnswer(
+        "system-error",
+        f"{where}{error.strerror or error}",
+        fix="mend what the system says and run the same command again",
+    )

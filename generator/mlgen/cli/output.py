@@ -82,5 +82,7 @@ def bug(error: Exception) -> None:
 
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"
-    sys.stderr.write(f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n")
+    sys.stderr.write(
+        f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n"
+    )
     sys.stderr.write("   fix  run it again with MLGEN_DEBUG=1 and report what it prints\n")

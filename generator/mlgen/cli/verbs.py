@@ -29,4 +29,9 @@ def help_text() -> str:
     """The help of `mlgen` itself."""
     width = max(map(len, VERBS))
     lines = [f"  {name:{width}}  {line}\n" for name, line in VERBS.items()]
-    return HEAD + "Commands:\n" + "".join(lines) + "\nEach answers `mlgen COMMAND --help`. Exit: 0 yes, 1 no, 2 asked wrongly, 3 could not answer.\n"
+    return (
+        HEAD
+        + "Commands:\n"
+        + "".join(lines)
+        + "\nEach answers `mlgen COMMAND --help`. Exit: 0 yes, 1 no, 2 asked wrongly, 3 could not answer.\n"
+    )

@@ -73,7 +73,9 @@ class TaskDocument:
             "env": self.env,
             "task": self.task,
             "in": [_named(i.name, type=str(i.type), kind=i.kind, optional=i.optional or None) for i in self.ins],
-            "out": [_named(o.name, type=str(o.type), optional=o.optional or None, maxBytes=o.max_bytes) for o in self.outs],
+            "out": [
+                _named(o.name, type=str(o.type), optional=o.optional or None, maxBytes=o.max_bytes) for o in self.outs
+            ],
             "evaluates": [
                 {"index": e.index, "gate": e.gate, "types": {ref: str(t) for ref, t in e.types}} for e in self.evaluates
             ],
@@ -88,7 +90,9 @@ class TaskDocument:
     def from_json(data: dict[str, Any]) -> TaskDocument:
         """Raises ValueError when a newer mlgen wrote it; unknown keys are ignored."""
         if data["version"] != VERSION:
-            raise ValueError(f"task document of version {data['version']}: this mlgen-runtime reads {VERSION}: upgrade it")
+            raise ValueError(
+                f"task document of version {data['version']}: this mlgen-runtime reads {VERSION}: upgrade it"
+            )
         return TaskDocument(
             pipeline=data["pipeline"],
             env=data["env"],
