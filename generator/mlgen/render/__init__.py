@@ -1,0 +1,1 @@
+"""Plan → manifests: plain Tekton objects as data, then as bytes, then as files."""
