@@ -1,0 +1,33 @@
+"""A file of the ledger, whichever kind it is: what its bytes say, and the path that follows from them alone."""
+
+from __future__ import annotations
+
+from mlgen.ledger import run, runevent
+from mlgen.ledger.fields import BadRecord, loads
+from mlgen.ledger.record import MAX_BYTES, TaskRecord
+from mlgen.ledger.run import RunRecord
+
+Entry = TaskRecord | RunRecord
+
+
+def from_bytes(data: bytes) -> Entry:
+    """What the bytes of a ledger file say. Raises BadRecord, or NewerFormat where a newer mlgen wrote them."""
+    if len(data) > MAX_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {MAX_BYTES:,}")
+    fields = loads(data)
+    return runevent.of_fields(fields) if fields.get("eventType") is not None else run.of_fields(fields)
+
+
+def to_bytes(entry: Entry) -> bytes:
+    """The bytes of a ledger file. Raises BadRecord, RecordTooLarge."""
+    return runevent.to_bytes(entry) if isinstance(entry, TaskRecord) else run.to_bytes(entry)
+
+
+def path_of(data: bytes) -> str:
+    """The path that a ledger file has, a pure function of its bytes. Raises BadRecord."""
+    return from_bytes(data).path
+
+
+def run_id(entry: Entry) -> str:
+    """The idempotency key: the execution's runId, or the uid of the run."""
+    return entry.run_id if isinstance(entry, TaskRecord) else entry.uid

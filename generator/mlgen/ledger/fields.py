@@ -1,0 +1,130 @@
+"""Typed reading of JSON that somebody else wrote: each field by name, each refusal with its place."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from mlgen.canonical import Json
+
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+# Names become parts of a path in the ledger: no separator, and never "." or "..".
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+TASK = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class BadRecord(Exception):
+    """Bytes that are no record; the message says which field and why."""
+
+
+class NewerFormat(BadRecord):
+    """A record that only a newer mlgen understands: upgrade."""
+
+
+class Fields:
+    """The fields of a JSON object. Unknown ones are ignored: a newer mlgen may have added them.
+
+    Every getter raises BadRecord, with the place, where the field is not what it must be.
+    """
+
+    def __init__(self, data: object, place: str = "") -> None:
+        if not isinstance(data, dict):
+            raise BadRecord(f"{place or 'the record'} is not an object")
+        self._data: dict[str, Any] = data
+        self._place = place
+
+    def _bad(self, key: str, what: str) -> BadRecord:
+        return BadRecord(f"{self._place}{'.' if self._place else ''}{key} {what}")
+
+    def get(self, key: str) -> Any:
+        return self._data.get(key)
+
+    def object(self, key: str) -> Fields:
+        return Fields(self._data.get(key), f"{self._place}{'.' if self._place else ''}{key}")
+
+    def objects(self, key: str) -> Iterator[Fields]:
+        items = self._data.get(key, [])
+        if not isinstance(items, list):
+            raise self._bad(key, "is not a list")
+        for at, item in enumerate(items):
+            yield Fields(item, f"{self._place}{'.' if self._place else ''}{key}[{at}]")
+
+    def text(self, key: str, pattern: re.Pattern[str] | None = None) -> str:
+        value = self._data.get(key)
+        if not isinstance(value, str):
+            raise self._bad(key, "is not a string" if key in self._data else "is missing")
+        if pattern is not None and not pattern.fullmatch(value):
+            raise self._bad(key, f"is {json.dumps(value[:80])}, which is not of the form {pattern.pattern}")
+        return value
+
+    def optional_text(self, key: str, pattern: re.Pattern[str] | None = None) -> str | None:
+        return None if self._data.get(key) is None else self.text(key, pattern)
+
+    def time(self, key: str) -> str:
+        value = self.text(key, TIME)
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise self._bad(key, f"is {value}, which no calendar has") from None
+        return value
+
+    def integer(self, key: str) -> int:
+        value = self._data.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self._bad(key, "is not a count")
+        return value
+
+    def optional_integer(self, key: str) -> int | None:
+        value = self._data.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise self._bad(key, "is not an integer")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Json]:
+        value = self._data.get(key)
+        if not isinstance(value, dict):
+            raise self._bad(key, "is not an object" if key in self._data else "is missing")
+        return value
+
+    def optional_mapping(self, key: str) -> dict[str, Json] | None:
+        return None if self._data.get(key) is None else self.mapping(key)
+
+
+def loads(data: bytes) -> Fields:
+    """The fields of a JSON object in UTF-8. Raises BadRecord, also for what JSON readers disagree about."""
+    try:
+        value = json.loads(
+            data.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicate
+        )
+        if b"\\ud" in data.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text that can be printed
+    except RecursionError:
+        raise BadRecord("the record is nested too deep") from None
+    except ValueError as error:  # also UnicodeError
+        raise BadRecord(f"the record is not JSON: {error}") from None
+    return Fields(value)
+
+
+def _no_constant(word: str) -> Json:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return value
+
+
+def _no_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Readers differ on which of two equal keys counts: a record must say one thing to all of them.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
