@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import DIGEST, resolve
 from mlgen.spec.checks.context import Context, listed
-from mlgen.spec.model import Input, Param, Pipeline
+from mlgen.spec.model import Input, Param, Pipeline, Place
 from mlgen.values import Type, parse
 
 BUCKET_SCHEMES = ("s3", "gs", "az")
@@ -118,7 +118,17 @@ def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
         yield place.finding("path-escape", f'"{uri}" leaves the repository', "a spec reads only what is reviewed with it", "put the file into the repository, or into a bucket")
     elif kind is None:
         yield place.finding("no-such-path", f'there is no "{path}"', "paths without ./ start at the folder of mlgen.yaml", "write the path of a file that Git tracks")
-    elif (digest := digest or item.digest) and DIGEST.fullmatch(digest) and context.files.sha256(path) != digest:
-        where = item.place / "digest" if item.digest else place
+    else:
+        yield from _bytes(item, place, path, digest or item.digest, context)
+
+
+def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Context) -> Iterator[Diagnostic]:
+    try:
         actual = context.files.sha256(path)
-        yield where.finding("digest-mismatch", f'"{path}" has other bytes than its digest says', f"its digest is {actual}", "restore the file, or write its digest")
+    except ValueError as error:
+        yield place.finding("path-escape", str(error), "an input is regular files: a link may lead anywhere", "replace the link by the file")
+        return
+    if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
+        where = item.place / "digest" if item.digest else place
+        message = f'"{path}" has other bytes than its digest says'
+        yield where.finding("digest-mismatch", message, f"its digest is {actual}", "restore the file, or write its digest")

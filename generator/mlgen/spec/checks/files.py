@@ -39,7 +39,13 @@ def _folders(folders: list[tuple[str, Place]], context: Context) -> Iterator[Dia
         if finding:
             yield finding
             continue
-        for name in context.files.listing(path):
+        try:
+            listing = context.files.listing(path)
+        except ValueError as error:
+            why = "code is regular files: a link may lead anywhere, and cannot be packed"
+            yield place.finding("path-escape", str(error), why, "replace the link by the file")
+            continue
+        for name in listing:
             clash = _clash(name, files)
             if clash is None:
                 files[name] = (path, place)

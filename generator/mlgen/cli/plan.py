@@ -1,0 +1,25 @@
+"""`mlgen plan FILE`: what will happen."""
+
+from __future__ import annotations
+
+import sys
+
+from mlgen.cli.main import new_app
+from mlgen.cli.options import Format, FormatOption, SpecFile
+from mlgen.cli.output import answer_json
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import visible
+from mlgen.plan.show import to_text
+from mlgen.plan.text import to_json
+
+app = new_app()
+
+
+@app.command()
+def plan(file: SpecFile, form: FormatOption = Format.TEXT) -> None:
+    """Show what will happen: order, gates and who decides them, what each pod takes."""
+    made = Workspace.around([file]).plan(file)
+    if form is Format.JSON:
+        answer_json(to_json(made))
+    else:
+        sys.stdout.write("\n".join(map(visible, to_text(made).split("\n"))))

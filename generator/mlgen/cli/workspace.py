@@ -1,0 +1,225 @@
+"""The project that a command works on: mlgen.yaml found, specs loaded, plans made. The edge where files come in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mlgen import canonical, diagnostic, git
+from mlgen.cli import output
+from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse
+from mlgen.plan.make import make
+from mlgen.plan.model import Plan
+from mlgen.spec import build
+from mlgen.spec.checks import check
+from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.task_file import check_task_file
+from mlgen.spec.document import Document, read
+from mlgen.spec.model import Pipeline, TaskFile
+from mlgen.spec.project import Project
+from mlgen.spec.project_build import build_lock, build_project
+from mlgen.spec.shape import check_shape
+from mlgen.worktree import Worktree
+
+PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", "pipelines"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A spec and what was found in it and its task files. pipeline None: too broken to be read."""
+
+    path: str
+    pipeline: Pipeline | None
+    digest: str
+    found: tuple[Diagnostic, ...]
+
+
+@dataclass
+class Workspace:
+    """A project's folder. Specs are named by their path below it."""
+
+    root: Path
+    _task_files: dict[str, tuple[TaskFile | None, tuple[Diagnostic, ...]]] = field(default_factory=dict)
+
+    @staticmethod
+    def around(files: Sequence[Path] | None = None) -> Workspace:
+        """The project that the first file lies in, or the current folder: the nearest folder upwards with mlgen.yaml.
+
+        Without one: the Git repository, else the folder that holds `pipelines/`.
+        """
+        start = (files[0].parent if files else Path()).resolve()
+        folders = [start, *start.parents]
+        root = next((f for f in folders if (f / PROJECT_FILE).is_file()), None)
+        root = root or next((f for f in folders if (f / ".git").exists()), None)
+        root = root or (start.parent if start.name == PIPELINES else start)
+        output.root = root
+        return Workspace(root)
+
+    @cached_property
+    def repository(self) -> git.Repository | None:
+        """The Git repository around the project. Its files are listed by Git; without it, all are taken."""
+        return git.discover(self.root)
+
+    @cached_property
+    def files(self) -> Worktree:
+        repository = self.repository
+        if repository is None or repository.work_tree is None:
+            return Worktree(self.root)
+        return Worktree(self.root, boundary=repository.work_tree, tracked=self._tracked)
+
+    def _tracked(self, folder: str) -> list[str]:
+        assert self.repository is not None
+        return self.repository.list_files(self.root / folder)
+
+    @cached_property
+    def _project(self) -> tuple[Project, tuple[Diagnostic, ...]]:
+        document = self._document(PROJECT_FILE)
+        if document is None:
+            return Project(), ()
+        shape, _ = check_shape(document, "project") if document.data is not None else ([], set())
+        project, found = build_project(document)
+        return project, (*document.diagnostics, *shape, *found)
+
+    @cached_property
+    def _lock(self) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
+        document = self._document(LOCK_FILE)
+        if document is None:
+            return {}, ()
+        lock, found = build_lock(document)
+        return lock, (*document.diagnostics, *found)
+
+    def _document(self, path: str) -> Document | None:
+        if self.files.kind(path) != "file":
+            return None
+        return read(path, self.files.read(path))
+
+    @property
+    def project(self) -> Project:
+        """mlgen.yaml. Raises Findings when it has errors."""
+        project, found = self._project
+        if diagnostic.failed(found):
+            raise Findings(found)
+        return project
+
+    @property
+    def lock(self) -> dict[str, str]:
+        """The digests of mlgen.lock. Raises Findings when it has errors."""
+        lock, found = self._lock
+        if diagnostic.failed(found):
+            raise Findings(found)
+        return lock
+
+    def specs(self, files: Sequence[Path] | None) -> list[str]:
+        """The specs that a command line names; without any, all of pipelines/. Raises Misuse for what is no file."""
+        if not files:
+            folder = self.root / PIPELINES
+            found = sorted(p.name for p in folder.glob("*.yaml")) if folder.is_dir() else []
+            if not found:
+                fix = "name a spec, or make a repository with `mlgen init`"
+                raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
+            return [f"{PIPELINES}/{name}" for name in found]
+        return list(dict.fromkeys(self._below(file) for file in files))
+
+    def _below(self, file: Path) -> str:
+        path = Path(os.path.abspath(file))
+        if not path.is_relative_to(self.root):
+            path = path.parent.resolve() / path.name
+        if path.is_dir():
+            raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
+        if not path.exists():
+            raise Misuse("no-such-file", f"there is no file {file}", fix="specs lie in pipelines/, named after their pipeline")
+        if not path.is_relative_to(self.root):
+            raise Misuse("other-project", f"{file} is not in the project {self.root}", fix="use -C DIR, and files of one project")
+        relative = path.relative_to(self.root).as_posix()
+        if self.files.kind(relative) != "file":
+            raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
+        return relative
+
+    def check(self, paths: Sequence[str]) -> list[Diagnostic]:
+        """All findings of specs, with those of mlgen.yaml and mlgen.lock."""
+        found = [*self._project[1], *self._lock[1]]
+        for path in paths:
+            found += self._check(path)
+        return found
+
+    def _check(self, path: str) -> tuple[Diagnostic, ...]:
+        if path == PROJECT_FILE:
+            return ()
+        document = self._read(path)
+        if isinstance(document.data, dict) and document.data.get("kind") == "task":
+            return self._task_file(path)[1]
+        loaded = self._load(document)
+        if loaded.pipeline is None or diagnostic.failed(loaded.found):
+            return loaded.found
+        try:
+            self._make(loaded)
+        except Findings as more:
+            return (*loaded.found, *more.diagnostics)
+        return loaded.found
+
+    def _read(self, path: str) -> Document:
+        try:
+            return read(path, self.files.read(path))
+        except OSError as error:
+            raise CannotAnswer("unreadable", f"{path}: {error.strerror}", fix="make the file readable") from None
+
+    def _load(self, document: Document) -> Loaded:
+        digest = canonical.digest_bytes(document.source)
+        if not isinstance(document.data, dict):
+            shape = check_shape(document, "pipeline")[0] if document.data is not None else []
+            return Loaded(document.file, None, digest, (*document.diagnostics, *shape))
+        shape, _ = check_shape(document, "pipeline")
+        task_files, found = self._used(document)
+        pipeline, unread = build.build(document, task_files)
+        context = Context(self.files, self._project[0], self._lock[0])
+        found = [*document.diagnostics, *shape, *found, *unread, *check(pipeline, context)]
+        return Loaded(document.file, pipeline, digest, tuple(diagnostic.sort(found)))
+
+    def _used(self, document: Document) -> tuple[dict[str, TaskFile], list[Diagnostic]]:
+        """The task files that a spec uses, with what is wrong with them or with their paths."""
+        files, found = {}, []
+        for path, place in build.uses(document):
+            kind = "escape" if path.startswith("..") else self.files.kind(path)
+            if kind == "escape":
+                why = "a spec reads only what is reviewed with it"
+                found.append(place.finding("path-escape", f'"{path[:80]}" leaves the repository', why))
+            elif kind != "file":
+                why = "paths that begin with ./ start at the spec's folder, others at the folder of mlgen.yaml"
+                found.append(place.finding("no-such-path", f'there is no task file "{path[:80]}"', why))
+            else:
+                task_file, findings = self._task_file(path)
+                found += findings
+                if task_file is not None:
+                    files[path] = task_file
+        return files, found
+
+    def _task_file(self, path: str) -> tuple[TaskFile | None, tuple[Diagnostic, ...]]:
+        if path not in self._task_files:
+            document = self._read(path)
+            shape = check_shape(document, "task")[0] if document.data is not None else []
+            if not isinstance(document.data, dict):
+                self._task_files[path] = None, (*document.diagnostics, *shape)
+            else:
+                task_file, found = build.build_task_file(document)
+                found += check_task_file(task_file)
+                self._task_files[path] = task_file, (*document.diagnostics, *shape, *found)
+        return self._task_files[path]
+
+    def _make(self, loaded: Loaded) -> Plan:
+        assert loaded.pipeline is not None
+        return make(loaded.pipeline, self.files, self._lock[0], spec_digest=loaded.digest)
+
+    def plan(self, file: Path) -> Plan:
+        """The plan of one spec. Raises Findings when it or mlgen.yaml has errors."""
+        return self.plans(self.specs([file]))[0]
+
+    def plans(self, paths: Sequence[str]) -> list[Plan]:
+        """The plans of specs; all are loaded before any is made, so that all findings come at once."""
+        loaded = [self._load(self._read(path)) for path in paths]
+        found = [*self._project[1], *self._lock[1], *(d for one in loaded for d in one.found)]
+        if diagnostic.failed(found):
+            raise Findings(found)
+        return [self._make(one) for one in loaded]

@@ -1,0 +1,24 @@
+"""What a task's pod takes in all: Kubernetes adds up every container, though Tekton's steps run in turn.
+
+Our own containers ask for little and fixed amounts; the author's are main's alone (design §2, Resources).
+"""
+
+from __future__ import annotations
+
+from mlgen.plan.model import Task
+
+MEBI = 1 << 20
+
+# container: (cpu request in thousandths of a core, memory request = limit in bytes). Staging streams in bounded
+# memory; what it needs does not grow with the artifact.
+OURS: dict[str, tuple[int, int]] = {
+    "stage-in": (50, 256 * MEBI),
+    "stage-out": (50, 256 * MEBI),
+    "results": (20, 128 * MEBI),
+}
+
+
+def total(task: Task) -> tuple[int, int]:
+    """The pod's requests: thousandths of a core, bytes of memory."""
+    cpu = task.cpu_millis + sum(cpu for cpu, _ in OURS.values())
+    return cpu, task.memory.bytes + sum(memory for _, memory in OURS.values())

@@ -1,0 +1,102 @@
+"""The author's repository: the only file that reads what specs name. Nothing outside the repository is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from mlgen.canonical import folder_digest
+
+MAX_SPEC_BYTES = 1 << 20
+SKIPPED = frozenset({".git", ".mlgen", "__pycache__"})  # where Git does not say what belongs to a folder
+
+Lister = Callable[[str], list[str] | None]
+
+
+class Worktree:
+    """Files below a project's folder, as checks, plans and runs may see them.
+
+    root: the project's folder. boundary: the repository's, at or above it; what a link reaches outside is refused.
+    tracked: the files of a folder that Git tracks or would, as posix paths below the folder; None outside Git.
+    Paths are posix and relative to root. Answers are kept: a command sees one state of the repository.
+    """
+
+    def __init__(self, root: Path, *, boundary: Path | None = None, tracked: Lister = lambda _folder: None) -> None:
+        self.root = root.resolve()
+        self.boundary = (boundary or root).resolve()
+        self._tracked = tracked
+        self._listings: dict[str, Mapping[str, str]] = {}
+        self._digests: dict[str, str] = {}
+
+    def kind(self, path: str) -> str | None:
+        """ "file", "folder", "escape" for what lies or leads outside the repository, or None."""
+        try:
+            real = (self.root / path).resolve()
+            mode = real.stat().st_mode
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: links that go in circles
+            return None
+        if not real.is_relative_to(self.boundary):
+            return "escape"
+        return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a spec, at most one more than a spec may have. Raises OSError; ValueError outside the repository."""
+        if self.kind(path) == "escape":
+            raise ValueError(f"{path} leads outside the repository")
+        with (self.root / path).open("rb") as stream:
+            return stream.read(MAX_SPEC_BYTES + 1)
+
+    def sha256(self, path: str) -> str:
+        """The digest of a file, or of a folder with all its files. Raises ValueError when it holds a link."""
+        if path not in self._digests:
+            here = self.root / path
+            found = folder_digest(self._hashed(path, _walk(here))) if here.is_dir() else f"sha256:{_sha256(here)}"
+            self._digests[path] = found
+        return self._digests[path]
+
+    def listing(self, folder: str) -> Mapping[str, str]:
+        """The files of a code folder: posix path below it -> 64 hex digits. Raises ValueError when it holds a link."""
+        if folder not in self._listings:
+            self._listings[folder] = self._hashed(folder, self._names(folder))
+        return self._listings[folder]
+
+    def files(self, folder: str) -> dict[str, Path]:
+        """The files of a code folder: posix path below it -> where it lies."""
+        return {name: self.root / folder / name for name in self.listing(folder)}
+
+    def _names(self, folder: str) -> list[str]:
+        tracked = self._tracked(folder)
+        return list(_walk(self.root / folder)) if tracked is None else tracked
+
+    def _hashed(self, folder: str, names: Iterator[str] | list[str]) -> dict[str, str]:
+        found = {}
+        for name in sorted(names):
+            here = self.root / folder / name
+            try:
+                name.encode()
+                mode = here.lstat().st_mode
+            except UnicodeEncodeError:
+                raise ValueError(f'"{folder}" holds a file whose name is not UTF-8') from None
+            except FileNotFoundError:
+                continue  # Git still tracks it, the author deleted it
+            if stat.S_ISLNK(mode):
+                raise ValueError(f'"{folder}/{name}" is a link')
+            if stat.S_ISREG(mode):
+                found[name] = _sha256(here)
+        return found
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(set(folders) - SKIPPED)
+        linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in [*files, *linked]:
+            yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
