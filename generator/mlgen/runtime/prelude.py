@@ -1,0 +1,26 @@
+"""The lines above an author's script, the same in every engine: POSIX sh, as dash, bash and busybox read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def prelude(
+    *, optional_values: Iterable[str] = (), optional_artifacts: Iterable[str] = (), alive: str | None = None
+) -> str:
+    """The first lines of a script; the author's text follows unchanged.
+
+    optional_values: ins whose variable holds "+" and the text, or nothing where the out was not written.
+    optional_artifacts: ins whose variable holds a path where nothing lies if the out was not written.
+    Both are unset where unwritten. alive: path of a FIFO that stays open as long as the script's processes live, so
+    that its reader learns of their end however they end; a path without characters that a shell would read.
+    """
+    lines = ["#!/bin/sh", "set -e"]
+    if alive is not None:
+        # Read and write: opening a FIFO for writing alone waits for a reader, for ever if that one died.
+        lines.append(f"exec 9<>{alive}")
+    for name in optional_values:
+        lines.append(f"case ${name} in +*) {name}=${{{name}#+}} ;; *) unset {name} ;; esac")
+    for name in optional_artifacts:
+        lines.append(f'[ -e "${name}" ] || unset {name}')
+    return "\n".join(lines) + "\n"
