@@ -175,6 +175,8 @@ class Execution:
     commit: str | None
     engine: str  # "local" or "tekton"
     tekton: dict[str, str] | None = None
+    source: str = ""  # the spec's path below the repository
+    repository: str | None = None  # its web URL, for the source location of records
 
 
 @dataclass(frozen=True, slots=True)
