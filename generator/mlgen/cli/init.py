@@ -1,0 +1,67 @@
+"""`mlgen init [DIR]`: a repository in which check, run and render succeed at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgen.cli import schema
+from mlgen.cli.main import new_app
+from mlgen.cli.workspace import PROJECT_FILE
+from mlgen.diagnostic import Misuse
+
+app = new_app()
+
+NEXT = """\
+Next:
+  mlgen check                            what is wrong, with place and mending
+  mlgen run pipelines/line.yaml          run it on this machine, with records
+  mlgen lineage line/fit/model           where the model came from
+  mlgen render --env dev                 the Tekton manifests, below tekton/dev/
+"""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where; made when it is not there.")] = Path(),
+) -> None:
+    """Make a working repository in a folder: mlgen.yaml, a pipeline that runs, schemas for the editor.
+
+    A file that is there already is never touched.
+    """
+    if (folder / PROJECT_FILE).exists():
+        raise Misuse("already-there", f"{folder / PROJECT_FILE} exists: this is a project already", fix="change it, or name another folder")
+    files = dict(_files())
+    kept = sorted(name for name in files if (folder / name).exists())
+    # mlgen.yaml comes last: until it is there, the command can be repeated.
+    for name in sorted(files.keys() - set(kept), key=lambda name: (name == PROJECT_FILE, name)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as stream:
+            stream.write(files[name])
+        sys.stdout.write(f"wrote {path}\n")
+    for name in kept:
+        sys.stdout.write(f"kept  {folder / name}, which was there\n")
+    sys.stdout.write(NEXT)
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    yield from _tree(resources.files("mlgen").joinpath("template"), "")
+    for kind in schema.Kind:
+        yield f"schemas/{kind}.v1.json", schema.text(kind).encode()
+
+
+def _tree(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for item in folder.iterdir():
+        if item.is_dir():
+            if item.name != "__pycache__":
+                yield from _tree(item, f"{prefix}{item.name}/")
+        else:
+            # "gitignore" in the package: a dot file would act on our own repository.
+            yield prefix + {"gitignore": ".gitignore"}.get(item.name, item.name), item.read_bytes()
