@@ -2,7 +2,7 @@
 
 A pod gets the document in the environment variable MLGEN_TASK, the local engine hands over the object. It holds
 only what the spec and the environment say, so that a Task changes with nothing else; what a run decides (the text
-of an in, ids, digests of spec and plan) comes beside it, in `Execution`.
+of an in, ids, digests of spec and plan) comes beside it, in `Execution`; `runtime.pod` says how a pod gets each.
 
     <root>/in/<name>     an artifact to read              <root>/out/<name>   what the author writes
     <root>/work          working directory                <root>/home <root>/tmp
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.plan import model
+from mlgen.runtime.pod import Platform
 from mlgen.values import Type
 
 VERSION = 1
@@ -65,6 +66,7 @@ class TaskDocument:
     image: str | None
     image_digest: str | None
     timeout_seconds: int
+    platform: Platform | None = None  # None: this machine
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -84,6 +86,7 @@ class TaskDocument:
             "image": self.image,
             "imageDigest": self.image_digest,
             "timeoutSeconds": self.timeout_seconds,
+            **({"platform": self.platform.to_json()} if self.platform else {}),
         }
 
     @staticmethod
@@ -110,6 +113,7 @@ class TaskDocument:
             image=data["image"],
             image_digest=data["imageDigest"],
             timeout_seconds=data["timeoutSeconds"],
+            platform=Platform.from_json(data["platform"]) if data.get("platform") else None,
         )
 
     @staticmethod
@@ -121,7 +125,9 @@ def _named(name: str, **items: object) -> dict[str, object]:
     return {"name": name, **{key: value for key, value in items.items() if value is not None}}
 
 
-def of_task(task: model.Task, *, pipeline: str, env: str, artifacts: str) -> TaskDocument:
+def of_task(
+    task: model.Task, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+) -> TaskDocument:
     """The document of a plan's task in an environment."""
     return TaskDocument(
         pipeline=pipeline,
@@ -135,13 +141,29 @@ def of_task(task: model.Task, *, pipeline: str, env: str, artifacts: str) -> Tas
         image=task.image.reference if task.image else None,
         image_digest=task.image.digest if task.image else None,
         timeout_seconds=task.timeout_seconds,
+        platform=platform,
     )
 
 
-def of_gate_task(task: model.GateTask, *, pipeline: str, env: str, artifacts: str) -> TaskDocument:
+GATE_TIMEOUT_SECONDS = 60
+RECORD_TIMEOUT_SECONDS = 600
+
+
+def of_gate_task(
+    task: model.GateTask, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+) -> TaskDocument:
     """The document of a task that only evaluates: no ins, no outs, no main."""
     evaluations = _evaluations(task.evaluates)
-    return TaskDocument(pipeline, env, task.name, (), (), evaluations, artifacts, None, None, None, 60)
+    return TaskDocument(
+        pipeline, env, task.name, (), (), evaluations, artifacts, None, None, None, GATE_TIMEOUT_SECONDS, platform
+    )
+
+
+def of_record(*, pipeline: str, env: str, artifacts: str, platform: Platform) -> TaskDocument:
+    """The document of the finally task `record`, which writes run.json."""
+    return TaskDocument(
+        pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform
+    )
 
 
 def _kind(item: model.In) -> str:

@@ -1,0 +1,125 @@
+"""The contract between a rendered Task and the programs of ours in its pod: folders, variables, arguments.
+
+A Task names no run. What one run decides reaches `mlgen-runtime` in these ways, the same for stage-in, stage-out and
+the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK alone:
+
+    MLGEN_TASK *              the TaskDocument, canonical JSON
+    MLGEN_RUN, _RUN_UID *     name and uid of the PipelineRun
+    MLGEN_TASK_RUN, _TASK_RUN_UID, _NAMESPACE, _POD, _POD_UID
+                              who executes; the attempt is the N of "-pod-retryN" at the end of MLGEN_POD, else 0
+    MLGEN_SPEC_DIGEST, _PLAN_DIGEST, _SOURCE, _COMMIT, _REPOSITORY *
+                              annotations mlgen.dev/{spec-digest,plan-digest,source,commit,repository} of the
+                              PipelineRun, which Tekton copies to the pod; empty where the run has none
+    MLGEN_IN_<name>           the text of an artifact in (`runtime.texts`); values go to main alone
+    MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
+    MLGEN_RUN_STATUS, _TASKS  record, and main of a finally task: Succeeded Failed Completed None, and JSON
+                              {task: {status, reason}} of all tasks
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY *
+                              of the environment's `s3.secret`, where it has one
+    MLGEN_BUCKET_<i>_AWS_…    stage-in of a task that reads inputs: of the i-th of `Platform.buckets`
+
+The program is `mlgen-runtime VERB VALUE…`, each VALUE a param of the run, or for a gate's pod what its gates read,
+written by `value` below. A gate's pod runs `stage-out` with a document whose `image` is null: it evaluates, writes
+its results, and neither seals nor records.
+
+Kubernetes expands `$(NAME)` in variables and arguments and makes `$$` a `$`, so that every `$` of an author is doubled
+on its way in (`escape`): by the renderer in what it writes, by stage-out in results, by `mlgen run --env` in params.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mlgen.values import Type
+
+ROOT = "/mlgen"  # Tree.root: all containers
+STATE = "/mlgen-state"  # Tree.state: ours only
+ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, and a script of main holds open
+READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look for it, and step 1 waits for them
+MAIN_RUN = "/mlgen-main"  # Tekton's run folder of step main, in the sidecar: out, out.err, status/exitCode
+LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
+RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
+
+
+def escape(text: str) -> str:
+    """The text as Kubernetes must be given it in a variable, command or argument, to arrive unchanged.
+
+    Source: k8s.io/kubernetes third_party/forked/golang/expansion.
+    """
+    return text.replace("$", "$$")
+
+
+def value(ref: str, type_: Type, text: str, *, optional: bool = False) -> str:
+    """One argument: what `ref` ("params.x" or "task.out") is in this run.
+
+    text: as a result or param holds it: of an optional out empty when unwritten, else "+" and the text.
+    """
+    return f"{ref}:{type_}{'?' if optional else ''}={text}"
+
+
+_VALUE = re.compile(r"(?P<ref>[a-z0-9-]+\.[a-z0-9_]+):(?P<type>[a-z]+)(?P<optional>\??)=(?P<text>.*)", re.DOTALL)
+
+
+def read_value(argument: str) -> tuple[str, Type, str, bool]:
+    """(ref, type, text, optional): the inverse of `value`. Raises ValueError."""
+    match = _VALUE.fullmatch(argument)
+    if not match:
+        raise ValueError(f'"{argument[:80]}" is not of the form ref:type=text')
+    return match["ref"], Type(match["type"]), match["text"], bool(match["optional"])
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How a bucket is reached; None: as its provider has it."""
+
+    endpoint: str | None = None
+    region: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"endpoint": self.endpoint, "region": self.region}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Bucket:
+        return Bucket(data["endpoint"], data["region"])
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The ledger that a pod may fold into, and how old the branch's last fold must be for that."""
+
+    url: str
+    branch: str
+    interval_seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"url": self.url, "branch": self.branch, "intervalSeconds": self.interval_seconds}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Fold:
+        return Fold(data["url"], data["branch"], data["intervalSeconds"])
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a pod must know of its environment besides `artifacts`.
+
+    s3: where artifacts lie, if in s3. buckets: name -> where inputs lie elsewhere, by name. fold None: spool only.
+    """
+
+    s3: Bucket = Bucket()
+    buckets: tuple[tuple[str, Bucket], ...] = ()
+    fold: Fold | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "s3": self.s3.to_json(),
+            "buckets": {name: bucket.to_json() for name, bucket in self.buckets},
+            "fold": self.fold.to_json() if self.fold else None,
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Platform:
+        buckets = tuple((name, Bucket.from_json(bucket)) for name, bucket in sorted(data["buckets"].items()))
+        return Platform(Bucket.from_json(data["s3"]), buckets, Fold.from_json(data["fold"]) if data["fold"] else None)
