@@ -14,9 +14,7 @@ def encode(value: object) -> bytes:
 
     Raises ValueError for NaN and infinities, which no JSON reader has to accept.
     """
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def digest(value: object) -> str:

@@ -26,7 +26,9 @@ class GraphFormat(StrEnum):
 @app.command()
 def graph(
     file: SpecFile,
-    form: Annotated[GraphFormat, typer.Option("--format", help="mermaid for GitHub and GitLab, dot for Graphviz.")] = GraphFormat.MERMAID,
+    form: Annotated[
+        GraphFormat, typer.Option("--format", help="mermaid for GitHub and GitLab, dot for Graphviz.")
+    ] = GraphFormat.MERMAID,
 ) -> None:
     """Draw a pipeline as Mermaid or DOT."""
     made = Workspace.around([file]).plan(file)

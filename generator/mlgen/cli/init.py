@@ -36,7 +36,11 @@ def init(
     A file that is there already is never touched.
     """
     if (folder / PROJECT_FILE).exists():
-        raise Misuse("already-there", f"{folder / PROJECT_FILE} exists: this is a project already", fix="change it, or name another folder")
+        raise Misuse(
+            "already-there",
+            f"{folder / PROJECT_FILE} exists: this is a project already",
+            fix="change it, or name another folder",
+        )
     files = dict(_files())
     kept = sorted(name for name in files if (folder / name).exists())
     # mlgen.yaml comes last: until it is there, the command can be repeated.

@@ -130,9 +130,13 @@ class Workspace:
         if path.is_dir():
             raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
         if not path.exists():
-            raise Misuse("no-such-file", f"there is no file {file}", fix="specs lie in pipelines/, named after their pipeline")
+            raise Misuse(
+                "no-such-file", f"there is no file {file}", fix="specs lie in pipelines/, named after their pipeline"
+            )
         if not path.is_relative_to(self.root):
-            raise Misuse("other-project", f"{file} is not in the project {self.root}", fix="use -C DIR, and files of one project")
+            raise Misuse(
+                "other-project", f"{file} is not in the project {self.root}", fix="use -C DIR, and files of one project"
+            )
         relative = path.relative_to(self.root).as_posix()
         if self.files.kind(relative) != "file":
             raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
@@ -148,10 +152,10 @@ class Workspace:
     def _check(self, path: str) -> tuple[Diagnostic, ...]:
         if path == PROJECT_FILE:
             return ()
-        document = self._read(path)
+        document, digest = self._read(path)
         if isinstance(document.data, dict) and document.data.get("kind") == "task":
             return self._task_file(path)[1]
-        loaded = self._load(document)
+        loaded = self._load(document, digest)
         if loaded.pipeline is None or diagnostic.failed(loaded.found):
             return loaded.found
         try:
@@ -160,14 +164,15 @@ class Workspace:
             return (*loaded.found, *more.diagnostics)
         return loaded.found
 
-    def _read(self, path: str) -> Document:
+    def _read(self, path: str) -> tuple[Document, str]:
+        """A file's document, and the digest of its bytes."""
         try:
-            return read(path, self.files.read(path))
+            data = self.files.read(path)
+            return read(path, data), canonical.digest_bytes(data)
         except OSError as error:
             raise CannotAnswer("unreadable", f"{path}: {error.strerror}", fix="make the file readable") from None
 
-    def _load(self, document: Document) -> Loaded:
-        digest = canonical.digest_bytes(document.source)
+    def _load(self, document: Document, digest: str) -> Loaded:
         if not isinstance(document.data, dict):
             shape = check_shape(document, "pipeline")[0] if document.data is not None else []
             return Loaded(document.file, None, digest, (*document.diagnostics, *shape))
@@ -198,7 +203,7 @@ class Workspace:
 
     def _task_file(self, path: str) -> tuple[TaskFile | None, tuple[Diagnostic, ...]]:
         if path not in self._task_files:
-            document = self._read(path)
+            document, _ = self._read(path)
             shape = check_shape(document, "task")[0] if document.data is not None else []
             if not isinstance(document.data, dict):
                 self._task_files[path] = None, (*document.diagnostics, *shape)
@@ -218,7 +223,7 @@ class Workspace:
 
     def plans(self, paths: Sequence[str]) -> list[Plan]:
         """The plans of specs; all are loaded before any is made, so that all findings come at once."""
-        loaded = [self._load(self._read(path)) for path in paths]
+        loaded = [self._load(*self._read(path)) for path in paths]
         found = [*self._project[1], *self._lock[1], *(d for one in loaded for d in one.found)]
         if diagnostic.failed(found):
             raise Findings(found)

@@ -72,6 +72,7 @@ def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | L
 
     Tekton compares texts, so numbers are out: "1.0" is not "1" there.
     """
+    values: tuple[Ref | Literal, ...]
     match gate:
         case Compare(op="==" | "!=" as op, left=Ref() as left, right=right):
             positive, values = op == "==", (right,)
@@ -84,4 +85,4 @@ def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | L
     sides = [left, *(v for v in values if isinstance(v, Ref))]
     if any(side.owner != "params" or type_of("params", side.name) not in (Type.STRING, Type.BOOLEAN) for side in sides):
         return None
-    return left, positive, tuple(values)
+    return left, positive, values

@@ -90,7 +90,9 @@ class _Maker:
                 found.append(Diagnostic("name-collision", message, gate.place.span, why, "rename that task"))
             over = len(self.pipeline.name or "") + len(gate_task.name) - MAX_NODE
             if over > 0:
-                message = f'the names "{self.pipeline.name}" and "{gate_task.name}" are {over} characters too long together'
+                message = (
+                    f'the names "{self.pipeline.name}" and "{gate_task.name}" are {over} characters too long together'
+                )
                 found.append(Diagnostic("name-too-long", message, gate.place.span, why, f"shorten them by {over}"))
         if found:
             raise Findings(found)
@@ -114,7 +116,9 @@ class _Maker:
 
     def param(self, param: spec.Param) -> Param:
         assert param.type is not None
-        return Param(param.name, param.type, param.default, param.choices, param.minimum, param.maximum, param.description)
+        return Param(
+            param.name, param.type, param.default, param.choices, param.minimum, param.maximum, param.description
+        )
 
     def input(self, item: spec.Input) -> Input:
         assert item.type is not None

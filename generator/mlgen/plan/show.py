@@ -17,7 +17,11 @@ def to_text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    yield plan.name + (f"  ({plan.owner})" if plan.owner else "") + (f"  {_cut(plan.description)}" if plan.description else "")
+    yield (
+        plan.name
+        + (f"  ({plan.owner})" if plan.owner else "")
+        + (f"  {_cut(plan.description)}" if plan.description else "")
+    )
     yield f"plan {plan.digest}"
     if plan.params:
         yield ""
@@ -27,7 +31,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield "inputs"
         for item in plan.inputs:
-            yield f"  {item.name}  {item.type}  {item.uri or '(required)'}" + (f"  {item.digest[:19]}…" if item.digest else "")
+            yield f"  {item.name}  {item.type}  {item.uri or '(required)'}" + (
+                f"  {item.digest[:19]}…" if item.digest else ""
+            )
     yield ""
     yield "tasks"
     for number, task in enumerate(plan.tasks, 1):
@@ -38,7 +44,11 @@ def _lines(plan: Plan) -> Iterator[str]:
         for task in plan.finally_tasks:
             yield from _task("   ", task)
     yield ""
-    gates = f", {len(plan.gate_tasks)} only for gates: {', '.join(g.name for g in plan.gate_tasks)}" if plan.gate_tasks else ""
+    gates = (
+        f", {len(plan.gate_tasks)} only for gates: {', '.join(g.name for g in plan.gate_tasks)}"
+        if plan.gate_tasks
+        else ""
+    )
     count = len(plan.all_tasks) + len(plan.gate_tasks)
     yield f"{count} pod{'' if count == 1 else 's'} at most{gates}; a pod more writes the run's record"
 
@@ -59,7 +69,9 @@ def _task(number: str, task: Task) -> Iterator[str]:
     if isinstance(task.run, Script):
         first = next((line for line in task.run.text.splitlines() if line.strip()), "")
         more = task.run.text.strip().count("\n")
-        yield f"      run  {_cut(first.strip())}" + (f"  (and {more} more line{'s' if more > 1 else ''})" if more else "")
+        yield f"      run  {_cut(first.strip())}" + (
+            f"  (and {more} more line{'s' if more > 1 else ''})" if more else ""
+        )
     else:
         yield f"      run  {_cut(' '.join(task.run.args))}"
     if task.ins:
@@ -82,7 +94,9 @@ def _in(item: In) -> str:
 
 
 def _decider(condition: Condition) -> str:
-    return "decided before it starts" if condition.evaluator is None else f"decided by {condition.evaluator}, when it ends"
+    return (
+        "decided before it starts" if condition.evaluator is None else f"decided by {condition.evaluator}, when it ends"
+    )
 
 
 def _pod(task: Task) -> str:
@@ -90,7 +104,8 @@ def _pod(task: Task) -> str:
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
     disk = f", disk {task.disk.text}" if task.disk else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""
-    return f"{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {duration_text(task.timeout_seconds)} at most{retries}"
+    at_most = duration_text(task.timeout_seconds)
+    return f"{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {at_most} at most{retries}"
 
 
 def _cut(text: str) -> str:

@@ -125,7 +125,7 @@ class _Builder:
 
     def scalar(self, value: object, place: Place) -> str | None:
         """The text of a plain value; numbers keep the text of the file. None where it has none."""
-        if isinstance(value, bool) or isinstance(value, list | dict):
+        if isinstance(value, bool | list | dict):
             return to_text(value)
         if isinstance(value, int | float):
             return self.document.text(place.route)
@@ -175,7 +175,9 @@ class _Builder:
         artifacts = tuple(t for t in Type if t.is_artifact)
         return Input(name, place, self.type(kind, artifacts), _text(data.get("uri")), _text(data.get("digest")))
 
-    def task(self, name: str, value: object, place: Place, defaults: Mapping[str, Setting], *, final: bool = False) -> Task:
+    def task(
+        self, name: str, value: object, place: Place, defaults: Mapping[str, Setting], *, final: bool = False
+    ) -> Task:
         if not isinstance(value, dict):
             return Task(name, place, final, ins_known=False, outs_known=False)
         own = read_settings(value, place, self.found)
@@ -241,7 +243,13 @@ class _Builder:
         fix = "write params.NAME, inputs.NAME or TASK.OUT"
         if place.route[-2] != "in":
             fix += "; a literal text is {value: ...}"
-        self.tell(place, "bad-ref", f'"{text[:80]}" is not a reference', "a string in this place names where a value comes from", fix)
+        self.tell(
+            place,
+            "bad-ref",
+            f'"{text[:80]}" is not a reference',
+            "a string in this place names where a value comes from",
+            fix,
+        )
         return None
 
     def outs(self, value: object, place: Place) -> Iterator[Out]:
@@ -271,5 +279,3 @@ class _Builder:
 
 def _json(value: object) -> Json:
     return value  # type: ignore[return-value]  # a Document holds JSON values only
-
-

@@ -30,7 +30,9 @@ def cycles(needs: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """One cycle for each knot of nodes that wait for each other: its first node by `needs`' order, then what that
     needs, and so on, until the next would be the first again."""
     done = set(order(needs))
-    left = {node: [n for n in found if n in needs and n not in done] for node, found in needs.items() if node not in done}
+    left = {
+        node: [n for n in found if n in needs and n not in done] for node, found in needs.items() if node not in done
+    }
     found, seen = [], set[str]()
     for start in left:
         if start in seen:

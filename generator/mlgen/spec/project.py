@@ -17,7 +17,7 @@ class S3:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """url None: the current repository. fold: task, run or cron. secret: username+password or ssh-privatekey+known_hosts."""
+    """url None: this repository. fold: task, run or cron. secret: username+password or ssh-privatekey+known_hosts."""
 
     url: str | None = None
     branch: str = "ledger"

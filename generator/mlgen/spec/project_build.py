@@ -128,19 +128,25 @@ def _texts(value: object) -> Iterator[str]:
 def _names(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     """What an environment is called and needs, so that what is rendered from it can be applied."""
     if not NODE.fullmatch(name) or len(name) > 63:
-        yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for an environment', "small letters, digits and -, at most 63")
+        yield place.key_finding(
+            "bad-name", f'"{name[:80]}" is not a name for an environment', "small letters, digits and -, at most 63"
+        )
     for key, value in _map(data.get("labels")).items():
         if isinstance(value, str):
             yield from label(key, value, place / "labels" / key)
     namespace, image, artifacts = (_text(data.get(k)) for k in ("namespace", "runtime_image", "artifacts"))
     if namespace is not None:
         if not NAMESPACE.fullmatch(namespace):
-            yield (place / "namespace").finding("bad-name", f'"{namespace[:80]}" is not a namespace', "small letters, digits and -, at most 63")
+            yield (place / "namespace").finding(
+                "bad-name", f'"{namespace[:80]}" is not a namespace', "small letters, digits and -, at most 63"
+            )
         if image is not None and not IMAGE.fullmatch(image):
             yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference')
         if artifacts is not None and not _ARTIFACTS.fullmatch(artifacts):
             fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-            yield (place / "artifacts").finding("bad-uri", f'"{artifacts[:80]}" cannot hold the artifacts of pods', fix=fix)
+            yield (place / "artifacts").finding(
+                "bad-uri", f'"{artifacts[:80]}" cannot hold the artifacts of pods', fix=fix
+            )
         yield from _missing(name, data, place)
     elif name != "local":
         why = "only `local` runs without a cluster"
@@ -152,4 +158,6 @@ def _missing(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnost
     if "ledger" in data and isinstance(data["ledger"], dict) and "url" not in data["ledger"]:
         missing.append("ledger.url")
     for key in missing:
-        yield place.key_finding("missing-key", f'the environment "{name}" has no `{key}`', "its pods need it", f"add {key}")
+        yield place.key_finding(
+            "missing-key", f'the environment "{name}" has no `{key}`', "its pods need it", f"add {key}"
+        )

@@ -77,7 +77,9 @@ def cpu_millis(text: str) -> int:
         except InvalidOperation:
             millis = Decimal("NaN")
     if not millis.is_finite():
-        raise ValueError(f'"{text[:40]}" is not an amount of cpu: write a number of cores or thousandths, like 2 or 500m')
+        raise ValueError(
+            f'"{text[:40]}" is not an amount of cpu: write a number of cores or thousandths, like 2 or 500m'
+        )
     if millis <= 0:
         raise ValueError("cpu must be more than zero")
     if millis != int(millis):

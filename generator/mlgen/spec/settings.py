@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec import quantities
@@ -51,37 +52,19 @@ def read_settings(data: dict[str, object], place: Place, found: list[Diagnostic]
     return settings
 
 
+Reader = Callable[[Any, Place, list[Diagnostic]], object]
+
+
 def _read(key: str, value: object, place: Place, found: list[Diagnostic]) -> object:
-    """The value by its key: image str · code tuple of (path, Place) · cpu int, millis · memory disk shm Amount ·
-    gpu GpuAsk · timeout int, seconds · retries int · env dict of Setting · secrets dict of SecretKey Setting."""
+    """The value by its key; None for what the schema refuses, which was told with the shape."""
+    kinds, read = _READERS[key]
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return None
     try:
-        match key, value:
-            case "image", str():
-                if not IMAGE.fullmatch(value) or len(value) > 500:
-                    raise ValueError(f'"{value[:80]}" is not an image reference')
-                return value
-            case "code", str():
-                return ((value, place),)
-            case "code", list():
-                return tuple((path, place / i) for i, path in enumerate(value) if isinstance(path, str))
-            case "cpu", int() | float() | str() if not isinstance(value, bool):
-                return quantities.cpu_millis(place.document.text(place.route))
-            case "memory" | "disk" | "shm", str():
-                return Amount(*quantities.size(value))
-            case "timeout", str():
-                return quantities.duration_seconds(value)
-            case "retries", int() if not isinstance(value, bool):
-                return value if 0 <= value <= 9 else None  # else: the schema said so
-            case "gpu", int() | str() if not isinstance(value, bool):
-                return _gpu(str(value))
-            case "env", dict():
-                texts = {k: _scalar_text(v, place / k) for k, v in value.items()}
-                return {k: Setting(text, place / k) for k, text in texts.items() if text is not None}
-            case "secrets", dict():
-                return dict(_secrets(value, place, found))
+        return read(value, place, found)
     except ValueError as error:
         found.append(place.finding(_CODE[key], str(error), fix=_FIX.get(key, "")))
-    return None
+        return None
 
 
 _CODE = {
@@ -95,11 +78,45 @@ _FIX = {
 }
 
 
-def _gpu(text: str) -> GpuAsk:
+def _image(value: str, _place: Place, _found: list[Diagnostic]) -> str:
+    if not IMAGE.fullmatch(value) or len(value) > 500:
+        raise ValueError(f'"{value[:80]}" is not an image reference')
+    return value
+
+
+def _code(value: str | list[object], place: Place, _found: list[Diagnostic]) -> tuple[tuple[str, Place], ...]:
+    if isinstance(value, str):
+        return ((value, place),)
+    return tuple((path, place / i) for i, path in enumerate(value) if isinstance(path, str))
+
+
+def _cpu(_value: object, place: Place, _found: list[Diagnostic]) -> int:
+    return quantities.cpu_millis(place.document.text(place.route))
+
+
+def _amount(value: str, _place: Place, _found: list[Diagnostic]) -> Amount:
+    return Amount(*quantities.size(value))
+
+
+def _timeout(value: str, _place: Place, _found: list[Diagnostic]) -> int:
+    return quantities.duration_seconds(value)
+
+
+def _retries(value: int, _place: Place, _found: list[Diagnostic]) -> int | None:
+    return value if 0 <= value <= 9 else None  # else: the schema said so
+
+
+def _gpu(value: int | str, _place: Place, _found: list[Diagnostic]) -> GpuAsk:
+    text = str(value)
     match = _POOL.fullmatch(text)
     if not match:
         raise ValueError(f'"{text[:40]}" is neither a count of GPUs nor pool:count')
     return GpuAsk(match["pool"] or "default", int(match["count"]))
+
+
+def _env(value: dict[str, object], place: Place, _found: list[Diagnostic]) -> dict[str, Setting]:
+    texts = {name: _scalar_text(item, place / name) for name, item in value.items()}
+    return {name: Setting(text, place / name) for name, text in texts.items() if text is not None}
 
 
 def _scalar_text(value: object, place: Place) -> str | None:
@@ -110,14 +127,15 @@ def _scalar_text(value: object, place: Place) -> str | None:
     return place.document.text(place.route) if isinstance(value, int | float) else None
 
 
-def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> Iterator[tuple[str, Setting]]:
+def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> dict[str, Setting]:
+    read = {}
     for variable, value in data.items():
         here = place / variable
         if not isinstance(value, str):
             continue
         match = _SECRET.fullmatch(value)
         if match:
-            yield variable, Setting(SecretKey(match["secret"], match["key"]), here)
+            read[variable] = Setting(SecretKey(match["secret"], match["key"]), here)
         else:
             # The value itself is not shown: it may be the secret.
             found.append(
@@ -128,3 +146,21 @@ def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> 
                     "write the Secret's name and its key, such as hf/token",
                 )
             )
+    return read
+
+
+# key: (the types of a spec's value, its reader). image: str. code: tuple of (path, Place). cpu: int, thousandths.
+# timeout: int, seconds. env: dict of Setting(str). secrets: dict of Setting(SecretKey).
+_READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
+    "image": (str, _image),
+    "code": ((str, list), _code),
+    "cpu": ((int, float, str), _cpu),
+    "memory": (str, _amount),
+    "disk": (str, _amount),
+    "shm": (str, _amount),
+    "gpu": ((int, str), _gpu),
+    "timeout": (str, _timeout),
+    "retries": (int, _retries),
+    "env": (dict, _env),
+    "secrets": (dict, _secrets),
+}

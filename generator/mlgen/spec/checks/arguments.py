@@ -29,17 +29,23 @@ def param_parts(param: Param) -> Iterator[Diagnostic]:
     if param.type is None:
         if param.choices:
             fix = "write `type:` and choices of that type"
-            yield (place / "choices").finding("bad-choices", f'the choices of "{param.name}" are of different types', fix=fix)
+            yield (place / "choices").finding(
+                "bad-choices", f'the choices of "{param.name}" are of different types', fix=fix
+            )
         return
     if param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
-        yield (place / "minimum").finding("bad-range", f'the minimum of "{param.name}" is above its maximum: no value fits')
+        yield (place / "minimum").finding(
+            "bad-range", f'the minimum of "{param.name}" is above its maximum: no value fits'
+        )
     for key in ("minimum", "maximum"):
         if getattr(param, key) is not None and not param.type.is_number:
             yield (place / key).finding("bad-range", f'"{param.name}" is a {param.type}: only numbers have a {key}')
     for index, choice in enumerate(param.choices):
         problem = value_problem(param.type, choice) or range_problem(param, choice)
         if problem:
-            yield (place / "choices" / index).finding("bad-choices", f'a choice of "{param.name}" does not fit: {problem}')
+            yield (place / "choices" / index).finding(
+                "bad-choices", f'a choice of "{param.name}" does not fit: {problem}'
+            )
     if param.default is not None and (problem := argument_problem(param, param.default)):
         where = place / "default" if isinstance(place.value, dict) else place
         yield where.finding("bad-default", f'the default of "{param.name}" does not fit: {problem}')
@@ -51,7 +57,9 @@ def argument_problem(param: Param, text: str) -> str | None:
         return None
     if problem := value_problem(param.type, text):
         return problem
-    if param.choices and parse(param.type, text) not in [parse(param.type, c) for c in param.choices if not value_problem(param.type, c)]:
+    if param.choices and parse(param.type, text) not in [
+        parse(param.type, c) for c in param.choices if not value_problem(param.type, c)
+    ]:
         return f'"{text[:80]}" is none of {listed(param.choices)}'
     return range_problem(param, text)
 
@@ -103,7 +111,9 @@ def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
     if is_remote(uri):
         scheme = uri.partition(":")[0]
         if scheme in LATER_SCHEMES:
-            yield place.finding("scheme-not-yet", f"inputs from {scheme}: are not supported yet", fix="copy the bytes into a bucket")
+            yield place.finding(
+                "scheme-not-yet", f"inputs from {scheme}: are not supported yet", fix="copy the bytes into a bucket"
+            )
         elif scheme not in BUCKET_SCHEMES or not _BUCKET_URI.fullmatch(uri) or "/../" in uri + "/":
             fix = "write s3://bucket/key, gs://bucket/key, az://container/key, or a path in the repository"
             yield place.finding("bad-uri", f'"{uri[:80]}" cannot be an input', fix=fix)
@@ -115,9 +125,19 @@ def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
         return
     kind = "escape" if path.startswith("..") else context.files.kind(path)
     if kind == "escape":
-        yield place.finding("path-escape", f'"{uri}" leaves the repository', "a spec reads only what is reviewed with it", "put the file into the repository, or into a bucket")
+        yield place.finding(
+            "path-escape",
+            f'"{uri}" leaves the repository',
+            "a spec reads only what is reviewed with it",
+            "put the file into the repository, or into a bucket",
+        )
     elif kind is None:
-        yield place.finding("no-such-path", f'there is no "{path}"', "paths without ./ start at the folder of mlgen.yaml", "write the path of a file that Git tracks")
+        yield place.finding(
+            "no-such-path",
+            f'there is no "{path}"',
+            "paths without ./ start at the folder of mlgen.yaml",
+            "write the path of a file that Git tracks",
+        )
     else:
         yield from _bytes(item, place, path, digest or item.digest, context)
 
@@ -126,9 +146,16 @@ def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Co
     try:
         actual = context.files.sha256(path)
     except ValueError as error:
-        yield place.finding("path-escape", str(error), "an input is regular files: a link may lead anywhere", "replace the link by the file")
+        yield place.finding(
+            "path-escape",
+            str(error),
+            "an input is regular files: a link may lead anywhere",
+            "replace the link by the file",
+        )
         return
     if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
         where = item.place / "digest" if item.digest else place
         message = f'"{path}" has other bytes than its digest says'
-        yield where.finding("digest-mismatch", message, f"its digest is {actual}", "restore the file, or write its digest")
+        yield where.finding(
+            "digest-mismatch", message, f"its digest is {actual}", "restore the file, or write its digest"
+        )

@@ -75,7 +75,9 @@ def path_finding(written: str, path: str, place: Place, context: Context) -> Dia
     kind = "escape" if path.startswith("..") else context.files.kind(path)
     if kind == "escape":
         why = "a spec reads only what is reviewed with it"
-        return place.finding("path-escape", f'"{written[:80]}" leaves the repository', why, "move the folder into the repository")
+        return place.finding(
+            "path-escape", f'"{written[:80]}" leaves the repository', why, "move the folder into the repository"
+        )
     if kind != "folder":
         message = f'"{path[:80]}" is a file' if kind == "file" else f'there is no folder "{path[:80]}"'
         why = "code is a folder, or a list of folders, whose contents are laid into the working directory"

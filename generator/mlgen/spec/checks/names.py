@@ -12,7 +12,9 @@ from mlgen.spec.model import Pipeline, Place, Setting, Task
 VARIABLE = re.compile(r"[a-z]([a-z0-9_]{0,38}[a-z0-9])?")
 NODE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = frozenset("params inputs tasks finally run record and or not in true false".split())
+RESERVED = frozenset(
+    ("params", "inputs", "tasks", "finally", "run", "record", "and", "or", "not", "in", "true", "false")
+)
 MAX_NODE = 41  # characters of pipeline + task: room for the run's suffix and "-pod-retryN" in a pod's 63
 
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -33,7 +35,10 @@ def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
     if name != stem:
         why = "runs, manifests and records carry the name, and people look for the file by it"
         yield place.finding(
-            "name-mismatch", f'the pipeline is called "{name[:80]}" and its file "{stem}"', why, f"write name: {stem}, or rename the file"
+            "name-mismatch",
+            f'the pipeline is called "{name[:80]}" and its file "{stem}"',
+            why,
+            f"write name: {stem}, or rename the file",
         )
 
 
@@ -86,7 +91,7 @@ def _length(pipeline: Pipeline, name: str, place: Place) -> Iterator[Diagnostic]
     if length > MAX_NODE:
         yield place.key_finding(
             "name-too-long",
-            f'the names "{(pipeline.name or "")[:80]}" and "{name[:80]}" have {length} characters together, {MAX_NODE} are allowed',
+            f'"{(pipeline.name or "")[:80]}" and "{name[:80]}" have {length} characters, {MAX_NODE} are allowed together',
             "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed",
             f"shorten them by {length - MAX_NODE}",
         )
@@ -106,16 +111,31 @@ def _variables(task: Task) -> Iterator[Diagnostic]:
             for finding in _variable(name, what, place):
                 yield Diagnostic(finding.code, finding.message, span, finding.why, finding.fix)
         elif not ENVIRONMENT_VARIABLE.fullmatch(name):
-            yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for an environment variable', "letters, digits and _")
+            yield place.key_finding(
+                "bad-name", f'"{name[:80]}" is not a name for an environment variable', "letters, digits and _"
+            )
         elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
             why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
-            yield place.key_finding("reserved-name", f'the variable "{name[:80]}" is refused', why, "choose another name")
+            yield place.key_finding(
+                "reserved-name", f'the variable "{name[:80]}" is refused', why, "choose another name"
+            )
         if name in seen:
             first, where = seen[name]
-            fix = "rename one; the map form of `in` gives any name: {new_name: task.out}" if "in" in what else "rename one"
+            fix = (
+                "rename one; the map form of `in` gives any name: {new_name: task.out}"
+                if "in" in what
+                else "rename one"
+            )
             related = (Related(f"{first} of this name", where.span),)
             why = "ins, outs, env and secrets of a task are environment variables of one process"
-            yield Diagnostic("name-collision", f'task "{task.name}" has {first} and {what} called "{name[:80]}"', span, why, fix, related)
+            yield Diagnostic(
+                "name-collision",
+                f'task "{task.name}" has {first} and {what} called "{name[:80]}"',
+                span,
+                why,
+                fix,
+                related,
+            )
         else:
             seen[name] = (what, place)
 
@@ -142,13 +162,22 @@ def label(key: str, value: str, place: Place) -> Iterator[Diagnostic]:
     """A label's key and value, as Kubernetes has them, and not of a prefix that others own."""
     prefix, slash, name = key.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not (_LABEL_PREFIX.fullmatch(prefix) and len(prefix) <= 253)):
-        yield place.key_finding("bad-label", f'"{key[:80]}" is not a label key', "[prefix/]name: letters, digits, - _ . and at most 63")
+        yield place.key_finding(
+            "bad-label", f'"{key[:80]}" is not a label key', "[prefix/]name: letters, digits, - _ . and at most 63"
+        )
     elif prefix.endswith(("mlgen.dev", "tekton.dev", "kubernetes.io", "k8s.io")):
-        yield place.key_finding("bad-label", f'the label "{key}" belongs to {prefix}', "its owner sets it", "use a prefix of your own, or none")
+        yield place.key_finding(
+            "bad-label",
+            f'the label "{key}" belongs to {prefix}',
+            "its owner sets it",
+            "use a prefix of your own, or none",
+        )
     yield from label_value(f'the label "{key[:80]}"', value, place)
 
 
 def label_value(what: str, value: str, place: Place) -> Iterator[Diagnostic]:
     if value and not _LABEL_NAME.fullmatch(value):
-        why = "a label value has letters, digits, - _ . and at most 63 characters, and begins and ends with a letter or digit"
-        yield place.finding("bad-label", f'{what} has the value "{value[:80]}"', why, "put longer text into `description`")
+        why = "a label value has at most 63 letters, digits, - _ . and begins and ends with a letter or digit"
+        yield place.finding(
+            "bad-label", f'{what} has the value "{value[:80]}"', why, "put longer text into `description`"
+        )

@@ -15,7 +15,9 @@ from mlgen.spec.settings import IMAGE, GpuAsk
 MAX_SCRIPT_BYTES = 96 * 1024  # Tekton hands all scripts of a task to one container as one argument (design §5)
 
 # What Tekton replaces in scripts, arguments, variables and params (tektoncd/pipeline docs/variables.md).
-TEKTON = re.compile(r"\$\((?:params|context|tasks|results|workspaces|steps?|finally|inputs|outputs|artifacts|credentials)[.\[]")
+TEKTON = re.compile(
+    r"\$\((?:params|context|tasks|results|workspaces|steps?|finally|inputs|outputs|artifacts|credentials)[.\[]"
+)
 
 
 def pools(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
@@ -27,7 +29,11 @@ def pools(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
             pool = setting.value.pool
             guess = near(pool, known)
             why = f"mlgen.yaml has the pools: {listed(known)}; a GPU without a pool asks for the one called default"
-            fix = f"write {guess}:{setting.value.count}" if guess else f"add the pool under `gpus` of an environment in mlgen.yaml: {pool}: {{resource: nvidia.com/gpu}}"
+            fix = (
+                f"write {guess}:{setting.value.count}"
+                if guess
+                else f"add the pool under `gpus` of an environment in mlgen.yaml: {pool}: {{resource: nvidia.com/gpu}}"
+            )
             yield setting.place.finding("unknown-pool", f'no environment has a GPU pool "{pool}"', why, fix)
 
 
@@ -51,7 +57,10 @@ def scripts(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             if size > MAX_SCRIPT_BYTES:
                 why = "Tekton hands the scripts of a task to its pod as one argument, which the kernel limits"
                 yield task.step.place.key_finding(
-                    "script-too-large", f'the script of "{task.name}" has {size:,} bytes, {MAX_SCRIPT_BYTES:,} are allowed', why, "put the program into a file of a `code` folder"
+                    "script-too-large",
+                    f'the script of "{task.name}" has {size:,} bytes, {MAX_SCRIPT_BYTES:,} are allowed',
+                    why,
+                    "put the program into a file of a `code` folder",
                 )
 
 
@@ -62,7 +71,13 @@ def tekton_variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnost
         match = TEKTON.search(text)
         if match:
             fix = 'ins and outs are variables: "$name". To write the text itself, split it: "$""(params."'
-            yield Diagnostic("tekton-variable", f"{text[match.start() : match.end() + 20].split(chr(10))[0]!r} is a variable of Tekton", _line(place, text, match.start()), why, fix)
+            yield Diagnostic(
+                "tekton-variable",
+                f"{text[match.start() : match.end() + 20].split(chr(10))[0]!r} is a variable of Tekton",
+                _line(place, text, match.start()),
+                why,
+                fix,
+            )
 
 
 def _texts(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:

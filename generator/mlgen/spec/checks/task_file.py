@@ -18,11 +18,20 @@ def check_task_file(file: TaskFile) -> Iterator[Diagnostic]:
             yield (file.place / "name").finding("bad-name", f'"{file.name[:80]}" is not a name for a task')
         if file.name != stem:
             fix = f"write name: {stem}, or rename the file"
-            yield (file.place / "name").finding("name-mismatch", f'the task is called "{file.name[:80]}" and its file "{stem}"', fix=fix)
-    for name, item in (*file.ins.items(), *file.outs.items()):
+            yield (file.place / "name").finding(
+                "name-mismatch", f'the task is called "{file.name[:80]}" and its file "{stem}"', fix=fix
+            )
+    places = {name: item.place for name, item in file.ins.items()} | {
+        name: out.place for name, out in file.outs.items()
+    }
+    for name, place in places.items():
         if not VARIABLE.fullmatch(name) or name.endswith("_proxy"):
-            yield item.place.key_finding("bad-name", f'"{name[:80]}" is not a name for an in or out', "it becomes an environment variable")
+            yield place.key_finding(
+                "bad-name", f'"{name[:80]}" is not a name for an in or out', "it becomes an environment variable"
+            )
     for name in sorted(file.ins.keys() & file.outs.keys()):
-        yield file.outs[name].place.key_finding("name-collision", f'"{name}" is an in and an out', "both are environment variables", "rename one")
+        yield file.outs[name].place.key_finding(
+            "name-collision", f'"{name}" is an in and an out', "both are environment variables", "rename one"
+        )
     for item in file.ins.values():
         yield from param_parts(item)

@@ -19,7 +19,9 @@ def gates(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     for task in pipeline.all_tasks:
         if task.gate and task.gate.gate:
             for error in check_types(task.gate.gate, lambda ref: type_of(pipeline, ref.owner, ref.name)):
-                yield Diagnostic("gate-type", error.message, task.gate.place.inner(error.start, error.end), why, error.fix)
+                yield Diagnostic(
+                    "gate-type", error.message, task.gate.place.inner(error.start, error.end), why, error.fix
+                )
 
 
 def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -34,7 +36,7 @@ def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
                     "optional-needs-script",
                     f'task "{task.name}" is a command list and reads "{item.source}", which may not be written',
                     "the variable is unset then, and a pod's environment cannot be unset for a command list",
-                    "write `run` as a script: [ -n \"${" + item.name + ":-}\" ]",
+                    'write `run` as a script: [ -n "${' + item.name + ':-}" ]',
                 )
 
 
@@ -65,7 +67,12 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
         if name not in given:
             at = task.place / "in" if "in" in (task.place.value or {}) else task.place  # type: ignore[operator]
             fix = f"add {name}: a reference to a {file.ins[name].type or 'value'}"
-            yield at.key_finding("missing-in", f'task "{task.name}" does not give "{name}"', f"{file.path} has the ins: {listed(file.ins)}", fix)
+            yield at.key_finding(
+                "missing-in",
+                f'task "{task.name}" does not give "{name}"',
+                f"{file.path} has the ins: {listed(file.ins)}",
+                fix,
+            )
     for item in task.ins:
         wanted = file.ins.get(item.name)
         if not item.name:
@@ -74,7 +81,9 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
             guess = near(item.name, file.ins)
             span = item.place.key_span if item.keyed else item.place.span
             fix = f"write {guess}" if guess else "remove it; the map form of `in` gives any name: {name: task.out}"
-            yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name}"', span, f"its ins are: {listed(file.ins)}", fix)
+            yield Diagnostic(
+                "unknown-in", f'"{file.path}" has no in "{item.name}"', span, f"its ins are: {listed(file.ins)}", fix
+            )
         else:
             yield from _edge(pipeline, task, item, wanted, file)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.gates import refs as gate_refs
@@ -59,22 +59,40 @@ def _reference(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span
     return Diagnostic("unknown-out", f'task "{task.name}" asks "{owner}" for "{name}"', span, why, fix)
 
 
-def _unknown(kind: str, name: str, known: dict[str, object] | object, task: Task, span: Span) -> Diagnostic | None:
-    names = list(known)  # type: ignore[call-overload]
+def _unknown(kind: str, name: str, known: Iterable[str], task: Task, span: Span) -> Diagnostic | None:
+    names = list(known)
     if name in names:
         return None
     guess = near(name, names)
     fix = f"write {kind}s.{guess}, or " if guess else ""
     why = f"the {kind}s are: {listed(names)}"
-    return Diagnostic(f"unknown-{kind}", f'task "{task.name}" reads the {kind} "{name}", which is not there', span, why, f"{fix}add it to `{kind}s`")
+    return Diagnostic(
+        f"unknown-{kind}",
+        f'task "{task.name}" reads the {kind} "{name}", which is not there',
+        span,
+        why,
+        f"{fix}add it to `{kind}s`",
+    )
 
 
 def _unknown_task(pipeline: Pipeline, task: Task, owner: str, span: Span, name: str = "") -> Diagnostic:
     if owner in pipeline.finally_tasks:
         why = "finally tasks run when all others have ended"
-        return Diagnostic("finally-ref", f'task "{task.name}" waits for the finally task "{owner}"', span, why, f'move "{owner}" to `tasks`')
+        return Diagnostic(
+            "finally-ref",
+            f'task "{task.name}" waits for the finally task "{owner}"',
+            span,
+            why,
+            f'move "{owner}" to `tasks`',
+        )
     guess = near(owner, [*pipeline.tasks, *OWNERS])
-    fix = f"write {guess}.{name}" if guess and name else f"write {guess}" if guess else "add the task, or remove the reference"
+    fix = (
+        f"write {guess}.{name}"
+        if guess and name
+        else f"write {guess}"
+        if guess
+        else "add the task, or remove the reference"
+    )
     why = f"the tasks are: {listed(pipeline.tasks)}"
     return Diagnostic("unknown-task", f'task "{task.name}" refers to "{owner}", which is no task', span, why, fix)
 
@@ -90,7 +108,12 @@ def finally_tasks(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
         if task.after:
             place = task.place / "after"
             why_after = "all finally tasks start together, when all tasks have ended"
-            yield place.key_finding("finally-ref", f'the finally task "{task.name}" has an `after`', why_after, "remove it, or make it one task")
+            yield place.key_finding(
+                "finally-ref",
+                f'the finally task "{task.name}" has an `after`',
+                why_after,
+                "remove it, or make it one task",
+            )
 
 
 def needs(pipeline: Pipeline) -> dict[str, list[str]]:
@@ -110,8 +133,18 @@ def cycles(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             (span for owner, _, span in all_refs(first) if owner == closing),
             next((s.place.span for s in first.after if s.value == closing), first.place.key_span),
         )
-        message = f'task "{cycle[0]}" waits for itself' if len(cycle) == 1 else f"these tasks wait for each other: {' → '.join([*cycle[:MOST_SHOWN], cycle[0]])}"
-        yield Diagnostic("cycle", message, span, "a task starts when what it reads and what it is `after` is done", "take one of these references out")
+        message = (
+            f'task "{cycle[0]}" waits for itself'
+            if len(cycle) == 1
+            else f"these tasks wait for each other: {' → '.join([*cycle[:MOST_SHOWN], cycle[0]])}"
+        )
+        yield Diagnostic(
+            "cycle",
+            message,
+            span,
+            "a task starts when what it reads and what it is `after` is done",
+            "take one of these references out",
+        )
 
 
 MOST_SHOWN = 20  # tasks of a cycle that are named
@@ -129,7 +162,9 @@ def unused(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     for kind, items in (("param", pipeline.params), ("input", pipeline.inputs)):
         for name, item in items.items():
             if (kind + "s", name) not in read:
-                yield item.place.key_finding("unused", f'nothing reads the {kind} "{name}"', fix=f"read it: in: [{kind}s.{name}], or remove it")
+                yield item.place.key_finding(
+                    "unused", f'nothing reads the {kind} "{name}"', fix=f"read it: in: [{kind}s.{name}], or remove it"
+                )
 
 
 def redundant_after(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
