@@ -43,7 +43,7 @@ class Worktree:
         return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
 
     def read(self, path: str) -> bytes:
-        """The bytes of a spec, at most one more than a spec may have. Raises OSError; ValueError for what is outside."""
+        """The bytes of a spec, one more than a spec may have at most. Raises OSError; ValueError outside."""
         if self.kind(path) == "escape":
             raise ValueError(f"{path} leads outside the repository")
         with (self.root / path).open("rb") as stream:

@@ -91,7 +91,7 @@ def _length(pipeline: Pipeline, name: str, place: Place) -> Iterator[Diagnostic]
     if length > MAX_NODE:
         yield place.key_finding(
             "name-too-long",
-            f'"{(pipeline.name or "")[:80]}" and "{name[:80]}" have {length} characters, {MAX_NODE} are allowed together',
+            f'"{(pipeline.name or "")[:80]}" and "{name[:80]}" have {length} characters together, {MAX_NODE} may',
             "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed",
             f"shorten them by {length - MAX_NODE}",
         )
