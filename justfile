@@ -15,6 +15,7 @@ lint:
     ruff check
     mypy
     lint-imports
+    shellcheck .ci/run generator/demo.sh
     actionlint
     zizmor --quiet --offline .github/workflows
 

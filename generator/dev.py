@@ -51,7 +51,7 @@ def make_venv(env: dict[str, str]) -> None:
     found = read_stamp() if PYTHON.exists() else {}
     if found == wanted:
         return
-    pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", "install"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", "install"]
     if {key: found.get(key) for key in base} != base:
         if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
             sys.exit(
