@@ -77,10 +77,13 @@ def parse_json(text: str) -> Json:
     """A JSON value in the ranges that every reader keeps. Raises ValueError with a sentence for people."""
     try:
         value: Json = json.loads(text, parse_int=parse_integer, parse_float=parse_number, parse_constant=_no_constant)
+        encode(value)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise ValueError("the JSON is nested too deep") from None
+    except UnicodeEncodeError:
+        raise ValueError("the JSON holds half of a character, such as \\ud800 alone") from None
     return value
 
 
@@ -88,11 +91,22 @@ def _no_constant(word: str) -> Json:
     raise ValueError(f"{word} is no number that JSON can carry")
 
 
+def parse_string(text: str) -> str:
+    """The text itself, where a variable of a process can hold it. Raises ValueError with a sentence for people."""
+    if "\0" in text:
+        raise ValueError("a text with a NUL character fits into no environment variable")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text is not Unicode: its bytes are not UTF-8, or it holds half of a character") from None
+    return text
+
+
 def parse(type_: Type, text: str) -> Json:
     """The value that a text is, by its type. Raises ValueError with a sentence for people."""
     match type_:
         case Type.STRING:
-            return text
+            return parse_string(text)
         case Type.INTEGER:
             return parse_integer(text)
         case Type.NUMBER | Type.METRIC:

@@ -36,6 +36,9 @@ def check_types(gate: Gate, type_of: Callable[[Ref], Type | None]) -> list[GateE
     if None in kinds:
         return []
     start, end = sides[0].start, sides[-1].end
+    if all(isinstance(side, Literal) for side in sides):
+        fix = "references stand without quotes: params.x, task.out"
+        return [GateError("a comparison without a reference is always the same", start, end, fix)]
     for side, kind in zip(sides, kinds, strict=True):
         if kind in ("json", "artifact"):
             fix = "hand a value or metric on beside it and compare that"

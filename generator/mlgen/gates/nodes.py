@@ -106,7 +106,8 @@ def to_text(gate: Gate) -> str:
             word = "not in" if gate.negated else "in"
             return f"{gate.left} {word} [{', '.join(map(str, gate.choices))}]"
         case Not():
-            return f"not {_grouped(gate.part)}"
+            # In brackets, for a reader takes two `not`s in a row for none.
+            return f"not ({to_text(gate.part)})" if isinstance(gate.part, Not) else f"not {_grouped(gate.part)}"
         case And():
             return " and ".join(_grouped(p) for p in gate.parts)
         case Or():

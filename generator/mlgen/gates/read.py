@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mlgen.gates.nodes import And, Compare, Gate, In, Literal, Not, Operand, Or, Ref
-from mlgen.values import parse_number
+from mlgen.gates.nodes import And, Compare, Gate, In, Literal, Not, Operand, Or, Ref, to_text
+from mlgen.values import parse_number, parse_string
 
 MAX_DEPTH = 32
-MAX_LENGTH = 2000  # characters: a gate is read by people
+MAX_LENGTH = 2000  # characters in the one spelling of `to_text`, which is read again: a gate is read by people
 OPERATORS = "the operators: == != < <= > >= in and or not"
 
 
@@ -156,9 +156,11 @@ class _Reader:
                 return Ref(owner, name, token.start, token.end)
             case "string":
                 try:
-                    return Literal(str(json.loads(token.text)), token.start, token.end)
-                except ValueError:
-                    raise self.fail("the string is not a JSON string", token) from None
+                    return Literal(parse_string(str(json.loads(token.text))), token.start, token.end)
+                except json.JSONDecodeError as error:
+                    raise self.fail(f"the string is not a JSON string: {error.msg}", token) from None
+                except ValueError as error:
+                    raise self.fail(str(error), token) from None
             case "number":
                 try:
                     return Literal(parse_number(token.text), token.start, token.end)
@@ -169,7 +171,9 @@ class _Reader:
             case "word" if token.text not in _WORDS:
                 fix = f'quote it: "{token.text}", or name its owner: params.{token.text}'
                 raise self.fail(f'"{token.text}" is neither a reference nor a string', token, fix)
-            case "bad" if token.text in "'\"":
+            case "bad" if token.text == '"':
+                raise self.fail("the string that begins here is not closed", token)
+            case "bad" if token.text == "'":
                 raise self.fail("strings stand in double quotes", token, 'write "text"')
             case "bad" | "op" if token.text in ("=", "&", "|", "!"):
                 raise self.fail(f'"{token.text}" is no operator', token, OPERATORS)
@@ -183,11 +187,15 @@ def _quote(token: _Token) -> str:
 @lru_cache(maxsize=4096)
 def parse_gate(text: str) -> Gate:
     """The gate that a text is. Raises GateError."""
+    too_long = GateError(f"the gate is longer than {MAX_LENGTH} characters", 0, len(text), "compute it in a task")
     if len(text) > MAX_LENGTH:
-        raise GateError(f"the gate is longer than {MAX_LENGTH} characters", 0, len(text), "compute it in a task")
+        raise too_long
     reader = _Reader(text)
     gate = reader.gate()
-    if reader.here.kind != "end":
-        fix = OPERATORS if reader.here.kind == "bad" else ""
-        raise reader.fail(f"{_quote(reader.here)} does not belong here", fix=fix)
+    here = reader.here
+    if here.kind != "end":
+        fix = OPERATORS if here.kind == "bad" else f"write {here.text.lower()}" if here.text.lower() in _WORDS else ""
+        raise reader.fail(f"{_quote(here)} does not belong here", fix=fix)
+    if len(to_text(gate)) > MAX_LENGTH:
+        raise too_long
     return gate
