@@ -28,33 +28,55 @@ def order(needs: Mapping[str, Iterable[str]]) -> list[str]:
 
 def cycles(needs: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """One cycle for each knot of nodes that wait for each other: its first node by `needs`' order, then what that
-    needs, and so on, until the next would be the first again."""
+    needs, and so on by the shortest way, until the next would be the first again. Knots by their first node."""
     done = set(order(needs))
     left = {
         node: [n for n in found if n in needs and n not in done] for node, found in needs.items() if node not in done
     }
-    found, seen = [], set[str]()
-    for start in left:
+    knots: dict[int, list[str]] = {}
+    of = _knots(left)
+    for node in left:
+        knots.setdefault(of[node], []).append(node)
+    found = (_way_back(left, of, members[0]) for members in knots.values())
+    return [way for way in found if way]
+
+
+def _knots(needs: Mapping[str, list[str]]) -> dict[str, int]:
+    """Node -> the number of its knot: nodes that reach each other have one number.
+
+    Source: R. E. Tarjan, Depth-first search and linear graph algorithms, 1972; with a stack of its own.
+    """
+    seen: dict[str, int] = {}
+    low: dict[str, int] = {}
+    knot: dict[str, int] = {}
+    open_nodes: list[str] = []
+    for start in needs:
         if start in seen:
             continue
-        path = _way_back(left, start)
-        if path:
-            found.append(path)
-            seen |= _reach(left, start)
-    return found
+        path = [(start, iter(needs[start]))]
+        seen[start] = low[start] = len(seen)
+        open_nodes.append(start)
+        while path:
+            node, rest = path[-1]
+            need = next(rest, None)
+            if need is None:
+                path.pop()
+                if path:
+                    low[path[-1][0]] = min(low[path[-1][0]], low[node])
+                if low[node] == seen[node]:
+                    while (member := open_nodes.pop()) != node:
+                        knot[member] = seen[node]
+                    knot[node] = seen[node]
+            elif need not in seen:
+                seen[need] = low[need] = len(seen)
+                open_nodes.append(need)
+                path.append((need, iter(needs[need])))
+            elif need not in knot:
+                low[node] = min(low[node], seen[need])
+    return knot
 
 
-def _reach(needs: Mapping[str, list[str]], start: str) -> set[str]:
-    reached, todo = {start}, [start]
-    while todo:
-        for need in needs[todo.pop()]:
-            if need not in reached:
-                reached.add(need)
-                todo.append(need)
-    return reached
-
-
-def _way_back(needs: Mapping[str, list[str]], start: str) -> list[str]:
+def _way_back(needs: Mapping[str, list[str]], knot: Mapping[str, int], start: str) -> list[str]:
     """The shortest way from a node to itself, without its end; empty when there is none."""
     parent: dict[str, str] = {}
     todo = [start]
@@ -65,7 +87,7 @@ def _way_back(needs: Mapping[str, list[str]], start: str) -> list[str]:
                 while way[-1] != start:
                     way.append(parent[way[-1]])
                 return way[::-1]
-            if need not in parent:
+            if need not in parent and knot[need] == knot[start]:
                 parent[need] = node
                 todo.append(need)
     return []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+from mlgen.values import FLOAT, INTEGER, parse_integer
 
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,8})m)?(?:([0-9]{1,10})s)?")
 _SIZE = re.compile(r"([0-9]{1,15})(Ki|Mi|Gi|Ti|k|M|G|T)")
@@ -71,12 +73,11 @@ def cpu_millis(text: str) -> int:
     match = _MILLI_CPU.fullmatch(text)
     if match:
         millis = Decimal(match[1])
+    elif len(text) <= 20 and INTEGER.fullmatch(text):
+        millis = Decimal(parse_integer(text)) * 1000
+    elif len(text) <= 20 and FLOAT.fullmatch(text):
+        millis = Decimal(text) * 1000
     else:
-        try:
-            millis = Decimal(text) * 1000 if len(text) <= 20 else Decimal("NaN")
-        except InvalidOperation:
-            millis = Decimal("NaN")
-    if not millis.is_finite():
         raise ValueError(
             f'"{text[:40]}" is not an amount of cpu: write a number of cores or thousandths, like 2 or 500m'
         )
