@@ -1,0 +1,79 @@
+"""What every store can do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Protocol
+
+from mlgen.store.content import Content
+from mlgen.store.errors import BadKey, Mismatch
+
+
+class Store(Protocol):
+    """Bytes by key. A key is a relative posix path; `check_key` says which ones are good.
+
+    Every method raises CannotAnswer when the store cannot be used at all: "disk-full", "store-unreachable".
+    """
+
+    @property
+    def uri(self) -> str:
+        """What stands before "/" and a key in an artifact's URI."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep a small object, once: the same bytes again are fine, others raise Taken. Durable when it returns."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """A small object's bytes. Raises Missing."""
+        ...
+
+    def keys(self, folder: str) -> list[str]:
+        """The keys below a folder, at any depth, sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget a small object. One that is not there is fine."""
+        ...
+
+    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+        """Keep a file or a folder, and say what it holds. The same content again is fine, other raises Taken.
+
+        move: the caller has no more use for `path`, so a store on the same disk may take it away.
+        Raises BadArtifact, Missing when there is nothing at `path`.
+        """
+        ...
+
+    def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
+        """Copy an artifact to `destination`, which does not exist and whose parent does; say what it holds.
+
+        digest: what the bytes must have. Nothing is left at `destination` when it raises Mismatch, Missing
+        or BadArtifact.
+        """
+        ...
+
+
+_SEGMENT = re.compile(r"[^/\x00-\x1f\x7f]+")
+MAX_KEY_BYTES = 1024  # S3's limit, the smallest of the stores'
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises BadKey for one that is absolute, has an empty, "." or ".." part, or is too long."""
+    parts = key.split("/")
+    if any(part in ("", ".", "..") or not _SEGMENT.fullmatch(part) for part in parts):
+        raise BadKey(f"{key[:200]!r} is no key: it must be a relative path without empty parts, . and ..")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise BadKey(f"{key[:200]!r} is no key: it is not UTF-8 text") from None
+    if size > MAX_KEY_BYTES:
+        raise BadKey(f"{key[:80]!r}… is no key: it has {size} bytes, more than {MAX_KEY_BYTES}")
+    return key
+
+
+def check_digest(found: Content, wanted: str | None, where: str) -> Content:
+    """The content itself. Raises Mismatch when it has not the digest that was asked for, if any was."""
+    if wanted is not None and found.digest != wanted:
+        raise Mismatch(f"{where} has the digest {found.digest}, not {wanted}")
+    return found

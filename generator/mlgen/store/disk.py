@@ -1,0 +1,140 @@
+"""How bytes become a file or folder that is whole from the moment it has its name, also after a kill or power cut."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from mlgen.store.content import Content, copy_file, folder_content, walk
+
+PART = ".part-"  # how a name begins while its bytes are not whole; a kill leaves it, and no list shows it
+
+T = TypeVar("T")
+_count = itertools.count()
+
+
+def new_part(folder: Path, make: Callable[[Path], T]) -> tuple[Path, T]:
+    """(path, what `make` made there) under a name of the folder that nobody else has."""
+    while True:
+        part = folder / f"{PART}{os.getpid()}-{next(_count)}"
+        with suppress(FileExistsError):  # left by a killed process that had our number
+            return part, make(part)
+
+
+def open_new(path: Path, mode: int = 0o666) -> int:
+    """A file handle to write a new file. mode: less the umask. Raises FileExistsError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+
+
+def appear(part: Path, target: Path) -> None:
+    """Give whole bytes their name; `part` keeps its own. Raises FileExistsError when something has the name."""
+    try:
+        os.link(part, target, follow_symlinks=False)
+    except OSError as error:
+        # Some file systems (exFAT, some network mounts) have no hard links. Between the look and the rename
+        # another writer's bytes could be replaced; keys that two writers share hold the digest of their bytes.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        check_free(target)
+        copy = part.with_name(f"{part.name}.copy")
+        shutil.copyfile(part, copy)
+        os.rename(copy, target)
+
+
+def check_free(path: Path) -> None:
+    """Raises FileExistsError when something has the name."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def rename_folder(path: Path, target: Path) -> bool:
+    """Give a whole folder its name; False when something has it."""
+    try:
+        os.rename(path, target)  # fails where a file, or a folder with files, has the name
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True
+
+
+def seal_file(path: Path) -> bool:
+    """Make a file read-only before it is kept under its own inode; False when that would not be safe.
+
+    A file of another owner is not ours to change; a second hard link would let its owner change what is kept.
+    """
+    info = path.lstat()
+    if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or info.st_uid != os.geteuid():
+        return False
+    path.chmod(0o444)
+    return True
+
+
+def seal_folder(root: Path) -> bool:
+    """Make a finished folder ready to be kept: files sealed, empty folders gone; False when that is not safe."""
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        if not all(seal_file(here / name) for name in files):
+            return False
+        for path in (here / name for name in folders):
+            info = path.lstat()
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+                return False
+            path.chmod(0o755)
+    for folder, _, _ in os.walk(root, topdown=False):
+        if folder != str(root):
+            with suppress(OSError):  # it has files
+                os.rmdir(folder)
+    root.chmod(0o755)
+    return True
+
+
+def copy_one(source: Path, target: Path) -> Content:
+    """Copy a file to a new path; its mode is not kept."""
+    with os.fdopen(open_new(target), "wb") as stream:
+        return copy_file(source, stream).content(source.name)
+
+
+def copy_folder(source: Path, target: Path) -> Content:
+    """Copy the files of a folder into one that exists; modes and empty folders are not kept. Raises BadArtifact."""
+    files = []
+    for path in walk(source):
+        place = target / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(open_new(place), "wb") as stream:
+            files.append(copy_file(source / path, stream).file(path))
+    return folder_content(files)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all it holds; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

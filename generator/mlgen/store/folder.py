@@ -1,0 +1,161 @@
+"""A store in a folder of this machine. What it keeps appears whole, under its key, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlgen.diagnostic import CannotAnswer
+from mlgen.store import disk
+from mlgen.store.base import check_digest, check_key
+from mlgen.store.content import Content, copy_file, measure
+from mlgen.store.errors import Missing, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """root: the folder, made when first written to. uri: its name in records, relative to the project if below it."""
+
+    root: Path
+    uri: str
+
+    def put(self, key: str, data: bytes) -> None:
+        target = self._path(key)
+        with self._disk():
+            disk.make_folder(target.parent)
+            part, handle = disk.new_part(target.parent, disk.open_new)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(handle)
+                disk.appear(part, target)
+            except FileExistsError:
+                if target.read_bytes() != data:
+                    raise Taken(f"other bytes are kept as {key} in {self.uri} already") from None
+            finally:
+                part.unlink()
+            disk.sync(target.parent)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise Missing(f"{self.uri} keeps nothing as {key}") from None
+
+    def keys(self, folder: str) -> list[str]:
+        found, waiting = [], [check_key(folder.rstrip("/"))]
+        while waiting:
+            below = waiting.pop()
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / below) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{below}/{entry.name}")
+                    elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(disk.PART):
+                        found.append(f"{below}/{entry.name}")
+        return sorted(found)
+
+    def delete(self, key: str) -> None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self._path(key).unlink()
+
+    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+        target = self._path(key)
+        with self._disk():
+            is_folder = stat.S_ISDIR(_mode(path))
+            disk.make_folder(target.parent)
+            move = move and path.lstat().st_dev == target.parent.stat().st_dev
+            content = (self._put_folder if is_folder else self._put_file)(target, path, move)
+            if content is None:
+                content = measure(path)
+                if measure(target).digest != content.digest:
+                    raise Taken(f"another artifact is kept as {key} in {self.uri} already")
+            disk.sync(target.parent)
+            return content
+
+    def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
+        source = self._path(key.rstrip("/"))
+        with self._disk():
+            is_folder = stat.S_ISDIR(_mode(source))
+            disk.check_free(destination)
+            try:
+                if is_folder:
+                    destination.mkdir()
+                found = (disk.copy_folder if is_folder else disk.copy_one)(source, destination)
+                return check_digest(found, digest, f"{self.uri}/{key}")
+            except BaseException:
+                disk.remove(destination)
+                raise
+
+    def _put_file(self, target: Path, path: Path, move: bool) -> Content | None:
+        """Keep a file; None when the key is taken."""
+        if move and disk.seal_file(path):
+            content = measure(path)
+            disk.sync(path)
+            try:
+                disk.appear(path, target)
+            except FileExistsError:
+                return None
+            path.unlink()
+            return content
+        part, handle = disk.new_part(target.parent, lambda part: disk.open_new(part, 0o444))
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                passed = copy_file(path, stream)
+                stream.flush()
+                os.fsync(handle)
+            disk.appear(part, target)
+        except FileExistsError:
+            return None
+        finally:
+            part.unlink()
+        return passed.content(path.name)
+
+    def _put_folder(self, target: Path, path: Path, move: bool) -> Content | None:
+        """Keep a folder; None when the key is taken.
+
+        The files of a folder are not synced one by one, which takes minutes for a data set of small ones: a power
+        cut in the next seconds may cost bytes, and the digest in the record tells.
+        """
+        if move and disk.seal_folder(path):
+            content = measure(path)
+            return content if disk.rename_folder(path, target) else None
+        part, _ = disk.new_part(target.parent, Path.mkdir)
+        try:
+            content = disk.copy_folder(path, part)
+            return content if disk.rename_folder(part, target) else None
+        finally:
+            disk.remove(part)
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise CannotAnswer(
+                "disk-full",
+                f"no space left on the disk of {self.uri}",
+                why="nothing was half written: what a store keeps appears whole or not at all",
+                fix=f"make room on the disk of {self.root} and run the same command again",
+            ) from None
+
+
+def _mode(path: Path) -> int:
+    """The mode of a file or folder. Raises Missing, BadArtifact."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise Missing(f"there is nothing at {path}") from None
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        measure(path)  # raises, with the words for what it is
+    return mode

@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, locate, measure, open_store
+
+GENERATOR = Path(__file__).parents[1] / "generator"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """The same promises, whichever store keeps them."""
+    if request.param == "folder":
+        return open_store("kept", base=tmp_path)
+    from obstore.store import MemoryStore
+
+    from mlgen.store.bucket import Bucket
+
+    return Bucket(MemoryStore(), "memory://")
+
+
+def make_tree(root: Path) -> dict[str, bytes]:
+    files = {"a.csv": b"1,2\n", "deep/er/b.bin": bytes(range(256)), "deep/ü #%?.txt": b"", ".hidden": b"x"}
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    (root / "empty" / "inside").mkdir(parents=True)
+    return files
+
+
+def read_tree(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_small_objects(store: Store) -> None:
+    store.put("_ledger/spool/b.json", b"b")
+    store.put("_ledger/spool/a.json", b"a")
+    store.put("_ledger/dead/c.json", b"c")
+    store.put("_ledger/spool/a.json", b"a")
+    with pytest.raises(Taken, match="kept as _ledger"):
+        store.put("_ledger/spool/a.json", b"other")
+    assert store.get("_ledger/spool/a.json") == b"a"
+    assert store.keys("_ledger/spool") == ["_ledger/spool/a.json", "_ledger/spool/b.json"]
+    assert store.keys("_ledger") == ["_ledger/dead/c.json", "_ledger/spool/a.json", "_ledger/spool/b.json"]
+    store.delete("_ledger/spool/a.json")
+    store.delete("_ledger/spool/a.json")
+    with pytest.raises(Missing):
+        store.get("_ledger/spool/a.json")
+    with pytest.raises(Missing):
+        store.get("_ledger/spool")
+    assert store.keys("_ledger/spool/") == ["_ledger/spool/b.json"]
+    assert store.keys("nothing/here") == []
+
+
+def test_a_file_goes_in_and_comes_out(store: Store, tmp_path: Path) -> None:
+    data = b"epoch,loss\n" * 300_000  # several chunks
+    source = tmp_path / "log.csv"
+    source.write_bytes(data)
+    content = store.put_artifact("churn/r1/train.0a/log", source)
+    assert (content.digest, content.size_bytes, content.is_folder) == (f"sha256:{sha256(data)}", len(data), False)
+    assert content.media_type == "text/csv"
+    assert store.put_artifact("churn/r1/train.0a/log", source) == content
+    assert source.read_bytes() == data
+    found = store.get_artifact("churn/r1/train.0a/log", tmp_path / "copy", digest=content.digest)
+    assert (found.digest, (tmp_path / "copy").read_bytes()) == (content.digest, data)
+
+
+def test_an_empty_file_is_an_artifact(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "none").touch()
+    assert store.put_artifact("k", tmp_path / "none").digest == f"sha256:{sha256(b'')}"
+    assert store.get_artifact("k", tmp_path / "copy").size_bytes == 0
+
+
+def test_a_folder_goes_in_and_comes_out(store: Store, tmp_path: Path) -> None:
+    files = make_tree(tmp_path / "tree")
+    lines = "".join(sorted(f"{sha256(data)}  {name}\n" for name, data in files.items()))
+    content = store.put_artifact("churn/r1/prepare.0a/set", tmp_path / "tree")
+    assert content.digest == f"sha256:{sha256(lines.encode())}"
+    assert (content.size_bytes, content.is_folder) == (sum(map(len, files.values())), True)
+    for key in ("churn/r1/prepare.0a/set", "churn/r1/prepare.0a/set/"):
+        copy = tmp_path / f"copy{len(key)}"
+        assert store.get_artifact(key, copy, digest=content.digest) == content
+        assert read_tree(copy) == files
+        assert not (copy / "empty").exists()
+
+
+def test_a_folder_without_files_is_an_artifact(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "empty").mkdir(parents=True)
+    content = store.put_artifact("k/set", tmp_path / "tree")
+    assert content.digest == f"sha256:{sha256(b'')}"
+    assert store.get_artifact("k/set", tmp_path / "copy") == content
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_what_is_kept_never_changes(tmp_path: Path, move: bool) -> None:
+    store = Folder(tmp_path / "kept", "kept")
+    (tmp_path / "one").write_text("one")
+    make_tree(tmp_path / "tree")
+    store.put_artifact("k/file", tmp_path / "one")
+    store.put_artifact("k/set", tmp_path / "tree")
+    (tmp_path / "one").write_text("two")
+    (tmp_path / "tree" / "a.csv").write_text("two")
+    for key, path in (("k/file", "one"), ("k/set", "tree"), ("k/file", "tree"), ("k/set", "one")):
+        with pytest.raises(Taken, match=key):
+            store.put_artifact(key, tmp_path / path, move=move)
+    store.get_artifact("k/file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "one"
+    assert store.keys("k") == ["k/file", "k/set/.hidden", "k/set/a.csv", "k/set/deep/er/b.bin", "k/set/deep/ü #%?.txt"]
+
+
+def test_other_bytes_than_asked_for_leave_nothing(store: Store, tmp_path: Path) -> None:
+    make_tree(tmp_path / "tree")
+    (tmp_path / "one").write_text("one")
+    store.put_artifact("file", tmp_path / "one")
+    store.put_artifact("set", tmp_path / "tree")
+    for key in ("file", "set"):
+        with pytest.raises(Mismatch, match="sha256:0000"):
+            store.get_artifact(key, tmp_path / "copy", digest="sha256:" + "0" * 64)
+        assert not (tmp_path / "copy").exists()
+    with pytest.raises(Missing):
+        store.get_artifact("nothing", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    with pytest.raises(Missing):
+        store.put_artifact("nothing", tmp_path / "nothing")
+
+
+def test_what_stands_at_the_destination_stays(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("one")
+    store.put_artifact("file", tmp_path / "one")
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(FileExistsError):
+        store.get_artifact("file", tmp_path / "there")
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("move", [False, True])
+@pytest.mark.parametrize("kind", ["link", "folder link", "fifo", "socket", "newline", "not utf-8"])
+def test_only_files_in_folders(
+    store: Store, tmp_path: Path, kind: str, move: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "tree"
+    make_tree(tree)
+    monkeypatch.chdir(tree)  # a socket's path has some 100 characters at most
+    match kind:
+        case "link":
+            (tree / "x").symlink_to("a.csv")
+        case "folder link":
+            (tree / "x").symlink_to("deep")
+        case "fifo":
+            os.mkfifo(tree / "x")
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind("x")
+        case "newline":
+            (tree / "x\ny").touch()
+        case "not utf-8":
+            Path(os.fsdecode(os.fsencode(tree) + b"/\xff")).touch()
+    with pytest.raises(BadArtifact):
+        store.put_artifact("set", tree, move=move)
+    if kind not in ("newline", "not utf-8"):
+        with pytest.raises(BadArtifact):
+            store.put_artifact("file", tree / "x", move=move)
+    with pytest.raises(Missing):
+        store.get_artifact("set", tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/etc/passwd", "../up", "a/../b", "a//b", "a/.", "./a", "a\x00b", "a\nb", "a" * 1025, "\udcff"]
+)
+def test_keys_stay_inside(store: Store, tmp_path: Path, key: str) -> None:
+    (tmp_path / "one").write_text("one")
+    for use in (
+        lambda: store.put(key, b""),
+        lambda: store.get(key),
+        lambda: store.delete(key),
+        lambda: store.put_artifact(key, tmp_path / "one"),
+        lambda: store.get_artifact(key, tmp_path / "copy"),
+    ):
+        with pytest.raises(BadKey):
+            use()
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{1,3}(/[a-z.]{1,3}x){0,2}", fullmatch=True), st.binary(max_size=50), max_size=6
+    )
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_folder_is_the_same_moved_copied_and_uploaded(tmp_path: Path, files: dict[str, bytes]) -> None:
+    from obstore.store import MemoryStore
+
+    from mlgen.store.bucket import Bucket
+
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    for name, data in files.items():
+        path = tmp_path / "tree" / name
+        if any((tmp_path / "tree" / parent).is_file() for parent in Path(name).parents) or path.is_dir():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (tmp_path / "tree").mkdir(parents=True, exist_ok=True)
+    folder = Folder(tmp_path / "kept", "kept")
+    measured = measure(tmp_path / "tree")
+    uploaded = Bucket(MemoryStore(), "memory://").put_artifact("k", tmp_path / "tree")
+    copied = folder.put_artifact("copied", tmp_path / "tree")
+    moved = folder.put_artifact("moved", tmp_path / "tree", move=True)
+    assert measured == uploaded == copied == moved == measure(tmp_path / "kept" / "moved")
+    assert read_tree(tmp_path / "kept" / "moved") == files
+
+
+def test_a_bucket_folder_that_others_uploaded(tmp_path: Path) -> None:
+    import obstore
+    from obstore.store import MemoryStore
+
+    from mlgen.store.bucket import Bucket
+
+    objects = MemoryStore()
+    obstore.put(objects, "raw/2026/a.csv", b"a")
+    obstore.put(objects, "raw/2026/deep/b.csv", b"b")
+    bucket = Bucket(objects, "memory://")
+    assert bucket.get_artifact("raw/2026/", tmp_path / "copy").is_folder
+    assert read_tree(tmp_path / "copy") == {"a.csv": b"a", "deep/b.csv": b"b"}
+
+
+def test_half_an_upload_is_no_folder(tmp_path: Path) -> None:
+    import obstore
+    from obstore.store import MemoryStore
+
+    from mlgen.store.bucket import Bucket
+
+    objects = MemoryStore()
+    obstore.put(objects, "churn/r1/prepare.0a/set/a.csv", b"a")  # the manifest comes last
+    with pytest.raises(Missing):
+        Bucket(objects, "memory://").get_artifact("churn/r1/prepare.0a/set", tmp_path / "copy")
+
+
+def test_a_bucket_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(CannotAnswer) as error:
+        open_store("s3://bucket", options={"no_such_option": "1"}, base=tmp_path)
+    assert (error.value.code, error.value.exit_code) == ("store-unreachable", 3)
+
+
+def test_moved_without_a_copy(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "kept", "kept")
+    make_tree(tmp_path / "tree")
+    (tmp_path / "one").write_text("one")
+    inodes = [(tmp_path / "one").stat().st_ino, (tmp_path / "tree" / "a.csv").stat().st_ino]
+    folder.put_artifact("one", tmp_path / "one", move=True)
+    folder.put_artifact("set", tmp_path / "tree", move=True)
+    kept = [tmp_path / "kept" / "one", tmp_path / "kept" / "set" / "a.csv"]
+    assert [path.stat().st_ino for path in kept] == inodes
+    assert [path.stat().st_mode & 0o222 for path in kept] == [0, 0]
+    assert not (tmp_path / "one").exists()
+    assert not (tmp_path / "tree").exists()
+    assert not (tmp_path / "kept" / "set" / "empty").exists()
+
+
+def test_a_hard_link_cannot_change_what_is_kept(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "kept", "kept")
+    make_tree(tmp_path / "tree")
+    (tmp_path / "mine").write_text("one")
+    os.link(tmp_path / "mine", tmp_path / "out")
+    os.link(tmp_path / "tree" / "a.csv", tmp_path / "outside")
+    folder.put_artifact("one", tmp_path / "out", move=True)
+    folder.put_artifact("set", tmp_path / "tree", move=True)
+    (tmp_path / "mine").write_text("two")
+    (tmp_path / "outside").write_text("two")
+    assert (tmp_path / "kept" / "one").read_text() == "one"
+    assert (tmp_path / "kept" / "set" / "a.csv").read_text() == "1,2\n"
+
+
+def test_two_writers_of_one_key(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mlgen.store import Folder, Taken\n"
+        "store = Folder(Path(sys.argv[1]), 'kept'); won = 0\n"
+        "for n in range(60):\n"
+        "    try: store.put(f'k/{n}', sys.argv[2].encode() * 1000); won += 1\n"
+        "    except Taken: pass\n"
+        "print(won)"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(GENERATOR)}
+    writers = [subprocess.Popen([*arguments, word], stdout=subprocess.PIPE, env=env) for word in "ab"]
+    assert sum(int(writer.communicate(timeout=60)[0]) for writer in writers) == 60
+    for path in (tmp_path / "k").iterdir():
+        assert path.read_text() in ("a" * 1000, "b" * 1000)
+
+
+PUT_FOREVER = """
+import hashlib, itertools, sys
+from pathlib import Path
+from mlgen.store import Folder
+store, scratch = Folder(Path(sys.argv[1]) / "kept", "kept"), Path(sys.argv[1]) / "scratch"
+scratch.mkdir(exist_ok=True)
+print("ready", flush=True)
+for n in itertools.count():
+    data = hashlib.sha256(str(n).encode()).hexdigest().encode() * 3000
+    store.put(f"small/{hashlib.sha256(data).hexdigest()}", data)
+    for move in (False, True):
+        (scratch / "f").write_bytes(data)
+        store.put_artifact(f"files/{n}-{move}-{hashlib.sha256(data).hexdigest()}", scratch / "f", move=move)
+        (scratch / "d").mkdir(exist_ok=True)
+        (scratch / "d" / "x").write_bytes(data)
+        store.put_artifact(f"trees/{n}-{move}-{hashlib.sha256(data).hexdigest()}", scratch / "d", move=move)
+"""
+
+
+def test_a_kill_at_any_point_leaves_no_half_object(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(GENERATOR)}
+    chance = random.Random(3)
+    for attempt in range(6):
+        root = tmp_path / str(attempt)
+        root.mkdir()
+        writer = subprocess.Popen([sys.executable, "-c", PUT_FOREVER, str(root)], stdout=subprocess.PIPE, env=env)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(chance.random() * 0.1)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        store = Folder(root / "kept", "kept")
+        for key in [*store.keys("small"), *store.keys("files"), *store.keys("trees")]:
+            name = key.split("/")[1].rpartition("-")[2]
+            assert sha256((root / "kept" / key).read_bytes()) == name
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
+    )
+    if not made or made.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_keeps_what_is_whole(tiny_disk: Path, tmp_path: Path) -> None:
+    store = Folder(tiny_disk / "kept", "kept")
+    store.put("a", b"whole")
+    make_tree(tmp_path / "tree")
+    (tmp_path / "tree" / "big").write_bytes(b"x" * 100_000)
+    puts = (
+        lambda: store.put("b", b"x" * 100_000),
+        lambda: store.put_artifact("c/c", tmp_path / "tree" / "big"),
+        lambda: store.put_artifact("d/d", tmp_path / "tree", move=True),
+        lambda: Folder(tmp_path, "source").get_artifact("tree", tiny_disk / "copy"),
+    )
+    for put in puts:
+        with pytest.raises(CannotAnswer) as error:
+            put()
+        assert (error.value.code, error.value.exit_code) == ("disk-full", 3)
+        assert "make room" in error.value.fix
+    assert read_tree(tiny_disk) == {"kept/a": b"whole"}
+    assert store.get("a") == b"whole"
+
+
+def test_the_store_of_a_uri(tmp_path: Path) -> None:
+    folder = open_store(".mlgen/artifacts", base=tmp_path)
+    assert folder == Folder(tmp_path / ".mlgen" / "artifacts", ".mlgen/artifacts")
+    assert open_store("file:///mnt/big", base=tmp_path) == Folder(Path("/mnt/big"), "/mnt/big")
+    assert open_store("s3://bucket/pre/fix/", base=tmp_path).uri == "s3://bucket/pre/fix"
+    with pytest.raises(Misuse, match="ftp"):
+        open_store("ftp://host/x", base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "parts"),
+    [
+        ("s3://b/a/c.csv", ("s3://b", "a/c.csv")),
+        ("gs://b/a/", ("gs://b", "a/")),
+        ("data/labels.csv", ("data", "labels.csv")),
+        ("labels.csv", (".", "labels.csv")),
+        ("/labels", ("/", "labels")),
+        ("file:///data/set/", ("/data", "set")),
+    ],
+)
+def test_where_an_artifact_is(uri: str, parts: tuple[str, str]) -> None:
+    assert locate(uri) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("plot", b"\x89PNG\r\n\x1a\n....", "image/png"),
+        ("plot", b'<?xml version="1.0"?>\n<svg xmlns="x">', "image/svg+xml"),
+        ("page", b"\n<!DOCTYPE html><p>", "text/html"),
+        ("raw.CSV", b"a,b", "text/csv"),
+        ("model", b"\x80\x04\x95\x00", "application/octet-stream"),
+        ("notes", "é".encode() * 256 + b"\xc3", "text/plain"),
+        ("none", b"", "application/octet-stream"),
+    ],
+)
+def test_media_types(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert measure(tmp_path / name).media_type == kind
