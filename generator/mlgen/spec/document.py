@@ -1,0 +1,138 @@
+"""YAML text → plain data that knows its places. Nothing here knows what a pipeline is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlgen.canonical import Json
+from mlgen.diagnostic import Diagnostic, Span
+from mlgen.spec.reader import SHIFT, Node, Reader, Route, Stop
+from mlgen.spec.source import Source, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML file, read.
+
+    data: plain values; None where the text could not be read to its end, and for an empty file.
+    diagnostics: what was refused, in the order of the file. refused: the routes of refused values; each is None
+    in `data` (a refused map lacks keys instead), and nothing more should be said of it or of what is below it.
+    whole_floats: whether a number like 2.0 is among the data, which JSON Schema counts as an integer.
+    A route is a tuple of keys and indices: ("tasks", "train", "in", 0). The places of a route that is not there
+    are those of the deepest part of it that is.
+    """
+
+    source: Source
+    data: Json
+    diagnostics: tuple[Diagnostic, ...]
+    refused: frozenset[Route] = frozenset()
+    whole_floats: bool = False
+    _places: Node = 0
+
+    @property
+    def file(self) -> str:
+        return self.source.file
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return self.source.lines
+
+    def span(self, route: Route) -> Span:
+        """The place of a value."""
+        return self.source.span(*self._find(route)[1])
+
+    def key_span(self, route: Route) -> Span:
+        """The place of a value's key; of an item of a list, the item; of the whole file, line 1."""
+        return self.source.span(*self._find(route)[0]) if route else self.source.first_line
+
+    def text(self, route: Route) -> str:
+        """The text of a scalar: a quoted one's content, a number's digits as the author wrote them."""
+        value = self.data
+        for part in route:
+            value = value[part]  # type: ignore[index]  # a route leads through lists and maps
+        return value if isinstance(value, str) else self.source.text[slice(*self._find(route)[1])]
+
+    def inner_span(self, route: Route, start: int, end: int) -> Span:
+        """The place of a part of a text, by offsets in what `text` gives; the whole text where lines were folded."""
+        first, last = self._find(route)[1]
+        offsets = _offsets(self.source.text[first:last], self.text(route))
+        if offsets is None or not 0 <= start <= end < len(offsets):
+            return self.source.span(first, last)
+        return self.source.span(first + offsets[start], first + max(offsets[end], offsets[start]))
+
+    def _find(self, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The offsets of a value's key (or of the value, where it has none) and of the value."""
+        node = self._places
+        key: int | None = None
+        for part in route:
+            children = None if isinstance(node, int) else node[1]
+            if isinstance(children, dict) and part in children:
+                key, node = children[part]
+            elif isinstance(children, list) and isinstance(part, int) and 0 <= part < len(children):
+                key, node = None, children[part]
+            else:
+                break
+        place = node if isinstance(node, int) else node[0]
+        return _unpack(place if key is None else key), _unpack(place)
+
+
+def read(file: str, data: bytes) -> Document:
+    """The document of a file's bytes; never raises, whatever they are.
+
+    Syntax errors, excess of size or depth, and a second document end the reading; everything else is collected.
+    """
+    source, finding = decode(file, data)
+    if finding is not None:
+        return Document(source, None, (finding,))
+    reader = Reader(source)
+    try:
+        found = reader.document()
+    except Stop:
+        return Document(source, None, tuple(reader.findings))
+    if found is None or (found[0] is None and not reader.findings):
+        fix = "write version: 1, and what follows it"
+        empty = Diagnostic("missing-key", "the file holds nothing", source.first_line, "", fix)
+        return Document(source, None, (empty,))
+    value, places = found
+    refused = frozenset(reader.refused_routes(places))
+    return Document(source, value, tuple(reader.findings), refused, reader.whole_floats, places)
+
+
+def _unpack(place: int) -> tuple[int, int]:
+    return place >> SHIFT, place & (1 << SHIFT) - 1
+
+
+_CHARACTERS = {
+    "'": re.compile(r"''|."),
+    '"': re.compile(r"\\x..|\\u.{4}|\\U.{8}|\\.|."),
+}
+
+
+def _offsets(written: str, text: str) -> list[int] | None:
+    """Where each character of a scalar's text, and its end, stands in the scalar as written; None if folded."""
+    if written == text:
+        return list(range(len(text) + 1))
+    if written.startswith("|"):
+        return _block_offsets(written, text)
+    characters = _CHARACTERS.get(written[:1])
+    if characters is None or "\n" in written or "\r" in written:
+        return None
+    found = [match.start() for match in characters.finditer(written, 1, len(written) - 1)]
+    return [*found, len(written) - 1] if len(found) == len(text) else None
+
+
+def _block_offsets(written: str, text: str) -> list[int] | None:
+    """As `_offsets`, for a block that keeps its lines: each stands behind the block's indentation."""
+    _, *lines = written.splitlines(keepends=True)
+    at = len(written) - sum(map(len, lines))
+    found: list[int] = []
+    for line, wanted in zip(lines, text.splitlines(keepends=True), strict=False):
+        content = line.rstrip("\r\n")
+        indent = len(content) - len(wanted.rstrip("\n"))
+        if content[max(indent, 0) :] != wanted.rstrip("\n"):
+            return None
+        found += range(at + indent, at + indent + len(wanted))
+        at += len(line)
+    return [*found, len(written)] if len(found) == len(text) else None

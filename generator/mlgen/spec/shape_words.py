@@ -1,0 +1,176 @@
+"""Findings about shape: one method for each way in which a document can differ from its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.spec.document import Document
+from mlgen.spec.reader import MAX_FINDINGS, Route, too_many
+
+Schema = dict[str, Any]
+
+_TYPE = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "a boolean",
+    "array": "a list",
+    "object": "a map",
+}
+
+
+class Words:
+    """The findings of one document, in the order they are told; at most MAX_FINDINGS with those of reading it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.findings: list[Diagnostic] = []
+        self.full = False
+
+    def tell(self, code: str, message: str, span: Span, why: str, fix: str, *related: Related) -> None:
+        if self.full:
+            return
+        if len(self.findings) + len(self.document.diagnostics) >= MAX_FINDINGS:
+            self.full = True
+            self.findings.append(too_many(span))
+        else:
+            self.findings.append(Diagnostic(code, message, span, why, fix, related))
+
+    def unknown_version(self, version: int) -> None:
+        span = self.document.span(("version",))
+        if version > 1:
+            message = f"version {version} of the format is newer than this mlgen reads"
+            self.tell("unknown-version", message, span, "this mlgen reads version 1", "upgrade mlgen")
+        else:
+            self.tell("unknown-version", f"there is no version {version}", span, "", "write version: 1")
+
+    def reserved_key(self, route: Route) -> None:
+        message = f'not yet: "{_key(route)}" is kept for a later version of mlgen'
+        self.tell("reserved-key", message, self.document.key_span(route), "", "remove it")
+
+    def unknown_key(self, route: Route, known: Sequence[str]) -> str | None:
+        """Returns the known key that was probably meant."""
+        if self.full:
+            return None
+        key = _key(route)
+        near = get_close_matches(key, known, n=1) if len(key) <= 60 else []
+        message = f'{_name(route[:-1])} has no key "{_cut(key)}"'
+        fix = f"write {near[0]}" if near else "remove it"
+        self.tell("unknown-key", message, self.document.key_span(route), f"its keys: {', '.join(known)}", fix)
+        return near[0] if near else None
+
+    def missing_key(self, route: Route, key: str, part: Schema) -> None:
+        message = f"{_name(route)} has no `{key}`"
+        why = part.get("description", "")
+        self.tell("missing-key", message, self.document.key_span(route), why, f"add {_example(key, part)}")
+
+    def missing_all(self, route: Route, keys: Sequence[str], part: Schema) -> None:
+        """All of some keys are missing of which there must be one."""
+        ticked = [f"`{key}`" for key in keys]
+        message = f"{_name(route)} has none of {_joined(ticked, 'and')}"
+        why = part.get("description", "")
+        self.tell("missing-key", message, self.document.key_span(route), why, f"add {_joined(ticked, 'or')}")
+
+    def not_both(self, route: Route, keys: Sequence[str]) -> None:
+        first, second = sorted(keys, key=lambda key: self.document.key_span((*route, key)))
+        span, related = (self.document.key_span((*route, key)) for key in (second, first))
+        message = f"{_name(route)} has `{first}` and `{second}`"
+        self.tell("bad-value", message, span, "one of them says what runs", "remove one", Related("the other", related))
+
+    def wrong_type(self, route: Route, value: object, types: Sequence[str], part: Schema) -> None:
+        why, fix = part.get("description", ""), _fix(route, part)
+        if value is None:
+            self.tell("wrong-type", f"{_name(route)} is empty", self.document.key_span(route), why, fix)
+            return
+        if isinstance(value, str) and types == ["array"]:
+            fix = f"write {_key(route)}: [{_cut(value)}]"
+        elif isinstance(value, bool | int | float) and "string" in types and "examples" not in part:
+            fix = f'quote it: "{_cut(self.document.text(route))}"'
+        wanted = _joined([_TYPE[name] for name in types], "or")
+        message = f"{_name(route)} is {_type(value)}, not {wanted}"
+        self.tell("wrong-type", message, self.document.span(route), why, fix)
+
+    def none_of(self, route: Route, value: object, part: Schema) -> None:
+        allowed = [str(choice) for choice in part["enum"]]
+        shown = _cut(self.document.text(route)) if isinstance(value, str) else _type(value)
+        near = get_close_matches(shown, allowed, n=1)
+        message = f'{_name(route)} cannot be "{shown}"'
+        fix = f"write {near[0]}" if near else f"write one of: {', '.join(allowed)}"
+        self.tell("bad-value", message, self.document.span(route), f"it is one of: {', '.join(allowed)}", fix)
+
+    def out_of_range(self, route: Route, value: float, part: Schema) -> None:
+        low, high = part.get("minimum"), part.get("maximum")
+        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+        message = f"{_name(route)} is {value}; it must be {allowed}"
+        self.tell("bad-value", message, self.document.span(route), part.get("description", ""), "")
+
+    def empty(self, route: Route, part: Schema) -> None:
+        why, span = part.get("description", ""), self.document.key_span(route)
+        self.tell("bad-value", f"{_name(route)} is empty", span, why, _fix(route, part))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _key(route: Route) -> str:
+    return route[-1] if route and isinstance(route[-1], str) else ""
+
+
+_NAMED = {
+    "tasks": "task",
+    "finally": "finally task",
+    "params": "param",
+    "inputs": "input",
+    "environments": "environment",
+}
+
+
+def _name(route: Route) -> str:
+    """What people call the value at a route."""
+    match route:
+        case ():
+            return "the file"
+        case (str(section), str(name)) if section in _NAMED:
+            return f'{_NAMED[section]} "{_cut(name)}"'
+        case (*_, str(key), int(index)):
+            return f"item {index + 1} of `{_cut(key)}`"
+        case (*_, int(index)):
+            return f"item {index + 1} of a list"
+    return f"`{_cut(_key(route))}`"
+
+
+def _joined(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _type(value: object) -> str:
+    match value:
+        case bool():
+            return "a boolean"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number with a decimal point" if value.is_integer() else "a number with a fraction"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "a map"
+    return "empty"
+
+
+def _fix(route: Route, part: Schema) -> str:
+    return f"write {_example(_key(route), part)}" if part.get("examples") or part.get("enum") else ""
+
+
+def _example(key: str, part: Schema) -> str:
+    """`key: value`, with the first value that the schema gives as an example."""
+    values = part.get("examples") or part.get("enum") or ["…"]
+    shown = values[0] if isinstance(values[0], str) else json.dumps(values[0], ensure_ascii=False)
+    return f"{key}: {shown}" if key else shown
