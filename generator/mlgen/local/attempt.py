@@ -1,0 +1,137 @@
+"""One attempt of a task, from its folder to its record. The engine says when; nothing here waits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlgen.ledger import entry
+from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.record import RecordTooLarge, State
+from mlgen.local import code
+from mlgen.local.log import Log
+from mlgen.local.processes import Process, Processes
+from mlgen.local.rundir import AttemptFolder, AttemptStarted, write
+from mlgen.local.wakeups import Wakeups
+from mlgen.plan.model import Script, Task
+from mlgen.runtime.ending import CANCELLED, STEP_FAILED, TIMED_OUT, Ending, of_exit_code, record_of
+from mlgen.runtime.outs import StagingError
+from mlgen.runtime.prelude import prelude
+from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
+from mlgen.runtime.stage_out import Staged, stage_out
+from mlgen.store import Store
+
+
+@dataclass
+class Attempt:
+    """What is known of an attempt. kept_code: the run's copy of its code. secrets: those of this task."""
+
+    task: Task
+    document: TaskDocument
+    execution: Execution
+    folder: AttemptFolder
+    kept_code: Path | None
+    secrets: Mapping[str, str]
+    started_at: str
+    began: float  # monotonic seconds
+    process: Process | None = None
+    log: Log | None = None
+    deadline: float | None = None  # of the program: when it is asked to end, then when it is made to
+    asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
+
+    @property
+    def moves_bytes(self) -> bool:
+        """Whether staging copies or hashes files, which may take long."""
+        artifacts = any(i.kind != "value" for i in self.document.ins) or any(
+            o.type.is_artifact for o in self.document.outs
+        )
+        return artifacts or self.kept_code is not None
+
+    def begin(self) -> None:
+        """Make the folder, and say in it what recovery must know should this be the last that is heard."""
+        self.folder.path.mkdir()
+        self.folder.write_start(AttemptStarted(self.document, self.execution, self.started_at))
+
+    def stage_in(self, store: Store, open_at: OpenStore) -> str | None:
+        """Make ready what the program reads; the problem, if it cannot be."""
+        try:
+            prepare(self.folder.tree)
+            if self.kept_code is not None:
+                code.lay(self.kept_code, self.folder.tree.work)
+            stage_in(self.document, self.execution, self.folder.tree, store, open_at)
+        except StagingError as error:
+            return str(error)
+        return None
+
+    def launch(self, processes: Processes, env: Mapping[str, str], wakeups: Wakeups) -> str | None:
+        """Start the author's program; the problem, if it cannot be started."""
+        self.log = Log(self.folder.log, self.secrets.values(), wakeups)
+        try:
+            self.process = processes.spawn(self._command(), cwd=self.folder.tree.work, env=env, output=self.log.output)
+        except OSError as error:
+            what = self.task.run.args[0] if not isinstance(self.task.run, Script) else "sh"
+            return f"{what[:200]} cannot be started: {error.strerror or error}"
+        finally:
+            self.log.handed_over()
+        return None
+
+    def _command(self) -> list[str]:
+        if not isinstance(self.task.run, Script):
+            return list(self.task.run.args)
+        # A file, as in a pod: the kernel allows an argument 128 KiB, and here the text can be read afterwards.
+        write(self.folder.script, (prelude() + self.task.run.text).encode())
+        return ["/bin/sh", str(self.folder.script)]
+
+    def ended(self, exit_code: int, ended_at: str) -> Ending:
+        """How the program's end is told."""
+        if self.asked_to_end == CANCELLED:
+            return self.stopped(exit_code, ended_at)
+        if self.asked_to_end == TIMED_OUT:
+            error = f"the program had not ended after {self.task.timeout_seconds} s, its timeout"
+            return Ending(State.FAIL, TIMED_OUT, exit_code, error, self.started_at, ended_at)
+        return of_exit_code(exit_code, self.started_at, ended_at)
+
+    def stopped(self, exit_code: int | None, ended_at: str) -> Ending:
+        """How an attempt is told that an interrupted run took away."""
+        return Ending(State.ABORT, CANCELLED, exit_code, "the run was interrupted", self.started_at, ended_at)
+
+    def failed(self, problem: str, exit_code: int | None, ended_at: str) -> Ending:
+        """How an attempt is told whose program never started."""
+        return Ending(State.FAIL, STEP_FAILED, exit_code, problem, self.started_at, ended_at)
+
+    def stage_out(self, store: Store, ending: Ending) -> Staged:
+        """Keep what the program left, and remove what nobody needs any more."""
+        staged = stage_out(self.document, self.execution, self.folder.tree, store, ending, secrets=self.secrets)
+        self._clean(keep=staged.record.state is not State.COMPLETE)
+        return staged
+
+    def give_up(self, ended_at: str) -> Staged:
+        """What is told of an attempt whose staging nobody waits for any more."""
+        ending = self.stopped(None, ended_at)
+        inputs = staged_inputs(self.folder.tree)
+        return Staged(record_of(self.document, self.execution, ending, inputs=inputs), {})
+
+    def write_record(self, staged: Staged) -> tuple[Staged, bytes]:
+        """Fix the record's bytes in the folder; of a record that no ledger takes, one that says so."""
+        try:
+            data = entry.to_bytes(staged.record)
+        except (RecordTooLarge, BadRecord) as error:
+            ending = self.failed(str(error), staged.record.exit_code, staged.record.ended_at)
+            staged = Staged(record_of(self.document, self.execution, ending), {})
+            data = entry.to_bytes(staged.record)
+        write(self.folder.record, data)
+        return staged, data
+
+    def _clean(self, *, keep: bool) -> None:
+        """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""
+        names = ("in", "home", "tmp") if keep else ("in", "home", "tmp", "work", "out")
+        for name in names:
+            folder = self.folder.path / name
+            try:
+                os.rmdir(folder)
+            except OSError:  # not empty; what cannot be removed stays, and harms nobody
+                shutil.rmtree(folder, ignore_errors=True)

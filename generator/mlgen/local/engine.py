@@ -1,0 +1,249 @@
+"""The loop that runs a plan: one thread that starts processes, waits for whatever happens next, and tells of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from mlgen.ledger import entry
+from mlgen.ledger.record import State
+from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.local.attempt import Attempt
+from mlgen.local.events import Clock, Ended, OnEvent, Skipped, Started, timestamp
+from mlgen.local.job import Job
+from mlgen.local.processes import Processes, has_ended, kill, terminate
+from mlgen.local.rundir import RunFolder, write
+from mlgen.local.rundir import Started as RunStarted
+from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule
+from mlgen.local.spooler import Spooler
+from mlgen.local.wakeups import Wakeups
+from mlgen.plan.model import Task
+from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending
+from mlgen.runtime.stage_in import OpenStore
+from mlgen.runtime.stage_out import Staged
+from mlgen.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the engine works with. at: called at named points, where a test may end the process."""
+
+    store: Store
+    open_at: OpenStore
+    spooler: Spooler
+    processes: Processes
+    wakeups: Wakeups
+    clock: Clock
+    on_event: OnEvent
+    at: Callable[[str], None]
+
+
+class Engine:
+    """The state of one run while it runs."""
+
+    def __init__(self, job: Job, folder: RunFolder, started: RunStarted, secrets: dict[str, str], parts: Parts) -> None:
+        self.schedule = Schedule(job.plan, job.arguments.params)
+        self.interrupted = False
+        self._job, self._folder, self._started, self._secrets, self._parts = job, folder, started, secrets, parts
+        self._active: dict[str, Attempt] = {}
+        self._interrupts_seen = 0
+        self._give_up_at: float | None = None
+        self._about_run: dict[str, str] = {}  # what only finally tasks are told
+
+    def run_tasks(self) -> RunRecord:
+        """Run `tasks` to their end; what became of them."""
+        self._loop(self.schedule.take)
+        statuses = self.schedule.statuses
+        failed = any(s.status == FAILED for s in statuses.values())
+        state = State.ABORT if self.interrupted else State.FAIL if failed else State.COMPLETE
+        s = self._started
+        return RunRecord(
+            run=s.run,
+            uid=s.uid,
+            pipeline=s.pipeline,
+            env=s.env,
+            state=state,
+            started_at=s.started_at,
+            ended_at=self._now(),
+            params=s.params,
+            tasks={name: statuses[name] for name in s.tasks},
+            spec_digest=s.spec_digest,
+            commit=s.commit,
+        )
+
+    def tell_run(self, run: RunRecord) -> None:
+        """Fix what became of the run, before its finally tasks start."""
+        data = entry.to_bytes(run)
+        write(self._folder.run_json, data)
+        self._parts.at("run-told")
+        self._parts.spooler.put(data)
+
+    def run_finally(self, run: RunRecord) -> None:
+        """Run the finally tasks, which learn how `tasks` ended; an interrupted run has none."""
+        if self.interrupted:
+            for task in self._job.plan.finally_tasks:
+                self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
+            return
+        tasks = {name: {"status": s.status, "reason": s.reason} for name, s in run.tasks.items()}
+        self._about_run = {"MLGEN_RUN_STATUS": self.schedule.aggregate, "MLGEN_TASKS": json.dumps(tasks)}
+        waiting = iter(self.schedule.finally_tasks())
+        for name, status in self.schedule.finally_statuses.items():
+            self._parts.on_event(Skipped(name, status.reason))
+        self._loop(lambda: next(waiting, None))
+        for task in waiting:
+            self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
+
+    def kill_all(self) -> None:
+        """End every process at once: the engine cannot go on."""
+        for attempt in self._active.values():
+            if attempt.process is not None:
+                self._parts.processes.end(attempt.process)
+
+    def _now(self) -> str:
+        return timestamp(self._parts.clock.now())
+
+    def _loop(self, take: Callable[[], Task | None]) -> None:
+        while True:
+            self._hear_interrupts()
+            while not self.interrupted and len(self._active) < self._job.slots and (task := take()) is not None:
+                self._begin(task, 0)
+            self._tell_skips()
+            if not self._active:
+                return
+            self._parts.wakeups.wait(self._patience())
+            self._look_after()
+
+    def _tell_skips(self) -> None:
+        for name, reason in self.schedule.skipped_news():
+            self._folder.note_skipped(name, reason)
+            self._parts.on_event(Skipped(name, reason))
+
+    def _begin(self, task: Task, number: int) -> None:
+        job = self._job
+        folder = self._folder.attempt(task.name, number)
+        attempt = Attempt(
+            task=task,
+            document=job.document(task),
+            execution=job.execution(task, number, self.schedule, self._started),
+            folder=folder,
+            kept_code=self._folder.code(task.code.digest) if task.code else None,
+            secrets={ref.variable: self._secrets[ref.variable] for ref in task.secrets},
+            started_at=self._now(),
+            began=self._parts.clock.monotonic(),
+        )
+        self._active[task.name] = attempt
+        attempt.begin()
+        self._parts.at("started")
+        self._parts.on_event(Started(task.name, number))
+        stage = partial(attempt.stage_in, self._parts.store, self._parts.open_at)
+        if attempt.moves_bytes:
+            self._parts.wakeups.in_thread(lambda: partial(self._staged_in, attempt, stage()))
+        else:
+            self._staged_in(attempt, stage())
+
+    def _staged_in(self, attempt: Attempt, problem: str | None) -> None:
+        if self._active.get(attempt.task.name) is not attempt:  # given up
+            return
+        if self.interrupted:
+            self._conclude(attempt, attempt.stopped(None, self._now()))
+            return
+        if problem is None:
+            self._parts.at("staged")
+            tree = attempt.folder.tree
+            env = self._job.variables(attempt.task, attempt.execution, tree, attempt.secrets, self._about_run)
+            problem = attempt.launch(self._parts.processes, env, self._parts.wakeups)
+            self._parts.at("launched")
+        if problem is not None:
+            self._conclude(attempt, attempt.failed(problem, None, self._now()))
+        else:
+            attempt.deadline = self._parts.clock.monotonic() + attempt.task.timeout_seconds
+
+    def _look_after(self) -> None:
+        """Take notice of programs that ended, or should have."""
+        now = self._parts.clock.monotonic()
+        for attempt in list(self._active.values()):
+            if attempt.process is None:
+                continue
+            if has_ended(attempt.process):
+                process, attempt.process, attempt.deadline = attempt.process, None, None
+                exit_code = self._parts.processes.end(process)
+                self._parts.at("ended")
+                self._conclude(attempt, attempt.ended(exit_code, self._now()))
+            elif attempt.deadline is not None and now >= attempt.deadline:
+                if attempt.asked_to_end is None:
+                    self._ask_to_end(attempt, TIMED_OUT)
+                else:
+                    kill(attempt.process)
+                    attempt.deadline = None
+        if self._give_up_at is not None and now >= self._give_up_at:
+            self._give_up()
+
+    def _ask_to_end(self, attempt: Attempt, why: str) -> None:
+        assert attempt.process is not None
+        attempt.asked_to_end = attempt.asked_to_end or why
+        attempt.deadline = self._parts.clock.monotonic() + self._job.grace_seconds
+        terminate(attempt.process)
+
+    def _hear_interrupts(self) -> None:
+        """The first asks all programs to end and starts no more; the second does not wait for them."""
+        if self._parts.wakeups.interrupts == self._interrupts_seen:
+            return
+        again, self._interrupts_seen = self.interrupted, self._parts.wakeups.interrupts
+        self.interrupted = True
+        self.schedule.stop()
+        now = self._parts.clock.monotonic()
+        self._give_up_at = now if again else now + self._job.grace_seconds
+        for attempt in self._active.values():
+            if attempt.process is not None and again:
+                kill(attempt.process)
+            elif attempt.process is not None:
+                self._ask_to_end(attempt, CANCELLED)
+
+    def _give_up(self) -> None:
+        """Tell of what is still being staged without waiting for it; its thread finds nobody who listens."""
+        for attempt in [a for a in self._active.values() if a.process is None]:
+            self._recorded(attempt, attempt.give_up(self._now()))
+
+    def _patience(self) -> float | None:
+        deadlines = [a.deadline for a in self._active.values() if a.deadline is not None]
+        if self._give_up_at is not None and any(a.process is None for a in self._active.values()):
+            deadlines.append(self._give_up_at)
+        return max(0.0, min(deadlines) - self._parts.clock.monotonic()) if deadlines else None
+
+    def _conclude(self, attempt: Attempt, ending: Ending) -> None:
+        if attempt.log is not None:
+            attempt.log.close()
+            attempt.log = None
+        stage = partial(attempt.stage_out, self._parts.store, ending)
+        if attempt.moves_bytes:
+            self._parts.wakeups.in_thread(lambda: partial(self._recorded, attempt, stage()))
+        else:
+            self._recorded(attempt, stage())
+
+    def _recorded(self, attempt: Attempt, staged: Staged) -> None:
+        name = attempt.task.name
+        if self._active.get(name) is not attempt:  # given up
+            return
+        staged, data = attempt.write_record(staged)
+        self._parts.at("recorded")
+        self._parts.spooler.put(data)
+        del self._active[name]
+        record = staged.record
+        retried = record.state is State.FAIL and record.attempt < attempt.task.retries and not self.interrupted
+        seconds = self._parts.clock.monotonic() - attempt.began
+        self._parts.on_event(
+            Ended(
+                name, record.attempt, record.state, record.exit_code, record.error, attempt.folder.log, seconds, retried
+            )
+        )
+        if retried:
+            self._begin(attempt.task, record.attempt + 1)
+        elif name not in self._started.tasks:
+            status = SUCCEEDED if record.state is State.COMPLETE else FAILED
+            self.schedule.conclude(name, TaskStatus(status, record.reason))
+        elif record.state is State.COMPLETE:
+            self.schedule.succeed(name, staged.texts)
+        else:
+            self.schedule.fail(name, record.reason)

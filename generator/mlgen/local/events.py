@@ -1,0 +1,90 @@
+"""What the engine tells while it runs, and what became of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from mlgen.ledger.record import State
+from mlgen.ledger.run import TaskStatus
+
+
+class Clock(Protocol):
+    """The only way by which the engine knows time; the command line has the real one."""
+
+    def now(self) -> datetime:
+        """The time of day, with its zone."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow, for timeouts."""
+
+
+def timestamp(time: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as records have it."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt of a task begins."""
+
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt of a task ended. retried: another follows. seconds: from its start, staging included."""
+
+    task: str
+    attempt: int
+    state: State
+    exit_code: int | None
+    error: str | None
+    log: Path
+    seconds: float
+    retried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A task will not run, for Tekton's reason."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A line for people: the run goes on, and something is not as it should be."""
+
+    text: str
+
+
+Event = Started | Ended | Skipped | Noted
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run. state, tasks: of `tasks`. ledger: the commit that holds its records, None: they wait.
+
+    finally_tasks: their statuses; one that failed makes the run's command answer no, and no more than that.
+    """
+
+    run: str
+    uid: str
+    state: State
+    tasks: Mapping[str, TaskStatus]
+    finally_tasks: Mapping[str, TaskStatus]
+    ledger: str | None
+    folder: Path
+    interrupted: bool
+
+    @property
+    def ok(self) -> bool:
+        failed = any(s.status == "Failed" for s in self.finally_tasks.values())
+        return self.state is State.COMPLETE and not failed

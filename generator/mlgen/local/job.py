@@ -1,0 +1,114 @@
+"""What the engine is asked to do: everything that a run depends on, given once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mlgen.ledger.record import local_run_id
+from mlgen.local import environment, guardian
+from mlgen.local.params import Arguments
+from mlgen.local.rundir import Started
+from mlgen.local.schedule import Schedule
+from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Source, Task
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree, of_task
+from mlgen.runtime.texts import read_result, result
+
+ENGINE = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a plan on this machine.
+
+    project: the folder of mlgen.yaml. env: the environment's name. artifacts: where its artifacts lie, as records
+    name it. environ: the user's environment. code: of each `Code.folders` of the plan, posix path -> file.
+    commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
+    slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
+    """
+
+    plan: Plan
+    arguments: Arguments
+    run: str
+    uid: str
+    project: Path
+    artifacts: str
+    environ: Mapping[str, str]
+    env: str = "local"
+    code: Mapping[tuple[str, ...], Mapping[str, Path]] = field(default_factory=dict)
+    commit: str | None = None
+    repository: str | None = None
+    slots: int = 1
+    grace_seconds: float = 10.0
+
+    def started(self, started_at: str) -> Started:
+        """What recovery must know of the run."""
+        return Started(
+            run=self.run,
+            uid=self.uid,
+            pipeline=self.plan.name,
+            env=self.env,
+            started_at=started_at,
+            params=self.arguments.values(self.plan),
+            spec_digest=self.plan.spec_digest,
+            plan_digest=self.plan.digest,
+            commit=self.commit,
+            tasks={task.name: task.retries for task in self.plan.tasks},
+        )
+
+    def document(self, task: Task) -> TaskDocument:
+        """What a task is. Without its image: here its program runs in no container, and a record must not say so."""
+        whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts)
+        return replace(whole, image=None, image_digest=None)
+
+    def execution(self, task: Task, attempt: int, schedule: Schedule, started: Started) -> Execution:
+        """What this run decides about an attempt of a task whose parents are done."""
+        params = self.arguments.params
+        return Execution(
+            run=self.run,
+            run_uid=self.uid,
+            run_id=local_run_id(self.uid, task.name, attempt),
+            attempt=attempt,
+            ins={i.name: result(self._text(i.source, schedule), optional=i.optional) for i in task.ins},
+            gate_values={f"params.{name}": params[name] for name in _params_of_gates(task)},
+            params=started.params,
+            spec_digest=started.spec_digest,
+            plan_digest=started.plan_digest,
+            commit=self.commit,
+            engine=ENGINE,
+            source=self.plan.source,
+            repository=self.repository,
+        )
+
+    def _text(self, source: Source, schedule: Schedule) -> str | None:
+        match source:
+            case ParamRef():
+                return self.arguments.params[source.name]
+            case InputRef():
+                return str(self.arguments.inputs[source.name])
+            case OutRef():
+                return schedule.results[source.task][source.out]
+            case _:
+                return source.text
+
+    def variables(
+        self, task: Task, execution: Execution, tree: Tree, secrets: Mapping[str, str], about_run: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The environment of the author's program. about_run: MLGEN_RUN_STATUS and MLGEN_TASKS of a finally task."""
+        found = {**environment.inherited(self.environ), "TMPDIR": str(tree.tmp), **dict(task.env), **secrets}
+        for item in task.ins:
+            text = read_result(execution.ins[item.name], optional=item.optional)
+            if text is None:
+                found.pop(item.name, None)
+            else:
+                found[item.name] = str(tree.input(item.name)) if item.type.is_artifact else text
+        for out in task.outs:
+            found[out.name] = str(tree.output(out.name))
+        # The guardian knows a run's processes by this variable, so no author's may replace it.
+        return {**found, **about_run, guardian.VARIABLE: self.uid}
+
+
+def _params_of_gates(task: Task) -> set[str]:
+    refs = (ref for evaluation in task.evaluates for ref, _ in evaluation.types)
+    return {ref.partition(".")[2] for ref in refs if ref.startswith("params.")}

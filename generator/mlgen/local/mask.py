@@ -1,0 +1,63 @@
+"""Secrets in a log, replaced while the log is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = b"***"
+SHORTEST_LINE = 3  # characters: a line of a secret below it, such as the "{" of a key file, hides nothing
+
+
+def needles(secrets: Iterable[str]) -> tuple[bytes, ...]:
+    """What is looked for: each secret, and each line of one that has several. Longest first, as it must match."""
+    found: set[str] = set()
+    for secret in secrets:
+        lines = [line.strip() for line in secret.splitlines()]
+        found |= {secret, secret.strip()} | {line for line in lines if len(line) >= SHORTEST_LINE}
+    return tuple(sorted((text.encode(errors="surrogateescape") for text in found if text), key=lambda b: (-len(b), b)))
+
+
+class Masker:
+    """Replaces secrets in a stream of bytes, wherever the stream is cut into chunks.
+
+    What `feed` and `close` return, joined, is what replacing in the whole stream would give.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._needles = needles(secrets)
+        self._longest = max(map(len, self._needles), default=1)
+        # An empty alternation would match everywhere; this one matches nowhere.
+        self._pattern = re.compile(b"|".join(map(re.escape, self._needles)) or b"(?!)")
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes that can be told by now; the start of what may become a secret is held back."""
+        held = self._held + chunk
+        told, self._held = self._replace(held, self._certain(held))
+        return told
+
+    def close(self) -> bytes:
+        """The rest."""
+        told, rest = self._replace(self._held, len(self._held))
+        self._held = b""
+        return told + rest
+
+    def _certain(self, held: bytes) -> int:
+        """The offset up to which no further byte can change a match: where no tail is the beginning of a secret."""
+        for start in range(max(0, len(held) - self._longest + 1), len(held)):
+            tail = held[start:]
+            if any(needle.startswith(tail) and len(needle) > len(tail) for needle in self._needles):
+                return start
+        return len(held)
+
+    def _replace(self, held: bytes, certain: int) -> tuple[bytes, bytes]:
+        told: list[bytes] = []
+        end = 0
+        for match in self._pattern.finditer(held):
+            if match.start() >= certain:
+                break
+            told += held[end : match.start()], MASK
+            end = match.end()
+        told.append(held[end:certain])
+        return b"".join(told), held[max(end, certain) :]

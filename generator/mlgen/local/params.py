@@ -1,0 +1,135 @@
+"""The arguments of a run, `-p name=value`: typed and checked, all problems at once, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from mlgen.canonical import Json
+from mlgen.diagnostic import Misuse
+from mlgen.plan.model import Input, Param, Plan
+from mlgen.spec.checks.arguments import BUCKET_SCHEMES, is_remote, split_digest
+from mlgen.values import Type, parse, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an input's bytes lie. uri: of a bucket, or a path: absolute, or relative to the project's folder."""
+
+    uri: str
+    digest: str | None
+
+    def __str__(self) -> str:
+        return f"{self.uri}@{self.digest}" if self.digest else self.uri
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What one run is given. params: name -> text; inputs: name -> where they lie."""
+
+    params: dict[str, str]
+    inputs: dict[str, Location]
+
+    def values(self, plan: Plan) -> dict[str, Json]:
+        """The params, parsed, as records hold them."""
+        return {p.name: parse(p.type, self.params[p.name]) for p in plan.params}
+
+
+def parse_arguments(plan: Plan, given: Sequence[str], *, project: Path, cwd: Path) -> Arguments:
+    """The arguments of a run: defaults, overridden by what is given as `name=value`.
+
+    project: the folder that a spec's paths start at; cwd: the one that given paths start at.
+    Raises Misuse with every problem: unknown, missing, of the wrong type, out of range, no such file.
+    """
+    problems: list[str] = []
+    texts = _pairs(plan, given, problems)
+    params: dict[str, str] = {}
+    for param in plan.params:
+        text = texts.get(param.name, param.default)
+        if text is None:
+            problems.append(f'param "{param.name}" ({param.type}) is required: -p {param.name}=…')
+        elif problem := argument_problem(param, text):
+            problems.append(f'param "{param.name}": {problem}')
+        else:
+            params[param.name] = to_text(parse(param.type, text)) if param.type is Type.JSON else text
+    inputs: dict[str, Location] = {}
+    for item in plan.inputs:
+        found = _location(item, texts.get(item.name), project, cwd)
+        if isinstance(found, Location):
+            inputs[item.name] = found
+        else:
+            problems.append(f'input "{item.name}": {found}')
+    if problems:
+        raise _misuse(plan, problems)
+    return Arguments(params, inputs)
+
+
+def argument_problem(param: Param, text: str) -> str | None:
+    """Why a text cannot be the value of a param, or None."""
+    if "\0" in text:
+        return "holds a NUL, which no environment variable can"
+    try:
+        text.encode()
+        value = parse(param.type, text)
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    except ValueError as error:
+        return str(error)
+    if param.choices and value not in [parse(param.type, choice) for choice in param.choices]:
+        return f'"{text[:80]}" is none of {", ".join(param.choices)}'
+    if isinstance(value, int | float):
+        if param.minimum is not None and value < param.minimum:
+            return f"{text} is below the minimum {param.minimum:g}"
+        if param.maximum is not None and value > param.maximum:
+            return f"{text} is above the maximum {param.maximum:g}"
+    return None
+
+
+def _pairs(plan: Plan, given: Iterable[str], problems: list[str]) -> dict[str, str]:
+    known = [p.name for p in plan.params] + [i.name for i in plan.inputs]
+    texts: dict[str, str] = {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals:
+            problems.append(f'"{item[:80]}" is not of the form name=value')
+        elif name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f': did you mean "{near[0]}"?' if near else ""
+            problems.append(f'"{name[:80]}" is neither a param nor an input{hint}')
+        elif name in texts:
+            problems.append(f'"{name}" is given twice')
+        else:
+            texts[name] = text
+    return texts
+
+
+def _location(item: Input, given: str | None, project: Path, cwd: Path) -> Location | str:
+    """Where an input lies, or what is wrong with it. A given one replaces the spec's whole, digest and all."""
+    if given is None and item.uri is None:
+        return f"is required: -p {item.name}=PATH or URI"
+    uri, digest = (item.uri or "", item.digest) if given is None else split_digest(given)
+    if is_remote(uri):
+        scheme = uri.partition(":")[0]
+        schemes = ", ".join(f"{s}://" for s in BUCKET_SCHEMES)
+        return Location(uri, digest) if scheme in BUCKET_SCHEMES else f'"{uri[:80]}" is neither a path nor {schemes}'
+    here = (project if given is None else cwd) / uri
+    if not uri or not here.exists():
+        return f"there is no {here}" if uri else "is empty"
+    # Named from the project's folder where it lies below it, so that records of two machines say the same.
+    real = here.resolve()
+    inside = real.is_relative_to(project.resolve())
+    return Location(real.relative_to(project.resolve()).as_posix() if inside else str(real), digest)
+
+
+def _misuse(plan: Plan, problems: list[str]) -> Misuse:
+    what = problems[0] if len(problems) == 1 else f"{len(problems)} arguments cannot be meant"
+    params = [f"{p.name} ({p.type}{'' if p.default is None else ', default ' + p.default[:40]})" for p in plan.params]
+    inputs = [f"{i.name} ({i.type})" for i in plan.inputs]
+    return Misuse(
+        "bad-argument",
+        what,
+        why="" if len(problems) == 1 else "; ".join(problems),
+        fix=f'"{plan.name}" takes: {", ".join(params + inputs)}' if params or inputs else f'"{plan.name}" takes none',
+    )

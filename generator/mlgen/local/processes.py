@@ -1,0 +1,98 @@
+"""The processes of a run: each task a process group of its own, all of them known to the run's guardian."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mlgen.local import guardian
+from mlgen.local.guardian import kill_group
+
+SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
+
+Process = subprocess.Popen[bytes]
+
+
+class Processes:
+    """Starts and ends the groups, and tells the guardian, which ends them should this engine be killed.
+
+    A guardian that somebody killed is started again. at: called at named points, where a test may end this process.
+    """
+
+    def __init__(self, uid: str, at: Callable[[str], None]) -> None:
+        self._uid, self._at = uid, at
+        self._groups: set[int] = set()
+        self._guardian = self._start_guardian()
+
+    def spawn(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> Process:
+        """Start a program as the leader of a new session, so of a group, with no terminal to ask at.
+
+        output: file descriptor for both its stdout and its stderr. Raises OSError when it cannot be started.
+        """
+        process = subprocess.Popen(
+            args, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        self._groups.add(process.pid)
+        self._at("spawned")
+        self._tell(f"+{process.pid}\n")
+        return process
+
+    def end(self, process: Process) -> int:
+        """Kill what an ended leader left running in its group, and reap it; its exit code, -1 for a signal."""
+        kill_group(process.pid)
+        self._groups.discard(process.pid)
+        self._tell(f"-{process.pid}\n")
+        code = process.wait()  # last: until here its number, and so its group's, is nobody else's
+        return code if code >= 0 else SIGNALLED
+
+    def close(self) -> None:
+        """All groups were ended: the guardian looks once for processes that left theirs, and ends."""
+        self._tell("ended\n")
+        assert self._guardian.stdin is not None
+        self._guardian.stdin.close()
+        self._guardian.wait()
+
+    def _start_guardian(self) -> Process:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", guardian.__file__, self._uid],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={},  # it must not carry the uid of a run that this one may be part of
+            bufsize=0,
+            start_new_session=True,  # so that no Ctrl-C reaches it
+        )
+
+    def _tell(self, line: str) -> None:
+        assert self._guardian.stdin is not None
+        try:
+            self._guardian.stdin.write(line.encode())
+        except BrokenPipeError:
+            self._guardian.stdin.close()
+            self._guardian.wait()
+            self._guardian = self._start_guardian()
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.write("".join(f"+{group}\n" for group in sorted(self._groups)).encode())
+
+
+def has_ended(process: Process) -> bool:
+    """Whether the leader has ended. It is not reaped yet, so its number and its group's stay taken."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return process.poll() is not None
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def terminate(process: Process) -> None:
+    """Ask a group to end. SIGCONT: a stopped process would never hear of it."""
+    kill_group(process.pid, signal.SIGTERM)
+    kill_group(process.pid, signal.SIGCONT)
+
+
+def kill(process: Process) -> None:
+    """Make a group end."""
+    kill_group(process.pid)

@@ -1,0 +1,107 @@
+"""Tells what a killed engine could not: its attempts as ABORT, its run with the truth that its folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlgen.ledger import entry
+from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.local import guardian, rundir
+from mlgen.local.events import Clock, timestamp
+from mlgen.local.rundir import AttemptFolder, RunFolder, Started, write
+from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED
+from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
+from mlgen.runtime.stage_in import staged_inputs
+
+CUT_OFF = "the engine was killed while this ran; told by the next command"
+
+
+def recover(project: Path, *, spool: Callable[[bytes], None], clock: Clock) -> list[str]:
+    """Finish the telling of every run that nobody works on; the names of those that it told of.
+
+    Ends what such a run left running, writes ABORT records for attempts that have none, puts all its records and
+    run.json into the spool, and marks it as told. Safe to repeat, to interrupt and to run twice at once: the bytes of
+    each record are fixed in the run's folder before they are put. A run that an engine works on is left alone.
+    project: the folder of mlgen.yaml. spool: makes a record's bytes durable; the same bytes again are fine.
+    """
+    told = []
+    for folder, _lock in rundir.unfinished(project):
+        started = folder.read_start()
+        if started is not None:
+            _recover(folder, started, spool, timestamp(clock.now()))
+            told.append(started.run)
+        folder.forget_code()
+        folder.finish()
+    return told
+
+
+def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], None], now: str) -> None:
+    guardian.sweep(started.uid)
+    records = []
+    for attempt in folder.attempts():
+        data = _fixed_record(attempt, now)
+        if data is not None:
+            spool(data)
+            found = entry.from_bytes(data)
+            assert isinstance(found, TaskRecord)
+            records.append(found)
+    spool(_fixed_run(folder, started, records, now))
+
+
+def _fixed_record(attempt: AttemptFolder, now: str) -> bytes | None:
+    """The bytes of an attempt's record, made now if there were none; None for one that never began."""
+    if rundir.read(attempt.record) is None:
+        started = attempt.read_start()
+        if started is None:
+            return None
+        ending = Ending(State.ABORT, ENGINE_LOST, None, CUT_OFF, started.started_at, now)
+        inputs = staged_inputs(attempt.tree)
+        write(attempt.record, entry.to_bytes(record_of(started.document, started.execution, ending, inputs=inputs)))
+    return attempt.record.read_bytes()
+
+
+def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], now: str) -> bytes:
+    """The bytes of run.json, made now if there were none."""
+    if rundir.read(folder.run_json) is None:
+        last: dict[str, TaskRecord] = {}
+        for record in sorted(records, key=lambda r: r.attempt):
+            last[record.task] = record
+        skipped = folder.skipped()
+        tasks = {name: _status(last.get(name), skipped.get(name)) for name in started.tasks}
+        settled = all(
+            name in skipped or (name in last and _final(last[name], retries)) for name, retries in started.tasks.items()
+        )
+        run = RunRecord(
+            run=started.run,
+            uid=started.uid,
+            pipeline=started.pipeline,
+            env=started.env,
+            state=_state(tasks) if settled else State.ABORT,
+            started_at=started.started_at,
+            ended_at=max((r.ended_at for r in last.values()), default=now) if settled else now,
+            params=started.params,
+            tasks=tasks,
+            spec_digest=started.spec_digest,
+            commit=started.commit,
+        )
+        write(folder.run_json, entry.to_bytes(run))
+    return folder.run_json.read_bytes()
+
+
+def _final(record: TaskRecord, retries: int) -> bool:
+    return record.state is State.COMPLETE or (record.state is State.FAIL and record.attempt >= retries)
+
+
+def _status(record: TaskRecord | None, skipped: str | None) -> TaskStatus:
+    if record is None:
+        return TaskStatus(NONE, skipped or STOPPING)
+    return TaskStatus(SUCCEEDED if record.state is State.COMPLETE else FAILED, record.reason)
+
+
+def _state(tasks: Mapping[str, TaskStatus]) -> State:
+    if any(status.status == FAILED for status in tasks.values()):
+        return State.FAIL
+    # Stopped without a failure: interrupted first, killed then.
+    return State.ABORT if any(status.reason == STOPPING for status in tasks.values()) else State.COMPLETE

@@ -1,0 +1,101 @@
+"""A run from its first file to its last: the one function that the command line calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mlgen.diagnostic import CannotAnswer
+from mlgen.ledger.run import RunRecord
+from mlgen.local import code, environment, rundir
+from mlgen.local.engine import Engine, Parts
+from mlgen.local.events import Clock, Noted, OnEvent, Outcome, timestamp
+from mlgen.local.job import Job
+from mlgen.local.processes import Processes
+from mlgen.local.rundir import RunFolder
+from mlgen.local.spooler import Spooler
+from mlgen.local.wakeups import Wakeups
+from mlgen.runtime.stage_in import OpenStore
+from mlgen.store import Store
+
+
+def _nowhere(_point: str) -> None:
+    pass
+
+
+def run(
+    job: Job,
+    *,
+    store: Store,
+    open_at: OpenStore,
+    spool: Callable[[bytes], None],
+    fold: Callable[[], str | None],
+    clock: Clock,
+    on_event: OnEvent,
+    at: Callable[[str], None] = _nowhere,
+) -> Outcome:
+    """Run a plan on this machine; what became of it.
+
+    store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
+    durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
+    Raises Misuse for a secret that is not set, CannotAnswer when the run cannot go on, and what the spool raises; of
+    such a run every process is ended, and recovery tells the rest. To be called in the main thread, as it takes
+    the signals SIGINT, SIGTERM and SIGHUP for its own.
+    """
+    secrets = environment.secrets(job.plan, job.environ)
+    started = job.started(timestamp(clock.now()))
+    with Wakeups() as wakeups:
+        folder, lock = rundir.create(job.project, started)
+        try:
+            _keep_code(job, folder)
+            at("created")
+            spooler = Spooler(spool)
+            processes = Processes(job.uid, at)
+            parts = Parts(store, open_at, spooler, processes, wakeups, clock, on_event, at)
+            engine = Engine(job, folder, started, secrets, parts)
+            try:
+                told = _all_tasks(engine)
+                at("tasks-ended")
+                spooler.close()
+            finally:
+                engine.kill_all()
+                processes.close()
+                spooler.abandon()
+            folder.forget_code()
+            folder.finish()
+        finally:
+            os.close(lock)
+        at("finished")
+        commit = _fold(fold, on_event)
+    return Outcome(
+        run=told.run,
+        uid=told.uid,
+        state=told.state,
+        tasks=told.tasks,
+        finally_tasks=engine.schedule.finally_statuses,
+        ledger=commit,
+        folder=folder.path,
+        interrupted=engine.interrupted,
+    )
+
+
+def _all_tasks(engine: Engine) -> RunRecord:
+    told = engine.run_tasks()
+    engine.tell_run(told)
+    engine.run_finally(told)
+    return told
+
+
+def _keep_code(job: Job, folder: RunFolder) -> None:
+    for task in job.plan.all_tasks:
+        if task.code is not None and not folder.code(task.code.digest).exists():
+            code.keep(task.code, job.code[task.code.folders], folder.code(task.code.digest))
+
+
+def _fold(fold: Callable[[], str | None], on_event: OnEvent) -> str | None:
+    """Land the records. Where that cannot be, they wait, and the run is no less what it was."""
+    try:
+        return fold()
+    except CannotAnswer as reason:
+        on_event(Noted(f"the records wait in the spool: {reason.message}" + (f" ({reason.fix})" if reason.fix else "")))
+        return None

@@ -1,0 +1,213 @@
+"""The folder of a run, `.mlgen/runs/<run>.<first 8 of its uid>/`: what survives the engine, for people and recovery.
+
+    run.lock        exists as long as the run is not told completely; the engine holds a lock on it
+    start.json      what the run is                     run.json        how it ended, once that is known
+    skipped.jsonl   a line per skipped task             code/<digest>/  the author's code as the run found it
+    <task>-<attempt>/start.json record.json log script, and the tree of folders of runtime/protocol.py
+
+Whoever holds the lock is the only one that writes here. Files appear whole or not at all, and never change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree
+
+RUNS = Path(".mlgen") / "runs"
+LOCK = "run.lock"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make a file that is whole at every moment, also when the disk is full or the engine killed.
+
+    Not forced to the disk: a crash of the machine may lose it. What must survive that is put into the spool.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_bytes(data)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> Any | None:
+    """The JSON of a file; None when there is none, or a crash of the machine left it empty."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a run is, written before its first task starts. tasks: name -> retries, of `tasks` only."""
+
+    run: str
+    uid: str
+    pipeline: str
+    env: str
+    started_at: str
+    params: dict[str, Any]
+    spec_digest: str
+    plan_digest: str
+    commit: str | None
+    tasks: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """What recovery needs to tell of an attempt that was cut off."""
+
+    document: TaskDocument
+    execution: Execution
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """The folder of one attempt of a task."""
+
+    path: Path
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(self.path, self.path)
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def script(self) -> Path:
+        return self.path / "script"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    def write_start(self, started: AttemptStarted) -> None:
+        data = {
+            "document": started.document.to_json(),
+            "execution": dataclasses.asdict(started.execution),
+            "startedAt": started.started_at,
+        }
+        write(self.path / "start.json", json.dumps(data).encode())
+
+    def read_start(self) -> AttemptStarted | None:
+        data = read(self.path / "start.json")
+        if data is None:
+            return None
+        return AttemptStarted(
+            TaskDocument.from_json(data["document"]), Execution(**data["execution"]), data["startedAt"]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    def attempt(self, task: str, attempt: int) -> AttemptFolder:
+        return AttemptFolder(self.path / f"{task}-{attempt}")
+
+    def attempts(self) -> Iterator[AttemptFolder]:
+        """The attempts that were started, by name."""
+        for path in sorted(self.path.iterdir()):
+            if (path / "start.json").exists():
+                yield AttemptFolder(path)
+
+    @property
+    def run_json(self) -> Path:
+        return self.path / "run.json"
+
+    def write_start(self, started: Started) -> None:
+        write(self.path / "start.json", json.dumps(dataclasses.asdict(started)).encode())
+
+    def read_start(self) -> Started | None:
+        data = read(self.path / "start.json")
+        return None if data is None else Started(**data)
+
+    def note_skipped(self, task: str, reason: str) -> None:
+        with (self.path / "skipped.jsonl").open("ab") as stream:
+            stream.write(json.dumps([task, reason]).encode() + b"\n")
+
+    def skipped(self) -> dict[str, str]:
+        """task -> reason. A last line that a kill cut off is not there yet."""
+        try:
+            lines = (self.path / "skipped.jsonl").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return {}
+        return dict(json.loads(line) for line in lines)
+
+    def code(self, digest: str) -> Path:
+        """Where the run keeps the code of that digest."""
+        return self.path / "code" / digest.removeprefix("sha256:")[:16]
+
+    def forget_code(self) -> None:
+        """Remove the run's copies of code: no attempt needs them any more, and the records have their digests."""
+        shutil.rmtree(self.path / "code", ignore_errors=True)
+
+    def finish(self) -> None:
+        """All is told: recovery need not look here again. The caller holds the lock."""
+        (self.path / LOCK).unlink()
+
+
+def folder_name(run: str, uid: str) -> str:
+    return f"{run}.{uid[:8]}"
+
+
+def create(project: Path, started: Started) -> tuple[RunFolder, int]:
+    """Make the folder of a new run; also the locked file's descriptor, which holds the lock until it is closed."""
+    folder = RunFolder(project / RUNS / folder_name(started.run, started.uid))
+    folder.path.mkdir(parents=True)
+    folder.write_start(started)
+    # Locked before it has its name: whoever sees run.lock sees it locked, or its engine dead.
+    unnamed = folder.path / f".{LOCK}.new"
+    lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    unnamed.rename(folder.path / LOCK)
+    return folder, lock
+
+
+def unfinished(project: Path) -> Iterator[tuple[RunFolder, int]]:
+    """The runs that are not told completely and that nobody works on, each with its lock's descriptor, now held."""
+    try:
+        names = sorted(os.listdir(project / RUNS))
+    except FileNotFoundError:
+        return
+    for name in names:
+        folder = RunFolder(project / RUNS / name)
+        lock = _take(folder.path / LOCK)
+        if lock is not None:
+            try:
+                yield folder, lock
+            finally:
+                os.close(lock)
+
+
+def _take(path: Path) -> int | None:
+    """The descriptor of a lock file, locked; None when it is gone or held by another."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another may have finished the run between our open and our lock: then the name is gone.
+        if os.stat(path).st_ino == os.fstat(lock).st_ino:
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(lock)
+    return None

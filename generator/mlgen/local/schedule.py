@@ -1,0 +1,185 @@
+"""The state of a run's graph: what may start, what is skipped and why. No clock, no process, no file.
+
+The rules and the words are Tekton's (pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go, `skip`), so
+that a pipeline skips the same tasks for the same reasons here and in a cluster.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+
+from mlgen import gates
+from mlgen.canonical import Json
+from mlgen.gates import Ref
+from mlgen.ledger.run import TaskStatus
+from mlgen.plan.model import Condition, GateTask, OutRef, Plan, Task
+from mlgen.values import parse
+
+SUCCEEDED, FAILED, COMPLETED, NONE = "Succeeded", "Failed", "Completed", "None"
+
+GATE_FALSE = "When Expressions evaluated to false"
+MISSING = "Results were missing"
+PARENT = "Parent Tasks were skipped"
+STOPPING = "PipelineRun was stopping"
+
+
+class Schedule:
+    """Which task may start next. Told what happened by `succeed`, `fail` and `stop`.
+
+    params: texts of the run's params. Results are texts by out name, None for an optional out not written; a
+    condition's is `if-<index>`, "true" or "false".
+    """
+
+    def __init__(self, plan: Plan, params: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._params: dict[str, Json] = {p.name: parse(p.type, params[p.name]) for p in plan.params}
+        self._tasks = {task.name: task for task in plan.tasks}
+        self._gate_tasks = {task.name: task for task in plan.gate_tasks}
+        nodes: list[Task | GateTask] = [*plan.gate_tasks, *plan.tasks]
+        self._order = {node.name: at for at, node in enumerate(nodes)}
+        self._children: dict[str, list[str]] = {node.name: [] for node in nodes}
+        self._waits = {node.name: len(_parents(node)) for node in nodes}
+        for node in nodes:
+            for parent in _parents(node):
+                self._children[parent].append(node.name)
+        self._pending = set(self._order)  # neither started nor settled
+        self._ready: list[tuple[int, str]] = []
+        self._skipped: dict[str, str] = {}
+        self.results: dict[str, Mapping[str, str | None]] = {}
+        self.statuses: dict[str, TaskStatus] = {}
+        self.finally_statuses: dict[str, TaskStatus] = {}
+        self.stopping = False
+        self._news: list[str] = []
+        self._settle([name for name, count in self._waits.items() if not count])
+
+    @property
+    def settled(self) -> bool:
+        """Whether every one of `tasks` has its status."""
+        return len(self.statuses) == len(self._tasks)
+
+    @property
+    def aggregate(self) -> str:
+        """`$(tasks.status)` of Tekton: Succeeded, Failed, Completed (some skipped) or None (not settled)."""
+        if not self.settled:
+            return NONE
+        found = {s.status for s in self.statuses.values()}
+        return FAILED if FAILED in found else COMPLETED if NONE in found else SUCCEEDED
+
+    def skipped_news(self) -> list[tuple[str, str]]:
+        """Tasks skipped since the last call, with their reasons."""
+        news, self._news = self._news, []
+        return [(name, self._skipped[name]) for name in news]
+
+    def take(self) -> Task | None:
+        """The next task that may start, by the plan's order; the caller tells how it ended."""
+        while self._ready:
+            _, name = heapq.heappop(self._ready)
+            if name in self._pending:
+                self._pending.discard(name)
+                return self._tasks[name]
+        return None
+
+    def succeed(self, name: str, results: Mapping[str, str | None]) -> None:
+        """A running task ended well. results: of its outs and of the conditions it evaluates."""
+        self.results[name] = results
+        self.statuses[name] = TaskStatus(SUCCEEDED, SUCCEEDED)
+        self._settle(self._done(name))
+
+    def fail(self, name: str, reason: str) -> None:
+        """A running task failed, retries and all: running ones finish, no new one starts."""
+        self.statuses[name] = TaskStatus(FAILED, reason)
+        self.stop()
+
+    def stop(self) -> None:
+        """Start no further task."""
+        self.stopping = True
+        for name in sorted(self._pending, key=self._order.__getitem__):
+            self._skip(name, STOPPING)
+
+    def finally_tasks(self) -> list[Task]:
+        """The finally tasks that run, once `tasks` is settled; the others get their status here."""
+        chosen = []
+        for task in self._plan.finally_tasks:
+            if any(c.evaluator is not None and c.evaluator not in self.results for c in task.conditions):
+                self.finally_statuses[task.name] = TaskStatus(NONE, MISSING)
+            elif not all(map(self._holds, task.conditions)):
+                self.finally_statuses[task.name] = TaskStatus(NONE, GATE_FALSE)
+            else:
+                chosen.append(task)
+        return chosen
+
+    def conclude(self, name: str, status: TaskStatus) -> None:
+        """A finally task ended."""
+        self.finally_statuses[name] = status
+
+    def _settle(self, names: Iterable[str]) -> None:
+        """Decide about nodes whose parents are all done. Iterative: a chain of skips may be as long as the plan."""
+        work = list(names)
+        while work:
+            name = work.pop()
+            if name not in self._pending:
+                continue
+            if any(parent in self._skipped for parent in self._data_parents(name)):
+                work += self._skip(name, MISSING)
+            elif name in self._gate_tasks:
+                self._pending.discard(name)
+                self.results[name] = self._evaluate(self._gate_tasks[name])
+                work += self._done(name)
+            elif not all(map(self._holds, self._tasks[name].conditions)):
+                work += self._skip(name, GATE_FALSE)
+            else:
+                heapq.heappush(self._ready, (self._order[name], name))
+
+    def _done(self, name: str) -> list[str]:
+        """Count a node as done; return the children that now have no parent to wait for."""
+        for child in self._children[name]:
+            self._waits[child] -= 1
+        return [child for child in self._children[name] if not self._waits[child]]
+
+    def _skip(self, name: str, reason: str) -> list[str]:
+        """Skip a node and, where its reason is handed on, all below it; return nodes that became decidable."""
+        decidable: list[str] = []
+        work = [(name, reason)]
+        while work:
+            name, reason = work.pop()
+            if name not in self._pending:
+                continue
+            self._pending.discard(name)
+            self._skipped[name] = reason
+            if name in self._tasks:
+                self.statuses[name] = TaskStatus(NONE, reason)
+                self._news.append(name)
+            if reason == GATE_FALSE:  # the only skip that tasks waiting with `after` do not share
+                decidable += self._done(name)
+            elif reason != STOPPING:
+                work += [(child, PARENT) for child in self._children[name]]
+        return decidable
+
+    def _data_parents(self, name: str) -> set[str]:
+        """The parents of which a result is read; without it the node is skipped."""
+        node = self._tasks.get(name) or self._gate_tasks[name]
+        if isinstance(node, GateTask):
+            return set(node.reads)
+        outs = {i.source.task for i in node.ins if isinstance(i.source, OutRef)}
+        return outs | {c.evaluator for c in node.conditions if c.evaluator is not None}
+
+    def _holds(self, condition: Condition) -> bool:
+        if condition.evaluator is None:
+            return gates.evaluate(condition.gate, self._read)
+        return self.results[condition.evaluator][f"if-{condition.index}"] == "true"
+
+    def _evaluate(self, task: GateTask) -> dict[str, str | None]:
+        return {f"if-{e.index}": str(gates.evaluate(e.gate, self._read)).lower() for e in task.evaluates}
+
+    def _read(self, ref: Ref) -> Json:
+        if ref.owner == "params":
+            return self._params[ref.name]
+        text = self.results[ref.owner][ref.name]
+        return None if text is None else parse(self._tasks[ref.owner].out(ref.name).type, text)
+
+
+def _parents(node: Task | GateTask) -> set[str]:
+    if isinstance(node, GateTask):
+        return set(node.reads)
+    return {*node.needs, *(c.evaluator for c in node.conditions if c.evaluator is not None)}

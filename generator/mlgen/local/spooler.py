@@ -1,0 +1,47 @@
+"""Puts records into the spool beside the loop: each put waits for the disk, and tasks should not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+
+class Spooler:
+    """One thread that puts, in order. spool: makes bytes durable.
+
+    What it could not put is still in the run's folder, so recovery puts it.
+    """
+
+    def __init__(self, spool: Callable[[bytes], None]) -> None:
+        self._spool = spool
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._error: Exception | None = None
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def put(self, data: bytes) -> None:
+        """Put it soon. Raises what an earlier put raised."""
+        self._raise()
+        self._queue.put(data)
+
+    def close(self) -> None:
+        """Wait until all is put. Raises what a put raised."""
+        self.abandon()
+        self._thread.join()
+        self._raise()
+
+    def abandon(self) -> None:
+        """Let the thread end when it has put what it was given; nobody waits for it."""
+        self._queue.put(None)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while (data := self._queue.get()) is not None and self._error is None:
+            try:
+                self._spool(data)
+            except Exception as error:  # it is raised in the main thread
+                self._error = error

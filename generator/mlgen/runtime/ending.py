@@ -1,0 +1,89 @@
+"""How an execution ended, and the record that says so: the same in pods, in local runs and in their recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlgen.canonical import Json
+from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.record import Source, State, TaskRecord
+from mlgen.runtime.protocol import Execution, TaskDocument
+
+# Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and one of ours where it has no word.
+SUCCEEDED = "Succeeded"
+STEP_FAILED = "StepFailed"
+TIMED_OUT = "TaskRunTimeout"
+CANCELLED = "TaskRunCancelled"
+ENGINE_LOST = "EngineLost"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an execution ended. exit_code: of the author's program, -1 for a signal, None when it never ended.
+
+    error: a sentence for people, None when it is COMPLETE. Times: RFC 3339 in UTC.
+    """
+
+    state: State
+    reason: str
+    exit_code: int | None
+    error: str | None
+    started_at: str
+    ended_at: str
+
+
+def of_exit_code(exit_code: int, started_at: str, ended_at: str) -> Ending:
+    """The ending of a program that ended by itself, as far as its exit code tells."""
+    if exit_code == 0:
+        return Ending(State.COMPLETE, SUCCEEDED, 0, None, started_at, ended_at)
+    error = "a signal ended the program" if exit_code < 0 else f"the program ended with exit code {exit_code}"
+    return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
+
+
+def record_of(
+    document: TaskDocument,
+    execution: Execution,
+    ending: Ending,
+    *,
+    inputs: tuple[Artifact, ...] = (),
+    outputs: tuple[Artifact, ...] = (),
+    metrics: Mapping[str, Json] | None = None,
+    values: Mapping[str, Json] | None = None,
+) -> TaskRecord:
+    """The record of an execution."""
+    return TaskRecord(
+        run_id=execution.run_id,
+        env=document.env,
+        pipeline=document.pipeline,
+        run=execution.run,
+        run_uid=execution.run_uid,
+        task=document.task,
+        attempt=execution.attempt,
+        started_at=ending.started_at,
+        ended_at=ending.ended_at,
+        state=ending.state,
+        exit_code=ending.exit_code,
+        reason=ending.reason,
+        engine=execution.engine,
+        spec_digest=execution.spec_digest,
+        plan_digest=execution.plan_digest,
+        inputs=inputs,
+        outputs=outputs,
+        params=execution.params,
+        metrics=metrics or {},
+        values=values or {},
+        error=ending.error,
+        source=source_of(execution),
+        image=document.image,
+        image_digest=document.image_digest,
+        code_digest=document.code_digest,
+        tekton=execution.tekton,
+    )
+
+
+def source_of(execution: Execution) -> Source | None:
+    """Where the spec stands in Git, known only when the work tree equalled HEAD."""
+    if execution.commit is None:
+        return None
+    return Source(execution.commit, execution.source, execution.repository)

@@ -1,0 +1,104 @@
+"""What the author's program left: its values read, its artifacts measured, each problem said."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlgen.canonical import Json
+from mlgen.runtime.protocol import Out, TaskDocument, Tree
+from mlgen.values import Type, parse, strip_newline
+
+MAX_SCALAR_BYTES = 64  # of a number's or boolean's text, which travels as a result of a pod
+
+
+class StagingError(Exception):
+    """A task cannot be staged in or out; the message names the in or out and the reason, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The value outs of a task. texts: None for an optional one not written. parsed: of those that were."""
+
+    texts: Mapping[str, str | None]
+    parsed: Mapping[str, Json]
+
+
+def read_values(document: TaskDocument, tree: Tree, secrets: Mapping[str, str]) -> tuple[Values, list[str]]:
+    """The values that were written, and what is wrong with the others: a sentence each.
+
+    secrets: name -> text that no value may hold, since values are recorded.
+    """
+    texts: dict[str, str | None] = {}
+    parsed: dict[str, Json] = {}
+    problems = []
+    for out in document.outs:
+        if out.type.is_artifact:
+            continue
+        try:
+            text = read_text(tree.output(out.name), out)
+            if text is not None:
+                _refuse_secrets(out, text, secrets)
+                parsed[out.name] = _parse(out, text)
+            texts[out.name] = text
+        except StagingError as error:
+            problems.append(str(error))
+    return Values(texts, parsed), problems
+
+
+def read_text(path: Path, out: Out) -> str | None:
+    """The text of a value out less one newline; None for an optional one not written. Raises StagingError."""
+    limit = out.max_bytes if out.max_bytes is not None else MAX_SCALAR_BYTES
+    try:
+        # O_NONBLOCK: what the author made may be a FIFO, which would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if out.optional:
+            return None
+        raise not_written(out) from None
+    except OSError as error:
+        raise StagingError(f'out "{out.name}" cannot be read: {error.strerror}') from None
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StagingError(f'out "{out.name}" is a {out.type}: write a file, not a folder or device')
+        data = stream.read(limit + 2)  # one more may be the newline that is dropped
+        size = max(os.fstat(descriptor).st_size, len(data))
+    if len(data.removesuffix(b"\n")) > limit:
+        hint = "make it a file, or raise its `max`" if out.max_bytes is not None else f"a {out.type} is shorter"
+        raise StagingError(f'out "{out.name}" has {size:,} bytes, more than {limit:,}: {hint}')
+    try:
+        return strip_newline(data.decode())
+    except UnicodeDecodeError as error:
+        raise StagingError(f'out "{out.name}" is not UTF-8 text at byte {error.start + 1}') from None
+
+
+def not_written(out: Out) -> StagingError:
+    """What is said of a required out that is not there."""
+    return StagingError(f'out "{out.name}" was not written: write to "${out.name}", or make it `optional: true`')
+
+
+def _parse(out: Out, text: str) -> Json:
+    if "\0" in text:  # no environment variable of a reader could hold it
+        raise StagingError(f'out "{out.name}" holds a NUL')
+    try:
+        return parse(out.type, text)
+    except ValueError as error:
+        raise StagingError(f'out "{out.name}" ({out.type}): {error}') from None
+
+
+def _refuse_secrets(out: Out, text: str, secrets: Mapping[str, str]) -> None:
+    for name, secret in secrets.items():
+        if secret and secret in text:
+            raise StagingError(f'out "{out.name}" holds the secret {name}, and outs are recorded: leave it out')
+
+
+def metrics_and_values(document: TaskDocument, parsed: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The parsed outs as a record has them: a metric only in the first, all others in the second."""
+    metrics = {o.name for o in document.outs if o.type is Type.METRIC}
+    return (
+        {name: value for name, value in parsed.items() if name in metrics},
+        {name: value for name, value in parsed.items() if name not in metrics},
+    )

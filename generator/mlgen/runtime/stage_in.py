@@ -1,0 +1,63 @@
+"""Before the author's program: its folders made, its artifacts copied and verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mlgen.ledger.artifact import Artifact
+from mlgen.runtime.outs import StagingError
+from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
+from mlgen.runtime.texts import read_result, split_pointer
+from mlgen.store import Store, StoreError, locate
+
+OpenStore = Callable[[str], Store]
+INPUTS = "inputs.json"  # in Tree.state: what stage-in verified, for the record that stage-out writes
+
+
+def prepare(tree: Tree) -> None:
+    """Make the folders of an execution. The root exists."""
+    for name in ("in", "out", "work", "home", "tmp"):
+        (tree.root / name).mkdir()
+
+
+def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: Store, open_at: OpenStore) -> None:
+    """Copy the artifacts that enter a task to where it reads them, each verified while it is copied.
+
+    A copy and not a link, so that no author's program can alter what is stored. store: of the environment's
+    artifacts. open_at: the store at a URI, for inputs. Raises StagingError, naming the in, the URI and the reason.
+    """
+    artifacts = []
+    for item in document.ins:
+        if item.kind != "value":
+            text = read_result(execution.ins[item.name], optional=item.optional)
+            if text is not None:
+                artifacts.append(_fetch(item, text, tree.input(item.name), store, open_at))
+    if artifacts:
+        (tree.state / INPUTS).write_text(json.dumps([asdict(a) for a in artifacts]))
+
+
+def staged_inputs(tree: Tree) -> tuple[Artifact, ...]:
+    """The artifacts that stage-in brought; none where it did not get to its end."""
+    try:
+        return tuple(Artifact(**data) for data in json.loads((tree.state / INPUTS).read_bytes()))
+    except (FileNotFoundError, ValueError):
+        return ()
+
+
+def _fetch(item: In, text: str, destination: Path, store: Store, open_at: OpenStore) -> Artifact:
+    where, digest = split_pointer(text)
+    try:
+        if item.kind == "input":
+            uri, (at, key) = where, locate(where)
+            content = open_at(at).get_artifact(key, destination, digest=digest)
+        else:
+            uri = f"{store.uri}/{where}"
+            content = store.get_artifact(where, destination, digest=digest)
+    except StoreError as error:
+        raise StagingError(f'in "{item.name}" cannot be read from {where}: {error}') from None
+    except OSError as error:
+        raise StagingError(f'in "{item.name}" cannot be copied from {where}: {error.strerror or error}') from None
+    return Artifact(item.name, uri, content.digest, content.size_bytes, content.media_type, str(item.type))

@@ -1,0 +1,123 @@
+"""After the author's program: its outs read, kept and told in a record, and the gates it decides evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mlgen import gates
+from mlgen.canonical import Json
+from mlgen.gates import Ref, parse_gate
+from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.record import State, TaskRecord
+from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
+from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values
+from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
+from mlgen.runtime.stage_in import staged_inputs
+from mlgen.runtime.texts import pointer
+from mlgen.store import Store, StoreError
+from mlgen.values import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What became of an execution. texts: by out name, None for an optional one not written, and `if-<n>`.
+
+    Only a COMPLETE execution has texts: what a failed one left is never handed on.
+    """
+
+    record: TaskRecord
+    texts: Mapping[str, str | None]
+
+
+def stage_out(
+    document: TaskDocument,
+    execution: Execution,
+    tree: Tree,
+    store: Store,
+    ending: Ending,
+    *,
+    secrets: Mapping[str, str] | None = None,
+) -> Staged:
+    """Read and keep what an execution left, and make its record.
+
+    ending: how the program ended; one that ended well fails here, with exit code 0, when its outs are not what
+    the spec says. Of one that failed, the values and metrics that can be read are recorded, and no artifact: half a
+    model must have no lineage. secrets: name -> text that no value may hold.
+    """
+    values, problems = read_values(document, tree, secrets or {})
+    outputs: tuple[Artifact, ...] = ()
+    if ending.state is State.COMPLETE:
+        artifacts = [out for out in document.outs if out.type.is_artifact]
+        problems += [str(not_written(out)) for out in artifacts if not out.optional and not _exists(tree, out)]
+        if not problems:
+            outputs, problems = _keep_all(document, execution, tree, store, artifacts)
+        if problems:
+            ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems))
+            outputs = ()
+    metrics, others = metrics_and_values(document, values.parsed)
+    record = record_of(
+        document, execution, ending, inputs=staged_inputs(tree), outputs=outputs, metrics=metrics, values=others
+    )
+    if ending.state is not State.COMPLETE:
+        return Staged(record, {})
+    return Staged(record, _texts(document, execution, values, outputs, store))
+
+
+def prefix(document: TaskDocument, execution: Execution) -> str:
+    """Where an execution keeps its artifacts, below the environment's: a place that no other one writes to."""
+    unique = (execution.tekton or {}).get("podUid", execution.run_id)
+    return f"{document.pipeline}/{execution.run}/{document.task}.{unique[:8]}"
+
+
+def evaluate(document: TaskDocument, execution: Execution, parsed: Mapping[str, Json]) -> dict[str, str]:
+    """The conditions that a task decides: `if-<index>` -> "true" or "false". parsed: its own values."""
+
+    def read(ref: Ref) -> Json:
+        if ref.owner == document.task:
+            return parsed.get(ref.name)
+        text = execution.gate_values.get(str(ref))
+        return None if text is None else parse(types[str(ref)], text)
+
+    found = {}
+    for evaluation in document.evaluates:
+        types = dict(evaluation.types)
+        found[f"if-{evaluation.index}"] = "true" if gates.evaluate(parse_gate(evaluation.gate), read) else "false"
+    return found
+
+
+def _exists(tree: Tree, out: Out) -> bool:
+    try:
+        tree.output(out.name).lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _keep_all(
+    document: TaskDocument, execution: Execution, tree: Tree, store: Store, artifacts: list[Out]
+) -> tuple[tuple[Artifact, ...], list[str]]:
+    kept, problems = [], []
+    for out in artifacts:
+        if not _exists(tree, out):
+            continue
+        key = f"{prefix(document, execution)}/{out.name}"
+        try:
+            content = store.put_artifact(key, tree.output(out.name), move=True)
+        except StoreError as error:
+            problems.append(f'out "{out.name}" cannot be kept: {error}')
+        except OSError as error:
+            problems.append(f'out "{out.name}" cannot be kept: {error.strerror or error}')
+        else:
+            uri = f"{store.uri}/{key}"
+            kept.append(Artifact(out.name, uri, content.digest, content.size_bytes, content.media_type, str(out.type)))
+    return tuple(kept), problems
+
+
+def _texts(
+    document: TaskDocument, execution: Execution, values: Values, outputs: tuple[Artifact, ...], store: Store
+) -> dict[str, str | None]:
+    texts: dict[str, str | None] = {out.name: None for out in document.outs if out.type.is_artifact}
+    for artifact in outputs:
+        texts[artifact.name] = pointer(artifact.uri.removeprefix(f"{store.uri}/"), artifact.digest)
+    return {**texts, **values.texts, **evaluate(document, execution, values.parsed)}
