@@ -70,7 +70,7 @@ def _condition(found: Split, consumer: str, text: str, reads: tuple[str, ...], t
 def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | Literal, ...]] | None:
     """A condition as Tekton's `when` has it: (input, whether `in` rather than `notin`, values); None: not expressible.
 
-    Tekton compares texts, so numbers are out: "1.0" is not "1" there.
+    Tekton compares texts, so numbers are out: "1.0" is not "1" there. And it takes any "$(" in them for a variable.
     """
     values: tuple[Ref | Literal, ...]
     match gate:
@@ -84,5 +84,7 @@ def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | L
             return None
     sides = [left, *(v for v in values if isinstance(v, Ref))]
     if any(side.owner != "params" or type_of("params", side.name) not in (Type.STRING, Type.BOOLEAN) for side in sides):
+        return None
+    if any(isinstance(v, Literal) and "$(" in str(v.value) for v in values):
         return None
     return left, positive, values
