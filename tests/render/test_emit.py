@@ -9,8 +9,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlgen.render.emit import emit
 from ruamel.yaml import YAML
+
+from mlgen.render.emit import emit
 
 WORDS = """y n Y N yes no on off On OFF true False null Null ~ = < << - -- --- ... . .. ? : , [ ] { } # & * ! | > % @ `
 1 -1 +1 0 00 007 0o7 0x1F 1_000 1e5 1E-3 123e4567 1234e56 .5 5. 1.0 .inf -.Inf .nan 12:30:45 1:30 190:20:30
@@ -83,6 +84,10 @@ def test_numbers_and_words_do_not_become_strings() -> None:
 def test_scripts_are_written_as_people_write_them() -> None:
     assert emit({"script": "#!/bin/sh\n\necho $x\n"}) == b"script: |\n  #!/bin/sh\n\n  echo $x\n"
     assert emit({"steps": [{"script": "a\nb"}]}) == b"steps:\n  - script: |-\n      a\n      b\n"
+
+
+def test_json_is_written_as_it_is() -> None:
+    assert emit({"json": '{"a":"b"}', "it's": 'it\'s "x"'}) == b"""json: '{"a":"b"}'\n"it's": "it's \\"x\\""\n"""
 
 
 def test_a_comment_line_is_a_comment_line() -> None:

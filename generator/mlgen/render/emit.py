@@ -19,6 +19,7 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _ODD = "\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff"
 _ESCAPED = re.compile(f"[{_ODD}]")
 _NOT_IN_BLOCK = re.compile(f"[\x00-\x08\x0b-\x1f{_ODD}]")
+_NOT_IN_SINGLE_QUOTES = re.compile(f"[\x00-\x1f'{_ODD}]")
 
 _CACHED_LENGTH = 120  # characters: names and images recur, documents and scripts do not
 
@@ -88,8 +89,10 @@ def _literal(text: str, pad: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _quote(text: str) -> str:
-    """The text on one line: bare where that is safe, else in double quotes."""
+    """The text on one line: bare where that is safe, else in the quotes that leave the most of it as it is."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
+    if ('"' in text or "\\" in text) and not _NOT_IN_SINGLE_QUOTES.search(text):
+        return f"'{text}'"
     quoted = json.dumps(text, ensure_ascii=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)

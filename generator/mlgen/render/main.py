@@ -1,0 +1,108 @@
+"""The author's program in a pod: step main."""
+
+from __future__ import annotations
+
+from mlgen.plan.model import Command, Image, In, Script, Task, Value
+from mlgen.render.staging import ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
+from mlgen.runtime import pod
+from mlgen.runtime.prelude import prelude
+from mlgen.spec.project import Environment
+from mlgen.spec.quantities import cpu_text, duration_text
+
+SHM_VOLUME = "shm"
+
+# A user that no passwd entry names has none of these, and getpass, pip or torch fail without.
+HOME: dict[str, str] = {
+    "HOME": f"{pod.ROOT}/home",
+    "USER": "mlgen",
+    "LOGNAME": "mlgen",
+    "TMPDIR": f"{pod.ROOT}/tmp",
+    "XDG_CACHE_HOME": f"{pod.ROOT}/home/.cache",
+}
+
+# The runtime makes a missing working directory itself, as root's; a sub-path the kubelet makes for the pod's group.
+WORK_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": f"{pod.ROOT}/work", "subPath": "work"}
+
+
+def main(task: Task, environment: Environment, *, final: bool) -> Data:
+    """Step main. final: a finally task, which is told how the run went."""
+    step: Data = {"name": "main", "image": reference(task.image)}
+    match task.run:
+        case Script(text=text):
+            step["script"] = _prelude(task) + text
+        case Command(args=(command, *arguments)):
+            step["command"] = [pod.escape(command)]
+            if arguments:
+                step["args"] = [pod.escape(argument) for argument in arguments]
+    if task.code:
+        step["workingDir"] = f"{pod.ROOT}/work"
+    return step | {
+        "env": _env(task, final=final),
+        "computeResources": _resources(task, environment),
+        "volumeMounts": [ROOT_MOUNT, *([WORK_MOUNT] if task.code else []), *_shm_mount(task)],
+        "onError": "continue",  # stage-out runs all the same, and ends with the program's exit code
+        "timeout": duration_text(task.timeout_seconds),
+    }
+
+
+def reference(image: Image | None) -> str:
+    """What a pod pulls: with tag and digest, of which the digest counts.
+
+    Raises ValueError without an image: `limits.check_limits` finds that before.
+    """
+    if image is None:
+        raise ValueError("a task without an image cannot be rendered")
+    if image.digest is None or image.reference.endswith(image.digest):
+        return image.reference
+    return f"{image.reference}@{image.digest}"
+
+
+def volumes(task: Task) -> list[Data]:
+    """The memory at /dev/shm, if asked for."""
+    return [{"name": SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": task.shm.text}}] if task.shm else []
+
+
+def _shm_mount(task: Task) -> list[Data]:
+    return [{"name": SHM_VOLUME, "mountPath": "/dev/shm"}] if task.shm else []
+
+
+def _prelude(task: Task) -> str:
+    optional = [i for i in task.ins if i.optional]
+    return prelude(
+        optional_values=[i.name for i in optional if not i.type.is_artifact],
+        optional_artifacts=[i.name for i in optional if i.type.is_artifact],
+        alive=pod.ALIVE,
+    )
+
+
+def _env(task: Task, *, final: bool) -> list[Data]:
+    texts = HOME | {name: pod.escape(text) for name, text in task.env}
+    texts |= {i.name: _text(i) for i in task.ins}
+    texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
+    if final:
+        texts |= {"MLGEN_RUN_STATUS": "$(params.mlgen-run-status)", "MLGEN_TASKS": "$(params.mlgen-tasks)"}
+    secrets = {s.variable: secret_variable(s.variable, s.secret, s.key) for s in task.secrets}
+    plain = [variable(name, text) for name, text in texts.items() if name not in secrets]
+    return plain + list(secrets.values())
+
+
+def _text(item: In) -> str:
+    if item.type.is_artifact:
+        return f"{pod.ROOT}/in/{item.name}"
+    if isinstance(item.source, Value):
+        return pod.escape(item.source.text)
+    return f"$(params.{item.name})"
+
+
+def _resources(task: Task, environment: Environment) -> Data:
+    requests: Data = {"cpu": cpu_text(task.cpu_millis), "memory": task.memory.text}
+    limits: Data = {"memory": task.memory.text}
+    if task.disk:
+        requests["ephemeral-storage"] = limits["ephemeral-storage"] = task.disk.text
+    if task.gpu:
+        pool = environment.pool(task.gpu.pool)
+        if pool is None:
+            raise ValueError(f"{environment.name} has no GPU pool {task.gpu.pool}")
+        # In limits alone, and in main's alone: requests follow, and every other step would ask for GPUs of its own.
+        limits[pool.resource] = cpu_text(task.gpu.count * 1000)
+    return {"requests": requests, "limits": limits}

@@ -1,0 +1,79 @@
+"""Plan → [Manifest]: all objects of a pipeline in an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlgen.diagnostic import visible
+from mlgen.plan.model import Plan
+from mlgen.render.emit import emit
+from mlgen.render.names import manifest_path, run_path
+from mlgen.render.pipeline import pipeline
+from mlgen.render.pipelinerun import pipeline_run, required
+from mlgen.render.staging import Data
+from mlgen.render.task import RECORD, author_task, gate_task, record_task
+from mlgen.spec.project import Environment
+
+MADE_BY = "made by mlgen from "  # how a file of ours begins, after "# "
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object and its file. path: posix, below the output folder. comment: lines. data: plain, never changed."""
+
+    path: str
+    comment: tuple[str, ...]
+    data: Data
+
+    @property
+    def bytes(self) -> bytes:
+        return emit(self.data, self.comment)
+
+
+def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
+    """The Pipeline, its Tasks, and the PipelineRun that starts it.
+
+    Raises ValueError for what `limits.check_limits` finds: a task without an image or with a pool that is not there.
+    """
+    comment = (
+        f"{MADE_BY}{visible(plan.source)} for the environment {environment.name}; do not edit:",
+        f"change the spec, then `mlgen render --env {environment.name}`",
+    )
+    tasks = dict(_tasks(plan, environment))
+    names = {task: _name(data) for task, data in tasks.items()}
+    whole = pipeline(plan, environment, names)
+    return [
+        Manifest(manifest_path(environment, "Pipeline", plan.name), comment, whole),
+        *(Manifest(manifest_path(environment, "Task", names[task]), comment, data) for task, data in tasks.items()),
+        Manifest(run_path(environment, plan.name), (*comment, *_run_comment(plan)), pipeline_run(plan, environment)),
+    ]
+
+
+def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Data]]:
+    for gate in plan.gate_tasks:
+        yield gate.name, gate_task(plan, gate, environment)
+    for task in plan.tasks:
+        yield task.name, author_task(plan, task, environment, final=False)
+    for task in plan.finally_tasks:
+        yield task.name, author_task(plan, task, environment, final=True)
+    yield RECORD, record_task(plan, environment)
+
+
+def _name(data: Data) -> str:
+    metadata = data["metadata"]
+    assert isinstance(metadata, dict)
+    return str(metadata["name"])
+
+
+def _run_comment(plan: Plan) -> tuple[str, ...]:
+    lines = [
+        "",
+        "Starts a run: `kubectl create -f` this file, or `mlgen run --env`. Not for `apply`, nor for Argo CD.",
+        "In the value of a param write $$ for every $: Kubernetes makes one of two.",
+    ]
+    found = required(plan)
+    if found:
+        lines += ["", "A run must be given, under spec.params:"]
+        lines += [f"  {name} ({kind})" for name, kind in found]
+    return tuple(lines)

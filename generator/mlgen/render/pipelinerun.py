@@ -1,0 +1,81 @@
+"""Kind PipelineRun: how a pipeline is started, and where its pods may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlgen.plan.model import Plan, Task
+from mlgen.render import timeouts
+from mlgen.render.names import digests, pipeline_labels
+from mlgen.render.pipeline import input_text
+from mlgen.render.staging import Data
+from mlgen.runtime import pod
+from mlgen.spec.project import Environment
+from mlgen.spec.quantities import duration_text
+
+
+def pipeline_run(plan: Plan, environment: Environment) -> Data:
+    """The PipelineRun, with every param that has a default."""
+    total = timeouts.of_run(plan, environment)
+    template = _pod_template(environment)
+    spec: Data = {
+        "pipelineRef": {"name": plan.name},
+        "params": [{"name": name, "value": pod.escape(text)} for name, _, text in _arguments(plan) if text is not None],
+        "timeouts": {
+            "pipeline": duration_text(total.pipeline),
+            "tasks": duration_text(total.tasks),
+            "finally": duration_text(total.final),
+        },
+        "taskRunTemplate": {"serviceAccountName": environment.service_account, "podTemplate": template},
+        "taskRunSpecs": [_gpu_task(task, environment, template) for task in plan.all_tasks if task.gpu],
+    }
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "PipelineRun",
+        "metadata": {
+            "generateName": f"{plan.name}-",
+            "namespace": environment.namespace,
+            "labels": pipeline_labels(plan, environment),
+            "annotations": digests(plan),
+        },
+        "spec": {key: value for key, value in spec.items() if value},
+    }
+
+
+def required(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """(name, type) of what has no default: a run must be given it."""
+    return tuple((name, kind) for name, kind, text in _arguments(plan) if text is None)
+
+
+def _arguments(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
+    yield from ((p.name, str(p.type), p.default) for p in plan.params)
+    yield from ((i.name, f"URI of a {i.type}", input_text(i)) for i in plan.inputs)
+
+
+def _pod_template(environment: Environment) -> Data:
+    template: Data = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # variables of every Service of the namespace are nothing a program should see
+        "securityContext": {
+            "fsGroup": environment.user,
+            "runAsNonRoot": True,
+            "runAsUser": environment.user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if environment.image_pull_secrets:
+        template["imagePullSecrets"] = [{"name": name} for name in environment.image_pull_secrets]
+    return template
+
+
+def _gpu_task(task: Task, environment: Environment, template: Data) -> Data:
+    """Where a GPU task runs. The template is repeated in full: Tekton takes each key from one level, it merges none."""
+    pool = environment.pool(task.gpu.pool) if task.gpu else None
+    if pool is None:
+        raise ValueError(f"{environment.name} has no GPU pool for {task.name}")
+    placed = dict(template)
+    if pool.node_selector:
+        placed["nodeSelector"] = dict(pool.node_selector)
+    if pool.tolerations:
+        placed["tolerations"] = list(pool.tolerations)
+    return {"pipelineTaskName": task.name, "podTemplate": placed}

@@ -1,0 +1,157 @@
+"""The containers of ours in a task's pod: stage-in and stage-out around the author's program, results beside it."""
+
+from __future__ import annotations
+
+from mlgen import canonical
+from mlgen.plan.pod import OURS
+from mlgen.runtime import pod
+from mlgen.runtime.protocol import TaskDocument
+from mlgen.spec.project import S3, Environment
+from mlgen.spec.quantities import cpu_text, size_text
+
+Data = dict[str, object]
+
+MAIN_INDEX = 1  # of step main among the steps: Tekton numbers its run folders so
+READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
+SECRET_MODE = 0o440  # the pod's fsGroup reads it; ssh wants a copy of its own anyway
+
+# Container fields of Pod Security `restricted`; the user stands in the PipelineRun's pod template.
+SECURITY: Data = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_AMOUNTS = {**OURS, "record": OURS["results"]}
+
+WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger"
+ROOT_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": pod.ROOT}
+STATE_MOUNT: Data = {"name": STATE_VOLUME, "mountPath": pod.STATE}
+LEDGER_MOUNT: Data = {"name": LEDGER_VOLUME, "mountPath": pod.LEDGER_SECRET, "readOnly": True}
+MAIN_RUN_MOUNT: Data = {"name": f"tekton-internal-run-{MAIN_INDEX}", "mountPath": pod.MAIN_RUN}
+
+_RUN = {"MLGEN_RUN": "$(params.mlgen-run)", "MLGEN_RUN_UID": "$(params.mlgen-run-uid)"}
+_TASK_RUN = {
+    "MLGEN_TASK_RUN": "$(context.taskRun.name)",
+    "MLGEN_TASK_RUN_UID": "$(context.taskRun.uid)",
+    "MLGEN_NAMESPACE": "$(context.taskRun.namespace)",
+}
+_POD = {"MLGEN_POD": "metadata.name", "MLGEN_POD_UID": "metadata.uid"}
+_ANNOTATIONS = {
+    f"MLGEN_{name.upper().replace('-', '_')}": f"metadata.annotations['mlgen.dev/{name}']"
+    for name in ("spec-digest", "plan-digest", "source", "commit", "repository")
+}
+
+
+def variable(name: str, text: str) -> Data:
+    """An environment variable; Kubernetes stores none with an empty text otherwise than without a value."""
+    return {"name": name, "value": text} if text else {"name": name}
+
+
+def secret_variable(name: str, secret: str, key: str) -> Data:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _of_pod(fields: dict[str, str]) -> list[Data]:
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+
+
+RUN_VARIABLES = [variable(name, text) for name, text in _RUN.items()] + _of_pod(_ANNOTATIONS)
+EXECUTION_VARIABLES = [
+    *RUN_VARIABLES[:2],
+    *(variable(name, text) for name, text in _TASK_RUN.items()),
+    *_of_pod(_POD),
+    *RUN_VARIABLES[2:],
+]
+
+
+def document_variable(document: TaskDocument) -> Data:
+    """MLGEN_TASK. A change of it is a change of the Task, so it holds nothing of a run."""
+    return variable("MLGEN_TASK", pod.escape(canonical.encode(document.to_json()).decode()))
+
+
+def platform(environment: Environment, *, inputs: bool, folds: bool) -> pod.Platform:
+    """What a pod learns of its environment. inputs: whether it reads some. folds: whether it may write the ledger."""
+    ledger = environment.ledger
+    return pod.Platform(
+        s3=_bucket(environment.s3),
+        buckets=tuple((name, _bucket(s3)) for name, s3 in environment.buckets) if inputs else (),
+        fold=pod.Fold(ledger.url, ledger.branch, ledger.interval_seconds) if folds and ledger.url else None,
+    )
+
+
+def _bucket(s3: S3) -> pod.Bucket:
+    return pod.Bucket(s3.endpoint, s3.region)
+
+
+def credentials(s3: S3, prefix: str = "") -> list[Data]:
+    """The variables of a bucket's keys; none where the pod's workload identity is meant."""
+    if s3.secret is None:
+        return []
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    return [secret_variable(prefix + key, s3.secret, key) for key in keys]
+
+
+def container(name: str, environment: Environment, arguments: list[str], env: list[Data], mounts: list[Data]) -> Data:
+    """A container of ours: `mlgen-runtime` with arguments. name: a key of _AMOUNTS."""
+    cpu, memory = _AMOUNTS[name]
+    data: Data = {
+        "name": name,
+        "image": environment.runtime_image,
+        "command": ["mlgen-runtime"],
+        "args": arguments,
+        "env": env,
+        "computeResources": {
+            "requests": {"cpu": cpu_text(cpu), "memory": size_text(memory)},
+            "limits": {"memory": size_text(memory)},
+        },
+    }
+    return data | {"volumeMounts": mounts} if mounts else data
+
+
+def execution_variables(document: TaskDocument, environment: Environment) -> list[Data]:
+    """What stage-in, stage-out and results are told alike."""
+    ins = [variable(f"MLGEN_IN_{i.name}", f"$(params.{i.name})") for i in document.ins if i.type.is_artifact]
+    return [document_variable(document), *EXECUTION_VARIABLES, *ins, *credentials(environment.s3)]
+
+
+def stage_in(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
+    """Fetches code and inputs, verified."""
+    if document.platform and document.platform.buckets:
+        for index, (_, s3) in enumerate(environment.buckets):
+            env = env + credentials(s3, f"MLGEN_BUCKET_{index}_")
+    arguments = ["stage-in", "$(params.mlgen-values[*])"]
+    return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+
+
+def stage_out(environment: Environment, env: list[Data]) -> Data:
+    """Uploads what the author's program left, writes results and record, ends with the program's exit code."""
+    env = [*env, variable("MLGEN_EXIT_CODE_FILE", "$(steps.step-main.exitCode.path)")]
+    arguments = ["stage-out", "$(params.mlgen-values[*])"]
+    return container("stage-out", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+
+
+def results(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
+    """The sidecar: ready before step 1, writes the record, sees when the program cannot be followed by stage-out."""
+    look: Data = {"exec": {"command": ["test", "-e", pod.READY]}, "periodSeconds": 1, "timeoutSeconds": 5}
+    mounts = [ROOT_MOUNT, STATE_MOUNT, MAIN_RUN_MOUNT]
+    if ledger_volume(document, environment):
+        mounts.append(LEDGER_MOUNT)
+    return {
+        **container("results", environment, ["results", "$(params.mlgen-values[*])"], env, mounts),
+        # Steps wait for readiness; where sidecars are native (Tekton's enable-kubernetes-sidecar), for start-up alone.
+        "readinessProbe": look,
+        "startupProbe": {**look, "failureThreshold": READY_SECONDS},
+        "securityContext": SECURITY,
+    }
+
+
+def ledger_volume(document: TaskDocument, environment: Environment) -> list[Data]:
+    """The ledger's Secret, as files so that a pod that trains for hours sees a new token; only where a pod may fold.
+
+    Optional, so that a missing token holds no task back: its record waits in the spool.
+    """
+    secret = environment.ledger.secret
+    if secret is None or document.platform is None or document.platform.fold is None:
+        return []
+    return [{"name": LEDGER_VOLUME, "secret": {"secretName": secret, "defaultMode": SECRET_MODE, "optional": True}}]

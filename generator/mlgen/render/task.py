@@ -1,0 +1,123 @@
+"""Kind Task: of an author's task, of a gate, and of the final record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
+from mlgen.render import main, staging
+from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
+from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
+from mlgen.runtime import protocol
+from mlgen.spec.project import Environment
+from mlgen.spec.quantities import duration_text
+
+RUN_PARAMS = ("mlgen-run", "mlgen-run-uid")
+FINAL_PARAMS = ("mlgen-run-status", "mlgen-tasks")
+RECORD = "record"
+
+_STEP_TEMPLATE: Data = {"computeResources": {}, "securityContext": SECURITY}
+_VALUES: Data = {"name": "mlgen-values", "type": "array"}
+
+
+def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool) -> Data:
+    """The Task of a task or finally task."""
+    inputs = any(isinstance(i.source, InputRef) for i in task.ins)
+    document = protocol.of_task(
+        task,
+        pipeline=plan.name,
+        env=environment.name,
+        artifacts=environment.artifacts,
+        platform=staging.platform(environment, inputs=inputs, folds=environment.ledger.fold == "task"),
+    )
+    env = staging.execution_variables(document, environment)
+    work: Data = {"sizeLimit": task.disk.text} if task.disk else {}
+    spec: Data = {
+        "params": [
+            *_strings(i.name for i in task.ins if not isinstance(i.source, Value)),
+            *_strings(RUN_PARAMS),
+            *_strings(FINAL_PARAMS if final else ()),
+            _VALUES,
+        ],
+        "results": _strings([*(out.name for out in task.outs), *(f"if-{e.index}" for e in task.evaluates)]),
+        "stepTemplate": _STEP_TEMPLATE,
+        "steps": [
+            staging.stage_in(document, environment, env),
+            main.main(task, environment, final=final),
+            staging.stage_out(environment, env),
+        ],
+        "sidecars": [staging.results(document, environment, env)],
+        "volumes": [
+            {"name": WORK_VOLUME, "emptyDir": work},
+            {"name": STATE_VOLUME, "emptyDir": {}},
+            *main.volumes(task),
+            *staging.ledger_volume(document, environment),
+        ],
+    }
+    return _task(plan, environment, task.name, spec)
+
+
+def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:
+    """The Task of a pod that only evaluates: one step, no sidecar, no record."""
+    document = protocol.of_gate_task(gate, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts)
+    arguments = ["stage-out", "$(params.mlgen-values[*])"]
+    step = staging.container("stage-out", environment, arguments, [staging.document_variable(document)], [])
+    spec: Data = {
+        "params": [_VALUES],
+        "results": _strings(f"if-{e.index}" for e in gate.evaluates),
+        "stepTemplate": _STEP_TEMPLATE,
+        "steps": [_timed(step, protocol.GATE_TIMEOUT_SECONDS)],
+    }
+    return _task(plan, environment, gate.name, spec)
+
+
+def record_task(plan: Plan, environment: Environment) -> Data:
+    """The Task of the finally task `record`, which writes run.json."""
+    platform = staging.platform(environment, inputs=False, folds=environment.ledger.fold in ("task", "run"))
+    document = protocol.of_record(
+        pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform
+    )
+    env = [
+        staging.document_variable(document),
+        *staging.RUN_VARIABLES,
+        staging.variable("MLGEN_RUN_STATUS", "$(params.mlgen-run-status)"),
+        staging.variable("MLGEN_TASKS", "$(params.mlgen-tasks)"),
+        *staging.credentials(environment.s3),
+    ]
+    ledger = staging.ledger_volume(document, environment)
+    mounts = [ROOT_MOUNT, STATE_MOUNT, *([staging.LEDGER_MOUNT] if ledger else [])]
+    step = staging.container(RECORD, environment, [RECORD, "$(params.mlgen-values[*])"], env, mounts)
+    spec: Data = {
+        "params": [*_strings(RUN_PARAMS), *_strings(FINAL_PARAMS), _VALUES],
+        "stepTemplate": _STEP_TEMPLATE,
+        "steps": [_timed(step, protocol.RECORD_TIMEOUT_SECONDS)],
+        "volumes": [
+            {"name": WORK_VOLUME, "emptyDir": {}},
+            {"name": STATE_VOLUME, "emptyDir": {}},
+            *ledger,
+        ],
+    }
+    return _task(plan, environment, RECORD, spec)
+
+
+def _timed(step: Data, seconds: int) -> Data:
+    return step | {"timeout": duration_text(seconds)}
+
+
+def _strings(names: Iterable[str]) -> list[Data]:
+    return [{"name": name, "type": "string"} for name in names]
+
+
+def _task(plan: Plan, environment: Environment, task: str, spec: Data) -> Data:
+    spec = {key: value for key, value in spec.items() if value != []}
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "Task",
+        "metadata": {
+            "name": task_name(plan.name, task, spec),
+            "namespace": environment.namespace,
+            "labels": task_labels(plan, environment, task),
+            "annotations": TASK_ANNOTATIONS,
+        },
+        "spec": spec,
+    }

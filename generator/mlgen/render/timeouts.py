@@ -1,0 +1,67 @@
+"""Timeouts, all explicit: Tekton's default of 60 minutes would end a long training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlgen.plan.model import GateTask, Plan, Task
+from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS
+from mlgen.spec.project import Environment
+
+OUR_RETRIES = 3  # of gate tasks and `record`, which fail only where the cluster does
+MAX_SECONDS = 100 * 366 * 24 * 3600  # a hundred years: Go counts nanoseconds in 63 bits, which is 292 years
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Of a PipelineRun, in seconds. pipeline is the sum: time that tasks leave is not lent to finally."""
+
+    tasks: int
+    final: int
+
+    @property
+    def pipeline(self) -> int:
+        return self.tasks + self.final
+
+
+def of_task(task: Task, environment: Environment) -> int:
+    """Of one attempt, in seconds: the author's program, and around it the wait for a node and staging."""
+    pool = environment.pool(task.gpu.pool) if task.gpu else None
+    queue = pool.queue_seconds if pool and pool.queue_seconds is not None else environment.queue_seconds
+    return task.timeout_seconds + queue + environment.staging_seconds
+
+
+def of_gate_task(environment: Environment) -> int:
+    """Of one attempt at a gate, in seconds."""
+    return GATE_TIMEOUT_SECONDS + environment.queue_seconds
+
+
+def of_record(environment: Environment) -> int:
+    """Of one attempt at the final record, in seconds."""
+    return RECORD_TIMEOUT_SECONDS + environment.queue_seconds
+
+
+def of_run(plan: Plan, environment: Environment) -> Timeouts:
+    """The least that lets every attempt of every task have its own timeout: the longest path of each half."""
+    final = [of_task(task, environment) * (task.retries + 1) for task in plan.finally_tasks]
+    final.append(of_record(environment) * (OUR_RETRIES + 1))
+    return Timeouts(min(_longest_path(plan, environment), MAX_SECONDS), min(max(final), MAX_SECONDS))
+
+
+def _longest_path(plan: Plan, environment: Environment) -> int:
+    gates = {gate.consumer: gate for gate in plan.gate_tasks}
+    gate_seconds = of_gate_task(environment) * (OUR_RETRIES + 1)
+    ends: dict[str, int] = {}
+
+    def after(names: Iterable[str]) -> int:
+        return max((ends[name] for name in names), default=0)
+
+    def gate_end(gate: GateTask | None) -> int:
+        return after(gate.reads) + gate_seconds if gate else 0
+
+    for task in plan.tasks:  # topological, so that all that a task needs has ended
+        start = max(after(task.needs), gate_end(gates.get(task.name)))
+        ends[task.name] = start + of_task(task, environment) * (task.retries + 1)
+    # The gate task of a finally task runs among the tasks, and nothing there waits for it.
+    return max([*ends.values(), *(gate_end(gates.get(task.name)) for task in plan.finally_tasks)])
