@@ -4,6 +4,7 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mlgen.local.mask import MASK, Masker, needles
 
 TEXT = st.text(alphabet="ab\n*", max_size=6)

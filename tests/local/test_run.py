@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import State
@@ -10,7 +11,6 @@ from mlgen.local.events import Ended, Noted, Skipped, Started
 from mlgen.local.schedule import GATE_FALSE, MISSING, STOPPING
 from mlgen.plan.model import Code, GateTask, Input, Param, Value
 from mlgen.values import Type
-
 from tests.local.plans import condition, evaluation, in_, out, plan, task
 from tests.local.runs import Project, alive, environment
 

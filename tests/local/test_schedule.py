@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlgen.ledger.run import TaskStatus
 from mlgen.local.schedule import GATE_FALSE, MISSING, PARENT, STOPPING, Schedule
 from mlgen.plan.model import GateTask, Param, Plan, Task
 from mlgen.values import Type
-
 from tests.local.plans import condition, evaluation, in_, out, plan, task
 
 GO = Param("go", Type.BOOLEAN, "true")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
-from mlgen.plan.model import Input, Param, Plan
-from mlgen.spec.checks.arguments import BUCKET_SCHEMES, is_remote, split_digest
+from mlgen.plan.model import Input, Plan
+from mlgen.spec.checks.arguments import BUCKET_SCHEMES, argument_problem, is_remote, split_digest
 from mlgen.values import Type, parse, to_text
+
+MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +64,12 @@ def parse_arguments(plan: Plan, given: Sequence[str], *, project: Path, cwd: Pat
             inputs[item.name] = found
         else:
             problems.append(f'input "{item.name}": {found}')
+    if sum(len(canonical.encode(text)) for text in params.values()) > MAX_BYTES:
+        largest = max(params, key=lambda name: len(params[name]))
+        problems.append(f"the params have more than {MAX_BYTES:,} bytes: shorten {largest}, or make it an input")
     if problems:
         raise _misuse(plan, problems)
     return Arguments(params, inputs)
-
-
-def argument_problem(param: Param, text: str) -> str | None:
-    """Why a text cannot be the value of a param, or None."""
-    if "\0" in text:
-        return "holds a NUL, which no environment variable can"
-    try:
-        text.encode()
-        value = parse(param.type, text)
-    except UnicodeEncodeError:
-        return "is not UTF-8"
-    except ValueError as error:
-        return str(error)
-    if param.choices and value not in [parse(param.type, choice) for choice in param.choices]:
-        return f'"{text[:80]}" is none of {", ".join(param.choices)}'
-    if isinstance(value, int | float):
-        if param.minimum is not None and value < param.minimum:
-            return f"{text} is below the minimum {param.minimum:g}"
-        if param.maximum is not None and value > param.maximum:
-            return f"{text} is above the maximum {param.maximum:g}"
-    return None
 
 
 def _pairs(plan: Plan, given: Iterable[str], problems: list[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Protocol
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import DIGEST, resolve
@@ -51,7 +52,20 @@ def param_parts(param: Param) -> Iterator[Diagnostic]:
         yield where.finding("bad-default", f'the default of "{param.name}" does not fit: {problem}')
 
 
-def argument_problem(param: Param, text: str) -> str | None:
+class Argument(Protocol):
+    """What a param says of its values: in a spec, and in a plan when a run is given its arguments."""
+
+    @property
+    def type(self) -> Type | None: ...
+    @property
+    def choices(self) -> tuple[str, ...]: ...
+    @property
+    def minimum(self) -> float | None: ...
+    @property
+    def maximum(self) -> float | None: ...
+
+
+def argument_problem(param: Argument, text: str) -> str | None:
     """Why a text cannot be the value of a param, or None."""
     if param.type is None:
         return None
@@ -72,15 +86,15 @@ def value_problem(type_: Type, text: str) -> str | None:
     return None
 
 
-def range_problem(param: Param, text: str) -> str | None:
+def range_problem(param: Argument, text: str) -> str | None:
     if param.type is None or not param.type.is_number:
         return None
     value = parse(param.type, text)
     assert isinstance(value, int | float)
     if param.minimum is not None and value < param.minimum:
-        return f"{text} is below the minimum {param.minimum}"
+        return f"{text} is below the minimum {param.minimum:g}"
     if param.maximum is not None and value > param.maximum:
-        return f"{text} is above the maximum {param.maximum}"
+        return f"{text} is above the maximum {param.maximum:g}"
     return None
 
 
