@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlgen.canonical import Json
-from mlgen.diagnostic import Diagnostic, Span
+from mlgen.diagnostic import Diagnostic, Span, sort
 from mlgen.spec.reader import SHIFT, Node, Reader, Route, Stop
 from mlgen.spec.source import Source, decode
 
@@ -90,14 +90,14 @@ def read(file: str, data: bytes) -> Document:
     try:
         found = reader.document()
     except Stop:
-        return Document(source, None, tuple(reader.findings))
+        return Document(source, None, tuple(sort(reader.findings)))
     if found is None or (found[0] is None and not reader.findings):
         fix = "write version: 1, and what follows it"
         empty = Diagnostic("missing-key", "the file holds nothing", source.first_line, "", fix)
         return Document(source, None, (empty,))
     value, places = found
     refused = frozenset(reader.refused_routes(places))
-    return Document(source, value, tuple(reader.findings), refused, reader.whole_floats, places)
+    return Document(source, value, tuple(sort(reader.findings)), refused, reader.whole_floats, places)
 
 
 def _unpack(place: int) -> tuple[int, int]:

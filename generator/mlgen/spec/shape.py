@@ -26,10 +26,10 @@ Schema = dict[str, Any]
 # caller of a task file may set, what an environment needs for a cluster.
 LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allOf"})
 
-RESERVED_IN_TASKS = frozenset(
-    ("sweep", "pick", "for", "parallel", "cache", "schedule", "on", "slo", "deploy", "nodes", "service", "notify")
-    + ("workspace", "queue", "priority", "spot", "checkpoint")
-)
+RESERVED_IN_TASKS = frozenset({
+    "sweep", "pick", "for", "parallel", "cache", "schedule", "on", "slo", "deploy", "nodes", "service", "notify",
+    "workspace", "queue", "priority", "spot", "checkpoint",
+})  # fmt: skip
 RESERVED_IN_ENVIRONMENTS = frozenset({"pin", "ca", "kueue"})
 
 _TYPES: dict[str, Callable[[object], bool]] = {

@@ -88,7 +88,7 @@ class Words:
             return
         if isinstance(value, str) and types == ["array"]:
             fix = f"write {_key(route)}: [{_cut(value)}]"
-        elif isinstance(value, bool | int | float) and "string" in types and "examples" not in part:
+        elif isinstance(value, bool | int | float) and "string" in types and not part.keys() & {"examples", "enum"}:
             fix = f'quote it: "{_cut(self.document.text(route))}"'
         wanted = _joined([_TYPE[name] for name in types], "or")
         message = f"{_name(route)} is {_type(value)}, not {wanted}"

@@ -11,9 +11,9 @@ from mlgen.diagnostic import Diagnostic, Span
 
 MAX_BYTES = 1 << 20  # of a file: 300 times a large spec, and nothing that is slow to refuse
 
-# What YAML calls printable (YAML 1.2.2 §5.1), without three characters that YAML 1.1 readers take for line ends
-# (next line, line separator, paragraph separator): lines would be counted in two ways.
-_REFUSED = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# What YAML does not call printable (YAML 1.2.2 §5.1; surrogates cannot come out of UTF-8), and three characters that
+# YAML 1.1 readers take for line ends (U+0085, U+2028, U+2029): lines would be counted in two ways.
+_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class Source:
