@@ -138,7 +138,7 @@ class _Walk:
 
     def map(self, part: Schema, data: dict[str, Any], route: Route) -> None:
         properties: dict[str, Schema] = part.get("properties", {})
-        others = part.get("additionalProperties", False)
+        others: Schema | bool = part.get("additionalProperties", True)
         meant = set()
         if others is False:
             unknown = [key for key in data if key not in properties]
@@ -154,7 +154,7 @@ class _Walk:
                 break
             if key in properties:
                 self.visit(properties[key], value, (*route, key))
-            elif others is not False:
+            elif isinstance(others, dict):
                 self.visit(others, value, (*route, key))
 
     def required(self, part: Schema, data: dict[str, Any], route: Route, meant: set[str | None]) -> None:

@@ -1,0 +1,74 @@
+"""Valid documents of each kind, and small changes to them that no author would make."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from mlgen.spec.shape import Kind
+
+VALID: dict[Kind, dict[str, Any]] = {
+    "pipeline": {
+        "version": 1, "name": "churn", "description": "d", "owner": "o", "labels": {"a": "b"},
+        "params": {"a": 1, "b": {"type": "number", "default": 0.5, "minimum": 0}, "c": {"choices": ["x"]}, "d": [1]},
+        "inputs": {"a": "s3://b/c", "b": {"uri": "x", "digest": "sha256:" + "0" * 64, "type": "model"}},
+        "defaults": {"image": "x:1", "code": ["a"], "cpu": 1.5, "memory": "1Gi", "env": {"A": "b"}},
+        "tasks": {
+            "a": {"run": ["x", 1], "in": ["params.a"], "out": {"m": "model", "n": {"type": "json", "max": 3}}},
+            "b": {"run": "x", "in": {"m": "a.m", "v": {"value": [1]}, "w": 3}, "after": ["a"], "if": "params.a == 1"},
+            "c": {"use": "./c.yaml", "in": {"m": "a.m"}, "gpu": "a:1", "retries": 3, "timeout": "1h", "shm": "1Gi"},
+        },
+        "finally": {"z": {"run": "x", "out": ["o"], "disk": "2Ti", "secrets": {"S": "s/k"}}},
+    },
+    "task": {
+        "version": 1, "kind": "task", "name": "x", "run": "x", "in": {"m": {"type": "model"}, "n": {"choices": [1]}},
+        "out": {"o": "file"}, "image": "x:1", "gpu": 2,
+    },
+    "project": {
+        "version": 1, "repository": "https://x",
+        "environments": {
+            "local": {"artifacts": "x", "ledger": {"branch": "l"}},
+            "prod": {
+                "namespace": "n", "artifacts": "s3://x/y", "runtime_image": "x:1",
+                "ledger": {"url": "u", "interval": "10s"},
+                "gpus": {"a": {"resource": "r", "node_selector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}},
+                "limits": {"gpu": 1, "memory": "1Gi"}, "s3": {"region": "r"}, "buckets": {"b": {}}, "user": 5,
+            },
+        },
+    },
+}  # fmt: skip
+
+ODD: list[Any] = [
+    None, True, 0, 1, -1, 10, 2**53 - 1, 0.5, "", "x", "X", "é", "1h", "sha256:", "a.b", [], ["x"], [None], {},
+    {"type": "model"}, {"value": 1}, {"x": {}}, {"run": "x"},
+]  # fmt: skip
+
+
+def mutated(value: Any, random_: random.Random) -> Any:
+    """A copy with one to three values or keys replaced, removed, moved or added."""
+    value = copy.deepcopy(value)
+    for _ in range(random_.randint(1, 3)):
+        containers = [c for c in walk(value) if c]
+        here = random_.choice(containers)
+        key = random_.choice(list(here) if isinstance(here, dict) else range(len(here)))
+        match random_.randint(0, 3):
+            case 0:
+                here[key] = copy.deepcopy(random_.choice(ODD))
+            case 1:
+                del here[key]
+            case 2 if isinstance(here, dict):
+                here[random_.choice(["run", "use", "x", "type", "sweep", "A b", f"{key}s"])] = here.pop(key)
+            case _:
+                here[key] = copy.deepcopy(random_.choice(containers))
+        if not value:
+            break
+    return value
+
+
+def walk(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        yield value
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from walk(child)
