@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from mlgen.ledger import entry
 from mlgen.ledger.record import TaskRecord
@@ -19,8 +20,12 @@ from mlgen.local.run import run
 from mlgen.plan.model import Plan
 from mlgen.store import open_store
 
-UID = "0b9d1f6e-58a8-4f4e-9a43-6e0c6f1a2b3c"
 PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def uid_in(root: Path) -> str:
+    """The uid of the run in a folder: each test has its own, as the guardian of a killed run goes by it for a while."""
+    return str(uuid5(NAMESPACE_URL, str(root)))
 
 
 class RealClock:
@@ -59,7 +64,7 @@ class Project:
         arguments = parse_arguments(plan, given, project=self.root, cwd=self.root)
         defaults: dict[str, Any] = {
             "run": "demo-x1",
-            "uid": UID,
+            "uid": uid_in(self.root),
             "artifacts": "artifacts",
             "environ": {"PATH": PATH},
             "slots": 2,

@@ -11,7 +11,8 @@ from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
 from mlgen.plan.model import Input, Plan
-from mlgen.spec.checks.arguments import BUCKET_SCHEMES, argument_problem, is_remote, split_digest
+from mlgen.spec.checks.arguments import argument_problem, is_remote, split_digest
+from mlgen.store import BUCKETS
 from mlgen.values import Type, parse, to_text
 
 MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
@@ -96,9 +97,9 @@ def _location(item: Input, given: str | None, project: Path, cwd: Path) -> Locat
         return f"is required: -p {item.name}=PATH or URI"
     uri, digest = (item.uri or "", item.digest) if given is None else split_digest(given)
     if is_remote(uri):
-        scheme = uri.partition(":")[0]
-        schemes = ", ".join(f"{s}://" for s in BUCKET_SCHEMES)
-        return Location(uri, digest) if scheme in BUCKET_SCHEMES else f'"{uri[:80]}" is neither a path nor {schemes}'
+        if uri.startswith(BUCKETS):
+            return Location(uri, digest)
+        return f'"{uri[:80]}" is neither a path nor {", ".join(BUCKETS)}'
     here = (project if given is None else cwd) / uri
     if not uri or not here.exists():
         return f"there is no {here}" if uri else "is empty"
