@@ -1,0 +1,151 @@
+"""The command line as a whole: verbs, help, exit codes, and that nothing ends in a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlgen import diagnostic
+from mlgen.cli import main as command_line
+from mlgen.cli.verbs import VERBS, help_text
+
+PYTHON = [sys.executable, "-m", "mlgen"]
+
+
+def mlgen(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("MLGEN_")}
+    generator = str(Path(__file__).parents[2] / "generator")
+    return subprocess.run(
+        [*PYTHON, *args],
+        cwd=cwd,
+        env={**environ, "PYTHONPATH": generator, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("args", [[], ["--help"], ["-h"], ["help"]])
+def test_help_names_every_verb(args: list[str]) -> None:
+    found = mlgen(*args)
+    assert (found.returncode, found.stdout, found.stderr) == (0, help_text(), "")
+    assert all(f"\n  {verb} " in found.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_takes_a_folder(verb: str) -> None:
+    found = mlgen(verb, "--help")
+    assert found.returncode == 0
+    assert found.stdout.startswith(f"Usage: mlgen {verb}")
+    if "COMMAND" not in found.stdout.splitlines()[0]:
+        assert "-C DIR" in found.stdout
+
+
+def test_version() -> None:
+    assert mlgen("--version").stdout.startswith("mlgen 0.")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["chek"], "Did you mean check"),
+        (["check", "--frmat", "json"], "No such option"),
+        (["check", "--format", "yaml"], "is not one of"),
+        (["plan"], "Missing argument 'FILE'"),
+        (["check", "-C", "nowhere"], "nowhere: No such file or directory"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_the_usage(args: list[str], said: str, tmp_path: Path) -> None:
+    found = mlgen(*args, cwd=tmp_path)
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert found.stderr.startswith("Usage: mlgen")
+    assert said in found.stderr
+
+
+@pytest.mark.parametrize("args", [["explain", "unknown-out", "-C", "."], ["-C", ".", "explain", "unknown-out"]])
+def test_a_folder_may_stand_before_or_after_the_verb(args: list[str], tmp_path: Path) -> None:
+    assert mlgen(*args, cwd=tmp_path).stdout.startswith("unknown-out: ")
+
+
+def test_a_file_that_is_not_there_is_a_misuse(tmp_path: Path) -> None:
+    found = mlgen("check", "pipelines/none.yaml", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "error[no-such-file]" in found.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    generator = Path(__file__).parents[2] / "generator"
+    script = f"PYTHONPATH={generator} {sys.executable} -m mlgen schema pipeline | head -c 1; echo ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == "{0\n"
+    assert found.stderr == ""
+
+
+def test_our_own_mistake_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_root: object, _ctx: object, _name: str) -> None:
+        raise RuntimeError("the \x1b[31mreason")
+
+    monkeypatch.delenv("MLGEN_DEBUG", raising=False)
+    monkeypatch.setattr(command_line._Root, "get_command", broken)
+    assert command_line.run(["check"]) == 3
+    said = capsys.readouterr().err
+    assert "error[bug]: RuntimeError: the \\x1b[31mreason" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (diagnostic.Misuse("x", "wrong"), 2, "error[x]: wrong"),
+        (diagnostic.CannotAnswer("x", "gone", fix="wait"), 3, "   fix  wait"),
+        (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left on device", "some/file"), 3, "error[disk-full]: some/file"),
+        (PermissionError(13, "Permission denied", "some/file"), 3, "error[system-error]: some/file: Permission denied"),
+    ],
+)
+def test_every_end_has_its_code(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_root: object, _ctx: object, _name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(command_line._Root, "get_command", broken)
+    assert command_line.run(["check"]) == code
+    assert said in capsys.readouterr().err
+
+
+# What a verb must not import: each would be felt at every start (facts: kubernetes 630 ms, rich 125, obstore 36).
+FORBIDDEN = {
+    "--help": {"typer", "yaml", "jsonschema_rs", "rich", "obstore", "asyncio", "urllib.request"},
+    "check": {"rich", "obstore", "jsonschema", "kubernetes", "ruamel", "asyncio", "urllib.request", "sqlite3"},
+}
+
+
+@pytest.mark.parametrize("verb", FORBIDDEN)
+def test_a_start_imports_little(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "a.yaml").write_text("version: 1\nname: a\ntasks:\n  t: {run: echo}\n")
+    code = (
+        "import sys; sys.argv = ['mlgen', *sys.argv[1:]]\n"
+        "from mlgen.__main__ import main\n"
+        "end = main()\n"
+        "print('\\n' + '\\n'.join(sys.modules))\n"
+        "sys.exit(end)"
+    )
+    generator = str(Path(__file__).parents[2] / "generator")
+    found = subprocess.run(
+        [sys.executable, "-c", code, verb],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": generator},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mlgen.cli.verbs" in found.stdout.splitlines()
+    assert FORBIDDEN[verb] & set(found.stdout.splitlines()) == set()
