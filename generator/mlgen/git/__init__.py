@@ -1,0 +1,22 @@
+"""The only room that runs git: few processes, a scrubbed environment, nothing that a repository's config could start.
+
+A clone of a fork, or an unpacked archive with a `.git` in it, is hostile: its config may name programs (hooks,
+fsmonitor, filters, transports). What we run here is plumbing that starts none of them, or is told not to.
+"""
+
+from mlgen.git.command import GitError, RefLocked, RefMoved
+from mlgen.git.objects import Object, Reader
+from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
+
+__all__ = [
+    "GitError",
+    "Object",
+    "Reader",
+    "RefLocked",
+    "RefMoved",
+    "Repository",
+    "TreeFile",
+    "branch_ref",
+    "discover",
+    "init_bare",
+]

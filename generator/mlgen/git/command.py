@@ -1,0 +1,118 @@
+"""How git is started, and what its refusals mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlgen.diagnostic import CannotAnswer
+
+# The user's own settings. Every other GIT_* variable could point git at another repository, or at a program.
+_KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"})
+IDENTITY = ("mlgen", "mlgen@localhost")
+_SET = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",  # a look at the work tree does not write the author's index
+    "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace/ could show other records than the commit has
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",  # outranks all config: an object that is missing is never fetched
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_COMMITTER_NAME": IDENTITY[0],  # of a reflog's line
+    "GIT_COMMITTER_EMAIL": IDENTITY[1],
+    "LC_ALL": "C",
+}
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "protocol.ext.allow=never",
+    "safe.bareRepository=explicit",  # a folder in a work tree that looks like a bare repository is none
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.filesRefLockTimeout=1000",  # ms that git itself waits for another process's lock
+)
+# What is acknowledged must survive a power cut; by default git leaves loose objects and refs to the system.
+_DURABLE = ("core.fsync=committed", "core.fsyncMethod=batch", "core.fsyncObjectFiles=true")
+
+_LOCKED = re.compile(r"Unable to create '([^']*\.lock)': File exists")
+_MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference")
+
+
+class GitError(Exception):
+    """A git command said no; the message is what it said."""
+
+
+class RefMoved(GitError):
+    """A ref is not where it was expected: somebody else moved it."""
+
+
+class RefLocked(GitError):
+    """A ref is locked, by a process at work or by one that was killed. lock: the lock's file."""
+
+    def __init__(self, message: str, lock: str) -> None:
+        super().__init__(message)
+        self.lock = lock
+
+
+def scrubbed(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """The environment that git gets. environ None: the process's own, which a child inherits anyhow."""
+    found = os.environ if environ is None else environ
+    return {name: value for name, value in found.items() if not name.startswith("GIT_") or name in _KEPT} | _SET
+
+
+def start(
+    arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, durable: bool = False
+) -> subprocess.Popen[bytes]:
+    """A git process with pipes to all three streams. environ: scrubbed. Raises CannotAnswer "git-missing"."""
+    config = [part for setting in _CONFIG + (_DURABLE if durable else ()) for part in ("-c", setting)]
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            ["git", *config, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ), cwd=cwd
+        )
+    except OSError as error:
+        if error.filename != "git":  # the folder is what is missing
+            raise
+        raise CannotAnswer(
+            "git-missing",
+            "the program git cannot be started",
+            why="mlgen keeps records, and reads what belongs to a project, with Git",
+            fix="install git (2.34 or later) so that it is found on PATH",
+        ) from None
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    data: bytes = b"",
+    durable: bool = False,
+) -> bytes:
+    """What a git command prints, given `data` on its stdin.
+
+    Raises RefMoved, RefLocked, GitError; CannotAnswer "git-missing", "disk-full".
+    """
+    with start(arguments, environ=environ, cwd=cwd, durable=durable) as process:
+        out, err = process.communicate(data)
+    if process.returncode:
+        raise refusal(err)
+    return out
+
+
+def refusal(stderr: bytes) -> Exception:
+    """The exception that a failed command's stderr means."""
+    said = stderr.decode(errors="replace").strip() or "git ended without a word"
+    if "No space left on device" in said or "Disk quota exceeded" in said:
+        return CannotAnswer(
+            "disk-full",
+            "no space left on the disk of the Git repository",
+            why="nothing was half written: Git's objects and refs appear whole or not at all",
+            fix="make room and run the same command again",
+        )
+    if locked := _LOCKED.search(said):
+        return RefLocked(said, locked[1])
+    return RefMoved(said) if _MOVED.search(said) else GitError(said)

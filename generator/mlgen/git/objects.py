@@ -1,0 +1,78 @@
+"""Reading many objects with one git process."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Self
+
+from mlgen.git.command import GitError
+
+# Requests that are sent before their answers are read: they must fit into a pipe (64 KiB), or both sides would wait.
+_WINDOW = 64
+_MAX_REQUEST = 900  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """kind: commit, tree, blob or tag. oid: its id in hex."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+class Reader:
+    """`git cat-file --batch`, kept running. It sees refs and objects as they are when asked, not when it started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._in, self._out = process, process.stdin, process.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def get(self, name: str) -> Object | None:
+        """The object of a name: an id, a ref, `<commit>:<path>`. None when there is none."""
+        return next(self.get_all([name]))
+
+    def get_all(self, names: Iterable[str]) -> Iterator[Object | None]:
+        """The objects of names, in their order."""
+        waiting = iter(names)
+        while window := list(islice(waiting, _WINDOW)):
+            try:
+                self._in.write(b"".join(map(_request, window)))
+                self._in.flush()
+            except BrokenPipeError:
+                raise self._ended() from None
+            for _ in window:
+                yield self._answer(self._out)
+
+    def _answer(self, out: IO[bytes]) -> Object | None:
+        header = out.readline()
+        if not header.endswith(b"\n"):
+            raise self._ended()
+        if header.endswith((b" missing\n", b" ambiguous\n")):
+            return None
+        oid, kind, size = header.split()
+        data = out.read(int(size))
+        if len(data) != int(size) or out.read(1) != b"\n":
+            raise self._ended()
+        return Object(oid.decode(), kind.decode(), data)
+
+    def _ended(self) -> GitError:
+        _, err = self._process.communicate()
+        return GitError(err.decode(errors="replace").strip() or "git ended while it was read from")
+
+
+def _request(name: str) -> bytes:
+    request = name.encode(errors="surrogateescape") + b"\n"
+    if b"\n" in request[:-1] or len(request) > _MAX_REQUEST:
+        raise ValueError(f"no object has the name {name[:80]!r}")
+    return request

@@ -1,0 +1,231 @@
+"""A repository: its refs, its commits, and the files of its work tree that Git knows of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.git import command
+from mlgen.git.command import IDENTITY, GitError
+from mlgen.git.objects import Reader
+
+_BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])")
+_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # of a file that is committed: nothing that fast-import would want quoted
+
+
+def branch_ref(branch: str) -> str:
+    """The full name of a branch's ref. Raises Misuse for what git would not take, or take for an option."""
+    if len(branch) > 200 or not _BRANCH.fullmatch(branch):
+        raise Misuse("bad-branch", f'"{branch[:80]}" is no name for a branch', fix="letters, digits and . _ - / +")
+    return f"refs/heads/{branch}"
+
+
+def discover(folder: Path, environ: Mapping[str, str] | None = None) -> Repository | None:
+    """The repository whose work tree holds a folder; None outside of one.
+
+    environ: the process's. Raises CannotAnswer "git-missing"; "git-refused" where git does not trust the owner of
+    the repository or cannot read it.
+    """
+    clean = command.scrubbed(environ)
+    try:
+        found = command.run(
+            ["rev-parse", "--show-object-format", "--absolute-git-dir", "--show-toplevel"], environ=clean, cwd=folder
+        )
+    except GitError as error:
+        if re.search("not a git repository|cannot use bare repository|must be run in a work tree", str(error)):
+            return None
+        fix = ""
+        if "safe.directory" in str(error):
+            fix = "if the files are yours to run, tell git so, with the command that it names"
+        raise CannotAnswer(
+            "git-refused", f"git cannot use the repository of {folder.resolve()}", why=str(error), fix=fix
+        ) from None
+    lines = found.decode(errors="surrogateescape").splitlines()
+    if len(lines) != 3:
+        raise CannotAnswer("git-refused", f"the path of the repository of {folder.resolve()} has a newline in it")
+    return Repository(Path(lines[1]), Path(lines[2]), lines[0], clean)
+
+
+def init_bare(git_dir: Path, environ: Mapping[str, str] | None = None) -> Repository:
+    """The bare repository at a path, made if there is none. Raises CannotAnswer "git-missing"."""
+    clean = command.scrubbed(environ)
+    git_dir = git_dir.resolve()
+    if not (git_dir / "HEAD").is_file():
+        git_dir.mkdir(parents=True, exist_ok=True)
+        # No template, which could bring hooks. Git finishes a repository whose making was cut off.
+        command.run(["init", "--quiet", "--bare", "--template=", str(git_dir)], environ=clean, cwd=git_dir)
+    found = command.run(["--git-dir", str(git_dir), "rev-parse", "--show-object-format"], environ=clean, cwd=git_dir)
+    return Repository(git_dir, None, found.decode().strip(), clean)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """A file of a commit; oid is its blob's id."""
+
+    path: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """git_dir: the work tree's own, where there is a work tree. object_format: "sha1" or "sha256".
+
+    environ: scrubbed. Methods raise GitError, and CannotAnswer "git-missing" or "disk-full".
+    """
+
+    git_dir: Path
+    work_tree: Path | None
+    object_format: str
+    environ: Mapping[str, str] = field(repr=False, compare=False)
+
+    def run(self, *arguments: str, data: bytes = b"", durable: bool = False) -> bytes:
+        """What a git command prints."""
+        return self._run(arguments, data=data, durable=durable)
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        durable: bool = False,
+    ) -> bytes:
+        return command.run(
+            [*self._where, *arguments],
+            environ=environ or self.environ,
+            cwd=cwd or self._home,
+            data=data,
+            durable=durable,
+        )
+
+    @property
+    def _where(self) -> list[str]:
+        where = ["--git-dir", str(self.git_dir)]
+        return where if self.work_tree is None else [*where, "--work-tree", str(self.work_tree)]
+
+    @property
+    def _home(self) -> Path:
+        return self.work_tree or self.git_dir
+
+    def reader(self) -> Reader:
+        """One process that reads many objects; use it in a `with`."""
+        arguments = [*self._where, "cat-file", "--batch"]
+        return Reader(command.start(arguments, environ=self.environ, cwd=self._home))
+
+    def resolve(self, revision: str) -> str | None:
+        """The id of the commit that a revision names, or None."""
+        try:
+            found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except GitError:
+            return None
+        return found.decode().strip()
+
+    def head(self) -> str | None:
+        """The id of the commit that the work tree started from; None before the first one."""
+        return self.resolve("HEAD")
+
+    def list_files(self, folder: Path) -> list[str]:
+        """The files below a folder of the work tree that Git tracks, or would: untracked ones that it does not ignore.
+
+        Posix paths below the folder, sorted. A tracked one may be gone; another repository inside is one path.
+        """
+        arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        found = self._run(arguments, cwd=folder).decode(errors="surrogateescape").split("\0")
+        return sorted({path for path in found if path})
+
+    def is_clean(self, paths: Iterable[str]) -> bool:
+        """Whether HEAD has these files and folders, by their paths below the work tree, just as they are there now.
+
+        False before the first commit. Files that Git ignores do not count.
+        """
+        if self.head() is None:
+            return False
+        arguments = [
+            "status",
+            "--porcelain",
+            "-z",
+            "--untracked-files=all",
+            "--ignore-submodules=dirty",
+            "--no-renames",
+        ]
+        return not self._run([*arguments, "--", *paths], environ={**self.environ, **self._no_filters()})
+
+    def _no_filters(self) -> dict[str, str]:
+        """The variables that switch off the repository's own filters: programs that git runs on a file that changed.
+
+        The user's filters (LFS, for one) stay: they are in the user's config, not in what was cloned or unpacked.
+        """
+        pattern = r"^filter\..*\.(clean|smudge|process)$"
+        try:
+            found = self.run("config", "--null", "--show-scope", "--name-only", "--get-regexp", pattern)
+        except GitError:  # there are none
+            return {}
+        parts = found.decode(errors="surrogateescape").split("\0")
+        keys = [key for scope, key in zip(parts[::2], parts[1::2], strict=False) if scope in ("local", "worktree")]
+        off = {key: "" for key in keys} | {f"{key.rpartition('.')[0]}.required": "false" for key in keys}
+        variables = {"GIT_CONFIG_COUNT": str(len(off))}
+        for at, (key, value) in enumerate(off.items()):
+            variables |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
+        return variables
+
+    def list_tree(self, commit: str, folder: str) -> list[TreeFile]:
+        """The files below a folder of a commit, by its id, in the order of their paths."""
+        found = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder.rstrip('/')}/")
+        files = []
+        for line in found.decode(errors="surrogateescape").split("\0"):
+            about, _, path = line.partition("\t")
+            if path and about[7:11] == "blob":
+                files.append(TreeFile(path, about[12:]))
+        return files
+
+    def checked_out(self, branch: str) -> Path | None:
+        """The work tree that has a branch checked out, also before the branch's first commit; None when none has."""
+        place = ""
+        for line in self.run("worktree", "list", "--porcelain").decode(errors="surrogateescape").splitlines():
+            word, _, value = line.partition(" ")
+            if word == "worktree":
+                place = value
+            elif word == "branch" and value == branch_ref(branch):
+                return Path(place)
+        return None
+
+    def commit(self, files: Mapping[str, bytes], *, parent: str | None, message: str, seconds: int) -> str:
+        """The id of a new commit: the parent's files and these. No ref, index or work tree knows of it yet.
+
+        files: bytes by path, of letters, digits and `._-/`. parent: a commit's id; None: there is none.
+        seconds: the commit's time, since 1970 in UTC.
+        Source: git-fast-import(1).
+        """
+        # The branch lives only inside fast-import: a reset to the null id, at the end, keeps it from being written.
+        text = message.encode()
+        lines = [b"feature done\ncommit refs/mlgen/new\nmark :1\n"]
+        lines.append(f"committer {IDENTITY[0]} <{IDENTITY[1]}> {seconds} +0000\n".encode())
+        lines.append(b"data %d\n%s\n" % (len(text), text))
+        if parent is not None:
+            lines.append(f"from {parent}\n".encode())
+        for path, data in files.items():
+            if not _PATH.fullmatch(path):
+                raise ValueError(f"{path[:80]!r} is no path of a record")
+            lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+        null = "0" * (64 if self.object_format == "sha256" else 40)
+        lines.append(f"get-mark :1\nreset refs/mlgen/new\nfrom {null}\n\ndone\n".encode())
+        arguments = [*self._where, "fast-import", "--quiet"]
+        with command.start(arguments, environ=self.environ, cwd=self._home, durable=True) as process:
+            out, err = process.communicate(b"".join(lines))
+        if process.returncode:
+            (self.git_dir / f"fast_import_crash_{process.pid}").unlink(missing_ok=True)
+            raise command.refusal(err)
+        return out.decode().strip()
+
+    def move_ref(self, ref: str, new: str, *, old: str | None) -> None:
+        """Let a ref point to a commit, if it still points to `old` (None: if it does not exist yet).
+
+        Raises RefMoved when it does not, RefLocked when it is locked longer than a second.
+        Source: git-update-ref(1), --stdin.
+        """
+        line = f"create {ref}\0{new}\0" if old is None else f"update {ref}\0{new}\0{old}\0"
+        self.run("update-ref", "--no-deref", "-z", "--stdin", data=line.encode(), durable=True)
