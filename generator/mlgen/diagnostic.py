@@ -125,6 +125,7 @@ CODES: dict[str, str] = {
     "version-not-yet": "a task by name and version, which is kept for later",
     "bad-image": "an image reference that cannot be read",
     # wiring
+    "bad-ref": "a text that is not a reference",
     "unknown-task": "a reference to a task that is not there",
     "unknown-out": "a reference to an out that its task does not have",
     "unknown-param": "a reference to a param that is not there",
@@ -182,14 +183,22 @@ def visible(text: str) -> str:
     return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
 
 
+LONGEST = 600  # characters of a sentence that are shown: names in it may be as long as a file
+
+
+def sentence(text: str) -> str:
+    """A sentence as people and programs get it: visible, and of a length that is read."""
+    return visible(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+
+
 def to_text(d: Diagnostic, lines: Sequence[str] | None) -> str:
     """One finding for people: several lines, no newline at the end. lines: the file's, to show the place."""
-    out = [f"{d.span}: {d.severity}[{d.code}]: {visible(d.message)}"]
+    out = [f"{visible(str(d.span))}: {d.severity}[{d.code}]: {sentence(d.message)}"]
     if lines is not None and d.span.line <= len(lines):
         out += _picture(d.span, lines[d.span.line - 1])
     for r in d.related:
-        out.append(f"   see  {r.span}: {visible(r.message)}")
-    out += [f"   {word}  {visible(text)}" for word, text in (("why", d.why), ("fix", d.fix)) if text]
+        out.append(f"   see  {visible(str(r.span))}: {sentence(r.message)}")
+    out += [f"   {word}  {sentence(text)}" for word, text in (("why", d.why), ("fix", d.fix)) if text]
     out.append(f"   more mlgen explain {d.code}")
     return "\n".join(out)
 
@@ -215,11 +224,11 @@ def to_json(d: Diagnostic) -> dict[str, object]:
     return {
         "code": d.code,
         "severity": str(d.severity),
-        "message": d.message,
-        "why": d.why,
-        "fix": d.fix,
+        "message": sentence(d.message),
+        "why": sentence(d.why),
+        "fix": sentence(d.fix),
         **_place(d.span),
-        "related": [{"message": r.message, **_place(r.span)} for r in d.related],
+        "related": [{"message": sentence(r.message), **_place(r.span)} for r in d.related],
     }
 
 

@@ -35,11 +35,11 @@ class Worktree:
         """ "file", "folder", "escape" for what lies or leads outside the repository, or None."""
         try:
             real = (self.root / path).resolve()
+            if not real.is_relative_to(self.boundary):
+                return "escape"
             mode = real.stat().st_mode
         except (OSError, RuntimeError, ValueError):  # RuntimeError: links that go in circles
             return None
-        if not real.is_relative_to(self.boundary):
-            return "escape"
         return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
 
     def read(self, path: str) -> bytes:

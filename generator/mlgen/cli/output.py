@@ -27,7 +27,9 @@ def paint(text: str, colour: str, stream: IO[str]) -> str:
 
 def answer_json(value: object) -> None:
     """Print a JSON answer on stdout, for people to read as well."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # A file's name may hold bytes that are not UTF-8; what stands for them in Python is written as JSON escapes it.
+    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
 
 
 def note(text: str) -> None:
@@ -38,7 +40,7 @@ def note(text: str) -> None:
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:
     """Print findings for people, each with its place shown, and a line that counts them."""
     for one in found:
-        head, *rest = diagnostic.to_text(one, _lines(one.span.file)).split("\n")
+        head, *rest = diagnostic.to_text(one, _lines(root, one.span.file)).split("\n")
         colour = RED if one.severity is Severity.ERROR else YELLOW
         stream.write("\n".join([paint(head, colour, stream), *rest]) + "\n\n")
 
@@ -56,11 +58,11 @@ def findings_to_stderr(found: Sequence[Diagnostic]) -> None:
 
 
 @lru_cache
-def _lines(file: str) -> list[str] | None:
+def _lines(folder: Path, file: str) -> list[str] | None:
     # Findings name files below the project; the picture is a courtesy, and its absence no error.
     try:
-        with (root / file).open("rb") as stream:
-            return stream.read(1 << 20).decode(errors="replace").splitlines()
+        with (folder / file).open("rb") as stream:
+            return stream.read(1 << 20).decode(errors="replace").removeprefix("\ufeff").splitlines()
     except (OSError, ValueError):
         return None
 

@@ -10,18 +10,15 @@ from pathlib import Path
 
 from mlgen import canonical, diagnostic, git
 from mlgen.cli import output
-from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse
+from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
-from mlgen.spec import build
-from mlgen.spec.checks import check
+from mlgen.spec.build import uses
 from mlgen.spec.checks.context import Context
-from mlgen.spec.checks.task_file import check_task_file
 from mlgen.spec.document import Document, read
+from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
 from mlgen.spec.model import Pipeline, TaskFile
 from mlgen.spec.project import Project
-from mlgen.spec.project_build import build_lock, build_project
-from mlgen.spec.shape import check_shape
 from mlgen.worktree import Worktree
 
 PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", "pipelines"
@@ -34,7 +31,7 @@ class Loaded:
     path: str
     pipeline: Pipeline | None
     digest: str
-    found: tuple[Diagnostic, ...]
+    found: list[Diagnostic]
 
 
 @dataclass
@@ -42,7 +39,7 @@ class Workspace:
     """A project's folder. Specs are named by their path below it."""
 
     root: Path
-    _task_files: dict[str, tuple[TaskFile | None, tuple[Diagnostic, ...]]] = field(default_factory=dict)
+    _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
 
     @staticmethod
     def around(files: Sequence[Path] | None = None) -> Workspace:
@@ -75,26 +72,16 @@ class Workspace:
         return self.repository.list_files(self.root / folder)
 
     @cached_property
-    def _project(self) -> tuple[Project, tuple[Diagnostic, ...]]:
-        document = self._document(PROJECT_FILE)
-        if document is None:
-            return Project(), ()
-        shape, _ = check_shape(document, "project") if document.data is not None else ([], set())
-        project, found = build_project(document)
-        return project, (*document.diagnostics, *shape, *found)
+    def _project(self) -> tuple[Project, list[Diagnostic]]:
+        return (Project(), []) if self.files.kind(PROJECT_FILE) is None else load_project(self._read(PROJECT_FILE)[0])
 
     @cached_property
-    def _lock(self) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
-        document = self._document(LOCK_FILE)
-        if document is None:
-            return {}, ()
-        lock, found = build_lock(document)
-        return lock, (*document.diagnostics, *found)
+    def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
+        return ({}, []) if self.files.kind(LOCK_FILE) is None else load_lock(self._read(LOCK_FILE)[0])
 
-    def _document(self, path: str) -> Document | None:
-        if self.files.kind(path) != "file":
-            return None
-        return read(path, self.files.read(path))
+    @cached_property
+    def _context(self) -> Context:
+        return Context(self.files, self._project[0], self._lock[0])
 
     @property
     def project(self) -> Project:
@@ -120,7 +107,10 @@ class Workspace:
             if not found:
                 fix = "name a spec, or make a repository with `mlgen init`"
                 raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
-            return [f"{PIPELINES}/{name}" for name in found]
+            paths = [f"{PIPELINES}/{name}" for name in found]
+            if lost := [path for path in paths if self.files.kind(path) != "file"]:
+                raise Findings(map(_no_file, lost))
+            return paths
         return list(dict.fromkeys(self._below(file) for file in files))
 
     def _below(self, file: Path) -> str:
@@ -149,68 +139,48 @@ class Workspace:
             found += self._check(path)
         return found
 
-    def _check(self, path: str) -> tuple[Diagnostic, ...]:
-        if path == PROJECT_FILE:
-            return ()
+    def _check(self, path: str) -> list[Diagnostic]:
+        if path in (PROJECT_FILE, LOCK_FILE):
+            return []
         document, digest = self._read(path)
-        if isinstance(document.data, dict) and document.data.get("kind") == "task":
+        if _is_task_file(document):
             return self._task_file(path)[1]
         loaded = self._load(document, digest)
-        if loaded.pipeline is None or diagnostic.failed(loaded.found):
-            return loaded.found
         try:
-            self._make(loaded)
+            if loaded.pipeline is not None and not diagnostic.failed(loaded.found):
+                self._make(loaded)
         except Findings as more:
-            return (*loaded.found, *more.diagnostics)
+            return [*loaded.found, *more.diagnostics]
         return loaded.found
 
     def _read(self, path: str) -> tuple[Document, str]:
         """A file's document, and the digest of its bytes."""
         try:
             data = self.files.read(path)
-            return read(path, data), canonical.digest_bytes(data)
+        except ValueError as error:
+            raise CannotAnswer("unreadable", str(error), fix="replace the link by the file") from None
         except OSError as error:
             raise CannotAnswer("unreadable", f"{path}: {error.strerror}", fix="make the file readable") from None
+        return read(path, data), canonical.digest_bytes(data)
 
     def _load(self, document: Document, digest: str) -> Loaded:
-        if not isinstance(document.data, dict):
-            shape = check_shape(document, "pipeline")[0] if document.data is not None else []
-            return Loaded(document.file, None, digest, (*document.diagnostics, *shape))
-        shape, _ = check_shape(document, "pipeline")
         task_files, found = self._used(document)
-        pipeline, unread = build.build(document, task_files)
-        context = Context(self.files, self._project[0], self._lock[0])
-        found = [*document.diagnostics, *shape, *found, *unread, *check(pipeline, context)]
-        return Loaded(document.file, pipeline, digest, tuple(diagnostic.sort(found)))
+        pipeline, own = load_pipeline(document, task_files, self._context)
+        return Loaded(document.file, pipeline, digest, [*own, *found])
 
     def _used(self, document: Document) -> tuple[dict[str, TaskFile], list[Diagnostic]]:
-        """The task files that a spec uses, with what is wrong with them or with their paths."""
-        files, found = {}, []
-        for path, place in build.uses(document):
-            kind = "escape" if path.startswith("..") else self.files.kind(path)
-            if kind == "escape":
-                why = "a spec reads only what is reviewed with it"
-                found.append(place.finding("path-escape", f'"{path[:80]}" leaves the repository', why))
-            elif kind != "file":
-                why = "paths that begin with ./ start at the spec's folder, others at the folder of mlgen.yaml"
-                found.append(place.finding("no-such-path", f'there is no task file "{path[:80]}"', why))
-            else:
-                task_file, findings = self._task_file(path)
-                found += findings
-                if task_file is not None:
-                    files[path] = task_file
+        """The task files that a spec uses, with what is wrong with them. What is no file is told with the spec."""
+        files, found = {}, list[Diagnostic]()
+        for path in dict.fromkeys(path for path, _ in uses(document) if self.files.kind(path) == "file"):
+            task_file, findings = self._task_file(path)
+            found += findings
+            if task_file is not None:
+                files[path] = task_file
         return files, found
 
-    def _task_file(self, path: str) -> tuple[TaskFile | None, tuple[Diagnostic, ...]]:
+    def _task_file(self, path: str) -> tuple[TaskFile | None, list[Diagnostic]]:
         if path not in self._task_files:
-            document, _ = self._read(path)
-            shape = check_shape(document, "task")[0] if document.data is not None else []
-            if not isinstance(document.data, dict):
-                self._task_files[path] = None, (*document.diagnostics, *shape)
-            else:
-                task_file, found = build.build_task_file(document)
-                found += check_task_file(task_file)
-                self._task_files[path] = task_file, (*document.diagnostics, *shape, *found)
+            self._task_files[path] = load_task_file(self._read(path)[0], self._context)
         return self._task_files[path]
 
     def _make(self, loaded: Loaded) -> Plan:
@@ -218,8 +188,12 @@ class Workspace:
         return make(loaded.pipeline, self.files, self._lock[0], spec_digest=loaded.digest)
 
     def plan(self, file: Path) -> Plan:
-        """The plan of one spec. Raises Findings when it or mlgen.yaml has errors."""
-        return self.plans(self.specs([file]))[0]
+        """The plan of one spec. Raises Findings when it or mlgen.yaml has errors; Misuse for a task file."""
+        (path,) = self.specs([file])
+        if _is_task_file(self._read(path)[0]):
+            fix = "name the spec of a pipeline; `mlgen check` reads task files too"
+            raise Misuse("task-file", f"{file} is a task file, not a pipeline", fix=fix)
+        return self.plans([path])[0]
 
     def plans(self, paths: Sequence[str]) -> list[Plan]:
         """The plans of specs; all are loaded before any is made, so that all findings come at once."""
@@ -228,3 +202,12 @@ class Workspace:
         if diagnostic.failed(found):
             raise Findings(found)
         return [self._make(one) for one in loaded]
+
+
+def _is_task_file(document: Document) -> bool:
+    return isinstance(document.data, dict) and document.data.get("kind") == "task"
+
+
+def _no_file(path: str) -> Diagnostic:
+    why, fix = "specs are files of the repository: a link may lead anywhere", "replace the link by the file"
+    return Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2), why, fix)

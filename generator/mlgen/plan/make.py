@@ -35,7 +35,7 @@ from mlgen.spec.build import resolve
 from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.spec.checks.context import type_of
 from mlgen.spec.checks.names import MAX_NODE
-from mlgen.spec.checks.wiring import all_refs, needs
+from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.graph import order
 from mlgen.spec.settings import IMAGE, Amount, GpuAsk, SecretKey
 from mlgen.values import Type
@@ -71,7 +71,7 @@ class _Maker:
         self.check_gate_tasks()
 
     def read_by(self, task: spec.Task) -> tuple[str, ...]:
-        return tuple(sorted({owner for owner, _, _ in all_refs(task) if owner in self.pipeline.tasks}))
+        return tuple(sorted({owner for owner, _ in names_read(task) if owner in self.pipeline.tasks}))
 
     def type_of(self, owner: str, name: str) -> Type:
         found = type_of(self.pipeline, owner, name)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import Diagnostic
 from mlgen.gates import GateError, parse_gate
 from mlgen.spec.document import Document
+from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import (
     GateText,
     In,
@@ -29,11 +30,26 @@ from mlgen.spec.model import (
     Task,
     TaskFile,
 )
-from mlgen.spec.settings import read_settings
+from mlgen.spec.reader import Route
+from mlgen.spec.settings import SETTINGS, read_settings
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REF = re.compile(r"([a-z][a-z0-9-]*)\.([A-Za-z_][A-Za-z0-9_-]*)")
+PIPELINE_KEYS = (
+    "version",
+    "name",
+    "description",
+    "owner",
+    "labels",
+    "params",
+    "inputs",
+    "defaults",
+    "tasks",
+    "finally",
+)
+TASK_KEYS = ("run", "use", "in", "out", "if", "after", *SETTINGS)
+TASK_FILE_KEYS = ("version", "kind", "name", "description", "in", "out", "run", *SETTINGS)
 MAX_BYTES = 128  # of a string or json out's text, unless `max` says more (design §5)
 
 Data = dict[str, object]
@@ -72,15 +88,20 @@ def uses(document: Document) -> Iterator[tuple[str, Place]]:
                     continue  # `check` tells it
 
 
-def build(document: Document, task_files: Mapping[str, TaskFile]) -> tuple[Pipeline, list[Diagnostic]]:
-    """The pipeline of a document and what could not be read in it. task_files: by path below the project's folder."""
-    builder = _Builder(document, task_files, [])
+def build(
+    document: Document, task_files: Mapping[str, TaskFile], bad: Collection[Route] = ()
+) -> tuple[Pipeline, list[Diagnostic]]:
+    """The pipeline of a document and what could not be read in it.
+
+    task_files: by path below the project's folder. bad: routes that the document's shape refuses.
+    """
+    builder = _Builder(document, task_files, Doubt(document, bad), [])
     return builder.pipeline(), builder.found
 
 
-def build_task_file(document: Document) -> tuple[TaskFile, list[Diagnostic]]:
-    """The reusable task of a document and what could not be read in it."""
-    builder = _Builder(document, {}, [])
+def build_task_file(document: Document, bad: Collection[Route] = ()) -> tuple[TaskFile, list[Diagnostic]]:
+    """The reusable task of a document and what could not be read in it. bad: as for `build`."""
+    builder = _Builder(document, {}, Doubt(document, bad), [])
     top, place = _map(document.data), Place(document, ())
     found = TaskFile(
         path=document.file,
@@ -90,6 +111,7 @@ def build_task_file(document: Document) -> tuple[TaskFile, list[Diagnostic]]:
         outs={o.name: o for o in builder.outs(top.get("out"), place / "out")},
         step=builder.step(top.get("run"), place / "run"),
         settings=read_settings(top, place, builder.found),
+        outs_known=builder.doubt.knows((), "out", TASK_FILE_KEYS),
     )
     return found, builder.found
 
@@ -98,6 +120,7 @@ def build_task_file(document: Document) -> tuple[TaskFile, list[Diagnostic]]:
 class _Builder:
     document: Document
     task_files: Mapping[str, TaskFile]
+    doubt: Doubt
     found: list[Diagnostic]
 
     def pipeline(self) -> Pipeline:
@@ -118,6 +141,7 @@ class _Builder:
                 n: self.task(n, t, place / "finally" / n, defaults, final=True)
                 for n, t in _map(top.get("finally")).items()
             },
+            known=frozenset(key for key in ("params", "inputs", "tasks") if self.doubt.knows((), key, PIPELINE_KEYS)),
         )
 
     def tell(self, place: Place, code: str, message: str, why: str = "", fix: str = "") -> None:
@@ -190,8 +214,8 @@ class _Builder:
             use=None if used is None else Setting(used, place / "use"),
             ins=tuple(self.ins(value.get("in"), place / "in")),
             outs={o.name: o for o in self.outs(value.get("out"), place / "out")},
-            ins_known=isinstance(value.get("in", []), list | dict),
-            outs_known=isinstance(value.get("out", []), list | dict),
+            ins_known=all(self.doubt.knows(place.route, key, TASK_KEYS) for key in ("in", "if")),
+            outs_known=self.doubt.knows(place.route, "out", TASK_KEYS),
             after=tuple(self.after(value.get("after"), place / "after")),
             gate=self.gate(value["if"], place / "if") if isinstance(value.get("if"), str) else None,
             own=own,
@@ -207,7 +231,8 @@ class _Builder:
             file = None
         if file is None:
             return replace(task, outs_known=False, settings=task.own)
-        return replace(task, file=file, step=file.step, outs=file.outs, settings={**file.settings, **task.own})
+        settings = {**file.settings, **task.own}
+        return replace(task, file=file, step=file.step, outs=file.outs, outs_known=file.outs_known, settings=settings)
 
     def step(self, value: object, place: Place) -> Step | None:
         if isinstance(value, str):
@@ -220,9 +245,8 @@ class _Builder:
     def ins(self, value: object, place: Place) -> Iterator[In]:
         if isinstance(value, list):
             for index, item in enumerate(value):
-                if isinstance(item, str):
-                    ref = self.ref(item, place / index)
-                    yield In(ref.name if ref else "", place / index, ref, keyed=False)
+                ref = self.ref(item, place / index) if isinstance(item, str) else None
+                yield In(ref.name if ref else "", place / index, ref, keyed=False)
         for name, item in _map(value).items():
             yield In(name, place / name, self.source(item, place / name), keyed=True)
 
@@ -241,25 +265,28 @@ class _Builder:
         if match:
             return Ref(match[1], match[2], place)
         fix = "write params.NAME, inputs.NAME or TASK.OUT"
-        if place.route[-2] != "in":
-            fix += "; a literal text is {value: ...}"
-        self.tell(
-            place,
-            "bad-ref",
-            f'"{text[:80]}" is not a reference',
-            "a string in this place names where a value comes from",
-            fix,
-        )
+        if isinstance(place.route[-1], str):
+            fix += "; a text that means itself is {value: …}"
+        why = "a text in this place names where a value comes from"
+        self.tell(place, "bad-ref", f'"{text[:80]}" is not a reference', why, fix)
         return None
 
     def outs(self, value: object, place: Place) -> Iterator[Out]:
         if isinstance(value, list):
-            yield from (Out(n, place / i, Type.FILE) for i, n in enumerate(value) if isinstance(n, str))
+            for index, name in enumerate(value):
+                if name in value[:index]:
+                    message = f'the out "{str(name)[:80]}" stands here a second time'
+                    self.tell(place / index, "name-collision", message, "", "remove one of them, or rename it")
+                elif isinstance(name, str):
+                    yield Out(name, place / index, Type.FILE)
         for name, item in _map(value).items():
             data = item if isinstance(item, dict) else {"type": item}
             kind = self.type(data.get("type", "file"), tuple(Type))
             limit = data.get("max")
             sized = kind in (Type.STRING, Type.JSON)
+            if limit is not None and kind is not None and not sized:
+                why = "artifacts may be of any size, and numbers and booleans are always small"
+                self.tell(place / name / "max", "bad-value", f"an out of type {kind} has no `max`", why, "remove it")
             most = (limit if isinstance(limit, int) and limit > 0 else MAX_BYTES) if sized else None
             yield Out(name, place / name, kind, data.get("optional") is True, most)
 

@@ -169,6 +169,7 @@ class TaskFile:
     outs: Mapping[str, Out]
     step: Step | None
     settings: Mapping[str, Setting]
+    outs_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A spec. tasks and finally_tasks: in the order of the file."""
+    """A spec. tasks and finally_tasks: in the order of the file.
+
+    known: the sections ("params", "inputs", "tasks") that were read whole; nothing is concluded from what is missing
+    in another one.
+    """
 
     path: str
     place: Place
@@ -206,6 +211,7 @@ class Pipeline:
     inputs: Mapping[str, Input]
     tasks: Mapping[str, Task]
     finally_tasks: Mapping[str, Task]
+    known: frozenset[str] = frozenset({"params", "inputs", "tasks"})
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

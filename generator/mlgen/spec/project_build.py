@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec import quantities
 from mlgen.spec.build import DIGEST
-from mlgen.spec.checks.names import NODE, label
+from mlgen.spec.checks.environments import environment
 from mlgen.spec.document import Document
+from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
 from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
-from mlgen.spec.settings import IMAGE
-
-NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ARTIFACTS = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}(?:/[A-Za-z0-9._=-]+)*/?")
-REQUIRED_TO_RENDER = ("artifacts", "runtime_image", "ledger")
+from mlgen.spec.reader import Route
 
 
-def build_project(document: Document) -> tuple[Project, list[Diagnostic]]:
-    """The project of a mlgen.yaml and what is wrong with it."""
-    builder = _Builder(document)
+def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Project, list[Diagnostic]]:
+    """The project of a mlgen.yaml and what is wrong with it. bad: routes that the document's shape refuses."""
+    builder = _Builder(Doubt(document, bad))
     top = _map(document.data)
     found = {
         name: builder.environment(name, _map(value), Place(document, ("environments", name)))
@@ -37,14 +33,21 @@ def build_project(document: Document) -> tuple[Project, list[Diagnostic]]:
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
     """The digests of a mlgen.lock, image reference -> "sha256:…", and what is wrong with it."""
-    found = []
-    digests = {}
-    for reference, digest in _map(_map(document.data).get("images")).items():
+    top = document.data
+    images = top.get("images", {}) if isinstance(top, dict) else None
+    if document.data is None:
+        return {}, []
+    if not isinstance(images, dict):
+        place = Place(document, ("images",))
+        return {}, [place.key_finding("wrong-type", "`images` is not a map", "", "write images: {name:tag: sha256:…}")]
+    found, digests = [], {}
+    for reference, digest in images.items():
         if isinstance(digest, str) and DIGEST.fullmatch(digest):
             digests[reference] = digest
-        else:
+        elif digest is not None:  # a None was refused when it was read
             place = Place(document, ("images", reference))
-            found.append(place.finding("bad-digest", f'the digest of "{reference[:80]}" is not sha256:<64 hex digits>'))
+            fix = 'write "sha256:" and 64 hex digits'
+            found.append(place.finding("bad-digest", f'the digest of "{reference[:80]}" cannot be read', fix=fix))
     return digests, found
 
 
@@ -57,12 +60,12 @@ def _text(value: object) -> str | None:
 
 
 class _Builder:
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    def __init__(self, doubt: Doubt) -> None:
+        self.doubt = doubt
         self.found: list[Diagnostic] = []
 
     def environment(self, name: str, data: dict[str, Any], place: Place) -> Environment:
-        self.found += _names(name, data, place)
+        self.found += environment(name, data, place, self.doubt)
         ledger = _map(data.get("ledger"))
         found = Environment(
             name=name,
@@ -123,41 +126,3 @@ class _Builder:
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, list):
         yield from (v for v in value if isinstance(v, str))
-
-
-def _names(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
-    """What an environment is called and needs, so that what is rendered from it can be applied."""
-    if not NODE.fullmatch(name) or len(name) > 63:
-        yield place.key_finding(
-            "bad-name", f'"{name[:80]}" is not a name for an environment', "small letters, digits and -, at most 63"
-        )
-    for key, value in _map(data.get("labels")).items():
-        if isinstance(value, str):
-            yield from label(key, value, place / "labels" / key)
-    namespace, image, artifacts = (_text(data.get(k)) for k in ("namespace", "runtime_image", "artifacts"))
-    if namespace is not None:
-        if not NAMESPACE.fullmatch(namespace):
-            yield (place / "namespace").finding(
-                "bad-name", f'"{namespace[:80]}" is not a namespace', "small letters, digits and -, at most 63"
-            )
-        if image is not None and not IMAGE.fullmatch(image):
-            yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference')
-        if artifacts is not None and not _ARTIFACTS.fullmatch(artifacts):
-            fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-            yield (place / "artifacts").finding(
-                "bad-uri", f'"{artifacts[:80]}" cannot hold the artifacts of pods', fix=fix
-            )
-        yield from _missing(name, data, place)
-    elif name != "local":
-        why = "only `local` runs without a cluster"
-        yield place.key_finding("missing-key", f'the environment "{name}" has no `namespace`', why, "add namespace: …")
-
-
-def _missing(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
-    missing = [key for key in REQUIRED_TO_RENDER if key not in data]
-    if "ledger" in data and isinstance(data["ledger"], dict) and "url" not in data["ledger"]:
-        missing.append("ledger.url")
-    for key in missing:
-        yield place.key_finding(
-            "missing-key", f'the environment "{name}" has no `{key}`', "its pods need it", f"add {key}"
-        )

@@ -19,7 +19,8 @@ IMAGE = re.compile(
     r"(?P<name>(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_POOL = re.compile(r"(?:(?P<pool>[a-z]([a-z0-9-]{0,38}[a-z0-9])?):)?(?P<count>[1-9][0-9]{0,2})")
+POOL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_GPU = re.compile(rf"(?:(?P<pool>{POOL.pattern}):)?(?P<count>[1-9][0-9]{{0,2}})")
 _SECRET = re.compile(r"(?P<secret>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)/(?P<key>[A-Za-z0-9._-]{1,253})")
 
 
@@ -108,7 +109,7 @@ def _retries(value: int, _place: Place, _found: list[Diagnostic]) -> int | None:
 
 def _gpu(value: int | str, _place: Place, _found: list[Diagnostic]) -> GpuAsk:
     text = str(value)
-    match = _POOL.fullmatch(text)
+    match = _GPU.fullmatch(text)
     if not match:
         raise ValueError(f'"{text[:40]}" is neither a count of GPUs nor pool:count')
     return GpuAsk(match["pool"] or "default", int(match["count"]))

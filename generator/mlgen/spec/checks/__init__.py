@@ -9,6 +9,7 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks import arguments, files, names, platform, types, wiring
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
+from mlgen.spec.reader import MAX_FINDINGS
 
 Check = Callable[[Pipeline, Context], Iterable[Diagnostic]]
 
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     types.optional_ins,
     types.task_files,
     files.code,
+    files.task_files,
     platform.pools,
     platform.images,
     platform.scripts,
@@ -37,5 +39,11 @@ CHECKS: tuple[Check, ...] = (
 
 
 def check(pipeline: Pipeline, context: Context) -> list[Diagnostic]:
-    """Everything that is wrong with what a pipeline means, sorted by place."""
-    return diagnostic.sort(finding for one in CHECKS for finding in one(pipeline, context))
+    """What is wrong with what a pipeline means, sorted by place; one more than MAX_FINDINGS is the most."""
+    found: dict[Diagnostic, None] = {}
+    for one in CHECKS:
+        for finding in one(pipeline, context):
+            found[finding] = None
+            if len(found) > MAX_FINDINGS:  # the rest would take its time, and nobody reads it
+                return diagnostic.sort(found)
+    return diagnostic.sort(found)

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import DIGEST, resolve
-from mlgen.spec.checks.context import Context, listed
+from mlgen.spec.checks.context import Context, a, listed
 from mlgen.spec.model import Input, Param, Pipeline, Place
 from mlgen.values import Type, parse
 
 BUCKET_SCHEMES = ("s3", "gs", "az")
 LATER_SCHEMES = ("https", "http", "hf", "run", "model")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
-_BUCKET_URI = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}/[^\s?#\\]{1,1024}")
+_BUCKET_URI = re.compile(rf"(?:{'|'.join(BUCKET_SCHEMES)})://[A-Za-z0-9][A-Za-z0-9._-]{{1,221}}/[^\s?#\\]{{1,1024}}")
 
 
 def params(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -26,29 +26,38 @@ def params(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 
 def param_parts(param: Param) -> Iterator[Diagnostic]:
     """The findings of one param, or of one in of a task file."""
-    place = param.place
-    if param.type is None:
-        if param.choices:
-            fix = "write `type:` and choices of that type"
-            yield (place / "choices").finding(
-                "bad-choices", f'the choices of "{param.name}" are of different types', fix=fix
-            )
+    place, kind = param.place, param.type
+    if kind is None:
+        if param.choices and isinstance(place.value, dict) and "type" not in place.value:
+            message = f'the choices of "{param.name}" are of different types'
+            yield (place / "choices").finding("bad-choices", message, fix="write `type:` and choices of that type")
         return
-    if param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
-        yield (place / "minimum").finding(
-            "bad-range", f'the minimum of "{param.name}" is above its maximum: no value fits'
-        )
-    for key in ("minimum", "maximum"):
-        if getattr(param, key) is not None and not param.type.is_number:
-            yield (place / key).finding("bad-range", f'"{param.name}" is a {param.type}: only numbers have a {key}')
+    misplaced = [key for key in ("minimum", "maximum") if getattr(param, key) is not None and not kind.is_number]
+    for key in misplaced:
+        yield (place / key).finding("bad-range", f'"{param.name}" is {a(kind)}: only numbers have a {key}')
+    if not misplaced and _above(param.minimum, param.maximum):
+        message = f'the minimum of "{param.name}" is above its maximum: no value fits'
+        yield (place / "minimum").finding("bad-range", message)
+        return
     for index, choice in enumerate(param.choices):
-        problem = value_problem(param.type, choice) or range_problem(param, choice)
-        if problem:
-            yield (place / "choices" / index).finding(
-                "bad-choices", f'a choice of "{param.name}" does not fit: {problem}'
-            )
-    if param.default is not None and (problem := argument_problem(param, param.default)):
-        where = place / "default" if isinstance(place.value, dict) else place
+        if problem := value_problem(kind, choice) or range_problem(param, choice):
+            message = f'a choice of "{param.name}" does not fit: {problem}'
+            yield (place / "choices" / index).finding("bad-choices", message)
+    yield from _default(param)
+
+
+def _above(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and low > high
+
+
+def _default(param: Param) -> Iterator[Diagnostic]:
+    where = param.place / "default" if isinstance(param.place.value, dict) else param.place
+    if param.default is None or param.type is None:
+        return
+    problem = argument_problem(param, param.default)
+    if param.type is not Type.JSON and isinstance(where.value, list | dict):
+        problem = f"it is a {'list' if isinstance(where.value, list) else 'map'}, not {a(param.type)}"
+    if problem:
         yield where.finding("bad-default", f'the default of "{param.name}" does not fit: {problem}')
 
 
@@ -92,9 +101,9 @@ def range_problem(param: Argument, text: str) -> str | None:
     value = parse(param.type, text)
     assert isinstance(value, int | float)
     if param.minimum is not None and value < param.minimum:
-        return f"{text} is below the minimum {param.minimum:g}"
+        return f"{text} is below the minimum {param.minimum}"
     if param.maximum is not None and value > param.maximum:
-        return f"{text} is above the maximum {param.maximum:g}"
+        return f"{text} is above the maximum {param.maximum}"
     return None
 
 
@@ -123,53 +132,51 @@ def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
     uri, digest = split_digest(given)
     place = item.place / "uri" if isinstance(item.place.value, dict) else item.place
     if is_remote(uri):
-        scheme = uri.partition(":")[0]
-        if scheme in LATER_SCHEMES:
-            yield place.finding(
-                "scheme-not-yet", f"inputs from {scheme}: are not supported yet", fix="copy the bytes into a bucket"
-            )
-        elif scheme not in BUCKET_SCHEMES or not _BUCKET_URI.fullmatch(uri) or "/../" in uri + "/":
-            fix = "write s3://bucket/key, gs://bucket/key, az://container/key, or a path in the repository"
-            yield place.finding("bad-uri", f'"{uri[:80]}" cannot be an input', fix=fix)
+        yield from _remote(uri, place)
         return
     try:
         path = resolve(uri, item.place.document.file)
     except ValueError as error:
         yield place.finding("bad-uri", str(error), "an input without a scheme is a path in the repository")
         return
-    kind = "escape" if path.startswith("..") else context.files.kind(path)
+    kind = context.files.kind(path)
     if kind == "escape":
-        yield place.finding(
-            "path-escape",
-            f'"{uri}" leaves the repository',
-            "a spec reads only what is reviewed with it",
-            "put the file into the repository, or into a bucket",
-        )
+        yield left_repository(uri, place)
     elif kind is None:
+        why = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
         yield place.finding(
-            "no-such-path",
-            f'there is no "{path}"',
-            "paths without ./ start at the folder of mlgen.yaml",
-            "write the path of a file that Git tracks",
+            "no-such-path", f'there is no "{path[:80]}"', why, "write the path of a file that Git tracks"
         )
     else:
         yield from _bytes(item, place, path, digest or item.digest, context)
+
+
+def _remote(uri: str, place: Place) -> Iterator[Diagnostic]:
+    scheme = uri.partition(":")[0]
+    if scheme in LATER_SCHEMES:
+        fix = "copy the bytes into a bucket"
+        yield place.finding("scheme-not-yet", f"inputs from {scheme}: are not supported yet", fix=fix)
+    elif not _BUCKET_URI.fullmatch(uri) or not uri.isprintable() or {".", ".."} & set(uri.split("/")):
+        fix = "write s3://bucket/key, gs://bucket/key, az://container/key, or a path in the repository"
+        yield place.finding("bad-uri", f'"{uri[:80]}" cannot be an input', fix=fix)
+
+
+def left_repository(path: str, place: Place) -> Diagnostic:
+    """The finding for a path that leads outside."""
+    why = "a spec reads only what is reviewed with it"
+    fix = "put what it names into the repository, or a file into a bucket"
+    return place.finding("path-escape", f'"{path[:80]}" leaves the repository', why, fix)
 
 
 def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Context) -> Iterator[Diagnostic]:
     try:
         actual = context.files.sha256(path)
     except ValueError as error:
-        yield place.finding(
-            "path-escape",
-            str(error),
-            "an input is regular files: a link may lead anywhere",
-            "replace the link by the file",
-        )
+        why = "an input is regular files: a link may lead anywhere"
+        yield place.finding("path-escape", str(error), why, "replace the link by the file")
         return
     if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
         where = item.place / "digest" if item.digest else place
-        message = f'"{path}" has other bytes than its digest says'
-        yield where.finding(
-            "digest-mismatch", message, f"its digest is {actual}", "restore the file, or write its digest"
-        )
+        message = f'"{path[:80]}" has other bytes than its digest says'
+        fix = "restore the file, or write its digest"
+        yield where.finding("digest-mismatch", message, f"its digest is {actual}", fix)

@@ -30,9 +30,15 @@ def listed(names: Iterable[str]) -> str:
     return text + (f" and {len(every) - MOST} more" if len(every) > MOST else "") if every else "none"
 
 
+def a(kind: str) -> str:
+    """ "an integer", "a model": a type in a sentence."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant."""
-    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=0.6)), None)
+    """The known name that was probably meant. Long names and long lists are not compared: it takes squares of time."""
+    names = sorted(n for n in known if len(n) <= 80)
+    return next(iter(get_close_matches(name, names)), None) if len(name) <= 80 and len(names) <= 2000 else None
 
 
 def out_of(pipeline: Pipeline, ref: Ref) -> Out | None:

@@ -1,13 +1,17 @@
-"""Paths: code folders are in the repository and do not cover each other."""
+"""Paths: code folders and task files are in the repository, and no folder covers another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from mlgen.diagnostic import Diagnostic, Related
 from mlgen.spec.build import resolve
+from mlgen.spec.checks.arguments import left_repository
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Place, Task
+
+_LIBRARY = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+")  # a task by name and version
 
 
 def code_folders(task: Task) -> list[tuple[str, Place]]:
@@ -29,13 +33,9 @@ def code(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
 
 def _folders(folders: list[tuple[str, Place]], context: Context) -> Iterator[Diagnostic]:
     files: dict[str, tuple[str, Place]] = {}
+    parents: dict[str, str] = {}  # a folder that a file needs -> such a file
     for written, place in folders:
-        try:
-            path = resolve(written, place.document.file)
-        except ValueError as error:
-            yield place.finding("no-such-path", str(error))
-            continue
-        finding = path_finding(written, path, place, context)
+        path, finding = _folder(written, place, context)
         if finding:
             yield finding
             continue
@@ -45,41 +45,70 @@ def _folders(folders: list[tuple[str, Place]], context: Context) -> Iterator[Dia
             why = "code is regular files: a link may lead anywhere, and cannot be packed"
             yield place.finding("path-escape", str(error), why, "replace the link by the file")
             continue
-        for name in listing:
-            clash = _clash(name, files)
-            if clash is None:
-                files[name] = (path, place)
-                continue
-            first, where = files[clash]
+        clash = next(((name, old) for name in listing if (old := _clash(name, files, parents))), None)
+        if clash:
+            name, old = clash
+            first, where = files[old]
+            message = f'"{first}/{old}" and "{path}/{name}" cannot lie in one folder'
             why = "the contents of all code folders are laid into one working directory"
-            yield place.finding(
-                "code-collision",
-                f'"{first}/{clash}" and "{path}/{name}" would be one file',
-                why,
-                "rename one of the files, or give the tasks different code",
-                (Related("the first folder", where.span),),
-            )
-            break
+            fix = "rename one of the files, or give the task only one of the folders"
+            yield place.finding("code-collision", message, why, fix, (Related("the other folder", where.span),))
+        for name in listing:
+            files.setdefault(name, (path, place))
+            parents.update((parent, name) for parent in _parents(name))
 
 
-def _clash(name: str, files: dict[str, tuple[str, Place]]) -> str | None:
+def _clash(name: str, files: Mapping[str, object], parents: Mapping[str, str]) -> str | None:
+    """The file that is where another one, or its folder, is wanted."""
     if name in files:
         return name
+    return parents.get(name) or next((parent for parent in _parents(name) if parent in files), None)
+
+
+def _parents(name: str) -> Iterator[str]:
     parts = name.split("/")
-    parents = ("/".join(parts[:i]) for i in range(1, len(parts)))
-    return next((parent for parent in parents if parent in files), None)
+    return ("/".join(parts[:length]) for length in range(1, len(parts)))
 
 
-def path_finding(written: str, path: str, place: Place, context: Context) -> Diagnostic | None:
-    """Why a path of a spec cannot be a folder of the repository, or None."""
-    kind = "escape" if path.startswith("..") else context.files.kind(path)
+def _folder(written: str, place: Place, context: Context) -> tuple[str, Diagnostic | None]:
+    """A folder of the repository, by its path below the project's folder; or why it cannot be one."""
+    why = "code is a folder, or a list of folders, whose contents are laid into the working directory"
+    fix = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
+    try:
+        path = resolve(written, place.document.file)
+    except ValueError as error:
+        return "", place.finding("no-such-path", str(error), why, fix)
+    match context.files.kind(path):
+        case "folder":
+            return path, None
+        case "escape":
+            return path, left_repository(written, place)
+        case kind:
+            message = f'"{path[:80]}" is a file' if kind else f'there is no folder "{path[:80]}"'
+            return path, place.finding("no-such-path", message, why, fix)
+
+
+def task_files(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
+    """What `use` names is a task file of the repository."""
+    for task in pipeline.all_tasks:
+        if task.use is not None:
+            yield from _use(str(task.use.value), task.use.place, context)
+
+
+def _use(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
+    why = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
+    if _LIBRARY.fullmatch(written):
+        fix = "write the path of a task file, such as ./tasks/register.yaml"
+        yield place.finding("version-not-yet", "tasks by name and version are not supported yet", "", fix)
+        return
+    try:
+        path = resolve(written, place.document.file)
+    except ValueError as error:
+        yield place.finding("no-such-path", str(error), why)
+        return
+    kind = context.files.kind(path)
     if kind == "escape":
-        why = "a spec reads only what is reviewed with it"
-        return place.finding(
-            "path-escape", f'"{written[:80]}" leaves the repository', why, "move the folder into the repository"
-        )
-    if kind != "folder":
-        message = f'"{path[:80]}" is a file' if kind == "file" else f'there is no folder "{path[:80]}"'
-        why = "code is a folder, or a list of folders, whose contents are laid into the working directory"
-        return place.finding("no-such-path", message, why, "paths without ./ start at the folder of mlgen.yaml")
-    return None
+        yield left_repository(written, place)
+    elif kind != "file":
+        message = f'"{path[:80]}" is a folder' if kind else f'there is no task file "{path[:80]}"'
+        yield place.finding("no-such-path", message, why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlgen.diagnostic import Diagnostic, Related
+from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Place, Setting, Task
 
@@ -13,7 +13,7 @@ VARIABLE = re.compile(r"[a-z]([a-z0-9_]{0,38}[a-z0-9])?")
 NODE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = frozenset(
-    ("params", "inputs", "tasks", "finally", "run", "record", "and", "or", "not", "in", "true", "false")
+    ["params", "inputs", "tasks", "finally", "run", "record", "and", "or", "not", "in", "true", "false"]
 )
 MAX_NODE = 41  # characters of pipeline + task: room for the run's suffix and "-pod-retryN" in a pod's 63
 
@@ -22,162 +22,161 @@ _LABEL_PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*
 
 _VARIABLE_RULE = "it becomes an environment variable: a small letter, then small letters, digits and _, at most 40"
 _NODE_RULE = "it becomes part of a Kubernetes name: a small letter, then small letters, digits and -, not - at the end"
+_LENGTH_RULE = "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed"
 
 
 def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
-    """`name` is a valid name, and the file's stem."""
-    name, place = pipeline.name, pipeline.place / "name"
-    if name is None:
+    """`name` is a valid name, the file's stem, and leaves room for a task's."""
+    if pipeline.name is None:
         return
+    name, place = pipeline.name, pipeline.place / "name"
     if not NODE.fullmatch(name):
         yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE)
-    stem = pipeline.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    elif len(name) >= MAX_NODE:
+        message = f'the name "{name[:80]}" has {len(name)} characters: with a task\'s, {MAX_NODE} are allowed'
+        yield place.finding("name-too-long", message, _LENGTH_RULE, "choose a shorter name, and rename the file")
+    yield from own_file(name, pipeline.path, "pipeline", place)
+
+
+def own_file(name: str, path: str, what: str, place: Place) -> Iterator[Diagnostic]:
+    """A pipeline and a reusable task are called as their files are."""
+    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     if name != stem:
+        message = f'the {what} is called "{name[:80]}" and its file "{stem[:80]}"'
         why = "runs, manifests and records carry the name, and people look for the file by it"
-        yield place.finding(
-            "name-mismatch",
-            f'the pipeline is called "{name[:80]}" and its file "{stem}"',
-            why,
-            f"write name: {stem}, or rename the file",
-        )
+        yield place.finding("name-mismatch", message, why, f"write name: {stem[:80]}, or rename the file")
 
 
 def argument_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Params and inputs: valid names, one name space, since -p gives both."""
-    for kind, items in (("param", pipeline.params), ("input", pipeline.inputs)):
+    for what, items in (("a param", pipeline.params), ("an input", pipeline.inputs)):
         for name, item in items.items():
-            yield from _variable(name, f"a{'n' if kind == 'input' else ''} {kind}", item.place)
+            yield from variable(name, what, item.place.key_span)
     for name in sorted(pipeline.params.keys() & pipeline.inputs.keys()):
-        first, second = sorted((pipeline.params[name].place, pipeline.inputs[name].place), key=lambda p: p.key_span)
-        yield second.key_finding(
-            "name-collision",
+        first, second = sorted((pipeline.params[name].place.key_span, pipeline.inputs[name].place.key_span))
+        message, why = (
             f'"{name}" is a param and an input',
-            "both are given by -p NAME=…, so -p could not tell them apart",
-            "rename one of them",
-            (Related("the other one", first.key_span),),
+            "both are given by -p NAME=…, which could not tell them apart",
         )
+        yield Diagnostic("name-collision", message, second, why, "rename one", (Related("the other one", first),))
 
 
-def _variable(name: str, what: str, place: Place) -> Iterator[Diagnostic]:
+def variable(name: str, what: str, span: Span) -> Iterator[Diagnostic]:
+    """What becomes an environment variable in small letters: a param, input, in or out."""
     if not VARIABLE.fullmatch(name):
-        yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for {what}', _VARIABLE_RULE)
+        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for {what}', span, _VARIABLE_RULE)
     elif name.endswith("_proxy"):
         why = "curl, Git and Python's HTTP clients read *_proxy variables and would send their traffic there"
-        yield place.key_finding("reserved-name", f'"{name}" is refused as a name for {what}', why, "rename it")
+        yield Diagnostic("reserved-name", f'"{name}" is refused as a name for {what}', span, why, "rename it")
 
 
 def task_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Tasks and finally tasks: valid names, short enough, one name space."""
     for task in pipeline.all_tasks:
         name, place = task.name, task.place
-        if not NODE.fullmatch(name):
-            yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for a task', _NODE_RULE)
-        elif name in RESERVED:
-            why = f"these words have a meaning of their own: {', '.join(sorted(RESERVED))}"
-            yield place.key_finding("reserved-name", f'a task cannot be called "{name}"', why, "choose another name")
-        yield from _length(pipeline, name, place)
+        yield from task_name(name, place.key_span)
+        if NODE.fullmatch(name):
+            yield from _length(pipeline.name or "", name, place)
         if task.final and (other := pipeline.tasks.get(name)):
-            yield place.key_finding(
-                "name-collision",
-                f'"{name}" is a task and a finally task',
-                "both become tasks of one Tekton Pipeline",
-                "rename one of them",
-                (Related("the task", other.place.key_span),),
-            )
+            message, why = f'"{name}" is a task and a finally task', "both become tasks of one Tekton Pipeline"
+            related = (Related("the task", other.place.key_span),)
+            yield place.key_finding("name-collision", message, why, "rename one of them", related)
 
 
-def _length(pipeline: Pipeline, name: str, place: Place) -> Iterator[Diagnostic]:
-    length = len(pipeline.name or "") + len(name)
-    if length > MAX_NODE:
-        yield place.key_finding(
-            "name-too-long",
-            f'"{(pipeline.name or "")[:80]}" and "{name[:80]}" have {length} characters together, {MAX_NODE} may',
-            "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed",
-            f"shorten them by {length - MAX_NODE}",
-        )
+def task_name(name: str, span: Span) -> Iterator[Diagnostic]:
+    """The name of a task, of a spec or of a file of its own."""
+    if not NODE.fullmatch(name):
+        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE)
+    elif name in RESERVED:
+        why = f"these words have a meaning of their own: {', '.join(sorted(RESERVED))}"
+        yield Diagnostic("reserved-name", f'a task cannot be called "{name}"', span, why, "choose another name")
+
+
+def _length(pipeline: str, name: str, place: Place) -> Iterator[Diagnostic]:
+    length = len(pipeline) + len(name)
+    if length > MAX_NODE > len(pipeline):  # else the pipeline's name is told
+        message = f'the names "{pipeline}" and "{name[:80]}" have {length} characters together, {MAX_NODE} are allowed'
+        yield place.key_finding("name-too-long", message, _LENGTH_RULE, f"shorten them by {length - MAX_NODE}")
 
 
 def variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """In one task all ins, outs, env and secrets have names of their own: all are environment variables."""
     for task in pipeline.all_tasks:
-        yield from _variables(task)
+        if task.file is None:  # else the task file is checked by itself, and the ins against it
+            yield from _variables(task)
 
 
 def _variables(task: Task) -> Iterator[Diagnostic]:
-    seen: dict[str, tuple[str, Place]] = {}
-    for name, what, place, keyed in _named(task):
-        span = place.key_span if keyed else place.span
-        if what in ("an in", "an out"):
-            for finding in _variable(name, what, place):
-                yield Diagnostic(finding.code, finding.message, span, finding.why, finding.fix)
-        elif not ENVIRONMENT_VARIABLE.fullmatch(name):
-            yield place.key_finding(
-                "bad-name", f'"{name[:80]}" is not a name for an environment variable', "letters, digits and _"
-            )
-        elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
-            why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
-            yield place.key_finding(
-                "reserved-name", f'the variable "{name[:80]}" is refused', why, "choose another name"
-            )
-        if name in seen:
-            first, where = seen[name]
-            fix = (
-                "rename one; the map form of `in` gives any name: {new_name: task.out}"
-                if "in" in what
-                else "rename one"
-            )
-            related = (Related(f"{first} of this name", where.span),)
-            why = "ins, outs, env and secrets of a task are environment variables of one process"
-            yield Diagnostic(
-                "name-collision",
-                f'task "{task.name}" has {first} and {what} called "{name[:80]}"',
-                span,
-                why,
-                fix,
-                related,
-            )
-        else:
-            seen[name] = (what, place)
+    seen: dict[str, tuple[str, Span]] = {}
+    for name, what, span in _named(task):
+        if name not in seen:
+            seen[name] = what, span
+            continue
+        first, where = seen[name]
+        message = f'task "{task.name[:80]}" has {first} and {what} called "{name[:80]}"'
+        why = "ins, outs, env and secrets of a task are environment variables of one process"
+        fix = "rename one" + ("; the map form of `in` gives any name: {name: task.out}" if first == "an in" else "")
+        yield Diagnostic("name-collision", message, span, why, fix, (Related(f"{first} of this name", where),))
+    for item in task.ins:
+        if item.keyed:  # else the name is the producer's, and told there
+            yield from variable(item.name, "an in", item.place.key_span)
+    for out in task.outs.values():
+        yield from variable(out.name, "an out", _key(out.place))
+    for name, _, span in _environment(task):
+        yield from _environment_variable(name, span)
 
 
-def _named(task: Task) -> Iterator[tuple[str, str, Place, bool]]:
-    yield from ((i.name, "an in", i.place, i.keyed) for i in task.ins if i.name)
-    yield from ((o.name, "an out", o.place, isinstance(o.place.route[-1], str)) for o in task.outs.values())
+def _named(task: Task) -> Iterator[tuple[str, str, Span]]:
+    yield from ((i.name, "an in", i.place.key_span if i.keyed else i.place.span) for i in task.ins if i.name)
+    yield from ((o.name, "an out", _key(o.place)) for o in task.outs.values())
+    yield from _environment(task)
+
+
+def _environment(task: Task) -> Iterator[tuple[str, str, Span]]:
     for key, what in (("env", "an env variable"), ("secrets", "a secret")):
         setting = task.settings.get(key)
         if setting is not None and isinstance(setting.value, dict):
-            yield from ((n, what, s.place, True) for n, s in setting.value.items() if isinstance(s, Setting))
+            yield from ((n, what, s.place.key_span) for n, s in setting.value.items() if isinstance(s, Setting))
+
+
+def _environment_variable(name: str, span: Span) -> Iterator[Diagnostic]:
+    if not ENVIRONMENT_VARIABLE.fullmatch(name):
+        message = f'"{name[:80]}" is not a name for an environment variable'
+        yield Diagnostic("bad-name", message, span, "letters, digits and _, with no digit at its beginning")
+    elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
+        why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
+        yield Diagnostic("reserved-name", f'the variable "{name[:80]}" is refused', span, why, "choose another name")
+
+
+def _key(place: Place) -> Span:
+    return place.key_span if isinstance(place.route[-1], str) else place.span
 
 
 def labels(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Labels and the owner are labels of Kubernetes objects."""
     if pipeline.owner is not None:
-        yield from label_value("the owner", str(pipeline.owner.value), pipeline.owner.place)
+        yield from _label_value("the owner", str(pipeline.owner.value), pipeline.owner.place)
     for key, value in pipeline.labels.items():
-        place = pipeline.place / "labels" / key
-        yield from label(key, value, place)
+        yield from label(key, value, pipeline.place / "labels" / key)
 
 
-def label(key: str, value: str, place: Place) -> Iterator[Diagnostic]:
-    """A label's key and value, as Kubernetes has them, and not of a prefix that others own."""
+def label(key: str, value: str, place: Place, *, any_prefix: bool = False) -> Iterator[Diagnostic]:
+    """A label's key and value as Kubernetes has them; a key of a prefix that others own only with any_prefix."""
     prefix, slash, name = key.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not (_LABEL_PREFIX.fullmatch(prefix) and len(prefix) <= 253)):
-        yield place.key_finding(
-            "bad-label", f'"{key[:80]}" is not a label key', "[prefix/]name: letters, digits, - _ . and at most 63"
-        )
-    elif prefix.endswith(("mlgen.dev", "tekton.dev", "kubernetes.io", "k8s.io")):
-        yield place.key_finding(
-            "bad-label",
-            f'the label "{key}" belongs to {prefix}',
-            "its owner sets it",
-            "use a prefix of your own, or none",
-        )
-    yield from label_value(f'the label "{key[:80]}"', value, place)
+        why = "[prefix/]name: letters, digits, - _ . and at most 63, with a letter or digit at both ends"
+        yield place.key_finding("bad-label", f'"{key[:80]}" is not a label key', why)
+    elif not any_prefix and any(f".{prefix}".endswith(f".{owner}") for owner in _OWNERS):
+        fix = "use a prefix of your own, or none"
+        yield place.key_finding("bad-label", f'the label "{key[:80]}" belongs to others', "its owner sets it", fix)
+    yield from _label_value(f'the label "{key[:80]}"', value, place)
 
 
-def label_value(what: str, value: str, place: Place) -> Iterator[Diagnostic]:
+_OWNERS = ("mlgen.dev", "tekton.dev", "kubernetes.io", "k8s.io")
+
+
+def _label_value(what: str, value: str, place: Place) -> Iterator[Diagnostic]:
     if value and not _LABEL_NAME.fullmatch(value):
         why = "a label value has at most 63 letters, digits, - _ . and begins and ends with a letter or digit"
-        yield place.finding(
-            "bad-label", f'{what} has the value "{value[:80]}"', why, "put longer text into `description`"
-        )
+        message = f'{what} cannot have the value "{value[:80]}"'
+        yield place.finding("bad-label", message, why, "shorten it; longer text goes into `description`")

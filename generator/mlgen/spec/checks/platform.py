@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlgen.diagnostic import Diagnostic, Span
-from mlgen.gates import Literal as GateLiteral
-from mlgen.gates import operands
+from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks.context import Context, listed, near
-from mlgen.spec.model import In, Literal, Pipeline, Place, Setting, Task
+from mlgen.spec.model import Literal, Pipeline, Place, Setting, Task
 from mlgen.spec.settings import IMAGE, GpuAsk
 
 MAX_SCRIPT_BYTES = 96 * 1024  # Tekton hands all scripts of a task to one container as one argument (design §5)
@@ -52,7 +50,7 @@ def images(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
 def scripts(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """A script fits into a pod."""
     for task in pipeline.all_tasks:
-        if task.step and task.step.script is not None:
+        if task.file is None and task.step and task.step.script is not None:
             size = len(task.step.script.encode())
             if size > MAX_SCRIPT_BYTES:
                 why = "Tekton hands the scripts of a task to its pod as one argument, which the kernel limits"
@@ -67,52 +65,43 @@ def scripts(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 def tekton_variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """No author's text holds what Tekton would replace: it would mean one thing here and another in a pod."""
     why = "Tekton replaces this text in a pod, before the shell sees it; the local engine does not"
+    fix = 'ins and outs are variables: "$name". To write the text itself, split it: "$""(params."'
     for place, text in _texts(pipeline):
-        match = TEKTON.search(text)
-        if match:
-            fix = 'ins and outs are variables: "$name". To write the text itself, split it: "$""(params."'
-            yield Diagnostic(
-                "tekton-variable",
-                f"{text[match.start() : match.end() + 20].split(chr(10))[0]!r} is a variable of Tekton",
-                _line(place, text, match.start()),
-                why,
-                fix,
-            )
+        for match in TEKTON.finditer(text):
+            shown = text[match.start() : match.start() + 40].splitlines()[0].partition(")")
+            message = f"{shown[0]}{shown[1]} is a variable of Tekton"
+            # A list or map is a text only in JSON, whose offsets say nothing of the file.
+            whole = not isinstance(place.value, str)
+            span = place.span if whole else place.inner(match.start(), match.start() + len(shown[0] + shown[1]))
+            yield Diagnostic("tekton-variable", message, span, why, fix)
 
 
 def _texts(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
     for param in pipeline.params.values():
-        yield from ((param.place, text) for text in (param.default,) if text)
+        if param.default:
+            yield _long(param.place, "default"), param.default
     for item in pipeline.inputs.values():
-        yield from ((item.place, text) for text in (item.uri,) if text)
+        if item.uri:
+            yield _long(item.place, "uri"), item.uri
     for task in pipeline.all_tasks:
         yield from _task_texts(task)
 
 
 def _task_texts(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.step and task.step.script is not None:
+        yield task.step.place, task.step.script
     if task.step:
-        if task.step.script is not None:
-            yield task.step.place, task.step.script
         yield from ((task.step.place / i, text) for i, text in enumerate(task.step.args or ()))
     env = task.settings.get("env")
     if env and isinstance(env.value, dict):
         yield from ((s.place, str(s.value)) for s in env.value.values() if isinstance(s, Setting))
     for item in task.ins:
-        if isinstance(item, In) and isinstance(item.source, Literal):
-            yield item.place, item.source.text
-    if task.gate and task.gate.gate:
-        for operand in operands(task.gate.gate):
-            if isinstance(operand, GateLiteral) and isinstance(operand.value, str):
-                yield task.gate.place, operand.value
+        if isinstance(item.source, Literal):
+            yield _long(item.place, "value"), item.source.text
+    if task.gate and TEKTON.search(task.gate.text):
+        yield task.gate.place, task.gate.text
 
 
-def _line(place: Place, text: str, offset: int) -> Span:
-    """The line of a block scalar that an offset of its text falls into; else the whole value."""
-    span = place.span
-    line = span.line + 1 + text.count("\n", 0, offset)
-    if span.end_line > span.line and line < span.end_line:
-        length = len(place.document.lines[line - 1])
-        source = place.document.lines[line - 1]
-        start = len(source) - len(source.lstrip()) + 1
-        return Span(span.file, line, start, line, length + 1)
-    return span
+def _long(place: Place, key: str) -> Place:
+    """The part of a value's long form; the value itself where it is plain."""
+    return place / key if isinstance(place.value, dict) else place

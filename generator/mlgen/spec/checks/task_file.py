@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.diagnostic import Diagnostic
+from mlgen.spec.checks import files, names, platform
 from mlgen.spec.checks.arguments import param_parts
-from mlgen.spec.checks.names import NODE, VARIABLE
-from mlgen.spec.model import TaskFile
+from mlgen.spec.checks.context import Context
+from mlgen.spec.model import In, Pipeline, Task, TaskFile
+
+# Those checks of a pipeline that speak of a task by itself.
+_OF_ONE_TASK: tuple[Callable[[Pipeline, Context], Iterable[Diagnostic]], ...] = (
+    names.variables,
+    files.code,
+    platform.pools,
+    platform.images,
+    platform.scripts,
+    platform.tekton_variables,
+)
 
 
-def check_task_file(file: TaskFile) -> Iterator[Diagnostic]:
-    """Its name is its file's, its ins and outs have names and types of their own."""
-    stem = file.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+def check_task_file(file: TaskFile, context: Context) -> Iterator[Diagnostic]:
+    """Its name is its file's; its ins, outs and settings hold what a task's may hold."""
     if file.name is not None:
-        if not NODE.fullmatch(file.name):
-            yield (file.place / "name").finding("bad-name", f'"{file.name[:80]}" is not a name for a task')
-        if file.name != stem:
-            fix = f"write name: {stem}, or rename the file"
-            yield (file.place / "name").finding(
-                "name-mismatch", f'the task is called "{file.name[:80]}" and its file "{stem}"', fix=fix
-            )
-    places = {name: item.place for name, item in file.ins.items()} | {
-        name: out.place for name, out in file.outs.items()
-    }
-    for name, place in places.items():
-        if not VARIABLE.fullmatch(name) or name.endswith("_proxy"):
-            yield place.key_finding(
-                "bad-name", f'"{name[:80]}" is not a name for an in or out', "it becomes an environment variable"
-            )
-    for name in sorted(file.ins.keys() & file.outs.keys()):
-        yield file.outs[name].place.key_finding(
-            "name-collision", f'"{name}" is an in and an out', "both are environment variables", "rename one"
-        )
+        yield from names.task_name(file.name, (file.place / "name").span)
+        yield from names.own_file(file.name, file.path, "task", file.place / "name")
     for item in file.ins.values():
         yield from param_parts(item)
+    alone = _alone(file)
+    for check in _OF_ONE_TASK:
+        yield from check(alone, context)
+
+
+def _alone(file: TaskFile) -> Pipeline:
+    """A pipeline of this task alone, whose ins nobody gives."""
+    task = Task(
+        name=file.name or "",
+        place=file.place,
+        final=False,
+        step=file.step,
+        ins=tuple(In(name, item.place, None, keyed=True) for name, item in file.ins.items()),
+        outs=file.outs,
+        settings=file.settings,
+    )
+    return Pipeline(file.path, file.place, None, "", None, {}, {}, {}, {task.name: task}, {})

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from mlgen.diagnostic import Diagnostic
 from mlgen.gates import check_types
 from mlgen.spec.checks.arguments import argument_problem
-from mlgen.spec.checks.context import Context, listed, near, out_of, type_of
+from mlgen.spec.checks.context import Context, a, listed, near, out_of, type_of
 from mlgen.spec.model import In, Literal, Param, Pipeline, Ref, Task, TaskFile
-from mlgen.spec.settings import RESOURCES
+from mlgen.spec.settings import RESOURCES, SETTINGS
 from mlgen.values import Type, accepts
 
 
@@ -32,81 +32,77 @@ def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
         for item in task.ins:
             out = out_of(pipeline, item.source) if isinstance(item.source, Ref) else None
             if out and out.optional:
-                yield item.place.finding(
-                    "optional-needs-script",
-                    f'task "{task.name}" is a command list and reads "{item.source}", which may not be written',
-                    "the variable is unset then, and a pod's environment cannot be unset for a command list",
-                    'write `run` as a script: [ -n "${' + item.name + ':-}" ]',
-                )
+                message = f'task "{task.name}" is a command list and reads "{item.source}", which may not be written'
+                why = "the variable is unset then, and a pod's environment cannot be unset for a command list"
+                fix = f'write `run` as a script: [ -z "${{{item.name}:-}}" ] || …'
+                yield item.place.finding("optional-needs-script", message, why, fix)
 
 
-def task_files(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
+def task_files(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """What a caller gives to a task file is what the file asks for."""
     for task in pipeline.all_tasks:
         if task.use is None:
             continue
         yield from _overrides(task)
-        if task.file is not None and task.ins_known:
+        if task.file is not None:
             yield from _ins(pipeline, task, task.file)
 
 
+def _written(task: Task) -> dict[str, object]:
+    value = task.place.value
+    return value if isinstance(value, dict) else {}
+
+
 def _overrides(task: Task) -> Iterator[Diagnostic]:
-    for key in ("out", *task.own):
-        if key not in RESOURCES and (key != "out" or "out" in (task.place.value or {})):  # type: ignore[operator]
-            yield (task.place / key).key_finding(
-                "use-override",
-                f'task "{task.name}" uses a task file and sets `{key}`',
-                f"the file says what runs; its caller may set in, if, after and {', '.join(RESOURCES)}",
-                "change the task file, or write the task out here",
-            )
+    written = _written(task)
+    for key in ("out", *SETTINGS):
+        if key in written and key not in RESOURCES:
+            message = f'task "{task.name}" uses a task file and sets `{key}`'
+            why = f"the file says what runs; its caller may set in, if, after and {', '.join(RESOURCES)}"
+            fix = "change the task file, or write the task out here"
+            yield (task.place / key).key_finding("use-override", message, why, fix)
 
 
 def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]:
-    given = {item.name: item for item in task.ins}
-    for name in file.ins:
-        if name not in given:
-            at = task.place / "in" if "in" in (task.place.value or {}) else task.place  # type: ignore[operator]
-            fix = f"add {name}: a reference to a {file.ins[name].type or 'value'}"
-            yield at.key_finding(
-                "missing-in",
-                f'task "{task.name}" does not give "{name}"',
+    given = {item.name for item in task.ins}
+    for name, wanted in file.ins.items():
+        if task.ins_known and name not in given and "" not in given:  # an in without a name could not be read
+            at = task.place / "in" if "in" in _written(task) else task.place
+            why, fix = (
                 f"{file.path} has the ins: {listed(file.ins)}",
-                fix,
+                f"add {name}: a reference to {a(wanted.type or 'value')}",
             )
+            yield at.key_finding("missing-in", f'task "{task.name}" does not give "{name}"', why, fix)
     for item in task.ins:
-        wanted = file.ins.get(item.name)
-        if not item.name:
-            continue
-        if wanted is None:
-            guess = near(item.name, file.ins)
+        if item.name in file.ins:
+            yield from _edge(pipeline, task, item, file.ins[item.name], file)
+        elif item.name:
+            guess = near(item.name, file.ins.keys() - given)
             span = item.place.key_span if item.keyed else item.place.span
-            fix = f"write {guess}" if guess else "remove it; the map form of `in` gives any name: {name: task.out}"
-            yield Diagnostic(
-                "unknown-in", f'"{file.path}" has no in "{item.name}"', span, f"its ins are: {listed(file.ins)}", fix
-            )
-        else:
-            yield from _edge(pipeline, task, item, wanted, file)
+            fix = f"write {guess}: {item.source}" if guess else "remove it"
+            why = f"its ins are: {listed(file.ins)}"
+            yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name[:80]}"', span, why, fix)
 
 
 def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:
     if wanted.type is None:
         return
-    message = problem = None
+    problem = None
     match item.source:
         case Literal(type=given, text=text):
             if not accepts(wanted.type, given) and wanted.type is not Type.JSON:
-                problem = f"{text[:40]} is a {given}"
+                problem = f"{text[:40]} is {a(given)}"
             else:
                 problem = argument_problem(wanted, text)
         case Ref(owner=owner, name=name):
             found = type_of(pipeline, owner, name)
             if found is not None and not accepts(wanted.type, found):
-                problem = f"{item.source} is a {found}"
+                problem = f"{item.source} is {a(found)}"
             elif owner == "params" and wanted.choices and (param := pipeline.params.get(name)):
                 extra = [c for c in param.choices if c not in wanted.choices]
                 if extra:
                     problem = f"{item.source} may be {listed(extra)}"
     if problem:
+        asked = a(wanted.type) + (f", one of {listed(wanted.choices)}" if wanted.choices else "")
         message = f'"{item.name}" of task "{task.name}" does not fit: {problem}'
-        asked = f"a {wanted.type}" + (f", one of {listed(wanted.choices)}" if wanted.choices else "")
         yield item.place.finding("edge-type", message, f"{file.path} asks for {asked}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.gates import refs as gate_refs
@@ -11,90 +11,74 @@ from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.model import Pipeline, Ref, Setting, Task
 
 OWNERS = ("params", "inputs")
+MOST_SHOWN = 20  # tasks of a cycle that are named
 
 
-def data_refs(task: Task) -> Iterator[Ref]:
-    """The references in a task's `in`."""
-    yield from (i.source for i in task.ins if isinstance(i.source, Ref))
+def names_read(task: Task) -> Iterator[tuple[str, str]]:
+    """(owner, name) of every reference of a task, of its `in` first and then of its gate."""
+    yield from ((i.source.owner, i.source.name) for i in task.ins if isinstance(i.source, Ref))
+    if task.gate and task.gate.gate:
+        yield from (ref.key for ref in gate_refs(task.gate.gate))
 
 
 def all_refs(task: Task) -> Iterator[tuple[str, str, Span]]:
-    """(owner, name, place) of every reference of a task, of its `in` first and then of its gate."""
-    for ref in data_refs(task):
-        yield ref.owner, ref.name, ref.place.span
+    """(owner, name, place) of every reference, in the order of `names_read`."""
+    for item in task.ins:
+        if isinstance(item.source, Ref):
+            yield item.source.owner, item.source.name, item.source.place.span
     if task.gate and task.gate.gate:
-        for found in gate_refs(task.gate.gate):
-            yield found.owner, found.name, task.gate.place.inner(found.start, found.end)
+        for ref in gate_refs(task.gate.gate):
+            yield ref.owner, ref.name, task.gate.place.inner(ref.start, ref.end)
 
 
 def references(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Every `params.x`, `inputs.x`, `task.out` and `after` names something that is there."""
     for task in pipeline.all_tasks:
         for owner, name, span in all_refs(task):
-            finding = _reference(pipeline, task, owner, name, span)
-            if finding:
-                yield finding
+            if owner in OWNERS:
+                yield from _argument(pipeline, task, owner, name, span)
+            elif not task.final:  # else finally_tasks tells it
+                yield from _out(pipeline, task, owner, name, span)
         for setting in task.after:
             if not task.final and setting.value not in pipeline.tasks:
-                yield _unknown_task(pipeline, task, str(setting.value), setting.place.span)
+                yield from _unknown_task(pipeline, task, str(setting.value), None, setting.place.span)
 
 
-def _reference(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span) -> Diagnostic | None:
-    if owner == "params":
-        return _unknown("param", name, pipeline.params, task, span)
-    if owner == "inputs":
-        return _unknown("input", name, pipeline.inputs, task, span)
-    if task.final:
-        return None  # finally_tasks tells it
+def _argument(pipeline: Pipeline, task: Task, section: str, name: str, span: Span) -> Iterator[Diagnostic]:
+    known: Collection[str] = pipeline.params if section == "params" else pipeline.inputs
+    if name in known or section not in pipeline.known:
+        return
+    kind, guess = section.removesuffix("s"), near(name, known)
+    fix = (f"write {section}.{guess}, or " if guess else "") + f"add it to `{section}`"
+    message = f'task "{task.name}" reads the {kind} "{name}", which is not there'
+    yield Diagnostic(f"unknown-{kind}", message, span, f"the {section} are: {listed(known)}", fix)
+
+
+def _out(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span) -> Iterator[Diagnostic]:
     producer = pipeline.tasks.get(owner)
     if producer is None:
-        return _unknown_task(pipeline, task, owner, span, name)
-    if name in producer.outs or not producer.outs_known:
-        return None
-    guess = near(name, producer.outs)
-    fix = f"write {owner}.{guess}, or " if guess else ""
-    where = f"(line {producer.place.key_span.line})"
-    why = f'"{owner}" has the outs: {listed(producer.outs)}'
-    fix += f'add "{name}" to the outs of "{owner}" {where}'
-    return Diagnostic("unknown-out", f'task "{task.name}" asks "{owner}" for "{name}"', span, why, fix)
+        yield from _unknown_task(pipeline, task, owner, name, span)
+    elif name not in producer.outs and producer.outs_known:
+        guess = near(name, producer.outs)
+        why = f'"{owner}" has the outs: {listed(producer.outs)}'
+        where = f"{producer.file.path}" if producer.file else f"line {producer.place.key_span.line}"
+        fix = (f"write {owner}.{guess}, or " if guess else "") + f'add "{name}" to the outs of "{owner}" ({where})'
+        yield Diagnostic("unknown-out", f'task "{task.name}" asks "{owner}" for "{name}"', span, why, fix)
 
 
-def _unknown(kind: str, name: str, known: Iterable[str], task: Task, span: Span) -> Diagnostic | None:
-    names = list(known)
-    if name in names:
-        return None
-    guess = near(name, names)
-    fix = f"write {kind}s.{guess}, or " if guess else ""
-    why = f"the {kind}s are: {listed(names)}"
-    return Diagnostic(
-        f"unknown-{kind}",
-        f'task "{task.name}" reads the {kind} "{name}", which is not there',
-        span,
-        why,
-        f"{fix}add it to `{kind}s`",
-    )
-
-
-def _unknown_task(pipeline: Pipeline, task: Task, owner: str, span: Span, name: str = "") -> Diagnostic:
+def _unknown_task(pipeline: Pipeline, task: Task, owner: str, out: str | None, span: Span) -> Iterator[Diagnostic]:
+    """A task that is not there. out: the one that is read; None: it is only waited for."""
     if owner in pipeline.finally_tasks:
-        why = "finally tasks run when all others have ended"
-        return Diagnostic(
-            "finally-ref",
-            f'task "{task.name}" waits for the finally task "{owner}"',
-            span,
-            why,
-            f'move "{owner}" to `tasks`',
+        message, why = f'task "{task.name}" waits for the finally task "{owner}"', "it runs when all others have ended"
+        yield Diagnostic("finally-ref", message, span, why, f'move "{owner}" to `tasks`')
+    elif "tasks" in pipeline.known:
+        guess = near(owner, [*pipeline.tasks, *(OWNERS if out else ())])
+        fix = f"write {guess}" + (f".{out}" if out else "") if guess else "add the task, or remove the reference"
+        message, why = (
+            f'task "{task.name}" refers to "{owner}", which is no task',
+            f"the tasks are: {listed(pipeline.tasks)}",
         )
-    guess = near(owner, [*pipeline.tasks, *OWNERS])
-    fix = (
-        f"write {guess}.{name}"
-        if guess and name
-        else f"write {guess}"
-        if guess
-        else "add the task, or remove the reference"
-    )
-    why = f"the tasks are: {listed(pipeline.tasks)}"
-    return Diagnostic("unknown-task", f'task "{task.name}" refers to "{owner}", which is no task', span, why, fix)
+        yield Diagnostic("unknown-task", message, span, why, fix)
 
 
 def finally_tasks(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -106,59 +90,42 @@ def finally_tasks(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
                 fix = "read params or inputs; $MLGEN_TASKS tells what became of each task"
                 yield Diagnostic("finally-ref", f'the finally task "{task.name}" reads {owner}.{name}', span, why, fix)
         if task.after:
-            place = task.place / "after"
-            why_after = "all finally tasks start together, when all tasks have ended"
-            yield place.key_finding(
-                "finally-ref",
-                f'the finally task "{task.name}" has an `after`',
-                why_after,
-                "remove it, or make it one task",
-            )
+            order = "all finally tasks start together, when all tasks have ended"
+            message, fix = f'the finally task "{task.name}" has an `after`', "remove it, or make it one task"
+            yield (task.place / "after").key_finding("finally-ref", message, order, fix)
 
 
 def needs(pipeline: Pipeline) -> dict[str, list[str]]:
     """Task -> the tasks it waits for, by data, gate or `after`; in the order of the file."""
     found = {}
     for task in pipeline.tasks.values():
-        owners = [owner for owner, _, _ in all_refs(task)] + [str(s.value) for s in task.after]
+        owners = [owner for owner, _ in names_read(task)] + [str(s.value) for s in task.after]
         found[task.name] = [owner for owner in dict.fromkeys(owners) if owner in pipeline.tasks]
     return found
 
 
 def cycles(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """No task waits for itself. Said where the first task by file order closes the circle."""
+    why = "a task starts when what it reads and what it is `after` is done"
     for cycle in graph.cycles(needs(pipeline)):
         first, closing = pipeline.tasks[cycle[0]], (cycle[1] if len(cycle) > 1 else cycle[0])
-        span = next(
-            (span for owner, _, span in all_refs(first) if owner == closing),
-            next((s.place.span for s in first.after if s.value == closing), first.place.key_span),
-        )
-        message = (
-            f'task "{cycle[0]}" waits for itself'
-            if len(cycle) == 1
-            else f"these tasks wait for each other: {' → '.join([*cycle[:MOST_SHOWN], cycle[0]])}"
-        )
-        yield Diagnostic(
-            "cycle",
-            message,
-            span,
-            "a task starts when what it reads and what it is `after` is done",
-            "take one of these references out",
-        )
-
-
-MOST_SHOWN = 20  # tasks of a cycle that are named
+        ways = [span for owner, _, span in all_refs(first) if owner == closing]
+        ways += [setting.place.span for setting in first.after if setting.value == closing]
+        shown = cycle[:MOST_SHOWN] + (["…"] if len(cycle) > MOST_SHOWN else [])
+        message = f"these tasks wait for each other: {' → '.join([*shown, cycle[0]])}"
+        if len(cycle) == 1:
+            message = f'task "{cycle[0]}" waits for itself'
+        yield Diagnostic("cycle", message, ways[0], why, "take one of these references out")
 
 
 def unused(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Params and inputs that nothing reads."""
-    if not all(task.ins_known for task in pipeline.all_tasks):
+    tasks = pipeline.all_tasks
+    unread = (item for task in tasks for item in task.ins if item.source is None)
+    unread_gates = (task for task in tasks if task.gate and task.gate.gate is None)
+    if "tasks" not in pipeline.known or not all(t.ins_known for t in tasks) or any(unread) or any(unread_gates):
         return
-    if any(i.source is None for task in pipeline.all_tasks for i in task.ins):
-        return
-    if any(task.gate and task.gate.gate is None for task in pipeline.all_tasks):
-        return
-    read = {(owner, name) for task in pipeline.all_tasks for owner, name, _ in all_refs(task)}
+    read = {ref for task in tasks for ref in names_read(task)}
     for kind, items in (("param", pipeline.params), ("input", pipeline.inputs)):
         for name, item in items.items():
             if (kind + "s", name) not in read:
@@ -170,7 +137,7 @@ def unused(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 def redundant_after(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """`after` only where no data flows."""
     for task in pipeline.tasks.values():
-        owners = {owner for owner, _, _ in all_refs(task)}
+        owners = {owner for owner, _ in names_read(task)}
         for setting in task.after:
             if setting.value in owners:
                 yield _redundant(task, setting)

@@ -1,0 +1,118 @@
+"""Environments of mlgen.yaml: what is rendered from one can be applied, and its pods have what they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mlgen.diagnostic import Diagnostic
+from mlgen.spec.checks.names import NODE, label
+from mlgen.spec.doubt import Doubt
+from mlgen.spec.model import Place
+from mlgen.spec.settings import IMAGE, POOL
+
+ENVIRONMENT_KEYS = (
+    "namespace", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
+    "image_pull_secrets", "gpus", "registries", "limits", "queue", "staging", "labels",
+)  # fmt: skip
+LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval")
+
+# RFC 1123: what Kubernetes takes as the name of a namespace, and of most other objects.
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_OBJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_ARTIFACTS = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}(?:/[A-Za-z0-9._=-]+)*/?")
+_ENDPOINT = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_GIT_URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:\S+")
+
+_NAME_RULE = "small letters, digits and -, a letter or digit at both ends"
+
+
+def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> Iterator[Diagnostic]:
+    """The findings of one environment, as it is written."""
+    if not NODE.fullmatch(name) or len(name) > 63:
+        yield place.key_finding(
+            "bad-name", f'"{name[:80]}" is not a name for an environment', f"{_NAME_RULE}, at most 63"
+        )
+    yield from _required(name, data, place, doubt)
+    yield from _names(data, place)
+    yield from _addresses(data, place)
+    for pool, value in _map(data, "gpus").items():
+        yield from _pool(pool, value if isinstance(value, dict) else {}, place / "gpus" / pool)
+    yield from _labels(data, "labels", place)
+
+
+def _required(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> Iterator[Diagnostic]:
+    if not doubt.knows(place.route, "namespace", ENVIRONMENT_KEYS):
+        return
+    if "namespace" not in data:
+        if name != "local":
+            why = "only `local` runs without a cluster"
+            yield place.key_finding(
+                "missing-key", f'the environment "{name}" has no `namespace`', why, "add namespace: …"
+            )
+        return
+    missing = [key for key in ("artifacts", "runtime_image", "ledger") if key not in data]
+    missing = [key for key in missing if doubt.knows(place.route, key, ENVIRONMENT_KEYS)]
+    if "ledger" in data and "url" not in _map(data, "ledger"):
+        missing += ["ledger.url"] if doubt.knows((*place.route, "ledger"), "url", LEDGER_KEYS) else []
+    for key in missing:
+        why = "an environment with a namespace has pods, and they need it"
+        yield place.key_finding("missing-key", f'the environment "{name}" has no `{key}`', why, f"add {key}")
+
+
+def _names(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
+    found = [("namespace", place / "namespace", data.get("namespace"), _NAMESPACE)]
+    found.append(("service account", place / "service_account", data.get("service_account"), _OBJECT))
+    secrets = [(place / key / "secret", _map(data, key).get("secret")) for key in ("s3", "ledger")]
+    for bucket, value in _map(data, "buckets").items():
+        secrets.append(
+            (place / "buckets" / bucket / "secret", value.get("secret") if isinstance(value, dict) else None)
+        )
+    pull = data.get("image_pull_secrets")
+    secrets += [(place / "image_pull_secrets" / i, s) for i, s in enumerate(pull if isinstance(pull, list) else [])]
+    found += [("secret", where, name, _OBJECT) for where, name in secrets]
+    for what, where, name, rule in found:
+        if isinstance(name, str) and name and (not rule.fullmatch(name) or len(name) > 253):
+            yield where.finding("bad-name", f'"{name[:80]}" is not the name of a {what}', _NAME_RULE)
+
+
+def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
+    image, artifacts, url = data.get("runtime_image"), data.get("artifacts"), _map(data, "ledger").get("url")
+    if isinstance(image, str) and image and not IMAGE.fullmatch(image):
+        fix = "write name:tag or name@sha256:<64 hex digits>"
+        yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference', fix=fix)
+    if isinstance(artifacts, str) and artifacts and "namespace" in data and not _ARTIFACTS.fullmatch(artifacts):
+        why = "pods share no disk: what one leaves, the next reads from a bucket"
+        fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+        yield (place / "artifacts").finding(
+            "bad-uri", f'"{artifacts[:80]}" cannot hold the artifacts of pods', why, fix
+        )
+    if isinstance(url, str) and url and not _GIT_URL.fullmatch(url):
+        fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
+        yield (place / "ledger" / "url").finding("bad-uri", f'"{url[:80]}" is not the URL of a Git repository', fix=fix)
+    stores = [(place / "s3", _map(data, "s3"))]
+    stores += [(place / "buckets" / k, v) for k, v in _map(data, "buckets").items() if isinstance(v, dict)]
+    for where, store in stores:
+        endpoint = store.get("endpoint")
+        if isinstance(endpoint, str) and endpoint and not _ENDPOINT.fullmatch(endpoint):
+            fix = "write https://host or http://host:port"
+            yield (where / "endpoint").finding("bad-uri", f'"{endpoint[:80]}" is not the URL of a service', fix=fix)
+
+
+def _pool(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
+    if not POOL.fullmatch(name):
+        why = f"a task asks for it as {name[:40]}:1; {_NAME_RULE}, at most 40"
+        yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for a GPU pool', why)
+    yield from _labels(data, "node_selector", place, ours=True)
+
+
+def _labels(data: dict[str, Any], key: str, place: Place, *, ours: bool = False) -> Iterator[Diagnostic]:
+    for name, value in _map(data, key).items():
+        if isinstance(value, str):
+            yield from label(name, value, place / key / name, any_prefix=ours)
+
+
+def _map(data: dict[str, Any], key: str) -> dict[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,75 @@
+"""Document → Pipeline, TaskFile, Project or digests, with every finding: of the text, the shape and the meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from mlgen import diagnostic
+from mlgen.diagnostic import Diagnostic
+from mlgen.spec.build import build, build_task_file
+from mlgen.spec.checks import check
+from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.task_file import check_task_file
+from mlgen.spec.document import Document
+from mlgen.spec.doubt import Doubt
+from mlgen.spec.model import Pipeline, TaskFile
+from mlgen.spec.project import Project
+from mlgen.spec.project_build import build_lock, build_project
+from mlgen.spec.reader import MAX_FINDINGS, Route, too_many
+from mlgen.spec.shape import Kind, check_shape
+
+T = TypeVar("T")
+
+
+def load_pipeline(
+    document: Document, task_files: Mapping[str, TaskFile], context: Context
+) -> tuple[Pipeline | None, list[Diagnostic]]:
+    """The pipeline of a spec and all findings, sorted by place; None where nothing in it can be told apart.
+
+    task_files: those that are used, by path; what is wrong in them is told where they are loaded.
+    """
+
+    def meaning(bad: set[Route]) -> tuple[Pipeline, Iterable[Diagnostic]]:
+        pipeline, unread = build(document, task_files, bad)
+        return pipeline, [*unread, *check(pipeline, context)]
+
+    return _load(document, "pipeline", meaning)
+
+
+def load_task_file(document: Document, context: Context) -> tuple[TaskFile | None, list[Diagnostic]]:
+    """The reusable task of a document and all findings, as for a pipeline."""
+
+    def meaning(bad: set[Route]) -> tuple[TaskFile, Iterable[Diagnostic]]:
+        file, unread = build_task_file(document, bad)
+        return file, [*unread, *check_task_file(file, context)]
+
+    return _load(document, "task", meaning)
+
+
+def load_project(document: Document) -> tuple[Project, list[Diagnostic]]:
+    """The project of a mlgen.yaml and all findings."""
+    project, found = _load(document, "project", lambda bad: build_project(document, bad))
+    return project or Project(), found
+
+
+def load_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
+    """The digests of a mlgen.lock, image reference -> "sha256:…", and all findings."""
+    digests, found = build_lock(document)
+    return digests, diagnostic.sort([*document.diagnostics, *found])
+
+
+def _load(
+    document: Document, kind: Kind, meaning: Callable[[set[Route]], tuple[T, Iterable[Diagnostic]]]
+) -> tuple[T | None, list[Diagnostic]]:
+    shape, bad = check_shape(document, kind)
+    if not isinstance(document.data, dict) or () in bad:
+        return None, diagnostic.sort([*document.diagnostics, *shape])
+    made, found = meaning(bad)
+    return made, _first(diagnostic.sort([*document.diagnostics, *shape, *Doubt(document, bad).untold(found)]))
+
+
+def _first(found: list[Diagnostic]) -> list[Diagnostic]:
+    """As many findings as people read, where one of the rest is an error."""
+    rest = [f for f in found[MAX_FINDINGS:] if diagnostic.failed([f])]
+    return [*found[:MAX_FINDINGS], too_many(rest[0].span)] if rest else found
