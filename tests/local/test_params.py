@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlgen.diagnostic import Misuse
-from mlgen.local.params import Location, parse_arguments
+from mlgen.local.arguments import Location
+from mlgen.local.params import parse_arguments
 from mlgen.plan.model import Input, Param, Plan
 from mlgen.values import Type
 from tests.local.plans import plan, task

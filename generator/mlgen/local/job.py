@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlgen.ledger.record import local_run_id
 from mlgen.local import environment, guardian
-from mlgen.local.params import Arguments
+from mlgen.local.arguments import Arguments
 from mlgen.local.rundir import Started
 from mlgen.local.schedule import Schedule
 from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Source, Task

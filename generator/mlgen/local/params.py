@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from mlgen import canonical
-from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
+from mlgen.local.arguments import Arguments, Location
 from mlgen.plan.model import Input, Plan
 from mlgen.spec.checks.arguments import argument_problem, is_remote, split_digest
 from mlgen.store import BUCKETS
 from mlgen.values import Type, parse, to_text
 
 MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where an input's bytes lie. uri: of a bucket, or a path: absolute, or relative to the project's folder."""
-
-    uri: str
-    digest: str | None
-
-    def __str__(self) -> str:
-        return f"{self.uri}@{self.digest}" if self.digest else self.uri
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What one run is given. params: name -> text; inputs: name -> where they lie."""
-
-    params: dict[str, str]
-    inputs: dict[str, Location]
-
-    def values(self, plan: Plan) -> dict[str, Json]:
-        """The params, parsed, as records hold them."""
-        return {p.name: parse(p.type, self.params[p.name]) for p in plan.params}
 
 
 def parse_arguments(plan: Plan, given: Sequence[str], *, project: Path, cwd: Path) -> Arguments:

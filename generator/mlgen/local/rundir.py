@@ -80,6 +80,10 @@ class AttemptFolder:
     path: Path
 
     @property
+    def task(self) -> str:
+        return self.path.name.rpartition("-")[0]
+
+    @property
     def tree(self) -> Tree:
         return Tree(self.path, self.path)
 
@@ -118,14 +122,21 @@ class RunFolder:
 
     path: Path
 
+    @property
+    def run(self) -> str:
+        return self.path.name.rpartition(".")[0]
+
+    @property
+    def uid(self) -> str:
+        """The first 8 characters of the run's uid."""
+        return self.path.name.rpartition(".")[2]
+
     def attempt(self, task: str, attempt: int) -> AttemptFolder:
         return AttemptFolder(self.path / f"{task}-{attempt}")
 
     def attempts(self) -> Iterator[AttemptFolder]:
-        """The attempts that were started, by name."""
-        for path in sorted(self.path.iterdir()):
-            if (path / "start.json").exists():
-                yield AttemptFolder(path)
+        """The attempts that were started, in that order."""
+        return map(AttemptFolder, _by_start(self.path))
 
     @property
     def run_json(self) -> Path:
@@ -178,6 +189,17 @@ def create(project: Path, started: Started) -> tuple[RunFolder, int]:
     fcntl.flock(lock, fcntl.LOCK_EX)
     unnamed.rename(folder.path / LOCK)
     return folder, lock
+
+
+def kept(project: Path) -> list[RunFolder]:
+    """The folders of all runs that are kept, the latest last."""
+    return list(map(RunFolder, _by_start(project / RUNS)))
+
+
+def _by_start(parent: Path) -> list[Path]:
+    """The folders in which something was started, in that order."""
+    found = [(start.stat().st_mtime_ns, start.parent.name, start.parent) for start in parent.glob("*/start.json")]
+    return [path for _, _, path in sorted(found)]
 
 
 def unfinished(project: Path) -> Iterator[tuple[RunFolder, int]]:

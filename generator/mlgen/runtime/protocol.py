@@ -182,7 +182,8 @@ class Execution:
 
     A value's text is the value. An out of another task is `<path below artifacts>@sha256:<hex>`, an input a URI
     or path with or without `@sha256:<hex>`. Where the source is optional: empty when unwritten, else "+" and the rest.
-    gate_values: texts of what `evaluates` reads besides the task's own outs ("params.x", "task.out"), likewise.
+    gate_values: texts of what `evaluates` reads besides the task's own outs ("params.x", "task.out"); what was not
+    written is absent.
     """
 
     run: str  # the run's name

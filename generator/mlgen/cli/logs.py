@@ -1,0 +1,62 @@
+"""`mlgen logs RUN [TASK]`: what the tasks of a run printed, as it was kept."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from mlgen.cli.main import new_app
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import Misuse
+from mlgen.local.rundir import RunFolder, kept
+
+app = new_app()
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the first characters of its uid.")],
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task of it. Without one: all.")] = None,
+) -> None:
+    """Show the kept logs of a run on this machine, attempt by attempt."""
+    folder = _find(kept(Workspace.around().root), run)
+    attempts = [a for a in folder.attempts() if task is None or a.task == task]
+    if not attempts:
+        raise _no_attempt(folder, task)
+    for at, attempt in enumerate(attempts):
+        if len(attempts) > 1:
+            sys.stdout.write(f"{chr(10) if at else ''}== {attempt.path.name} ==\n")
+        sys.stdout.flush()
+        if attempt.log.exists():
+            with attempt.log.open("rb") as stream:
+                shutil.copyfileobj(stream, sys.stdout.buffer)
+
+
+def _find(folders: list[RunFolder], wanted: str) -> RunFolder:
+    """The run of that name or uid. Of one name, the latest."""
+    named = [f for f in folders if wanted in (f.run, f.path.name) or _is_uid(f, wanted)]
+    if len({f.run for f in named}) > 1:
+        names = ", ".join(sorted(f.path.name for f in named))
+        raise Misuse("ambiguous-run", f'"{wanted}" is the beginning of several runs\' uids', fix=f"say one of {names}")
+    if not named:
+        near = get_close_matches(wanted, [f.run for f in folders], n=3) or [f.run for f in folders[-5:]]
+        fix = f"kept on this machine: {', '.join(near)}" if near else "no run is kept on this machine: `mlgen run FILE`"
+        raise Misuse("unknown-run", f'no logs of a run "{wanted}" are kept here', fix=fix)
+    return named[-1]
+
+
+def _is_uid(folder: RunFolder, wanted: str) -> bool:
+    return len(wanted) >= 4 and (folder.uid.startswith(wanted) or wanted.startswith(folder.uid + "-"))
+
+
+def _no_attempt(folder: RunFolder, task: str | None) -> Misuse:
+    skipped = folder.skipped()
+    if task in skipped:
+        return Misuse("no-log", f'"{task}" was skipped in {folder.run}: {skipped[task]}')
+    started = sorted({a.task for a in folder.attempts()})
+    fix = f"tasks that ran: {', '.join(started)}" if started else "no task of it was started"
+    return Misuse("no-log", f'no task "{task}" ran in {folder.run}' if task else f"{folder.run} ran no task", fix=fix)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.ledger.record import pod_run_id
+from mlgen.runtime import pod
+from mlgen.runtime.invocation import read_invocation
+from mlgen.runtime.protocol import In, TaskDocument
+from mlgen.values import Type
+
+UID, POD_UID = "6c84fb90-12c4-11e1-840d-7b25c5ee775a", "0b9d1f6e-58a8-4f4e-9a43-6e0c6f1a2b3c"
+DIGEST = "sha256:" + "5" * 64
+DOCUMENT = TaskDocument(
+    "churn", "prod", "train", (In("x", "out", Type.FILE), In("n", "value", Type.INTEGER)), (), (), "s3://b/p",
+    None, "img", None, 60,
+)  # fmt: skip
+ENVIRON = {
+    "MLGEN_TASK": json.dumps(DOCUMENT.to_json()),
+    "MLGEN_RUN": "churn-x1",
+    "MLGEN_RUN_UID": UID,
+    "MLGEN_TASK_RUN": "churn-x1-train",
+    "MLGEN_TASK_RUN_UID": UID,
+    "MLGEN_NAMESPACE": "ml",
+    "MLGEN_POD": "churn-x1-train-pod-retry2",
+    "MLGEN_POD_UID": POD_UID,
+    "MLGEN_SPEC_DIGEST": DIGEST,
+    "MLGEN_PLAN_DIGEST": DIGEST,
+    "MLGEN_SOURCE": "pipelines/churn.yaml",
+    "MLGEN_COMMIT": "",
+    "MLGEN_IN_x": f"churn/x@{DIGEST}",
+}
+
+
+def test_a_pod_is_read_by_its_contract() -> None:
+    values = [
+        pod.value("params.floor", Type.NUMBER, "0.5"),
+        pod.value("prepare.rows", Type.INTEGER, "+7", optional=True),
+        pod.value("prepare.note", Type.STRING, "", optional=True),
+    ]
+    found = read_invocation(["stage-out", *values], ENVIRON)
+    assert found.document == DOCUMENT
+    e = found.execution
+    assert e.run_id == pod_run_id(UID, POD_UID)
+    assert e.attempt == 2
+    assert e.params == {"floor": 0.5}
+    assert e.gate_values == {"params.floor": "0.5", "prepare.rows": "7"}
+    assert e.ins == {"x": f"churn/x@{DIGEST}"}
+    assert e.commit is None
+    assert e.tekton is not None
+    assert e.tekton["podUid"] == POD_UID
+
+
+@pytest.mark.parametrize("arguments", [[], ["stage"], ["--help"]])
+def test_another_command_line_is_told_how(arguments: list[str]) -> None:
+    with pytest.raises(Misuse, match=r"usage: mlgen-runtime stage-in\|stage-out"):
+        read_invocation(arguments, ENVIRON)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENVIRON) - {"MLGEN_SOURCE", "MLGEN_COMMIT"}))
+def test_what_is_missing_is_named(name: str) -> None:
+    with pytest.raises(CannotAnswer, match=name):
+        read_invocation(["stage-in"], {k: v for k, v in ENVIRON.items() if k != name})
+
+
+@pytest.mark.parametrize("document", ["", "{}", '{"version": 2}', "[]"])
+def test_a_torn_document_is_no_traceback(document: str) -> None:
+    with pytest.raises(CannotAnswer, match="cannot be read"):
+        read_invocation(["stage-in"], ENVIRON | {"MLGEN_TASK": document})
+
+
+def test_the_program_says_what_it_cannot_do(tmp_path: Path) -> None:
+    path = os.pathsep.join(sys.path)
+    for arguments, code, said in (
+        (["stage-in"], 3, "does not run in pods yet"),
+        ([], 2, "usage: mlgen-runtime"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "mlgen.runtime", *arguments],
+            check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRON | {"PYTHONPATH": path},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (code, "")
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = "import sys, mlgen.runtime.__main__, mlgen.local.run; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    heavy = {"typer", "yaml", "jsonschema", "jsonschema_rs", "kubernetes", "obstore", "rich", "concurrent.futures"}
+    assert not heavy & set(done.stdout.split())
