@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mlgen.ledger import run, runevent
+from mlgen.ledger import record, run, runevent
 from mlgen.ledger.fields import BadRecord, loads
-from mlgen.ledger.record import MAX_BYTES, TaskRecord
+from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.run import RunRecord
 
 Entry = TaskRecord | RunRecord
@@ -12,10 +12,14 @@ Entry = TaskRecord | RunRecord
 
 def from_bytes(data: bytes) -> Entry:
     """What the bytes of a ledger file say. Raises BadRecord, or NewerFormat where a newer mlgen wrote them."""
-    if len(data) > MAX_BYTES:
-        raise BadRecord(f"the record has {len(data):,} bytes, more than {MAX_BYTES:,}")
+    if len(data) > run.MAX_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {run.MAX_BYTES:,}")
     fields = loads(data)
-    return runevent.of_fields(fields) if fields.get("eventType") is not None else run.of_fields(fields)
+    if fields.get("eventType") is None:
+        return run.of_fields(fields)
+    if len(data) > record.MAX_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MAX_BYTES:,}")
+    return runevent.of_fields(fields)
 
 
 def to_bytes(entry: Entry) -> bytes:
