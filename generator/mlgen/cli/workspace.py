@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from mlgen import canonical, diagnostic, git
-from mlgen.cli import output
+from mlgen.cli import output, places
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
+from mlgen.render.limits import check_limits
 from mlgen.spec.build import uses
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
@@ -146,12 +147,13 @@ class Workspace:
         if _is_task_file(document):
             return self._task_file(path)[1]
         loaded = self._load(document, digest)
+        if loaded.pipeline is None or diagnostic.failed(loaded.found):
+            return loaded.found
         try:
-            if loaded.pipeline is not None and not diagnostic.failed(loaded.found):
-                self._make(loaded)
+            plan = self._make(loaded)
         except Findings as more:
             return [*loaded.found, *more.diagnostics]
-        return loaded.found
+        return [*loaded.found, *places.diagnostics(check_limits(plan, None), loaded.pipeline)]
 
     def _read(self, path: str) -> tuple[Document, str]:
         """A file's document, and the digest of its bytes."""
@@ -186,6 +188,11 @@ class Workspace:
     def _make(self, loaded: Loaded) -> Plan:
         assert loaded.pipeline is not None
         return make(loaded.pipeline, self.files, self._lock[0], spec_digest=loaded.digest)
+
+    @property
+    def task_files(self) -> list[str]:
+        """The task files that the specs loaded so far use."""
+        return sorted(self._task_files)
 
     def plan(self, file: Path) -> Plan:
         """The plan of one spec. Raises Findings when it or mlgen.yaml has errors; Misuse for a task file."""

@@ -18,7 +18,7 @@ from mlgen.runtime.stage_in import staged_inputs
 CUT_OFF = "the engine was killed while this ran; told by the next command"
 
 
-def recover(project: Path, *, spool: Callable[[bytes], None], clock: Clock) -> list[str]:
+def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) -> list[str]:
     """Finish the telling of every run that nobody works on; the names of those that it told of.
 
     Ends what such a run left running, writes ABORT records for attempts that have none, puts all its records and
@@ -37,7 +37,7 @@ def recover(project: Path, *, spool: Callable[[bytes], None], clock: Clock) -> l
     return told
 
 
-def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], None], now: str) -> None:
+def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], object], now: str) -> None:
     guardian.sweep(started.uid)
     records = []
     for attempt in folder.attempts():

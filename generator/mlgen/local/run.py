@@ -28,7 +28,7 @@ def run(
     *,
     store: Store,
     open_at: OpenStore,
-    spool: Callable[[bytes], None],
+    spool: Callable[[bytes], object],
     fold: Callable[[], str | None],
     clock: Clock,
     on_event: OnEvent,

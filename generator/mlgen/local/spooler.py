@@ -13,7 +13,7 @@ class Spooler:
     What it could not put is still in the run's folder, so recovery puts it.
     """
 
-    def __init__(self, spool: Callable[[bytes], None]) -> None:
+    def __init__(self, spool: Callable[[bytes], object]) -> None:
         self._spool = spool
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._error: Exception | None = None

@@ -1,0 +1,90 @@
+"""Where an environment's records are kept, as the commands of this machine use them: artifacts, spool, ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from mlgen import git
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.output import note
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.ledger.fold import Folded, fold
+from mlgen.ledger.spool import Spool
+from mlgen.local.recover import recover
+from mlgen.spec.project import S3, Environment, Project
+from mlgen.store import Store, open_store
+
+OUTSIDE_GIT = ".mlgen/ledger.git"  # the ledger of a project that is in no repository
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of an environment. branch: of `repository`, whether it exists or not."""
+
+    workspace: Workspace
+    environment: Environment
+    store: Store
+    repository: git.Repository
+
+    @property
+    def spool(self) -> Spool:
+        return Spool(self.store)
+
+    @property
+    def branch(self) -> str:
+        return self.environment.ledger.branch
+
+    def open_at(self, uri: str) -> Store:
+        """The store at a URI, such as an input's; a folder's path starts at the project's."""
+        bucket = uri.partition("://")[2].partition("/")[0]
+        s3 = dict(self.environment.buckets).get(bucket, self.environment.s3)
+        return open_store(uri, options=_options(s3), base=self.workspace.root)
+
+    def put(self, data: bytes) -> None:
+        """Let a record's bytes wait in the spool."""
+        self.spool.put_bytes(data)
+
+    def fold(self, now: datetime) -> Folded:
+        """Land all that waits."""
+        return fold(self.spool, self.repository, self.branch, now=now)
+
+    def recover(self) -> None:
+        """Tell of runs whose engine was killed: before a command reads records, or writes new ones."""
+        for run in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
+            note(f"{run} was killed; what is known of it is told now")
+
+    def catch_up(self) -> None:
+        """Recover, and land what waits; where it cannot land, a command goes on with the records that have."""
+        self.recover()
+        try:
+            self.fold(SystemClock().now())
+        except CannotAnswer as reason:
+            note(f"some records wait in the spool: {reason.message}")
+
+
+def open_records(workspace: Workspace, name: str) -> Records:
+    """The records of an environment by its name. Raises Misuse for an unknown one, CannotAnswer "git-missing"."""
+    environment = environment_of(workspace.project, name)
+    repository = workspace.repository or git.init_bare(workspace.root / OUTSIDE_GIT)
+    store = open_store(environment.artifacts, options=_options(environment.s3), base=workspace.root)
+    return Records(workspace, environment, store, repository)
+
+
+def environment_of(project: Project, name: str) -> Environment:
+    """The environment of that name; `local` is there without being written down. Raises Misuse."""
+    found = project.environment(name) or (Environment(name) if name == "local" else None)
+    if found is None:
+        known = [e.name for e in project.environments]
+        near = get_close_matches(name, known, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"mlgen.yaml has: {', '.join(known)}"
+        raise Misuse("unknown-environment", f'there is no environment "{name}"', fix=fix)
+    return found
+
+
+def _options(s3: S3) -> Mapping[str, str]:
+    found = {"endpoint": s3.endpoint, "region": s3.region}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,174 @@
+"""`mlgen run FILE`: a pipeline run on this machine, its records in the ledger."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.main import new_app
+from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
+from mlgen.cli.output import answer_json
+from mlgen.cli.progress import Progress
+from mlgen.cli.records import Records, open_records
+from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
+from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.ledger.entry import from_bytes
+from mlgen.ledger.record import TaskRecord
+from mlgen.local import rundir
+from mlgen.local.events import Outcome
+from mlgen.local.job import Job
+from mlgen.local.params import parse_arguments
+from mlgen.local.run import run as run_locally
+from mlgen.local.rundir import RunFolder
+from mlgen.plan.model import Plan
+from mlgen.store import BUCKETS
+from mlgen.values import to_text
+
+app = new_app()
+
+RUN_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # of Kubernetes' generated names: they spell no word
+SUFFIX_LENGTH = 5
+
+
+@app.command()
+def run(
+    file: SpecFile,
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="A param, or an input's path or URI. Repeatable."),
+    ] = None,
+    env: EnvOption = "local",
+    detach: Annotated[bool, typer.Option("--detach", help="In a cluster: do not follow the run to its end.")] = False,
+    name: Annotated[str | None, typer.Option("--name", metavar="RUN", help="The run's name.")] = None,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Run a pipeline on this machine. Exit 1 if it failed, 130 if it was interrupted.
+
+    Its records land on the ledger's branch of this repository; the work tree is never touched.
+    """
+    workspace = Workspace.around([file])
+    plan = workspace.plan(file)
+    records = open_records(workspace, env)
+    _only_here(records, detach)
+    arguments = parse_arguments(plan, param or [], project=workspace.root, cwd=Path.cwd())
+    job = Job(
+        plan=plan,
+        arguments=arguments,
+        run=_name(workspace.root, plan, name),
+        uid=str(uuid.uuid4()),
+        project=workspace.root,
+        artifacts=records.environment.artifacts,
+        environ=os.environ,
+        env=env,
+        code=_code(workspace, plan),
+        commit=_commit(workspace, plan),
+        repository=workspace.project.repository,
+        slots=os.cpu_count() or 1,
+    )
+    records.recover()
+    clock = SystemClock()
+    with Progress(job.run, [task.name for task in plan.all_tasks]) as on_event:
+        outcome = run_locally(
+            job,
+            store=records.store,
+            open_at=records.open_at,
+            spool=records.put,
+            fold=lambda: records.fold(clock.now()).commit,
+            clock=clock,
+            on_event=on_event,
+        )
+    if form is Format.JSON:
+        answer_json(_json(outcome))
+    else:
+        sys.stdout.write(_text(plan, outcome))
+    raise typer.Exit(130 if outcome.interrupted else 0 if outcome.ok else 1)
+
+
+def _only_here(records: Records, detach: bool) -> None:
+    if records.environment.namespace is not None:
+        name = records.environment.name
+        fix = (
+            f"`mlgen render --env {name}`, then `kubectl create -f tekton/{name}/runs/…`; or run it here, without --env"
+        )
+        raise CannotAnswer("not-yet", f"{name} is a cluster's environment, and this version runs only here", fix=fix)
+    if detach:
+        raise Misuse("bad-option", "--detach is for runs in a cluster", fix="leave it out, or end the command with &")
+
+
+def _name(root: Path, plan: Plan, given: str | None) -> str:
+    if given is None:
+        return f"{plan.name}-{''.join(random.choices(ALPHABET, k=SUFFIX_LENGTH))}"
+    if not RUN_NAME.fullmatch(given):
+        fix = "a letter, then letters, digits and -, at most 63, not ending in -"
+        raise Misuse("bad-name", f'"{given[:80]}" is no name for a run', fix=fix)
+    if any(folder.run == given for folder in rundir.kept(root)):
+        raise Misuse("run-exists", f'there is a run "{given}" already', fix="choose another name, or leave --name out")
+    return given
+
+
+def _code(workspace: Workspace, plan: Plan) -> dict[tuple[str, ...], dict[str, Path]]:
+    """Where the files of each task's code lie; what goes into one folder comes from several."""
+    folders = {task.code.folders for task in plan.all_tasks if task.code is not None}
+    return {key: {n: p for folder in key for n, p in workspace.files.files(folder).items()} for key in folders}
+
+
+def _commit(workspace: Workspace, plan: Plan) -> str | None:
+    """HEAD, where it has all files that made this plan just as they are now."""
+    repository = workspace.repository
+    if repository is None or repository.work_tree is None:
+        return None
+    local = [item.uri for item in plan.inputs if item.uri is not None and not item.uri.startswith(BUCKETS)]
+    code = [folder for task in plan.all_tasks if task.code is not None for folder in task.code.folders]
+    paths = {plan.source, PROJECT_FILE, LOCK_FILE, *workspace.task_files, *local, *code}
+    below = workspace.root.relative_to(repository.work_tree.resolve())
+    return repository.head() if repository.is_clean(sorted((below / path).as_posix() for path in paths)) else None
+
+
+def _json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "run": outcome.run,
+        "uid": outcome.uid,
+        "state": str(outcome.state),
+        "tasks": {name: {"status": s.status, "reason": s.reason} for name, s in outcome.tasks.items()},
+        "ledger": outcome.ledger,
+    }
+
+
+def _text(plan: Plan, outcome: Outcome) -> str:
+    """The answer for people: how each task ended, what it measured, and where what it made lies."""
+    records = _last_records(RunFolder(outcome.folder))
+    statuses = {**outcome.tasks, **outcome.finally_tasks}
+    width = max(map(len, statuses))
+    lines = [f"{outcome.run}  {outcome.state}"]
+    for task in plan.all_tasks:
+        status = statuses[task.name]
+        reason = "" if status.reason in ("", status.status) else f"  ({status.reason})"
+        lines.append(
+            f"  {task.name:{width}}  {'skipped' if status.status == 'None' else status.status.lower()}{reason}"
+        )
+        record = records.get(task.name)
+        if record is not None:
+            lines += [f"  {'':{width}}    {n} = {to_text(v)}" for n, v in {**record.metrics, **record.values}.items()]
+            lines += [f"  {'':{width}}    {a.name}: {a.uri}" for a in record.outputs]
+    lines.append(f"logs    mlgen logs {outcome.run}")
+    lines.append(f"ledger  {outcome.ledger or 'not written yet: the records wait'}")
+    return "".join(visible(line) + "\n" for line in lines)
+
+
+def _last_records(folder: RunFolder) -> dict[str, TaskRecord]:
+    found = {}
+    for attempt in folder.attempts():
+        record = from_bytes(attempt.record.read_bytes())
+        if isinstance(record, TaskRecord):
+            found[record.task] = record
+    return found
