@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from mlgen.ledger.artifact import Artifact
@@ -21,7 +22,7 @@ def artifact(name: str, uri: str | None = None, digest: str = DIGEST, kind: str 
     return Artifact(name, uri or f".mlgen/artifacts/churn/r1/{name}", digest, 12, "text/csv", kind)
 
 
-def task(run: str = "r1", name: str = "train", attempt: int = 0, **changes: object) -> TaskRecord:
+def task(run: str = "r1", name: str = "train", attempt: int = 0, **changes: Any) -> TaskRecord:
     """A record of the local engine, complete unless changed."""
     base = TaskRecord(
         run_id=local_run_id(uid(run), name, attempt),
@@ -40,7 +41,7 @@ def task(run: str = "r1", name: str = "train", attempt: int = 0, **changes: obje
         spec_digest=DIGEST,
         plan_digest=DIGEST,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def full() -> TaskRecord:
@@ -62,7 +63,7 @@ def full() -> TaskRecord:
     )
 
 
-def run(name: str = "r1", **changes: object) -> RunRecord:
+def run(name: str = "r1", **changes: Any) -> RunRecord:
     base = RunRecord(
         run=name,
         uid=uid(name),
@@ -75,7 +76,7 @@ def run(name: str = "r1", **changes: object) -> RunRecord:
         tasks={"train": TaskStatus("Succeeded", "Succeeded"), "register": TaskStatus("None", "Results were missing")},
         spec_digest=DIGEST,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def every_kind() -> list[TaskRecord]:

@@ -1,0 +1,215 @@
+"""Landing what waits in the spool: one commit for all of it, by compare-and-swap, and nothing forgotten before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mlgen import canonical
+from mlgen.diagnostic import CannotAnswer
+from mlgen.git import GitError, Object, Reader, RefLocked, RefMoved, Repository, branch_ref
+from mlgen.ledger import chain
+from mlgen.ledger.entry import from_bytes
+from mlgen.ledger.fields import BadRecord, NewerFormat
+from mlgen.ledger.spool import Spool, fits
+
+MAX_BATCH = 1000  # records in a commit
+LOST_TRIES = 200  # each lost try means that another fold landed something
+LOCK_TRIES = 3  # of a second each
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that went to `_ledger/dead/`. code: why, in a word. path: where it would have been, if it has a path."""
+
+    key: str
+    code: str
+    message: str
+    path: str | None = None
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a fold did. commit: the tip that the paths were read back from; None: there is no ledger yet.
+
+    landed: paths that this fold added. already: paths that were there with the same bytes. conflicts: records that
+    met other bytes at their path. refused: others that can never land. left: records that wait on, because only a
+    newer mlgen can tell where they belong.
+    """
+
+    commit: str | None = None
+    landed: list[str] = field(default_factory=list)
+    already: list[str] = field(default_factory=list)
+    conflicts: list[Refused] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    left: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    key: str
+    path: str
+    data: bytes
+
+
+def fold(
+    spool: Spool,
+    repository: Repository,
+    branch: str,
+    *,
+    now: datetime,
+    lock_tries: int = LOCK_TRIES,
+    batch: int = MAX_BATCH,
+) -> Folded:
+    """Land all that waits on a branch, which is made if it is not there. Any number may fold at once.
+
+    now: the commits' time. lock_tries: seconds to wait for a ref that another process has locked. batch: the most
+    records that one commit adds.
+    A record leaves the spool only after its bytes were read back from the branch's tip, or are kept in
+    `_ledger/dead/`. Work tree, index and HEAD are not touched.
+    Raises CannotAnswer "ledger-checked-out", "ledger-locked", "ledger-busy", "ledger-refused", "disk-full",
+    "git-missing"; what waits then goes on waiting.
+    """
+    folded = Folded()
+    landing = _Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, folded)
+    with _git_errors(branch):
+        keys = spool.waiting()
+        if keys:
+            _check_free(repository, branch)
+        while keys:
+            with repository.reader() as reader:
+                for start in range(0, len(keys), batch):
+                    landing.land(reader, keys[start : start + batch])
+            left = {one.key for one in folded.left}
+            keys = [key for key in spool.waiting() if key not in left]
+        folded.commit = repository.resolve(branch_ref(branch))
+    return folded
+
+
+def _check_free(repository: Repository, branch: str) -> None:
+    place = repository.checked_out(branch)
+    if place is not None:
+        raise CannotAnswer(
+            "ledger-checked-out",
+            f'the ledger\'s branch "{branch}" is checked out in {place}',
+            why="were it moved, all new records would look deleted there; they wait in the spool",
+            fix=f"check out another branch there; `git show {branch}:PATH` reads a record without a checkout",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    spool: Spool
+    repository: Repository
+    ref: str
+    seconds: int
+    lock_tries: int
+    folded: Folded
+
+    def land(self, reader: Reader, keys: list[str]) -> None:
+        """Land the records of some keys in one commit, and let them leave the spool."""
+        batch = list(self._take(keys))
+        kept, landed = self._commit(reader, batch)
+        for waiting in batch:
+            found = kept[waiting.path]
+            if found != waiting.data:
+                self._bury(waiting, _conflict(found, waiting), self.folded.conflicts)
+                continue
+            (self.folded.landed if waiting.path in landed else self.folded.already).append(waiting.path)
+            self.spool.delete(waiting.key)
+
+    def _take(self, keys: list[str]) -> Iterator[_Waiting]:
+        """The records of some keys that have a path; those that never will are buried."""
+        left = {one.key for one in self.folded.left}
+        for key in keys:
+            data = self.spool.get(key)
+            if data is None or key in left:  # None: another fold landed it
+                continue
+            try:
+                if not fits(key, data):
+                    raise BadRecord("its key is not the one that its bytes have")
+                yield _Waiting(key, from_bytes(data).path, data)
+            except NewerFormat as error:
+                self.folded.left.append(Refused(key, "ledger-too-new", str(error)))
+            except BadRecord as error:
+                refused = Refused(key, "bad-record", str(error))
+                self._bury(_Waiting(key, "", data), refused, self.folded.refused)
+
+    def _bury(self, waiting: _Waiting, refused: Refused, told: list[Refused]) -> None:
+        self.spool.bury(waiting.key, waiting.data, refused.code, refused.message)
+        told.append(refused)
+
+    def _commit(self, reader: Reader, batch: list[_Waiting]) -> tuple[dict[str, bytes], set[str]]:
+        """(bytes at each path of the branch's tip, paths that we added): all paths of the batch are there then.
+
+        The look that decides what is new, after a commit of ours, is the one that reads it back.
+        """
+        landed: set[str] = set()
+        lost = locked = 0
+        while True:
+            tip = reader.get(self.ref)
+            kept = _read(reader, tip, [w.path for w in batch])
+            new: dict[str, bytes] = {}
+            for waiting in batch:
+                if waiting.path not in kept:
+                    new.setdefault(waiting.path, waiting.data)
+            if not new:
+                return kept, landed
+            link = chain.link(new, chain.of_commit(tip.data) if tip else None)
+            old = tip.oid if tip else None
+            commit = self.repository.commit(new, parent=old, message=_message(new, link), seconds=self.seconds)
+            try:
+                self.repository.move_ref(self.ref, commit, old=old)
+                landed |= new.keys()
+            except RefMoved:
+                lost += 1
+                if lost == LOST_TRIES:
+                    raise CannotAnswer("ledger-busy", f"{lost} other folds were faster", fix="fold again") from None
+            except RefLocked as error:
+                locked += 1
+                if locked >= self.lock_tries:
+                    raise _locked(self.ref, error.lock) from None
+
+
+def _read(reader: Reader, tip: Object | None, paths: list[str]) -> dict[str, bytes]:
+    """The bytes at those of the paths that a commit has."""
+    if tip is None:
+        return {}
+    found = reader.get_all(f"{tip.oid}:{path}" for path in paths)
+    return {path: one.data for path, one in zip(paths, found, strict=True) if one is not None}
+
+
+def _message(files: dict[str, bytes], link: chain.Link) -> str:
+    runs = {path.rpartition("/")[0].rpartition("/")[2] for path in files}
+    about = next(iter(runs)) if len(runs) == 1 else f"{len(runs)} runs"
+    return f"ledger: {len(files)} record{'' if len(files) == 1 else 's'} of {about}\n\n{link.trailers}"
+
+
+def _conflict(kept: bytes, waiting: _Waiting) -> Refused:
+    first, second = canonical.digest_bytes(kept), canonical.digest_bytes(waiting.data)
+    message = f"{waiting.path} is kept with {first}, and a record never changes: {second} was refused"
+    return Refused(waiting.key, "ledger-conflict", message, waiting.path)
+
+
+def _locked(ref: str, lock: str) -> CannotAnswer:
+    return CannotAnswer(
+        "ledger-locked",
+        f"{ref} is locked: {lock} exists",
+        why="a Git command is at work on it, or one was killed and left the file; the records wait in the spool",
+        fix=f"when no Git command runs in this repository, remove {lock}, then `mlgen ledger fold`",
+    )
+
+
+@contextmanager
+def _git_errors(branch: str) -> Iterator[None]:
+    try:
+        yield
+    except GitError as error:
+        raise CannotAnswer(
+            "ledger-refused",
+            f'git could not write the ledger\'s branch "{branch}"',
+            why=f"{error}; the records wait in the spool",
+            fix="mend what git says, then `mlgen ledger fold`",
+        ) from None
