@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mlgen import canonical, diagnostic
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
+from mlgen.runtime.pod import NOT_IN_PARAMS
 from mlgen.spec.build import build
 from mlgen.spec.checks import check
 from mlgen.spec.checks.context import Context
@@ -42,6 +43,7 @@ TEXTS = st.one_of(
     ),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 ).filter(lambda text: not TEKTON.search(text))
+PARAM_TEXTS = TEXTS.filter(lambda text: not NOT_IN_PARAMS.search(text))
 SCRIPTS = TEXTS.map(lambda text: f"echo '{text}'\n") | st.just('python train.py "$x" | tee $(basename "$y")\n')
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -76,14 +78,14 @@ SETTINGS = st.fixed_dictionaries(
 def _literals(type_: str) -> st.SearchStrategy[Any]:
     match type_:
         case "string":
-            return TEXTS
+            return PARAM_TEXTS
         case "integer":
             return INTEGERS
         case "number" | "metric":
             return FLOATS | INTEGERS
         case "boolean":
             return st.booleans()
-    return st.lists(INTEGERS | TEXTS, max_size=3)
+    return st.lists(INTEGERS | PARAM_TEXTS, max_size=3)
 
 
 @st.composite
@@ -181,7 +183,7 @@ def _tasks(draw: st.DrawFn, known: _Known, before: list[str], *, final: bool) ->
             outs[name] = {"type": type_, "optional": True} if optional else type_
     if outs:
         task["out"] = outs
-    if known.comparable() and draw(st.booleans()):
+    if bool(known.comparable()) and draw(st.booleans()):
         task["if"] = draw(_gates(known.comparable()))
     if before and not final and draw(st.booleans()):
         task["after"] = [draw(st.sampled_from(before))]
@@ -258,6 +260,14 @@ def environments(draw: st.DrawFn) -> Environment:
         staging_seconds=draw(st.sampled_from([90, 3600])),
         labels=tuple(sorted(draw(LABELS).items())),
     )
+
+
+def environment(**changes: Any) -> Environment:
+    """A plain environment that is rendered."""
+    runtime = f"ghcr.io/acme/mlgen-runtime@{DIGEST}"
+    ledger = Ledger("https://git.example/acme/ledger.git")
+    plain = Environment("prod", "ml-prod", "s3://ml-artifacts/prod", ledger=ledger, runtime_image=runtime)
+    return replace(plain, **changes)
 
 
 class Files:

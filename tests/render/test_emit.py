@@ -22,7 +22,8 @@ NASTY = [
     "", " ", "a ", " a", "a b", "a #b", "a: b", "a :b", "a\tb", "\t", "\n", "a\n", "a\n\n", "\na", "a\n b\n", " a\nb",
     "a\nb", "a\n\nb\n", "a\n  \n", "a\n  ", "\ta\nb", "a\r\nb", "a\rb", "a\x85b", "a\u2028b", "a\u2029b\n", "\ufeffa",
     "a\ufeff\nb", "a\x00b", "a\x7fb\n", "a\x9f", "\ufffe", "\xa0", "é", "日本語\n日本語", "😀", "😀\n😀\n",
-    "# a\n# b\n", "---\na\n", "a\n---\n", "a\n...\nb", "- a\n- b\n", "a: b\nc: d\n", "'a'\n", "a" * 2000, ("word " * 400), "a\n" * 50,
+    "# a\n# b\n", "---\na\n", "a\n---\n", "a\n...\nb", "- a\n- b\n", "a: b\nc: d\n", "'a'\n", '"a"\t', '"\\',
+    "a" * 2000, "word " * 400, "a\n" * 50,
 ]  # fmt: skip
 
 TEXT = st.one_of(

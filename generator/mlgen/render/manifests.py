@@ -20,11 +20,16 @@ MADE_BY = "made by mlgen from "  # how a file of ours begins, after "# "
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object and its file. path: posix, below the output folder. comment: lines. data: plain, never changed."""
+    """One object and its file.
+
+    path: posix, below the output folder. comment: lines. data: plain, shared in parts, never changed.
+    task: whose Task it is, if one's.
+    """
 
     path: str
     comment: tuple[str, ...]
     data: Data
+    task: str | None = None
 
     @property
     def bytes(self) -> bytes:
@@ -45,7 +50,10 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
     whole = pipeline(plan, environment, names)
     return [
         Manifest(manifest_path(environment, "Pipeline", plan.name), comment, whole),
-        *(Manifest(manifest_path(environment, "Task", names[task]), comment, data) for task, data in tasks.items()),
+        *(
+            Manifest(manifest_path(environment, "Task", names[task]), comment, data, task)
+            for task, data in tasks.items()
+        ),
         Manifest(run_path(environment, plan.name), (*comment, *_run_comment(plan)), pipeline_run(plan, environment)),
     ]
 

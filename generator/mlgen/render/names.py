@@ -6,6 +6,8 @@ from mlgen import canonical
 from mlgen.plan.model import Plan
 from mlgen.spec.project import Environment
 
+FOLDERS = ("manifests", "runs")  # of an environment: what Argo CD syncs, and what people and programs create
+
 HASH_LENGTH = 10  # hex digits: a pipeline has few Tasks, and a name is read by people
 
 # A Task outlives the spec that it came from: runs in flight refer to it by name. `mlgen gc tasks` removes it.

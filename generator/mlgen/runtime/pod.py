@@ -51,6 +51,12 @@ def escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
+# Tekton checks a Pipeline once more with its params filled in, and takes any such text in one for a variable that it
+# does not know: the run fails in the middle. So no param may hold one (results may; literals stand in Tasks).
+# Source: tektoncd/pipeline pkg/apis/pipeline/v1/resultref.go, variableSubstitutionFormat; tried on 1.15.
+NOT_IN_PARAMS = re.compile(r"\$\([_a-zA-Z0-9.-]+(\[([0-9]+|\*)\])?\)")
+
+
 def value(ref: str, type_: Type, text: str, *, optional: bool = False) -> str:
     """One argument: what `ref` ("params.x" or "task.out") is in this run.
 

@@ -1,0 +1,52 @@
+"""Plans and environments → the bytes of every file: all of them, or what stands against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlgen.diagnostic import Misuse
+from mlgen.plan.model import Plan
+from mlgen.render.limits import Problem, check_limits, check_objects
+from mlgen.render.manifests import manifests
+from mlgen.spec.project import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """files: posix path below the output folder -> content, sorted; those of plans with problems are missing.
+
+    problems: with the plan that has each, and once where several environments have it.
+    """
+
+    files: dict[str, bytes]
+    problems: tuple[tuple[Plan, Problem], ...]
+
+
+def render_all(plans: Sequence[Plan], environments: Sequence[Environment]) -> Rendering:
+    """Everything that `mlgen render` writes. Raises Misuse when two plans have one name."""
+    files: dict[str, bytes] = {}
+    problems: list[tuple[Plan, Problem]] = []
+    for plan in plans:
+        found: dict[Problem, None] = {}
+        for environment in environments:
+            found |= dict.fromkeys(check_limits(plan, environment))
+            if not found:
+                # One plan's objects at a time: as data they take twenty times the room of their bytes.
+                found |= dict.fromkeys(_render(plan, environment, files))
+        problems += [(plan, problem) for problem in found]
+    return Rendering(dict(sorted(files.items())), tuple(problems))
+
+
+def _render(plan: Plan, environment: Environment, files: dict[str, bytes]) -> list[Problem]:
+    rendered = manifests(plan, environment)
+    for manifest in rendered:
+        if manifest.path in files:
+            raise Misuse(
+                "name-collision",
+                f"two specs would both write {manifest.path}",
+                why="a pipeline's objects carry its name",
+                fix="give every pipeline a name of its own",
+            )
+        files[manifest.path] = manifest.bytes
+    return check_objects(plan, rendered)

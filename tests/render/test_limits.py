@@ -1,0 +1,108 @@
+"""What a cluster would not take is found before, with the place in the spec and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mlgen.plan.model import Plan
+from mlgen.render.limits import MAX_RESULTS_BYTES, check_limits, results_bytes
+from mlgen.render.rendering import render_all
+from mlgen.spec.project import Environment, GpuPool, Limits
+from tests.strategies import DIGEST, Spec, environment, load
+
+
+def plan(**train: Any) -> Plan:
+    return load({"version": 1, "name": "churn", "tasks": {"train": {"run": "true", "image": "python:3.11", **train}}})
+
+
+A100 = (("a100", GpuPool("nvidia.com/gpu")),)
+PROD = environment(gpus=A100, limits=Limits(gpu=4, memory_bytes=64 << 30, timeout_seconds=7200))
+
+CASES: list[tuple[str, Plan, Environment | None, list[tuple[str, Sequence[str]]]]] = [
+    ("all is well", plan(gpu="a100:4", memory="64Gi", timeout="2h"), PROD, []),
+    ("no environment", plan(gpu="default:8", memory="65Gi", timeout="3h"), None, []),
+    ("pool", plan(gpu=1), PROD, [("unknown-pool", ["tasks", "train", "gpu"])]),
+    ("gpus", plan(gpu="a100:5"), PROD, [("over-limit", ["tasks", "train", "gpu"])]),
+    ("memory", plan(memory="65Gi"), PROD, [("over-limit", ["tasks", "train", "memory"])]),
+    ("timeout", plan(timeout="2h1s"), PROD, [("over-limit", ["tasks", "train", "timeout"])]),
+    (
+        "results, without an environment too",
+        plan(out={f"text{i}": "string" for i in range(5)}),
+        None,
+        [("results-too-large", ["tasks", "train", "out"])],
+    ),
+    (
+        "no image",
+        load({"version": 1, "name": "a", "tasks": {"t": {"run": "x"}}, "finally": {"f": {"run": "y"}}}),
+        PROD,
+        [("missing-image", ["tasks", "t"]), ("missing-image", ["finally", "f"])],
+    ),
+    (
+        "a param that Tekton would take for a variable",
+        load({"version": 1, "name": "a", "params": {"x": "a $(date)", "y": "$(date +%F)"}, "tasks": {"t": {"run": "x"}}}),
+        None,
+        [("tekton-variable", ["params", "x"])],
+    ),
+]
+
+
+@pytest.mark.parametrize(("plan", "given", "wanted"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_each_limit(plan: Plan, given: Environment | None, wanted: list[tuple[str, list[str]]]) -> None:
+    found = check_limits(plan, given)
+    assert [(problem.code, list(problem.route)) for problem in found] == wanted
+    assert all(problem.message and problem.why and problem.fix for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("image", "registries", "allowed"),
+    [
+        ("ghcr.io/acme/churn:1", ["ghcr.io/acme/"], True),
+        ("ghcr.io/acme/churn:1", ["quay.io", "ghcr.io/acme"], True),
+        ("ghcr.io/acme-evil/churn:1", ["ghcr.io/acme"], False),
+        ("ghcr.io.evil.example/acme/churn", ["ghcr.io"], False),
+        ("python:3.11", ["docker.io/library/"], True),
+        ("acme/churn", ["docker.io/acme/"], True),
+        ("acme/churn", ["acme/"], False),
+        ("localhost:5000/a@" + DIGEST, ["localhost:5000"], True),
+        ("python", [], True),
+    ],
+)
+def test_images_come_from_allowed_registries(image: str, registries: list[str], allowed: bool) -> None:
+    found = check_limits(plan(image=image), environment(registries=tuple(registries)))
+    assert [problem.code for problem in found] == ([] if allowed else ["image-registry"])
+
+
+def test_results_are_counted_as_they_are_written() -> None:
+    outs = {"model": "model", "auc": "metric", "ok": "boolean", "note": {"type": "string", "max": 10, "optional": True}}
+    worst = (
+        '[{"key":"auc","value":"' + "1" * 64 + '","type":1},'
+        '{"key":"model","value":"churn/' + "r" * 46 + "/train.12345678/model@sha256:" + "f" * 64 + '","type":1},'
+        '{"key":"note","value":"+' + '\\"' * 10 + '","type":1},'
+        '{"key":"ok","value":"false","type":1}]'
+    )
+    made = plan(out=outs)
+    assert abs(results_bytes(made, made.task("train")) - len(worst)) <= 1
+
+
+def test_seven_artifacts_of_usual_names_fit() -> None:
+    made = plan(out=[f"model{i}" for i in range(7)])
+    assert results_bytes(made, made.task("train")) <= MAX_RESULTS_BYTES
+
+
+def wide(name: str, count: int) -> Spec:
+    params = {f"param_with_a_long_name_{i}": i for i in range(30)}
+    tasks = {f"task-{i:04}": {"run": "true", "image": "python:3.11"} for i in range(count)}
+    return {"version": 1, "name": name, "params": params, "tasks": tasks}
+
+
+def test_an_object_that_kubernetes_would_not_store_is_no_file() -> None:
+    spec = wide("large", 600)
+    rendering = render_all([load(spec)], [environment(), environment(name="dev")])
+    ((_, problem),) = rendering.problems
+    assert (problem.code, problem.route) == ("object-too-large", ("tasks",))
+    long = plan(env={"LONG": "x" * 1_000_000})
+    ((_, problem),) = render_all([long], [environment()]).problems
+    assert (problem.code, problem.route) == ("object-too-large", ("tasks", "train"))
