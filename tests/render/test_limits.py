@@ -42,7 +42,9 @@ CASES: list[tuple[str, Plan, Environment | None, list[tuple[str, Sequence[str]]]
     ),
     (
         "a param that Tekton would take for a variable",
-        load({"version": 1, "name": "a", "params": {"x": "a $(date)", "y": "$(date +%F)"}, "tasks": {"t": {"run": "x"}}}),
+        load(
+            {"version": 1, "name": "a", "params": {"x": "a $(date)", "y": "$(date +%F)"}, "tasks": {"t": {"run": "x"}}}
+        ),
         None,
         [("tekton-variable", ["params", "x"])],
     ),
