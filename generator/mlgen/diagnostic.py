@@ -39,7 +39,10 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: what, where, why, how to mend. `code` is a key of CODES and has a heading in codes.md."""
+    """One finding: what, where, why, how to mend. `code` is a key of CODES and has a heading in codes.md.
+
+    secret: the line may hold one, so it is not shown.
+    """
 
     code: str
     message: str
@@ -47,6 +50,7 @@ class Diagnostic:
     why: str = ""
     fix: str = ""
     related: tuple[Related, ...] = ()
+    secret: bool = False
 
     @property
     def severity(self) -> Severity:
@@ -194,7 +198,7 @@ def sentence(text: str) -> str:
 def to_text(d: Diagnostic, lines: Sequence[str] | None) -> str:
     """One finding for people: several lines, no newline at the end. lines: the file's, to show the place."""
     out = [f"{visible(str(d.span))}: {d.severity}[{d.code}]: {sentence(d.message)}"]
-    if lines is not None and d.span.line <= len(lines):
+    if lines is not None and d.span.line <= len(lines) and not d.secret:
         out += _picture(d.span, lines[d.span.line - 1])
     for r in d.related:
         out.append(f"   see  {visible(str(r.span))}: {sentence(r.message)}")

@@ -42,6 +42,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_MEANT = {"=": "==", "&": "and", "|": "or", "!": "not", "AND": "and", "OR": "or", "NOT": "not", "IN": "in"}
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 
 
@@ -125,7 +126,7 @@ class _Reader:
         if self.word("in"):
             return In(left, self.choices(), negated)
         if self.here.kind == "bad":
-            raise self.fail(f'"{self.here.text}" is no operator', fix=OPERATORS)
+            raise self.fail(f'"{self.here.text}" is no operator', fix=_mend(self.here))
         if negated:
             raise self.fail(f'"in" is missing before {_quote(self.here)}')
         raise self.fail(
@@ -175,9 +176,17 @@ class _Reader:
                 raise self.fail("the string that begins here is not closed", token)
             case "bad" if token.text == "'":
                 raise self.fail("strings stand in double quotes", token, 'write "text"')
-            case "bad" | "op" if token.text in ("=", "&", "|", "!"):
-                raise self.fail(f'"{token.text}" is no operator', token, OPERATORS)
+            case "bad" if token.text in _MEANT:
+                raise self.fail(f'"{token.text}" is no operator', token, _mend(token))
         raise self.fail(f"a reference or a literal is missing before {_quote(token)}", token)
+
+
+def _mend(token: _Token) -> str:
+    """What was probably meant by what cannot stand at its place."""
+    meant = _MEANT.get(token.text, token.text.lower())
+    if meant in _MEANT.values() and meant != token.text:
+        return f"write {meant}"
+    return OPERATORS if token.kind == "bad" else ""
 
 
 def _quote(token: _Token) -> str:
@@ -194,8 +203,7 @@ def parse_gate(text: str) -> Gate:
     gate = reader.gate()
     here = reader.here
     if here.kind != "end":
-        fix = OPERATORS if here.kind == "bad" else f"write {here.text.lower()}" if here.text.lower() in _WORDS else ""
-        raise reader.fail(f"{_quote(here)} does not belong here", fix=fix)
+        raise reader.fail(f"{_quote(here)} does not belong here", fix=_mend(here))
     if len(to_text(gate)) > MAX_LENGTH:
         raise too_long
     return gate

@@ -35,7 +35,8 @@ from mlgen.spec.settings import SETTINGS, read_settings
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_REF = re.compile(r"([a-z][a-z0-9-]*)\.([A-Za-z_][A-Za-z0-9_-]*)")
+# Wider than names may be: a name that is not allowed is told where it is given, and may be referred to.
+_REF = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_-]*)")
 PIPELINE_KEYS = (
     "version",
     "name",
@@ -205,7 +206,7 @@ class _Builder:
         if not isinstance(value, dict):
             return Task(name, place, final, ins_known=False, outs_known=False)
         own = read_settings(value, place, self.found)
-        used = _text(value.get("use"))
+        used = None if "run" in value else _text(value.get("use"))  # both: told with the shape
         task = Task(
             name=name,
             place=place,
@@ -299,7 +300,8 @@ class _Builder:
             return GateText(text, parse_gate(text), place)
         except GateError as error:
             why = "a gate compares values: refs, literals, == != < <= > >= in, and or not, parentheses"
-            span = place.inner(error.start, error.end)
+            start = min(error.start, max(len(text) - 1, 0))  # what is missing at the end is shown at the last character
+            span = place.inner(start, max(start, min(error.end, len(text))))
             self.found.append(Diagnostic("gate-syntax", error.message, span, why, error.fix))
             return GateText(text, None, place)
 

@@ -109,7 +109,7 @@ class _Builder:
             try:
                 memory_bytes = quantities.size(memory)[1]
             except ValueError as error:
-                self.found.append((place / "memory").finding("bad-quantity", str(error)))
+                self.found.append((place / "memory").finding("bad-quantity", str(error), fix=quantities.SIZE_RULE))
         return Limits(gpu if isinstance(gpu, int) else None, memory_bytes, self.seconds(data, "timeout", place))
 
     def seconds(self, data: dict[str, Any], key: str, place: Place) -> int | None:
@@ -119,7 +119,7 @@ class _Builder:
         try:
             return quantities.duration_seconds(text)
         except ValueError as error:
-            self.found.append((place / key).finding("bad-duration", str(error), fix='write it like "10s" or "1h30m"'))
+            self.found.append((place / key).finding("bad-duration", str(error), fix=quantities.DURATION_RULE))
             return None
 
 

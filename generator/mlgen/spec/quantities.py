@@ -13,6 +13,10 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("", "k", "M", "G", "T", "P", "E")
 _MILLI_CPU = re.compile(r"([0-9]{1,9})m")
 
+DURATION_RULE = "write hours, minutes and seconds in this order, such as 6h or 1h30m"
+SIZE_RULE = "write a whole number with Ki, Mi, Gi, Ti, k, M, G or T, such as 2Gi"
+CPU_RULE = "write cores, or thousandths of one, such as 2, 0.5 or 500m"
+
 MAX_SECONDS = 10 * 366 * 24 * 3600  # ten years: what Go and Kubernetes keep without overflow, and then some
 
 
@@ -20,7 +24,7 @@ def duration_seconds(text: str) -> int:
     """Seconds of `1h30m`. Raises ValueError with a sentence for people."""
     match = _DURATION.fullmatch(text)
     if not match or not text:
-        raise ValueError(f'"{text[:40]}" is not a duration: write hours, minutes and seconds in that order, like 1h30m')
+        raise ValueError(f'"{text[:40]}" is not a duration')
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     total = hours * 3600 + minutes * 60 + seconds
     if total == 0:
@@ -42,9 +46,7 @@ def size(text: str) -> tuple[str, int]:
     """An amount of memory or disk: the quantity as Kubernetes stores it, and bytes. Raises ValueError."""
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(
-            f'"{text[:40]}" is not an amount: write a whole number with Ki, Mi, Gi, Ti, k, M, G or T, like 2Gi'
-        )
+        raise ValueError(f'"{text[:40]}" is not an amount of bytes')
     number, unit = int(match[1]), match[2]
     if number == 0:
         raise ValueError("the amount is zero")
@@ -78,9 +80,7 @@ def cpu_millis(text: str) -> int:
     elif len(text) <= 20 and FLOAT.fullmatch(text):
         millis = Decimal(text) * 1000
     else:
-        raise ValueError(
-            f'"{text[:40]}" is not an amount of cpu: write a number of cores or thousandths, like 2 or 500m'
-        )
+        raise ValueError(f'"{text[:40]}" is not an amount of cpu')
     if millis <= 0:
         raise ValueError("cpu must be more than zero")
     if millis != int(millis):

@@ -74,7 +74,9 @@ _CODE = {
 }  # fmt: skip
 _FIX = {
     "image": "write name:tag or name@sha256:<64 hex digits>, such as ghcr.io/acme/churn:1.8",
-    "timeout": 'write hours, minutes and seconds, such as "6h" or "1h30m"',
+    "timeout": quantities.DURATION_RULE,
+    "cpu": quantities.CPU_RULE,
+    **dict.fromkeys(("memory", "disk", "shm"), quantities.SIZE_RULE),
     "gpu": "write a count, such as 1, or pool:count, such as a100:2",
 }
 
@@ -138,15 +140,12 @@ def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> 
         if match:
             read[variable] = Setting(SecretKey(match["secret"], match["key"]), here)
         else:
-            # The value itself is not shown: it may be the secret.
-            found.append(
-                here.finding(
-                    "bad-value",
-                    f'secret "{variable}" is not a reference of the form secret/key',
-                    "a spec names a secret, it never holds one",
-                    "write the Secret's name and its key, such as hf/token",
-                )
+            message = f'secret "{variable[:80]}" is not a reference of the form secret/key'
+            why, fix = (
+                "a spec names a secret, it never holds one",
+                "write the Secret's name and its key, such as hf/token",
             )
+            found.append(Diagnostic("bad-value", message, here.span, why, fix, secret=True))
     return read
 
 

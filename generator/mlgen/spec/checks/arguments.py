@@ -34,15 +34,16 @@ def param_parts(param: Param) -> Iterator[Diagnostic]:
         return
     misplaced = [key for key in ("minimum", "maximum") if getattr(param, key) is not None and not kind.is_number]
     for key in misplaced:
-        yield (place / key).finding("bad-range", f'"{param.name}" is {a(kind)}: only numbers have a {key}')
+        message = f'"{param.name}" is {a(kind)}: only numbers have a {key}'
+        yield (place / key).finding("bad-range", message, fix="remove it, or write `choices`")
     if not misplaced and _above(param.minimum, param.maximum):
         message = f'the minimum of "{param.name}" is above its maximum: no value fits'
-        yield (place / "minimum").finding("bad-range", message)
+        yield (place / "minimum").finding("bad-range", message, fix="exchange them")
         return
     for index, choice in enumerate(param.choices):
         if problem := value_problem(kind, choice) or range_problem(param, choice):
             message = f'a choice of "{param.name}" does not fit: {problem}'
-            yield (place / "choices" / index).finding("bad-choices", message)
+            yield (place / "choices" / index).finding("bad-choices", message, fix="change it, or what the param allows")
     yield from _default(param)
 
 
@@ -58,7 +59,11 @@ def _default(param: Param) -> Iterator[Diagnostic]:
     if param.type is not Type.JSON and isinstance(where.value, list | dict):
         problem = f"it is a {'list' if isinstance(where.value, list) else 'map'}, not {a(param.type)}"
     if problem:
-        yield where.finding("bad-default", f'the default of "{param.name}" does not fit: {problem}')
+        message, why = (
+            f'the default of "{param.name}" does not fit: {problem}',
+            "a run that gives no value would fail at once",
+        )
+        yield where.finding("bad-default", message, why, "change it, or what the param allows")
 
 
 class Argument(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.spec.checks.names import NODE, label
+from mlgen.spec.checks.names import NODE, label, rename
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
 from mlgen.spec.settings import IMAGE, POOL
@@ -31,10 +31,15 @@ _NAME_RULE = "small letters, digits and -, a letter or digit at both ends"
 def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> Iterator[Diagnostic]:
     """The findings of one environment, as it is written."""
     if not NODE.fullmatch(name) or len(name) > 63:
+        message, why = f'"{name[:80]}" is not a name for an environment', f"{_NAME_RULE}, at most 63"
+        yield place.key_finding("bad-name", message, why, rename(name, "-"))
+    for key in _missing(name, data, place, doubt):
+        why = "an environment with a namespace has pods, and they need it"
+        if key == "namespace":
+            why = "only `local` runs without a cluster"
         yield place.key_finding(
-            "bad-name", f'"{name[:80]}" is not a name for an environment', f"{_NAME_RULE}, at most 63"
+            "missing-key", f'environment "{name[:80]}" has no `{key}`', why, f"add {_REQUIRED[key]}"
         )
-    yield from _required(name, data, place, doubt)
     yield from _names(data, place)
     yield from _addresses(data, place)
     for pool, value in _map(data, "gpus").items():
@@ -42,23 +47,23 @@ def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> 
     yield from _labels(data, "labels", place)
 
 
-def _required(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> Iterator[Diagnostic]:
-    if not doubt.knows(place.route, "namespace", ENVIRONMENT_KEYS):
-        return
+_REQUIRED = {
+    "namespace": "namespace: ml-prod",
+    "artifacts": "artifacts: s3://bucket/prefix",
+    "runtime_image": "runtime_image: name@sha256:…",
+    "ledger": "ledger: {url: https://host/path.git}",
+    "ledger.url": "url: https://host/path.git to `ledger`",
+}
+
+
+def _missing(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> list[str]:
+    """The keys that the environment needs and does not have."""
+    absent = [k for k in _REQUIRED if k not in data and doubt.knows(place.route, k, ENVIRONMENT_KEYS)]
     if "namespace" not in data:
-        if name != "local":
-            why = "only `local` runs without a cluster"
-            yield place.key_finding(
-                "missing-key", f'the environment "{name}" has no `namespace`', why, "add namespace: …"
-            )
-        return
-    missing = [key for key in ("artifacts", "runtime_image", "ledger") if key not in data]
-    missing = [key for key in missing if doubt.knows(place.route, key, ENVIRONMENT_KEYS)]
-    if "ledger" in data and "url" not in _map(data, "ledger"):
-        missing += ["ledger.url"] if doubt.knows((*place.route, "ledger"), "url", LEDGER_KEYS) else []
-    for key in missing:
-        why = "an environment with a namespace has pods, and they need it"
-        yield place.key_finding("missing-key", f'the environment "{name}" has no `{key}`', why, f"add {key}")
+        return ["namespace"] if name != "local" and "namespace" in absent else []
+    if "url" in _map(data, "ledger") or not doubt.knows((*place.route, "ledger"), "url", LEDGER_KEYS):
+        absent = [k for k in absent if k != "ledger.url"]
+    return absent if "ledger" in data else [k for k in absent if k != "ledger.url"]
 
 
 def _names(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:

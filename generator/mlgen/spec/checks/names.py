@@ -31,7 +31,7 @@ def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
         return
     name, place = pipeline.name, pipeline.place / "name"
     if not NODE.fullmatch(name):
-        yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE)
+        yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE, rename(name, "-"))
     elif len(name) >= MAX_NODE:
         message = f'the name "{name[:80]}" has {len(name)} characters: with a task\'s, {MAX_NODE} are allowed'
         yield place.finding("name-too-long", message, _LENGTH_RULE, "choose a shorter name, and rename the file")
@@ -45,6 +45,12 @@ def own_file(name: str, path: str, what: str, place: Place) -> Iterator[Diagnost
         message = f'the {what} is called "{name[:80]}" and its file "{stem[:80]}"'
         why = "runs, manifests and records carry the name, and people look for the file by it"
         yield place.finding("name-mismatch", message, why, f"write name: {stem[:80]}, or rename the file")
+
+
+def rename(name: str, joint: str) -> str:
+    """How to mend a name: the nearest one in small letters and digits, joined by a character."""
+    found = re.sub(r"[^a-z0-9]+", joint, name[:40].lower()).lstrip("_-0123456789").rstrip("_-")
+    return f"write {found}" if found else "choose another name"
 
 
 def argument_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -64,7 +70,7 @@ def argument_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic
 def variable(name: str, what: str, span: Span) -> Iterator[Diagnostic]:
     """What becomes an environment variable in small letters: a param, input, in or out."""
     if not VARIABLE.fullmatch(name):
-        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for {what}', span, _VARIABLE_RULE)
+        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for {what}', span, _VARIABLE_RULE, rename(name, "_"))
     elif name.endswith("_proxy"):
         why = "curl, Git and Python's HTTP clients read *_proxy variables and would send their traffic there"
         yield Diagnostic("reserved-name", f'"{name}" is refused as a name for {what}', span, why, "rename it")
@@ -86,7 +92,7 @@ def task_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 def task_name(name: str, span: Span) -> Iterator[Diagnostic]:
     """The name of a task, of a spec or of a file of its own."""
     if not NODE.fullmatch(name):
-        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE)
+        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE, rename(name, "-"))
     elif name in RESERVED:
         why = f"these words have a meaning of their own: {', '.join(sorted(RESERVED))}"
         yield Diagnostic("reserved-name", f'a task cannot be called "{name}"', span, why, "choose another name")
@@ -142,7 +148,8 @@ def _environment(task: Task) -> Iterator[tuple[str, str, Span]]:
 def _environment_variable(name: str, span: Span) -> Iterator[Diagnostic]:
     if not ENVIRONMENT_VARIABLE.fullmatch(name):
         message = f'"{name[:80]}" is not a name for an environment variable'
-        yield Diagnostic("bad-name", message, span, "letters, digits and _, with no digit at its beginning")
+        why = "letters, digits and _, with no digit at its beginning"
+        yield Diagnostic("bad-name", message, span, why, "rename it")
     elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
         why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
         yield Diagnostic("reserved-name", f'the variable "{name[:80]}" is refused', span, why, "choose another name")

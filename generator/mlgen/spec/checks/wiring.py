@@ -82,17 +82,13 @@ def _unknown_task(pipeline: Pipeline, task: Task, owner: str, out: str | None, s
 
 
 def finally_tasks(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
-    """Finally tasks read params and inputs only, and wait for nothing."""
+    """Finally tasks read params and inputs only; that they wait for nothing is a matter of shape."""
     why = "a finally task runs also when tasks failed or were skipped, so their outs may never exist"
     for task in pipeline.finally_tasks.values():
         for owner, name, span in all_refs(task):
             if owner not in OWNERS:
                 fix = "read params or inputs; $MLGEN_TASKS tells what became of each task"
                 yield Diagnostic("finally-ref", f'the finally task "{task.name}" reads {owner}.{name}', span, why, fix)
-        if task.after:
-            order = "all finally tasks start together, when all tasks have ended"
-            message, fix = f'the finally task "{task.name}" has an `after`', "remove it, or make it one task"
-            yield (task.place / "after").key_finding("finally-ref", message, order, fix)
 
 
 def needs(pipeline: Pipeline) -> dict[str, list[str]]:
