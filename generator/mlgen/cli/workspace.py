@@ -13,7 +13,7 @@ from mlgen.cli import output, places
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
-from mlgen.render.limits import check_limits
+from mlgen.render.limits import Problem, check_limits
 from mlgen.spec.build import uses
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
@@ -209,6 +209,12 @@ class Workspace:
         if diagnostic.failed(found):
             raise Findings(found)
         return [self._make(one) for one in loaded]
+
+    def located(self, plan: Plan, problems: Sequence[Problem]) -> list[Diagnostic]:
+        """The findings of problems of a plan that `plans` made, with their places in its spec."""
+        pipeline = self._load(*self._read(plan.source)).pipeline
+        assert pipeline is not None, f"{plan.source} was planned"
+        return places.diagnostics(problems, pipeline)
 
 
 def _is_task_file(document: Document) -> bool:

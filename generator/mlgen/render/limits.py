@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlgen import canonical
 from mlgen.plan.model import Out, Plan, Task
-from mlgen.render.manifests import Manifest
 from mlgen.runtime import pod
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text, size_text
 from mlgen.values import Type
+
+if TYPE_CHECKING:  # the other commands check limits too, and render nothing
+    from mlgen.render.manifests import Manifest
 
 Route = tuple[str | int, ...]
 

@@ -1,0 +1,118 @@
+"""`mlgen render [FILE…] --env E`: the Tekton manifests of an environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgen.cli.main import new_app
+from mlgen.cli.options import Format, FormatOption, SpecFiles
+from mlgen.cli.output import answer_json
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import Findings, Misuse, visible
+from mlgen.plan.model import Plan
+from mlgen.render.files import Changes, Difference, Files, compare, scope_of, to_stdout, write
+from mlgen.render.rendering import render_all
+from mlgen.spec.project import Environment, Project
+
+app = new_app()
+
+OUT = "tekton"
+SHOWN = 40  # paths that are listed: a thousand say no more than their number
+
+
+@app.command()
+def render(
+    files: SpecFiles = None,
+    *,
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="E", help="An environment of mlgen.yaml; without it: all with pods.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write; without it: tekton/ of the project.")
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print all files as one YAML stream; write none.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what differs from a fresh rendering, exit 1; write nothing.")
+    ] = False,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Write the Tekton manifests of an environment, and remove those of ours that are no more.
+
+    All are rendered before any is written. `manifests/` is for Argo CD or `kubectl apply`, `runs/` for
+    `kubectl create -f`.
+    """
+    if stdout and check:
+        raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
+    workspace = Workspace.around(files)
+    environments = _environments(workspace.project, env)
+    plans = workspace.plans(workspace.specs(files))
+    rendered = _render(workspace, plans, environments)
+    root = out if out is not None else workspace.root / OUT
+    scope = scope_of(plans, environments, whole=not files)
+    if stdout:
+        sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
+    elif check:
+        found = compare(root, rendered, scope)
+        _print_differences(found, len(rendered), root, form)
+        raise typer.Exit(1 if found else 0)
+    else:
+        _print_changes(write(root, rendered, scope), root, form)
+
+
+def _environments(project: Project, name: str | None) -> list[Environment]:
+    known = list(project.rendered)
+    found = [one for one in known if name is None or one.name == name]
+    if found:
+        return found
+    fix = f"those that are: {', '.join(one.name for one in known)}" if known else "give one a `namespace` in mlgen.yaml"
+    what = f'"{name}" is no environment that is rendered' if name is not None else "no environment is rendered"
+    raise Misuse("unknown-environment", what, why="mlgen.yaml says where pods run, by `namespace`", fix=fix)
+
+
+def _render(workspace: Workspace, plans: list[Plan], environments: list[Environment]) -> Files:
+    """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
+    rendering = render_all(plans, environments)
+    if rendering.problems:
+        raise Findings(found for plan, problem in rendering.problems for found in workspace.located(plan, [problem]))
+    return rendering.files
+
+
+def _shown(root: Path) -> str:
+    """The folder as people name it: from where they are, if it is below."""
+    path, here = os.path.abspath(root), os.getcwd()
+    return os.path.relpath(path, here) if Path(path).is_relative_to(here) else path
+
+
+def _print_changes(changes: Changes, root: Path, form: Format) -> None:
+    if form is Format.JSON:
+        written, removed = list(changes.written), list(changes.removed)
+        answer_json({"written": written, "removed": removed, "unchanged": changes.unchanged})
+        return
+    lines = [f"wrote   {path}" for path in changes.written] + [f"removed {path}" for path in changes.removed]
+    _print_lines(lines)
+    counts = f"{len(changes.written)} written, {len(changes.removed)} removed, {changes.unchanged} unchanged"
+    sys.stdout.write(f"{counts} in {visible(_shown(root))}/\n")
+
+
+def _print_differences(found: list[Difference], files: int, root: Path, form: Format) -> None:
+    if form is Format.JSON:
+        answer_json({"differences": [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]})
+        return
+    _print_lines([visible_lines(f"{d.kind:9} {d.path}", d.diff) for d in found])
+    verdict = f"{len(found)} differ: run mlgen render" if found else f"{files} files are as rendered"
+    sys.stdout.write(f"{verdict} ({visible(_shown(root))}/)\n")
+
+
+def visible_lines(head: str, body: str) -> str:
+    """A line and, indented, what belongs to it."""
+    return "\n".join([visible(head), *(f"    {visible(line)}" for line in body.splitlines())])
+
+
+def _print_lines(lines: list[str]) -> None:
+    more = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    sys.stdout.write("".join(f"{line}\n" for line in [*lines[:SHOWN], *more]))
