@@ -13,12 +13,13 @@ VALID: dict[Kind, dict[str, Any]] = {
     "pipeline": {
         "version": 1, "name": "churn", "description": "d", "owner": "o", "labels": {"a": "b"},
         "params": {"a": 1, "b": {"type": "number", "default": 0.5, "minimum": 0}, "c": {"choices": ["x"]}, "d": [1]},
-        "inputs": {"a": "s3://b/c", "b": {"uri": "x", "digest": "sha256:" + "0" * 64, "type": "model"}},
-        "defaults": {"image": "x:1", "code": ["a"], "cpu": 1.5, "memory": "1Gi", "env": {"A": "b"}},
+        "inputs": {"i": "s3://bucket/c", "j": {"uri": "data/labels.csv", "type": "model"}},
+        "defaults": {"image": "x:1", "code": ["src"], "cpu": 1.5, "memory": "1Gi", "env": {"A": "b"}},
         "tasks": {
             "a": {"run": ["x", 1], "in": ["params.a"], "out": {"m": "model", "n": {"type": "json", "max": 3}}},
-            "b": {"run": "x", "in": {"m": "a.m", "v": {"value": [1]}, "w": 3}, "after": ["a"], "if": "params.a == 1"},
-            "c": {"use": "./c.yaml", "in": {"m": "a.m"}, "gpu": "a:1", "retries": 3, "timeout": "1h", "shm": "1Gi"},
+            "b": {"run": "x", "in": {"m": "a.m", "v": {"value": [1]}, "w": 3}, "if": "params.a == 1"},
+            "c": {"use": "./tasks/t.yaml", "in": {"model": "a.m", "stage": {"value": "prod"}, "n": 1}, "gpu": "a100:1"},
+            "d": {"run": "x", "after": ["b"], "retries": 3, "timeout": "1h", "shm": "1Gi"},
         },
         "finally": {"z": {"run": "x", "out": ["o"], "disk": "2Ti", "secrets": {"S": "s/k"}}},
     },
@@ -31,8 +32,8 @@ VALID: dict[Kind, dict[str, Any]] = {
         "environments": {
             "local": {"artifacts": "x", "ledger": {"branch": "l"}},
             "prod": {
-                "namespace": "n", "artifacts": "s3://x/y", "runtime_image": "x:1",
-                "ledger": {"url": "u", "interval": "10s"},
+                "namespace": "ml", "artifacts": "s3://bucket/y", "runtime_image": "x:1",
+                "ledger": {"url": "https://git.example/l.git", "interval": "10s"},
                 "gpus": {"a": {"resource": "r", "node_selector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}},
                 "limits": {"gpu": 1, "memory": "1Gi"}, "s3": {"region": "r"}, "buckets": {"b": {}}, "user": 5,
             },

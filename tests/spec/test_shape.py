@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import jsonschema_rs
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from mlgen.diagnostic import Severity, sort
 from mlgen.spec import shape
@@ -18,6 +19,7 @@ from mlgen.spec.document import read
 from mlgen.spec.reader import MAX_FINDINGS
 from mlgen.spec.shape import Kind, check_shape, schema
 from tests.spec.mutations import VALID, mutated
+from tests.strategies import Spec, source, specs
 
 ROOT = Path(__file__).parents[2]
 KINDS: tuple[Kind, ...] = ("pipeline", "task", "project")
@@ -234,6 +236,15 @@ def test_three_validators_are_of_one_mind(kind: Kind) -> None:
         assert bool(found) != (walked.is_valid(data) or document.diagnostics != ())
         verdicts.add(verdict)
     assert verdicts == {True, False}
+
+
+@given(specs())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_valid_specs_have_a_good_shape(spec: Spec) -> None:
+    document = read("x.yaml", source(spec))
+    assert document.diagnostics == ()
+    assert check_shape(document, "pipeline") == ([], set())
+    assert jsonschema_rs.is_valid(schema("pipeline"), document.data)
 
 
 def test_no_schema_is_ever_fetched() -> None:

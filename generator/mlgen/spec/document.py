@@ -17,8 +17,8 @@ class Document:
     """One YAML file, read.
 
     data: plain values; None where the text could not be read to its end, and for an empty file.
-    diagnostics: what was refused, in the order of the file. refused: the routes of refused values; each is None
-    in `data` (a refused map lacks keys instead), and nothing more should be said of it or of what is below it.
+    diagnostics: what was refused, in the order of the file. refused: the routes of refused values; a scalar among
+    them is None in `data`, a map or list may lack parts, and nothing more should be said of what is there or below.
     whole_floats: whether a number like 2.0 is among the data, which JSON Schema counts as an integer.
     A route is a tuple of keys and indices: ("tasks", "train", "in", 0). The places of a route that is not there
     are those of the deepest part of it that is.

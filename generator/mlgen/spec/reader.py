@@ -122,6 +122,8 @@ class Reader:
             raise self.stop(syntax.too_deep(self.source.point(event.start_mark.index)))
         if event.anchor is not None or event.tag is not None:
             self.properties(event)
+            if event.tag is not None:
+                self.refused.add(event.start_mark.index)
         return self.mapping(event, depth) if type(event) is MappingStartEvent else self.sequence(event, depth)
 
     def scalar(self, event: Any) -> tuple[Json, Node]:
@@ -129,7 +131,8 @@ class Reader:
         start, end, text, style = event.start_mark.index, event.end_mark.index, event.value, event.style
         if event.anchor is not None or event.tag is not None:
             self.properties(event)
-            if start in self.refused:
+            if event.tag is not None or not text:  # "&a" alone was meant to be a text, not to be empty
+                self.refused.add(start)
                 return None, start << SHIFT | end
         if style:
             if style in "|>":  # libyaml ends them where the next token begins
@@ -197,6 +200,8 @@ class Reader:
         key: str = event.value
         if event.anchor is not None or event.tag is not None:
             self.properties(event)
+            if event.tag is not None or not key:
+                return None
         if key == "<<" and not event.style:
             self.tell("yaml-alias", "merge keys are not read", self.span(event), _NO_ALIAS, "write the keys out")
             return None
@@ -223,7 +228,6 @@ class Reader:
         """Tells the tag and the anchor of a value; its value is read as if they were not there."""
         start = event.start_mark.index
         if event.tag is not None:
-            self.refused.add(start)
             self.tell("yaml-tag", syntax.TAG.message, self.word("!", start), syntax.TAG.why, syntax.TAG.fix)
         if event.anchor is not None:
             fix = "remove it; quote a text that begins with &"

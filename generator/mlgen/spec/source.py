@@ -59,10 +59,10 @@ def decode(file: str, data: bytes) -> tuple[Source, Diagnostic | None]:
     The source of a refused file holds what can be shown of it.
     """
     if len(data) > MAX_BYTES:
-        size = f"{len(data):,} bytes, {MAX_BYTES:,} are allowed"
+        why = f"{MAX_BYTES:,} bytes (1 MiB) are allowed"
         fix = "specs are read by people: move data into a file of its own, or split the pipeline"
         source = Source(file, "")
-        return source, Diagnostic("too-large", "the file is larger than a spec may be", source.first_line, size, fix)
+        return source, Diagnostic("too-large", "the file is larger than a spec may be", source.first_line, why, fix)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
