@@ -15,7 +15,9 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from typing import Any
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 
 RUNS = Path(".mlgen") / "runs"
-LOCK = "run.lock"
+LOCK = "run.lock"  # holds the engine's process number
+PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.01  # for a dead engine's lock
 
 
 def write(path: Path, data: bytes) -> None:
@@ -188,6 +191,7 @@ def create(project: Path, started: Started) -> tuple[RunFolder, int]:
     unnamed = folder.path / f".{LOCK}.new"
     lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, str(os.getpid()).encode())
     unnamed.rename(folder.path / LOCK)
     return folder, lock
 
@@ -226,17 +230,37 @@ def unfinished(project: Path) -> Iterator[tuple[RunFolder, int]]:
 
 
 def _take(path: Path) -> int | None:
-    """The descriptor of a lock file, locked; None when it is gone or held by another."""
+    """The descriptor of a lock file, locked; None when it is gone or an engine holds it.
+
+    An engine that is dead can seem to hold it for a moment more, by a child that was forked and has not reached its
+    exec; and another command may be telling of the run right now. Both are waited for.
+    """
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for _ in range(int(PATIENCE_SECONDS / PAUSE_SECONDS)):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _is_alive(os.pread(lock, 20, 0)):
+                break
+            time.sleep(PAUSE_SECONDS)
+            continue
         # Another may have finished the run between our open and our lock: then the name is gone.
-        if os.stat(path).st_ino == os.fstat(lock).st_ino:
-            return lock
-    except (BlockingIOError, FileNotFoundError):
-        pass
+        with suppress(FileNotFoundError):
+            if os.stat(path).st_ino == os.fstat(lock).st_ino:
+                return lock
+        break
     os.close(lock)
     return None
+
+
+def _is_alive(engine: bytes) -> bool:
+    try:
+        os.kill(int(engine), 0)
+    except (ProcessLookupError, ValueError):  # ValueError: it was cut off before it had written its number
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
