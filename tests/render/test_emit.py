@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from mlgen.render.emit import emit
+from mlgen.render.emit import Shared, emit
 
 WORDS = """y n Y N yes no on off On OFF true False null Null ~ = < << - -- --- ... . .. ? : , [ ] { } # & * ! | > % @ `
 1 -1 +1 0 00 007 0o7 0x1F 1_000 1e5 1E-3 123e4567 1234e56 .5 5. 1.0 .inf -.Inf .nan 12:30:45 1:30 190:20:30
@@ -108,3 +108,9 @@ def test_a_key_that_no_reader_finds_is_refused() -> None:
 def test_what_yaml_would_guess_is_refused() -> None:
     with pytest.raises(TypeError, match="float"):
         emit({"a": 0.1})
+
+
+@given(DATA)
+def test_a_shared_map_is_written_as_any_other_wherever_it_stands(data: dict[str, object]) -> None:
+    places = [{"a": d, "deep": {"list": [d, [d]]}} for d in (Shared(data), data)]
+    assert emit(places[0]) == emit(places[1])

@@ -35,10 +35,28 @@ def emit(data: dict[str, object], comment: Sequence[str] = ()) -> bytes:
     return (head + _block(data, "")).encode()
 
 
+class Shared(dict[str, object]):
+    """A map that stands in many places and never changes: its text is made once for each depth."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, data: dict[str, object]) -> None:
+        super().__init__(data)
+        self.texts: dict[str, str] = {}
+
+
 def _block(node: dict[str, object] | list[object], pad: str) -> str:
     """A map or list that is not empty, each line after `pad`, with a line feed at its end."""
     if isinstance(node, list):
         return "".join([f"{pad}- {_item(item, pad)}" for item in node])
+    if isinstance(node, Shared):
+        if pad not in node.texts:
+            node.texts[pad] = _map(node, pad)
+        return node.texts[pad]
+    return _map(node, pad)
+
+
+def _map(node: dict[str, object], pad: str) -> str:
     return "".join([f"{pad}{_key(key)}:{_value(value, pad)}" for key, value in node.items()])
 
 

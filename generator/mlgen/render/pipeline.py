@@ -8,7 +8,7 @@ from mlgen.gates import Literal, Ref
 from mlgen.plan.gating import when_operands
 from mlgen.plan.model import Condition, GateTask, In, Input, InputRef, OutRef, Param, ParamRef, Plan, Task, Value
 from mlgen.render import timeouts
-from mlgen.render.names import digests, pipeline_labels
+from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.task import RECORD
 from mlgen.runtime import pod, texts
@@ -17,7 +17,7 @@ from mlgen.spec.quantities import duration_text
 from mlgen.values import Type, to_text
 
 
-def pipeline(plan: Plan, environment: Environment, task_names: dict[str, str]) -> Data:
+def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names: dict[str, str]) -> Data:
     """The Pipeline. task_names: of each task, gate task and `record`, what its Task is called."""
     writer = _Writer(plan, environment, task_names)
     spec: Data = {
@@ -33,7 +33,7 @@ def pipeline(plan: Plan, environment: Environment, task_names: dict[str, str]) -
             "name": plan.name,
             "namespace": environment.namespace,
             "labels": pipeline_labels(plan, environment),
-            "annotations": digests(plan),
+            "annotations": annotations,
         },
         "spec": {key: value for key, value in spec.items() if value},
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mlgen.plan.model import Plan, Task
 from mlgen.render import timeouts
-from mlgen.render.names import digests, pipeline_labels
+from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
 from mlgen.runtime import pod
@@ -14,7 +14,7 @@ from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 
 
-def pipeline_run(plan: Plan, environment: Environment) -> Data:
+def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Data:
     """The PipelineRun, with every param that has a default."""
     total = timeouts.of_run(plan, environment)
     template = _pod_template(environment)
@@ -36,7 +36,7 @@ def pipeline_run(plan: Plan, environment: Environment) -> Data:
             "generateName": f"{plan.name}-",
             "namespace": environment.namespace,
             "labels": pipeline_labels(plan, environment),
-            "annotations": digests(plan),
+            "annotations": annotations,
         },
         "spec": {key: value for key, value in spec.items() if value},
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlgen.diagnostic import Misuse
 from mlgen.plan.model import Plan
-from mlgen.render.limits import Problem, check_limits, check_objects
+from mlgen.render.limits import MAX_OBJECT_BYTES, Problem, check_limits, check_objects
 from mlgen.render.manifests import manifests
 from mlgen.spec.project import Environment
 
@@ -39,8 +39,8 @@ def render_all(plans: Sequence[Plan], environments: Sequence[Environment]) -> Re
 
 
 def _render(plan: Plan, environment: Environment, files: dict[str, bytes]) -> list[Problem]:
-    rendered = manifests(plan, environment)
-    for manifest in rendered:
+    large = []
+    for manifest in manifests(plan, environment):
         if manifest.path in files:
             raise Misuse(
                 "name-collision",
@@ -49,4 +49,7 @@ def _render(plan: Plan, environment: Environment, files: dict[str, bytes]) -> li
                 fix="give every pipeline a name of its own",
             )
         files[manifest.path] = manifest.bytes
-    return check_objects(plan, rendered)
+        # As JSON, which is what counts, an object has at most twice the bytes of our YAML: a backslash for each.
+        if 2 * len(files[manifest.path]) > MAX_OBJECT_BYTES:
+            large.append(manifest)
+    return check_objects(plan, large)

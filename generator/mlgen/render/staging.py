@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlgen import canonical
 from mlgen.plan.pod import OURS
+from mlgen.render.emit import Shared
 from mlgen.runtime import pod
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import S3, Environment
@@ -16,19 +17,21 @@ READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the
 SECRET_MODE = 0o440  # the pod's fsGroup reads it; ssh wants a copy of its own anyway
 
 # Container fields of Pod Security `restricted`; the user stands in the PipelineRun's pod template.
-SECURITY: Data = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
+SECURITY: Data = Shared(
+    {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+)
 _AMOUNTS = {**OURS, "record": OURS["results"]}
 
 WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger"
-ROOT_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": pod.ROOT}
-STATE_MOUNT: Data = {"name": STATE_VOLUME, "mountPath": pod.STATE}
-LEDGER_MOUNT: Data = {"name": LEDGER_VOLUME, "mountPath": pod.LEDGER_SECRET, "readOnly": True}
-MAIN_RUN_MOUNT: Data = {"name": f"tekton-internal-run-{MAIN_INDEX}", "mountPath": pod.MAIN_RUN}
+ROOT_MOUNT: Data = Shared({"name": WORK_VOLUME, "mountPath": pod.ROOT})
+STATE_MOUNT: Data = Shared({"name": STATE_VOLUME, "mountPath": pod.STATE})
+LEDGER_MOUNT: Data = Shared({"name": LEDGER_VOLUME, "mountPath": pod.LEDGER_SECRET, "readOnly": True})
+MAIN_RUN_MOUNT: Data = Shared({"name": f"tekton-internal-run-{MAIN_INDEX}", "mountPath": pod.MAIN_RUN})
 
 _RUN = {"MLGEN_RUN": "$(params.mlgen-run)", "MLGEN_RUN_UID": "$(params.mlgen-run-uid)"}
 _TASK_RUN = {
@@ -45,15 +48,15 @@ _ANNOTATIONS = {
 
 def variable(name: str, text: str) -> Data:
     """An environment variable; Kubernetes stores none with an empty text otherwise than without a value."""
-    return {"name": name, "value": text} if text else {"name": name}
+    return Shared({"name": name, "value": text} if text else {"name": name})
 
 
 def secret_variable(name: str, secret: str, key: str) -> Data:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+    return Shared({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
 
 
 def _of_pod(fields: dict[str, str]) -> list[Data]:
-    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+    return [Shared({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}) for name, path in fields.items()]
 
 
 RUN_VARIABLES = [variable(name, text) for name, text in _RUN.items()] + _of_pod(_ANNOTATIONS)
