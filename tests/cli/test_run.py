@@ -1,0 +1,249 @@
+"""`mlgen run` and `mlgen logs` as people and scripts call them, in a real repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlgen.cli.main import run as mlgen
+
+HERE = Path(__file__).parents[2]
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main")
+
+SPEC = """\
+version: 1
+name: demo
+params:
+  word: {type: string}
+  n: {default: 3, minimum: 1}
+  fail: {choices: ["no", "yes"], default: "no"}
+inputs:
+  raw: data.txt
+tasks:
+  make:
+    run: |
+      cat "$raw" > "$copy"
+      echo "$word" > "$said"
+      test "$fail" = no || { echo "it broke here" >&2; exit 7; }
+    in: [inputs.raw, params.word, params.fail]
+    out: {copy: dataset, said: string}
+  big:
+    if: params.n > 5
+    run: echo "$said"
+    in: [make.said]
+"""
+
+Repository = Path
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    root = tmp_path / "project"
+    (root / "pipelines").mkdir(parents=True)
+    (root / "mlgen.yaml").write_text("version: 1\nrepository: https://git.example/acme/ml\n")
+    (root / "pipelines" / "demo.yaml").write_text(SPEC)
+    (root / "data.txt").write_text("bytes\n")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def committed(repository: Repository) -> Repository:
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*GIT, *command], check=True)
+    return repository
+
+
+Capture = pytest.CaptureFixture[str]
+RUN = ["run", "pipelines/demo.yaml", "-p", "word=hi"]
+
+
+def shown(path: str, branch: str = "ledger", git_dir: str = ".git") -> str:
+    done = subprocess.run([*GIT, f"--git-dir={git_dir}", "show", f"{branch}:{path}"], check=True, capture_output=True)
+    return done.stdout.decode()
+
+
+def ledger(git_dir: str = ".git") -> dict[str, dict[str, object]]:
+    """What is on the ledger's branch, by file name."""
+    listed = subprocess.run(
+        [*GIT, f"--git-dir={git_dir}", "ls-tree", "-r", "--name-only", "ledger"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return {Path(path).name.split(".")[0]: json.loads(shown(path, git_dir=git_dir)) for path in listed.stdout.split()}
+
+
+def test_a_run_answers_and_its_records_are_on_the_branch(committed: Repository, capsys: Capture) -> None:
+    assert mlgen([*RUN, "--name", "first"]) == 0
+    answer = capsys.readouterr()
+    assert answer.out.startswith("first  COMPLETE\n  make  succeeded\n          said = hi\n")
+    assert "  big   skipped  (When Expressions evaluated to false)\n" in answer.out
+    assert "copy: .mlgen/artifacts/demo/first/make." in answer.out
+    records = ledger()
+    assert set(records) == {"make-0", "run"}
+    head = subprocess.run([*GIT, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert records["run"]["commit"] == head
+    job = records["make-0"]["job"]
+    assert isinstance(job, dict)
+    assert job["facets"]["sourceCodeLocation"]["url"] == f"https://git.example/acme/ml/blob/{head}/pipelines/demo.yaml"
+    status = subprocess.run([*GIT, "status", "--porcelain"], check=True, capture_output=True, text=True)
+    assert status.stdout == ""
+
+
+def test_an_edited_spec_has_no_commit(committed: Repository, capsys: Capture) -> None:
+    (committed / "data.txt").write_text("other bytes\n")
+    assert mlgen(RUN) == 0
+    assert ledger()["run"]["commit"] is None
+
+
+def test_json_is_the_answer_and_nothing_else_is_on_stdout(committed: Repository, capsys: Capture) -> None:
+    assert mlgen([*RUN, "--name", "first", "--format", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"run", "uid", "state", "tasks", "ledger"}
+    assert answer["tasks"]["big"] == {"status": "None", "reason": "When Expressions evaluated to false"}
+    tip = subprocess.run([*GIT, "rev-parse", "ledger"], check=True, capture_output=True, text=True).stdout.strip()
+    assert answer["ledger"] == tip
+
+
+def test_a_failure_shows_why_and_where_to_read_on(committed: Repository, capsys: Capture) -> None:
+    assert mlgen([*RUN, "-p", "fail=yes", "--name", "bad"]) == 1
+    answer = capsys.readouterr()
+    assert answer.out.startswith("bad  FAIL\n  make  failed  (StepFailed)\n")
+    assert "make  failed after " in answer.err
+    assert "the program ended with exit code 7" in answer.err
+    assert "      | it broke here\n" in answer.err
+    log = next(line for line in answer.err.splitlines() if "its log: " in line).partition("its log: ")[2]
+    assert Path(log).read_text() == "it broke here\n"
+    assert mlgen(["logs", "bad"]) == 0
+    assert capsys.readouterr().out == "it broke here\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "pipelines/demo.yaml"], 'param "word" (string) is required'),
+        ([*RUN, "-p", "n=0"], 'param "n": 0 is below the minimum 1'),
+        ([*RUN, "-p", "m=1"], '"m" is neither a param nor an input'),
+        ([*RUN, "-p", "raw=none.txt"], 'input "raw": there is no'),
+        ([*RUN, "--env", "lokal"], "did you mean local?"),
+        ([*RUN, "--name", "No"], '"No" is no name for a run'),
+        ([*RUN, "--detach"], "--detach is for runs in a cluster"),
+    ],
+)
+def test_what_is_asked_wrongly_starts_nothing(
+    committed: Repository, capsys: Capture, arguments: list[str], said: str
+) -> None:
+    assert mlgen(arguments) == 2
+    answer = capsys.readouterr()
+    assert said in answer.err
+    assert answer.out == ""
+    assert not (committed / ".mlgen").exists()
+
+
+def test_a_name_is_used_once(committed: Repository, capsys: Capture) -> None:
+    assert mlgen([*RUN, "--name", "first"]) == 0
+    assert mlgen([*RUN, "--name", "first"]) == 2
+    assert 'there is a run "first" already' in capsys.readouterr().err
+
+
+def test_without_git_nothing_starts(repository: Repository, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(repository / "nowhere"))
+    assert mlgen(RUN) == 3
+    assert "error[git-missing]" in capsys.readouterr().err
+    assert not (repository / ".mlgen").exists()
+
+
+def test_outside_a_repository_the_ledger_is_beside_the_runs(repository: Repository, capsys: Capture) -> None:
+    assert mlgen(RUN) == 0
+    assert set(ledger(".mlgen/ledger.git")) == {"make-0", "run"}
+
+
+def test_a_locked_ledger_costs_a_line(committed: Repository, capsys: Capture) -> None:
+    (committed / ".git" / "refs" / "heads").mkdir(parents=True, exist_ok=True)
+    lock = committed / ".git" / "refs" / "heads" / "ledger.lock"
+    lock.touch()
+    assert mlgen(RUN) == 0
+    answer = capsys.readouterr()
+    assert "the records wait in the spool" in answer.err
+    assert "ledger  not written yet: the records wait\n" in answer.out
+    lock.unlink()
+    assert mlgen(RUN) == 0
+    assert sum(name.startswith("run") for name in ledger()) == 1
+    assert len(list((committed / ".mlgen" / "runs").iterdir())) == 2
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": str(HERE / "generator")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlgen", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(found: Callable[[], object]) -> None:
+    until = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sleepy(committed: Repository) -> Repository:
+    (committed / "pipelines" / "sleepy.yaml").write_text(
+        "version: 1\nname: sleepy\ntasks: {nap: {run: 'echo dreaming; sleep 300'}}\n"
+    )
+    return committed
+
+
+def test_an_interrupt_is_told(sleepy: Repository) -> None:
+    with start("run", "pipelines/sleepy.yaml", "--name", "night") as process:
+        wait_for(lambda: list(sleepy.glob(".mlgen/runs/*/nap-0/log")))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out.startswith("night  ABORT\n  nap  failed  (TaskRunCancelled)\n")
+    assert "Traceback" not in err
+    assert ledger()["run"]["state"] == "ABORT"
+
+
+def test_the_next_command_tells_of_a_killed_run(sleepy: Repository, capsys: Capture) -> None:
+    with start("run", "pipelines/sleepy.yaml", "--name", "night") as process:
+        wait_for(lambda: list(sleepy.glob(".mlgen/runs/*/nap-0/log")))
+        process.kill()
+    assert mlgen(RUN) == 0
+    assert "night was killed; what is known of it is told now" in capsys.readouterr().err
+    assert ledger()["nap-0"]["eventType"] == "ABORT"
+
+
+def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys: Capture) -> None:
+    (committed / "pipelines" / "twice.yaml").write_text(
+        "version: 1\nname: twice\n"
+        "tasks:\n"
+        "  a: {run: 'echo try; test -e ../../again || { touch ../../again; exit 1; }', retries: 1}\n"
+        "  b: {run: echo b, after: [a]}\n"
+        "  c: {if: params.go == \"yes\", run: 'true', in: [params.go]}\n"
+        'params: {go: {choices: ["no", "yes"], default: "no"}}\n'
+    )
+    assert mlgen(["run", "pipelines/twice.yaml", "--name", "pair"]) == 0
+    capsys.readouterr()
+    assert mlgen(["logs", "pair"]) == 0
+    assert capsys.readouterr().out == "== a-0 ==\ntry\n\n== a-1 ==\ntry\n\n== b-0 ==\nb\n"
+    assert mlgen(["logs", "pair", "b"]) == 0
+    assert capsys.readouterr().out == "b\n"
+    for arguments, said in {
+        ("pair", "c"): '"c" was skipped in pair: When Expressions evaluated to false',
+        ("pair", "d"): 'no task "d" ran in pair',
+        ("pear",): "kept on this machine: pair",
+    }.items():
+        assert mlgen(["logs", *arguments]) == 2
+        assert said in capsys.readouterr().err
