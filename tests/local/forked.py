@@ -12,11 +12,10 @@ from typing import Any
 from mlgen.diagnostic import CannotAnswer
 from mlgen.local.run import run
 from mlgen.plan.model import Plan
-from mlgen.store import open_store
 from mlgen.values import Type
 from tests.local.ledger import fold, spool
 from tests.local.plans import in_, out, plan, task
-from tests.local.runs import Project, RealClock
+from tests.local.runs import Project
 
 STRAY = 'setsid sleep 300 & sleep 300 & echo $! > "$x"'
 
@@ -71,16 +70,8 @@ def _run(root: Path, plan: Plan, point: str, left: int, settings: dict[str, Any]
         if here == point and left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    outcome = run(
-        Project(root).job(plan, **settings),
-        store=open_store("artifacts", base=root),
-        open_at=lambda uri: open_store(uri, base=root),
-        spool=spool(root),
-        fold=lambda: fold(root),
-        clock=RealClock(),
-        on_event=lambda _event: None,
-        at=at,
-    )
+    project = Project(root)
+    outcome = run(project.job(plan, **settings), **project.parts(spool=spool(root), fold=lambda: fold(root), at=at))
     return 130 if outcome.interrupted else 0 if outcome.ok else 1
 
 

@@ -86,16 +86,20 @@ class Project:
             events.append(event)
             on_event(event)
 
-        outcome = run(
-            self.job(plan, given, **settings),
-            store=open_store("artifacts", base=self.root),
-            open_at=lambda uri: open_store(uri, base=self.root),
-            spool=self.spooled.append,
-            fold=fold,
-            clock=RealClock(),
-            on_event=hear,
-        )
+        outcome = run(self.job(plan, given, **settings), **self.parts(fold=fold, on_event=hear))
         return self.told(outcome, events)
+
+    def parts(self, **others: Any) -> dict[str, Any]:
+        """What `run` is given besides the job."""
+        mine: dict[str, Any] = {
+            "store": open_store("artifacts", base=self.root),
+            "open_at": lambda uri: open_store(uri, base=self.root),
+            "spool": self.spooled.append,
+            "fold": lambda: None,
+            "clock": RealClock(),
+            "on_event": lambda _event: None,
+        }
+        return mine | others
 
     def told(self, outcome: Outcome, events: list[Event]) -> Told:
         records, run_record = entries(self.spooled)

@@ -8,11 +8,13 @@ from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import State
 from mlgen.local.events import Ended, Noted, Skipped, Started
+from mlgen.local.recover import recover
+from mlgen.local.run import run
 from mlgen.local.schedule import GATE_FALSE, MISSING, STOPPING
 from mlgen.plan.model import Code, GateTask, Input, Param, Value
 from mlgen.values import Type
 from tests.local.plans import condition, evaluation, in_, out, plan, task
-from tests.local.runs import Project, alive, environment
+from tests.local.runs import Project, RealClock, alive, entries, environment
 
 
 def test_values_and_artifacts_go_from_task_to_task(project: Project) -> None:
@@ -368,6 +370,30 @@ def test_a_ledger_that_cannot_be_written_costs_a_line_and_not_the_run(project: P
     assert told.outcome.ledger is None
     notes = [e for e in told.events if isinstance(e, Noted)]
     assert notes == [Noted("the records wait in the spool: the branch ledger is locked (remove the lock)")]
+
+
+def test_a_spool_that_cannot_be_used_leaves_the_records_to_the_next_command(project: Project) -> None:
+    def full(_data: bytes) -> None:
+        raise CannotAnswer("disk-full", "no space left")
+
+    told = run(project.job(plan(task("a"))), **project.parts(spool=full))
+    assert told.ok
+    assert told.ledger is None
+    assert recover(project.root, spool=project.spooled.append, clock=RealClock()) == ["demo-x1"]
+    records, run_record = entries(project.spooled)
+    assert run_record is not None
+    assert (records["a-0"].state, run_record.state) == (State.COMPLETE, State.COMPLETE)
+
+
+def test_a_run_that_recovery_cannot_read_is_named(project: Project) -> None:
+    def full(_data: bytes) -> None:
+        raise CannotAnswer("disk-full", "no space left")
+
+    told = run(project.job(plan(task("a"))), **project.parts(spool=full))
+    (told.folder / "start.json").write_text('{"of": "another version"}')
+    with pytest.raises(CannotAnswer, match="cannot be read") as caught:
+        recover(project.root, spool=project.spooled.append, clock=RealClock())
+    assert f"remove {told.folder}/run.lock" in caught.value.fix
 
 
 def test_nothing_is_left_of_a_task_that_ended_well_but_what_people_read(project: Project) -> None:

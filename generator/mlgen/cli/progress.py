@@ -26,7 +26,8 @@ class Progress(AbstractContextManager[OnEvent]):
         self._width = max(map(len, tasks), default=0)
         self._running: dict[str, float] = {}
         self._live: Any = nullcontext()
-        if coloured(sys.stderr):
+        self._draws = coloured(sys.stderr)
+        if self._draws:
             # Here: rich costs 0.12 s, and only a terminal shows what it draws.
             from rich.console import Console
             from rich.live import Live
@@ -50,6 +51,8 @@ class Progress(AbstractContextManager[OnEvent]):
         match event:
             case Started():
                 self._running[event.task] = time.monotonic()
+                if not self._draws:
+                    self._say(f"{event.task:{self._width}}  started")
             case Ended():
                 self._running.pop(event.task, None)
                 self._done += not event.retried

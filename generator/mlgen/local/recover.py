@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger import entry
+from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local import guardian, rundir
@@ -25,13 +27,22 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
     run.json into the spool, and marks it as told. Safe to repeat, to interrupt and to run twice at once: the bytes of
     each record are fixed in the run's folder before they are put. A run that an engine works on is left alone.
     project: the folder of mlgen.yaml. spool: makes a record's bytes durable; the same bytes again are fine.
+    Raises CannotAnswer for a run whose files cannot be understood, and what the spool raises.
     """
     told = []
     for folder, _lock in rundir.unfinished(project):
-        started = folder.read_start()
-        if started is not None:
-            _recover(folder, started, spool, timestamp(clock.now()))
-            told.append(started.run)
+        try:
+            started = folder.read_start()
+            if started is not None:
+                _recover(folder, started, spool, timestamp(clock.now()))
+                told.append(started.run)
+        except (KeyError, TypeError, ValueError, BadRecord) as error:
+            raise CannotAnswer(
+                "unreadable-run",
+                f"the run in {folder.path} was cut off, and what it left cannot be read: {error}",
+                why="another version of mlgen wrote it, or its files were changed",
+                fix=f"use that version; or remove {folder.path / rundir.LOCK}, and the run stays untold",
+            ) from None
         folder.forget_code()
         folder.finish()
     return told

@@ -38,9 +38,10 @@ def run(
 
     store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
     durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
-    Raises Misuse for a secret that is not set, CannotAnswer when the run cannot go on, and what the spool raises; of
-    such a run every process is ended, and recovery tells the rest. To be called in the main thread, as it takes
-    the signals SIGINT, SIGTERM and SIGHUP for its own.
+    Where the spool or the ledger cannot be used, the records wait, in the run's folder or in the spool, and the run
+    is no less what it was. Raises Misuse for a secret that is not set, CannotAnswer and OSError when the run cannot
+    go on: every process is ended then, and recovery tells the rest. To be called in the main thread, as it takes the
+    signals SIGINT, SIGTERM and SIGHUP for its own.
     """
     secrets = environment.secrets(job.plan, job.environ)
     started = job.started(timestamp(clock.now()))
@@ -56,17 +57,18 @@ def run(
             try:
                 told = _all_tasks(engine)
                 at("tasks-ended")
-                spooler.close()
+                spooled = _wait_for(spooler, on_event)
             finally:
                 engine.kill_all()
                 processes.close()
                 spooler.abandon()
             folder.forget_code()
-            folder.finish()
+            if spooled:
+                folder.finish()
         finally:
             os.close(lock)
         at("finished")
-        commit = _fold(fold, on_event)
+        commit = _fold(fold, on_event) if spooled else None
     return Outcome(
         run=told.run,
         uid=told.uid,
@@ -92,10 +94,23 @@ def _keep_code(job: Job, folder: RunFolder) -> None:
             code.keep(task.code, job.code[task.code.folders], folder.code(task.code.digest))
 
 
+def _wait_for(spooler: Spooler, on_event: OnEvent) -> bool:
+    """Whether all records are in the spool."""
+    try:
+        spooler.close()
+    except CannotAnswer as reason:
+        on_event(Noted(f"the records wait in the run's folder for the next command: {_sentence(reason)}"))
+        return False
+    return True
+
+
 def _fold(fold: Callable[[], str | None], on_event: OnEvent) -> str | None:
-    """Land the records. Where that cannot be, they wait, and the run is no less what it was."""
     try:
         return fold()
     except CannotAnswer as reason:
-        on_event(Noted(f"the records wait in the spool: {reason.message}" + (f" ({reason.fix})" if reason.fix else "")))
+        on_event(Noted(f"the records wait in the spool: {_sentence(reason)}"))
         return None
+
+
+def _sentence(reason: CannotAnswer) -> str:
+    return f"{reason.message} ({reason.fix})" if reason.fix else reason.message

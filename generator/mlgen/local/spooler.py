@@ -21,23 +21,19 @@ class Spooler:
         self._thread.start()
 
     def put(self, data: bytes) -> None:
-        """Put it soon. Raises what an earlier put raised."""
-        self._raise()
+        """Put it soon."""
         self._queue.put(data)
 
     def close(self) -> None:
-        """Wait until all is put. Raises what a put raised."""
+        """Wait until all is put. Raises what the first put raised that did; later ones were not tried."""
         self.abandon()
         self._thread.join()
-        self._raise()
+        if self._error is not None:
+            raise self._error
 
     def abandon(self) -> None:
         """Let the thread end when it has put what it was given; nobody waits for it."""
         self._queue.put(None)
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
 
     def _work(self) -> None:
         while (data := self._queue.get()) is not None and self._error is None:
