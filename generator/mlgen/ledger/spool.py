@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from mlgen import canonical
 from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
+from mlgen.ledger.fields import BadRecord
 from mlgen.store import Missing, Store, Taken
 
 SPOOL, DEAD = "_ledger/spool", "_ledger/dead"
@@ -71,3 +74,14 @@ def fits(key: str, data: bytes) -> bool:
 
 def _short(data: bytes) -> str:
     return canonical.digest_bytes(data)[len("sha256:") :][:16]
+
+
+def oldest(spool: Spool, keys: Iterable[str]) -> datetime | None:
+    """When the execution or run that waits longest ended; None when nothing waits that can be read."""
+    times = []
+    for key in keys:
+        data = spool.get(key)
+        with suppress(BadRecord):
+            if data is not None:
+                times.append(datetime.fromisoformat(from_bytes(data).ended_at))
+    return min(times, default=None)

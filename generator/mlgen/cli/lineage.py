@@ -1,0 +1,58 @@
+"""`mlgen lineage ARTIFACT|RUN`: where it came from, what was made of it."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from mlgen.cli.history import open_history
+from mlgen.cli.main import new_app
+from mlgen.cli.options import EnvOption
+from mlgen.cli.output import answer_json
+from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
+from mlgen.ledger.lineage import find, trace
+
+app = new_app()
+
+
+class LineageFormat(StrEnum):
+    """What reads it: people, programs, Graphviz, Mermaid in a pull request."""
+
+    TEXT = "text"
+    JSON = "json"
+    DOT = "dot"
+    MERMAID = "mermaid"
+
+
+@app.command()
+def lineage(
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARTIFACT|RUN",
+            help="A digest (8 hex digits or more), a URI, pipeline/task/out[@run], or a run.",
+        ),
+    ],
+    *,
+    up: Annotated[bool, typer.Option("--up", help="Only where it came from.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only what was made of it.")] = False,
+    depth: Annotated[int | None, typer.Option("--depth", metavar="N", min=1, help="The most tasks on a way.")] = None,
+    env: EnvOption = "local",
+    form: Annotated[LineageFormat, typer.Option("--format", help="text, json, dot or mermaid.")] = LineageFormat.TEXT,
+) -> None:
+    """Say where an artifact came from and what was made of it."""
+    history = open_history(env)
+    both = up == down
+    graph = trace(history, find(history, wanted), up=up or both, down=down or both, depth=depth)
+    match form:
+        case LineageFormat.JSON:
+            answer_json(graph.to_json())
+        case LineageFormat.DOT:
+            sys.stdout.write(to_dot(graph))
+        case LineageFormat.MERMAID:
+            sys.stdout.write(to_mermaid(graph))
+        case LineageFormat.TEXT:
+            sys.stdout.write(f"{to_tree(graph, up=up or both, down=down or both)}\nledger  {graph.ledger}\n")

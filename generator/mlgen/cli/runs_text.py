@@ -1,0 +1,140 @@
+"""Runs for people: a list, one run, two side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from mlgen.diagnostic import visible
+from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.query import summary
+from mlgen.ledger.read import Execution, History, Run, moment
+from mlgen.ledger.record import State, TaskRecord
+from mlgen.values import to_text
+
+MAX_CELL = 60  # characters of a value
+SHORT = 12  # hex digits of a digest that people compare by eye
+
+
+def listing(history: History, *, pipeline: str | None, limit: int) -> str:
+    """A table of runs, the latest first."""
+    chosen = [run for run in history.runs if pipeline in (None, run.pipeline)]
+    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK", "METRICS")]
+    for run in chosen[:limit]:
+        metrics = {f"{e.record.task}.{n}": v for e in run.outcomes for n, v in e.record.metrics.items()}
+        took = _seconds(run.started, run.ended)
+        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), took, _pairs(metrics)))
+    lines = _table(rows)
+    if len(chosen) > limit:
+        lines.append(f"and {len(chosen) - limit} before these: --limit")
+    if not chosen:
+        lines = ["no runs yet: `mlgen run FILE`" if pipeline is None else f"no runs of {pipeline}"]
+    return _lines([*lines, _ledger(history.commit)])
+
+
+def run(history: History, found: Run) -> str:
+    """What a run did."""
+    about: Any = summary(found)
+    facts = [
+        ("pipeline", f"{found.pipeline} in {found.env}"),
+        ("uid", found.uid),
+        ("time", f"{_time(found.started)}, {_seconds(found.started, found.ended)}"),
+        ("params", _pairs(about["params"])),
+        ("commit", about["commit"]),
+        ("spec", about["specDigest"]),
+    ]
+    lines = [f"{found.name}  {_state(found)}", *_table([(word, text) for word, text in facts if text]), ""]
+    counted = {e.path for e in found.outcomes}
+    for execution in found.outcomes:
+        lines += _task(execution)
+        for other in found.executions:
+            if other.record.task == execution.record.task and other.path not in counted:
+                lines.append(f"  before: {_attempt(other.record)}")
+    for name, task in about["tasks"].items():
+        if task["status"] == "None":
+            lines.append(f"{name}  skipped ({task['reason']})" if task["reason"] else f"{name}  did not run")
+    return _lines([*lines, "", _ledger(history.commit)])
+
+
+def _task(execution: Execution) -> list[str]:
+    record = execution.record
+    lines = [f"{record.task}  {_attempt(record)}"]
+    if record.error:
+        lines += [f"  error    {line}" for line in record.error.splitlines() or [""]]
+    lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
+    lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]
+    lines += [f"  metric   {name} = {to_text(value)}" for name, value in record.metrics.items()]
+    lines += [f"  value    {name} = {_clip(to_text(value))}" for name, value in record.values.items()]
+    if record.image:
+        lines.append(f"  image    {record.image}{f' ({_short(record.image_digest)})' if record.image_digest else ''}")
+    return [*lines, f"  record   {execution.path}"]
+
+
+def _attempt(record: TaskRecord) -> str:
+    code = "" if record.exit_code in (None, 0) else f", exit code {record.exit_code}"
+    reason = "" if record.state is State.COMPLETE else f" ({record.reason}{code})"
+    took = _seconds(moment(record.started_at), moment(record.ended_at))
+    return f"{record.state}{reason}, {took}{f', attempt {record.attempt}' if record.attempt else ''}"
+
+
+def comparison(found: dict[str, Any]) -> str:
+    """Two runs side by side; a line that differs begins with a star."""
+    rows: list[Sequence[str]] = [("", "", found["a"]["run"], found["b"]["run"])]
+    rows.append(("", "pipeline", found["a"]["pipeline"], found["b"]["pipeline"]))
+    rows.append(("", "state", str(found["a"]["state"]), str(found["b"]["state"])))
+    for table in ("params", "metrics", "values", "artifacts", "states"):
+        if found[table]:
+            rows.append(("", table, "", ""))
+        for name, sides in found[table].items():
+            a, b = (_cell(sides[side], table) for side in ("a", "b"))
+            rows.append(("*" if sides["a"] != sides["b"] else "", f"  {name}", a, b))
+    return _lines([*_table(rows), _ledger(found["ledger"])])
+
+
+def _cell(value: Any, table: str) -> str:
+    if value is None:
+        return "-"
+    return _short(value) if table == "artifacts" else _clip(to_text(value))
+
+
+def _artifact(artifact: Artifact) -> str:
+    return f"{artifact.name}  {_short(artifact.digest)}  {artifact.size_bytes:,} bytes  {artifact.uri}"
+
+
+def _short(digest: str) -> str:
+    return f"sha256:{digest.removeprefix('sha256:')[:SHORT]}"
+
+
+def _state(run: Run) -> str:
+    return str(run.state) if run.state else "(no run.json)"
+
+
+def _time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _seconds(start: datetime, end: datetime) -> str:
+    return f"{(end - start).total_seconds():.1f} s"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={_clip(to_text(value))}" for name, value in values.items())
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+
+
+def _ledger(commit: str | None) -> str:
+    return f"ledger  {commit or 'empty'}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)] if shown else []
+    return ["  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in shown]
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{visible(line)}\n" for line in lines)

@@ -1,0 +1,108 @@
+"""Questions about runs: which there were, what one did, how two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from mlgen.canonical import Json
+from mlgen.diagnostic import Misuse
+from mlgen.ledger import run as run_json
+from mlgen.ledger.read import History, Run
+
+
+def find_run(history: History, wanted: str) -> Run:
+    """The run of that name, uid, or unique beginning of either. Raises Misuse "unknown-run", "ambiguous-run"."""
+    found = find_runs(history, wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Misuse(
+            "ambiguous-run",
+            f'"{wanted}" may be any of {len(found)} runs',
+            fix="say one of " + ", ".join(f"{run.uid} ({run.name})" for run in found[:5]),
+        )
+    raise unknown_run(history, wanted)
+
+
+def find_runs(history: History, wanted: str) -> list[Run]:
+    """The runs that a text may mean: those of just that name or uid, else those whose name or uid begins so."""
+    exact = [run for run in history.runs if wanted in (run.name, run.uid, f"{run.name}.{run.uid[:8]}")]
+    if exact or not wanted:
+        return exact
+    return [run for run in history.runs if run.uid.startswith(wanted) or run.name.startswith(wanted)]
+
+
+def unknown_run(history: History, wanted: str) -> Misuse:
+    """What to say when there is no such run."""
+    names = list(dict.fromkeys(run.name for run in history.runs))
+    near = get_close_matches(wanted, names, n=3)
+    if near:
+        fix = f"did you mean {', '.join(near)}?"
+    else:
+        fix = (
+            f"the latest: {', '.join(names[:3])}; `mlgen runs list` has all" if names else "the ledger has no runs yet"
+        )
+    return Misuse("unknown-run", f'the ledger has no run "{wanted}"', fix=fix)
+
+
+def summary(run: Run) -> dict[str, Json]:
+    """The keys of run.json. Of a run without one: what its executions say, with nothing about its state and tasks."""
+    if run.record is not None:
+        return run_json.to_json(run.record)
+    first = run.outcomes[0].record
+    return {
+        "run": run.name,
+        "uid": run.uid,
+        "pipeline": run.pipeline,
+        "env": run.env,
+        "state": None,
+        "startedAt": first.started_at,
+        "endedAt": None,
+        "params": dict(first.params),
+        "tasks": {},
+        "specDigest": first.spec_digest,
+        "commit": first.source.commit if first.source else None,
+    }
+
+
+def list_runs(history: History, *, pipeline: str | None = None, limit: int | None = None) -> dict[str, Any]:
+    """The latest runs, those that ended last first: `{"runs": [run.json…], "ledger": commit}`."""
+    chosen = [run for run in history.runs if pipeline in (None, run.pipeline)]
+    return {"runs": [summary(run) for run in chosen[:limit]], "ledger": history.commit}
+
+
+def show_run(history: History, run: Run) -> dict[str, Any]:
+    """run.json's keys, the OpenLineage events of all executions, and the ledger's commit."""
+    return {**summary(run), "records": history.events(run.executions), "ledger": history.commit}
+
+
+def compare_runs(history: History, a: Run, b: Run) -> dict[str, Any]:
+    """Two runs side by side. Each entry is `{"a": …, "b": …}` with null where a run has none.
+
+    params by name; metrics, values, artifacts (digests) by "task.out"; states by task.
+    """
+    sides = [_side(run) for run in (a, b)]
+    tables = {key: _side_by_side(sides[0][key], sides[1][key]) for key in sides[0]}
+    return {"a": summary(a), "b": summary(b), **tables, "ledger": history.commit}
+
+
+def _side(run: Run) -> dict[str, Mapping[str, Json]]:
+    states: dict[str, Json] = {}
+    if run.record is not None:
+        states = {name: task.reason or task.status for name, task in run.record.tasks.items() if task.status == "None"}
+    metrics: dict[str, Json] = {}
+    values: dict[str, Json] = {}
+    artifacts: dict[str, Json] = {}
+    for record in (e.record for e in run.outcomes):
+        states[record.task] = str(record.state)
+        metrics |= {f"{record.task}.{name}": value for name, value in record.metrics.items()}
+        values |= {f"{record.task}.{name}": value for name, value in record.values.items()}
+        artifacts |= {f"{record.task}.{artifact.name}": artifact.digest for artifact in record.outputs}
+    params = run.record.params if run.record else run.outcomes[0].record.params
+    return {"params": params, "metrics": metrics, "values": values, "artifacts": artifacts, "states": states}
+
+
+def _side_by_side(a: Mapping[str, Json], b: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+    return {name: {"a": a.get(name), "b": b.get(name)} for name in sorted({*a, *b})}
