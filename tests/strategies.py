@@ -14,12 +14,11 @@ from mlgen import canonical, diagnostic
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.runtime.pod import NOT_IN_PARAMS
-from mlgen.spec.build import build
-from mlgen.spec.checks import check
 from mlgen.spec.checks.context import Context
 from mlgen.spec.checks.names import RESERVED
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.document import read
+from mlgen.spec.load import load_pipeline
 from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Project
 
 Spec = dict[str, Any]
@@ -166,23 +165,28 @@ def _tasks(draw: st.DrawFn, known: _Known, before: list[str], *, final: bool) ->
     taken = {*task.get("env", {}), *task.get("secrets", {})}
     refs = sorted({**known.values, **known.artifacts}.keys() - (known.optional if exec_form else set()))
     ins: Spec = {}
-    for ref in draw(st.lists(st.sampled_from(refs), max_size=4, unique=True)) if refs else []:
-        ins[draw(VARIABLES.filter(lambda name: name not in ins and name not in taken))] = ref
-    if draw(st.booleans()):
+    chosen = draw(st.lists(st.sampled_from(refs), max_size=4, unique=True)) if refs else []
+    as_list = draw(st.booleans())
+    for ref in chosen:
+        fresh = VARIABLES.filter(lambda name: name not in ins and name not in taken)
+        ins[ref.split(".")[1] if as_list else draw(fresh)] = ref  # of two with one name, the later one
+    if not as_list and draw(st.booleans()):
         name = draw(VARIABLES.filter(lambda name: name not in ins and name not in taken))
         ins[name] = draw(
             st.booleans() | INTEGERS | FLOATS | st.fixed_dictionaries({"value": TEXTS | st.lists(INTEGERS)})
         )
     if ins:
-        task["in"] = ins
+        task["in"] = list(ins.values()) if as_list else ins
     outs: Spec = {}
     for name in draw(st.lists(VARIABLES, max_size=4, unique=True)):
         if name not in ins and name not in taken:
             type_ = draw(st.sampled_from([*ARTIFACTS, *NUMBERS, "string", "boolean", "json"]))
             optional = draw(st.booleans()) and not final
             outs[name] = {"type": type_, "optional": True} if optional else type_
+            if type_ in ("string", "json") and draw(st.booleans()):
+                outs[name] = {"type": type_, "optional": optional, "max": draw(st.integers(1, 128))}
     if outs:
-        task["out"] = outs
+        task["out"] = list(outs) if all(type_ == "file" for type_ in outs.values()) else outs
     if bool(known.comparable()) and draw(st.booleans()):
         task["if"] = draw(_gates(known.comparable()))
     if before and not final and draw(st.booleans()):
@@ -191,11 +195,12 @@ def _tasks(draw: st.DrawFn, known: _Known, before: list[str], *, final: bool) ->
 
 
 def _learn(known: _Known, name: str, task: Spec) -> None:
-    for out, given in task.get("out", {}).items():
+    outs = task.get("out", {})
+    for out, given in (dict.fromkeys(outs, "file") if isinstance(outs, list) else outs).items():
         type_ = given["type"] if isinstance(given, dict) else given
         ref = f"{name}.{out}"
         (known.artifacts if type_ in ARTIFACTS else known.values)[ref] = type_
-        if isinstance(given, dict):
+        if isinstance(given, dict) and given["optional"]:
             known.optional.add(ref)
 
 
@@ -213,7 +218,7 @@ def specs(draw: st.DrawFn, max_tasks: int = 5) -> Spec:
         "inputs": inputs,
     }
     if draw(st.booleans()):
-        spec |= {"description": draw(TEXTS), "owner": "risk-team", "labels": draw(LABELS)}
+        spec |= {"description": draw(TEXTS), "owner": "risk-team", "labels": draw(LABELS), "defaults": draw(SETTINGS)}
     names = draw(st.lists(NODES, min_size=1, max_size=max_tasks, unique=True))
     final_names = draw(st.lists(NODES.filter(lambda name: name not in names), max_size=2, unique=True))
     arguments = _Known(dict(known.values), dict(known.artifacts))
@@ -304,12 +309,10 @@ def load(spec: Spec, files: Files | None = None) -> Plan:
     files = files or Files()
     data = source(spec)
     document = read(f"pipelines/{spec['name']}.yaml", data)
-    pipeline, found = build(document, {})
-    project = Project(
-        environments=(Environment("local", gpus=tuple((pool, GpuPool("nvidia.com/gpu")) for pool in POOLS)),)
-    )
-    errors = [
-        d for d in (*document.diagnostics, *found, *check(pipeline, Context(files, project))) if diagnostic.failed([d])
-    ]
+    pools = tuple((pool, GpuPool("nvidia.com/gpu")) for pool in POOLS)
+    project = Project(environments=(Environment("local", gpus=pools),))
+    pipeline, found = load_pipeline(document, {}, Context(files, project))
+    errors = [d for d in found if diagnostic.failed([d])]
+    assert pipeline is not None
     assert not errors, "\n".join(diagnostic.to_text(d, document.lines) for d in errors)
     return make(pipeline, files, {}, spec_digest=canonical.digest_bytes(data))

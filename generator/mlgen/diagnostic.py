@@ -178,13 +178,17 @@ def failed(diagnostics: Iterable[Diagnostic]) -> bool:
 
 
 def visible(text: str) -> str:
-    """The text with control, format and private characters escaped: a terminal or log line shows all of it.
+    """The text with control, format and private characters and line ends escaped: a terminal or log shows all of it.
 
     Specs are hostile: an escape sequence in a name must not move a cursor or hide a word.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c.encode("unicode_escape").decode() if _hidden(unicodedata.category(c)) else c for c in text)
+
+
+def _hidden(category: str) -> bool:
+    return category[0] == "C" or category in ("Zl", "Zp")
 
 
 LONGEST = 600  # characters of a sentence that are shown: names in it may be as long as a file

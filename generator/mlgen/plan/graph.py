@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlgen.diagnostic import visible
 from mlgen.plan.model import InputRef, Plan, Task
 
 
@@ -57,7 +58,7 @@ def _dot(plan: Plan) -> Iterator[str]:
     for name in sorted({i for i, _ in used}):
         yield f"  {_quoted('inputs.' + name)} [shape=cylinder];"
     for task in plan.tasks:
-        gate = "".join(f"\nif {c.text}" for c in task.conditions)
+        gate = "".join(f"\nif {visible(c.text)}" for c in task.conditions)
         shape = ", shape=hexagon" if task.conditions else ""
         yield f"  {_quoted(task.name)} [label={_quoted(task.name + gate)}{shape}];"
     for name, reader in used:

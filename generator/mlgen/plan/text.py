@@ -9,8 +9,8 @@ def to_json(plan: Plan) -> dict[str, object]:
     """The plan as plain JSON data; what is not given is absent, so a new key changes no old digest."""
     return _given(
         name=plan.name,
-        description=plan.description,
-        owner=plan.owner,
+        description=plan.description or None,
+        owner=plan.owner or None,
         labels=dict(plan.labels),
         params={
             p.name: _given(
@@ -19,7 +19,7 @@ def to_json(plan: Plan) -> dict[str, object]:
                 choices=list(p.choices),
                 minimum=p.minimum,
                 maximum=p.maximum,
-                description=p.description,
+                description=p.description or None,
             )
             for p in plan.params
         },
@@ -36,7 +36,8 @@ def to_json(plan: Plan) -> dict[str, object]:
 
 
 def _given(**items: object) -> dict[str, object]:
-    return {key: value for key, value in items.items() if value is not None and value not in ("", [], {})}
+    # An empty text is given: the default "" is another thing than none.
+    return {key: value for key, value in items.items() if value is not None and value not in ([], {})}
 
 
 def _task(task: Task) -> dict[str, object]:

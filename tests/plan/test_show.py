@@ -1,0 +1,96 @@
+"""Plans as text and as pictures: whole, and harmless whatever an author wrote."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import HealthCheck, given, settings
+
+from mlgen.diagnostic import visible
+from mlgen.plan.graph import dot, mermaid
+from mlgen.plan.show import to_text
+from tests.spec.texts import plan_of
+from tests.strategies import Spec, load, specs
+
+SPEC = b"""\
+version: 1
+name: churn
+owner: risk-team
+description: Weekly
+params:
+  epochs: 20
+  target: {choices: [none, prod], default: none}
+  since: {type: string}
+  share: {type: number, default: 0.5, minimum: 0, maximum: 1, description: of the rows}
+inputs: {raw: s3://ml-data/raw.csv, more: {type: dataset}}
+tasks:
+  prepare:
+    run: |
+
+      python prepare.py
+      echo done
+    in: [inputs.raw, params.since]
+    out: {rows: dataset, count: integer}
+  train:
+    run: [python, train.py]
+    in: {x: prepare.rows, epochs: params.epochs, note: {value: hi}}
+    out: {auc: metric, curve: {type: plot, optional: true}}
+    image: busybox
+    gpu: a100:2
+    disk: 10Gi
+    retries: 1
+    timeout: 90m
+  end: {run: echo, if: train.auc > params.share and params.target != "none", after: [prepare]}
+finally:
+  tell: {run: echo, in: [params.target, inputs.more]}
+"""
+
+
+def test_a_plan_for_people() -> None:
+    text = to_text(plan_of(SPEC, name="churn"))
+    assert "churn  (risk-team)  Weekly\n" in text
+    assert "  since  string  (required)\n" in text
+    assert "  target  string  = none  one of none, prod\n" in text
+    assert "  share  number  = 0.5  at least 0  at most 1  of the rows\n" in text
+    assert "  more  dataset  (required)\n" in text
+    assert "  1 prepare\n      run  python prepare.py  (and 1 more line)\n" in text
+    assert (
+        '  2 train  after prepare\n      run  python train.py\n      in   params.epochs, note = "hi", x = prepare.rows\n'
+        in text
+    )
+    assert "      if   train.auc > params.share  [decided by train, when it ends]\n" in text
+    assert '      if   params.target != "none"  [decided before it starts]\n' in text
+    assert "      image busybox  (unpinned)\n" in text
+    assert "2 GPU of a100, disk 10Gi, 1h30m0s at most, 1 retry\n" in text
+    assert text.endswith("\n4 pods at most; a pod more writes the run's record\n")
+
+
+def test_a_plan_as_pictures() -> None:
+    plan = plan_of(SPEC, name="churn")
+    assert "  task_prepare -->|rows| task_train\n" in mermaid(plan)
+    assert "  task_prepare -.->|after| task_end\n" in mermaid(plan)
+    assert '  "train" -> "end" [label="if", style=dashed];\n' in dot(plan)
+    assert '  "inputs.raw" -> "prepare";\n' in dot(plan)
+
+
+def test_a_text_in_a_gate_ends_no_label() -> None:
+    gate = r"""params.s == "a\"]; x [label=<b>" or params.s == "`\u2028\u001b|end" """.strip()
+    text = f"version: 1\nname: demo\nparams: {{s: a}}\ntasks:\n  a:\n    run: echo\n    if: '{gate}'\n"
+    plan = plan_of(text.encode())
+    (line,) = [line for line in dot(plan).split("\n") if "hexagon" in line]
+    assert re.sub(r'"(?:[^"\\]|\\.)*"', "S", line) == "  S [label=S, shape=hexagon];"
+    assert line.isprintable()
+    (line,) = [line for line in mermaid(plan).split("\n") if "task_a" in line]
+    assert re.fullmatch(r'  task_a\{\{"[A-Za-z0-9 ._,#;<>/-]*"\}\}', line)
+    assert line.count("<br/>") == 1
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(specs())
+def test_every_plan_can_be_shown(spec: Spec) -> None:
+    plan = load(spec)
+    text = to_text(plan)
+    assert all(f" {task.name}" in text for task in plan.all_tasks)
+    for picture in (mermaid(plan), dot(plan)):
+        assert all(visible(line) == line for line in picture.split("\n"))
+        assert all(task.name in picture for task in plan.all_tasks)
