@@ -1,0 +1,119 @@
+"""`mlgen render`, as people call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "tests" / "examples" / "churn"
+
+
+def mlgen(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("MLGEN_")}
+    return subprocess.run(
+        [sys.executable, "-m", "mlgen", *args],
+        cwd=cwd,
+        env={**environ, "PYTHONPATH": str(ROOT / "generator")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(EXAMPLE, tmp_path / "p", ignore=shutil.ignore_patterns("expected"))
+    return tmp_path / "p"
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {p.relative_to(root).as_posix(): p.read_text() for p in root.rglob("*") if p.is_file()}
+
+
+def test_it_writes_below_tekton_and_says_what(project: Path) -> None:
+    done = mlgen("render", "--env", "prod", cwd=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree(project / "tekton") == tree(EXAMPLE / "expected")
+    assert "wrote   prod/manifests/pipeline-churn.yaml\n" in done.stdout
+    assert done.stdout.endswith("9 written, 0 removed, 0 unchanged in tekton/\n")
+    again = mlgen("render", "--env", "prod", "--format", "json", cwd=project / "src")
+    assert json.loads(again.stdout) == {"written": [], "removed": [], "unchanged": 9}
+
+
+def test_check_says_what_differs_and_writes_nothing(project: Path) -> None:
+    mlgen("render", "--env", "prod", cwd=project)
+    assert mlgen("render", "--env", "prod", "--check", cwd=project).returncode == 0
+    spec = project / "pipelines" / "churn.yaml"
+    spec.write_text(spec.read_text().replace("python tell.py", "python say.py"))
+    before = tree(project)
+    done = mlgen("render", "--env", "prod", "--check", cwd=project)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert "stale     prod/manifests/task-churn-tell-e83d488fd3.yaml" in lines
+    assert "different prod/manifests/pipeline-churn.yaml" in lines
+    assert lines[-1] == "4 differ: run mlgen render (tekton/)"
+    assert tree(project) == before
+    found = json.loads(mlgen("render", "--env", "prod", "--check", "--format", "json", cwd=project).stdout)
+    kinds = [(d["kind"], d["path"].startswith("prod/manifests/task-churn-tell-")) for d in found["differences"]]
+    assert sorted(kinds) == [("different", False), ("different", False), ("missing", True), ("stale", True)]
+
+
+def test_stdout_has_it_all_and_nothing_else(project: Path) -> None:
+    done = mlgen("render", "--env", "prod", "--stdout", cwd=project)
+    expected = tree(EXAMPLE / "expected")
+    assert done.stdout == "".join(f"---\n# tekton/{path}\n{expected[path]}" for path in sorted(expected))
+    assert not (project / "tekton").exists()
+
+
+def test_a_finding_of_the_environment_has_its_place_and_nothing_is_written(project: Path) -> None:
+    spec = project / "pipelines" / "churn.yaml"
+    text = spec.read_text().replace("memory: 64Gi", "memory: 512Gi")
+    spec.write_text(text.replace("image: ghcr.io/acme/", "image: evil.example/"))
+    done = mlgen("render", "--env", "prod", cwd=project)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pipelines/churn.yaml:16:10: error[image-registry]" in done.stderr
+    assert "error[over-limit]" in done.stderr
+    assert not (project / "tekton").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--env", "prd"], "those that are: prod"),
+        (["--env", "local"], "`namespace`"),
+        (["--stdout", "--check"], "exclude each other"),
+        (["pipelines/none.yaml"], "there is no file"),
+    ],
+)
+def test_what_is_asked_wrongly_exits_2(project: Path, args: list[str], said: str) -> None:
+    done = mlgen("render", *args, cwd=project)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert not (project / "tekton").exists()
+
+
+def test_a_full_disk_exits_3_and_leaves_whole_files(project: Path) -> None:
+    script = f"ulimit -f 4; exec {sys.executable} -m mlgen render --env prod"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "generator")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    expected = tree(EXAMPLE / "expected")
+    assert tree(project / "tekton").items() <= expected.items()
+    mlgen("render", "--env", "prod", cwd=project)
+    assert tree(project / "tekton") == expected
