@@ -58,12 +58,12 @@ def _branch(graph: Graph, root: str, beside: Mapping[str, list[str]], *, up: boo
         node = graph.nodes[key]
         again = key in drawn and bool(beside.get(key))
         head, *about = _artifact_lines(node) if node["kind"] == "artifact" else _task_lines(node, graph)
-        yield visible(f"{first}{head}{'  (above)' if again else ''}")
+        yield f"{first}{visible(head)}{'  (above)' if again else ''}"
         if again:
             continue
         drawn.add(key)
         below = beside.get(key, [])
-        yield from (visible(f"{rest}{'│  ' if below else '   '}{line}") for line in about)
+        yield from (f"{rest}{'│  ' if below else '   '}{visible(line)}" for line in about)
         if not below and up and node["kind"] == "artifact" and key == root:
             yield f"{rest}   no record says what made it"
         for at, far in reversed(list(enumerate(below))):

@@ -70,10 +70,10 @@ def _unknown(history: History, wanted: str) -> Misuse:
             outs |= {f"{task}/{artifact.name}": True for artifact in record.outputs}
     name = wanted.partition("@")[0]
     artifacts = [out for out, is_artifact in outs.items() if is_artifact]
-    if near := get_close_matches(name, artifacts, n=3):
-        fix = f"did you mean {', '.join(near)}?"
-    elif outs.get(name) is False:
+    if outs.get(name) is False:
         fix = "it is a value, not an artifact: `mlgen runs show RUN` tells it"
+    elif near := get_close_matches(name, artifacts, n=3):
+        fix = f"did you mean {', '.join(near)}?"
     elif artifacts:
         fix = f"a digest (8 hex digits or more), a URI, a run, or pipeline/task/out[@run] such as {artifacts[0]}"
     else:
