@@ -2,24 +2,25 @@
 # `just demo`: the whole way on one machine, from a spec to a model, its lineage and its manifests.
 set -eu
 say() { printf '\n== %s\n' "$*"; }
-answer=$(mktemp)
-trap 'rm -f "$answer"' EXIT
 
-say "Run pipelines/breast-cancer.yaml on this machine"
-mlgen run pipelines/breast-cancer.yaml --format json >"$answer"
-run=$(python -c 'import json, sys; print(json.load(sys.stdin)["run"])' <"$answer")
+say "Run pipelines/breast-cancer.yaml on this machine: mlgen run"
+mlgen run pipelines/breast-cancer.yaml
+run=$(mlgen runs list --format json | python -c 'import json, sys; print(json.load(sys.stdin)["runs"][0]["run"])')
 
-say "Where did the model come from?"
-mlgen lineage "breast-cancer/train/model@$run"
+say "Where did the model come from? mlgen lineage"
+mlgen lineage --up "breast-cancer/train/model@$run"
 
-say "What would a cluster get?"
+say "What would a cluster get? mlgen render"
 mlgen render pipelines/breast-cancer.yaml --env dev
 
-say "Done. Look at"
 out=.mlgen/artifacts/breast-cancer/$run
-ls -d "$out"/train.*/model "$out"/validate.*/roc "$out"/report.*/card
+say "Done. Look at"
 cat <<END
-mlgen runs show $run
-git log --stat ledger
-tekton/dev/manifests  tekton/dev/runs/breast-cancer.yaml
+the model       $(echo "$out"/train.*/model)
+its ROC curve   $(echo "$out"/validate.*/roc)  (SVG)
+its card        $(echo "$out"/report.*/card)  (HTML)
+the records     git log --stat ledger
+the manifests   tekton/dev/manifests/  tekton/dev/runs/breast-cancer.yaml
+and try         .venv/bin/mlgen run pipelines/breast-cancer.yaml -p kind=forest -p min_auc=0.995
+                .venv/bin/mlgen runs list
 END
