@@ -36,15 +36,12 @@ from mlgen.plan.model import Plan  # noqa: E402
 from mlgen.plan.text import to_json  # noqa: E402
 from mlgen.render.limits import check_limits  # noqa: E402
 from mlgen.render.manifests import manifests  # noqa: E402
-from mlgen.spec.build import build, build_task_file  # noqa: E402
-from mlgen.spec.checks import check  # noqa: E402
 from mlgen.spec.checks.context import Context  # noqa: E402
-from mlgen.spec.checks.task_file import check_task_file  # noqa: E402
 from mlgen.spec.document import Document, read  # noqa: E402
+from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file  # noqa: E402
 from mlgen.spec.project import Environment, GpuPool, Ledger, Project  # noqa: E402
-from mlgen.spec.project_build import build_lock, build_project  # noqa: E402
 from mlgen.spec.reader import MAX_FINDINGS  # noqa: E402
-from mlgen.spec.shape import Kind, check_shape, schema  # noqa: E402
+from mlgen.spec.shape import Kind, schema  # noqa: E402
 from tests.fuzz.mutate import mutate  # noqa: E402
 from tests.fuzz.seeds import SEEDS, TASK_FILE  # noqa: E402
 from tests.strategies import Files  # noqa: E402
@@ -100,48 +97,37 @@ def judge(kind: Kind, data: bytes) -> str:
     Raises whatever goes wrong; Wrong when a promise is not kept.
     """
     document = read(_file(data), data)
-    shape, _ = check_shape(document, kind)
-    if len(document.diagnostics) + len(shape) > MAX_FINDINGS + 1:
+    plan, found = _loaded(kind, document)
+    if len(found) > MAX_FINDINGS + 1:
         raise Wrong("more findings than the cap")
-    if document.data is None and not document.diagnostics:
-        raise Wrong("neither data nor findings")
-    found = [*document.diagnostics, *shape]
-    plan = None
-    if isinstance(document.data, dict):
-        match kind:
-            case "pipeline":
-                plan = _pipeline(document, found)
-            case "task":
-                file, unread = build_task_file(document)
-                found += [*unread, *check_task_file(file, CONTEXT)]
-            case "project":
-                found += build_project(document)[1]
-                build_lock(document)
     _told(document, found)
-    if document.data is not None and not diagnostic.failed(found) and not PUBLISHED[kind].is_valid(document.data):
+    if not diagnostic.failed(found) and not PUBLISHED[kind].is_valid(document.data):
         raise Wrong("the published schema refuses what check finds nothing in")
     if plan is not None:
         _rendered(plan)
     return " ".join(sorted({kind, *(one.code for one in found)}))
 
 
+def _loaded(kind: Kind, document: Document) -> tuple[Plan | None, list[Diagnostic]]:
+    if kind == "project":
+        load_lock(document)
+        return None, load_project(document)[1]
+    if kind == "task":
+        return None, load_task_file(document, CONTEXT)[1]
+    used = load_task_file(read(TASK_PATH, TASK_FILE), CONTEXT)[0]
+    pipeline, found = load_pipeline(document, {TASK_PATH: used} if used else {}, CONTEXT)
+    if pipeline is None or diagnostic.failed(found):
+        return None, found
+    try:
+        return make(pipeline, CONTEXT.files, {}, spec_digest=DIGEST), found
+    except Findings as more:
+        return None, [*found, *more.diagnostics]
+
+
 def _file(data: bytes) -> str:
     """A path that fits the name within, where there is one: every other would only have that finding."""
     match = re.search(rb"^[ {\"]*name[\": ]+([a-z][a-z0-9-]*)", data, re.MULTILINE)
     return f"pipelines/{match[1].decode() if match else 'x'}.yaml"
-
-
-def _pipeline(document: Document, found: list[Diagnostic]) -> Plan | None:
-    task_file = build_task_file(read(TASK_PATH, TASK_FILE))[0]
-    pipeline, unread = build(document, {TASK_PATH: task_file})
-    found += [*unread, *check(pipeline, CONTEXT)]
-    if diagnostic.failed(found):
-        return None
-    try:
-        return make(pipeline, CONTEXT.files, {}, spec_digest=DIGEST)
-    except Findings as more:
-        found += more.diagnostics
-        return None
 
 
 def _told(document: Document, found: list[Diagnostic]) -> None:
