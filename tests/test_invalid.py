@@ -1,7 +1,8 @@
-"""The cases of the manual: tests/invalid/<code>/case*.yaml is a spec with that mistake, the .out what is said of it.
+"""The manual's cases: a spec with a mistake, tests/invalid/<code>/case*.yaml, and beside it as .out what is said of it.
 
 A case is copied to pipelines/ of a fresh project, what else lies in its folder beside mlgen.yaml, and so what lies in a
-folder of the case's own name. `check` reads it, or the command of its first line: `# $ mlgen …`. MLGEN_ACCEPT=1 writes the .out files: read them as their author would.
+folder of the case's own name. `check` reads it, or the command of its first line: `# $ mlgen …`.
+MLGEN_ACCEPT=1 writes the .out files: read them as their author would.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ MADE: dict[str, bytes] = {
         "case", "tasks:\n" + "".join(f"  t{i}: {{run: echo, in: [params.x]}}\n" for i in range(120))
     ),
     "script-too-large/case.yaml": spec("case", "tasks:\n  greet:\n    run: |\n" + "      echo hello\n" * 9000),
+    # Each $ is doubled, so that Kubernetes leaves it as it is.
     "object-too-large/case.yaml": f"{PROMPT}render pipelines/case.yaml --env prod --stdout\n".encode()
-    + spec("case", "tasks:\n  greet: {run: [echo" + ", hello" * 70_000 + f"], image: busybox@sha256:{'0' * 64}}}\n"),
+    + spec("case", f"tasks:\n  pay: {{image: busybox@sha256:{'0' * 64}, run: [echo, '{'$' * 510_000}']}}\n"),
 }
 
 CASES = sorted({*MADE, *(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/case*.yaml"))})
