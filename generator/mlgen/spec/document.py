@@ -60,7 +60,7 @@ class Document:
         offsets = _offsets(self.source.text[first:last], self.text(route))
         if offsets is None or not 0 <= start <= end < len(offsets):
             return self.source.span(first, last)
-        return self.source.span(first + offsets[start], first + max(offsets[end], offsets[start]))
+        return self.source.span(first + offsets[start], first + offsets[end])
 
     def _find(self, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
         """The offsets of a value's key (or of the value, where it has none) and of the value."""

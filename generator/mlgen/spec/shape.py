@@ -77,7 +77,7 @@ def _refuse(uri: str) -> NoReturn:
 
 
 class _Walk:
-    """One walk over a document and its schema, which says only what its `_keyword` methods and `LEFT_TO_CHECK` know."""
+    """One walk over a document and its schema. It knows the keywords that our schemas use; a test holds them to it."""
 
     def __init__(self, document: Document, kind: Kind, words: Words, bad: set[Route]) -> None:
         self.document, self.kind, self.words, self.bad = document, kind, words, bad

@@ -164,7 +164,8 @@ def _second_colon(source: Source, problem: Problem, last: Scalar | None) -> _Wor
 
 def _bracket(source: Source, problem: Problem, _last: Scalar | None) -> Diagnostic:
     begun = problem.offset if problem.begun is None else problem.begun
-    opening, closing = source.text[begun : begun + 1], problem.problem[-2]
+    opening = source.text[begun : begun + 1]
+    closing = "}" if opening == "{" else "]"
     at_the_end = not source.text[problem.offset :].strip()
     if at_the_end or source.position(begun)[0] != source.position(problem.offset)[0]:
         words = _Words(f"the {opening} that opens here is not closed", _BRACKET, f"close it with {closing}")
