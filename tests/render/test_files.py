@@ -182,6 +182,14 @@ def test_after_a_kill_every_file_is_whole_and_the_next_rendering_mends_the_rest(
     assert len(list(tmp_path.rglob("*"))) == 202, "no temporary file stays"
 
 
+def test_what_a_killed_rendering_left_goes_with_the_next_though_nothing_changed(tmp_path: Path) -> None:
+    wanted = files(spec())
+    write(tmp_path, wanted, PROD)
+    (tmp_path / "prod/runs/.mlgen-render.tmp").write_bytes(b"half")
+    assert write(tmp_path, wanted, PROD).written == ()
+    assert tree(tmp_path) == wanted
+
+
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     wanted = files(spec())
     write(tmp_path, wanted, PROD)

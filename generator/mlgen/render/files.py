@@ -75,6 +75,7 @@ def write(root: Path, files: Files, scope: Scope) -> Changes:
     root.mkdir(parents=True, exist_ok=True)
     with _top(root) as top:
         fcntl.flock(top, fcntl.LOCK_EX)  # two renderings at once would share the name of the temporary file
+        _clean(top, scope)
         found = _survey(top, files, scope)
         for one in found:
             if one.kind == FOREIGN:
@@ -105,10 +106,21 @@ def to_stdout(files: Files, folder: str) -> bytes:
     return b"".join(f"---\n# {folder}/{path}\n".encode() + files[path] for path in sorted(files))
 
 
+def _folders(scope: Scope) -> set[str]:
+    return {f"{environment}/{folder}" for environment in scope.environments for folder in FOLDERS}
+
+
+def _clean(top: int, scope: Scope) -> None:
+    """Take away what a killed rendering left."""
+    for folder in _folders(scope):
+        with suppress(FileNotFoundError), _folder(top, folder) as here:
+            os.unlink(_TEMPORARY, dir_fd=here)
+
+
 def _survey(top: int, files: Files, scope: Scope) -> list[Difference]:
     wanted = _by_folder(files)
     found: list[Difference] = []
-    for folder in sorted({f"{env}/{folder}" for env in scope.environments for folder in FOLDERS} | wanted.keys()):
+    for folder in sorted(_folders(scope) | wanted.keys()):
         there: set[str] = set()
         try:
             with _folder(top, folder) as here:

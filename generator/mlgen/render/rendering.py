@@ -14,7 +14,7 @@ from mlgen.spec.project import Environment
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """files: posix path below the output folder -> content, sorted; those of plans with problems are missing.
+    """files: posix path below the output folder -> content, sorted; not all of them where there are problems.
 
     problems: with the plan that has each, and once where several environments have it.
     """
