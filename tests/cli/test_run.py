@@ -247,3 +247,12 @@ def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys
     }.items():
         assert mlgen(["logs", *arguments]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_reader_that_left_does_not_change_the_answer(committed: Repository) -> None:
+    with start(*RUN, "-p", "fail=yes") as process:
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+        assert process.wait(20) == 1
+    assert ledger()["run"]["state"] == "FAIL"

@@ -45,6 +45,7 @@ def fork_run(root: Path, plan: Plan, point: str = "", number: int = 1, **setting
     """Run a plan in a process of its own; the process, which exits as the command line would.
 
     point: a named point of the engine at which, when it comes by for the numberth time, that process kills itself.
+    settings: of the job, or other parts for `run`.
     """
     process = os.fork()
     if process:
@@ -71,7 +72,9 @@ def _run(root: Path, plan: Plan, point: str, left: int, settings: dict[str, Any]
             os.kill(os.getpid(), signal.SIGKILL)
 
     project = Project(root)
-    outcome = run(project.job(plan, **settings), **project.parts(spool=spool(root), fold=lambda: fold(root), at=at))
+    parts = project.parts(spool=spool(root), fold=lambda: fold(root), at=at)
+    parts |= {name: settings.pop(name) for name in parts.keys() & settings.keys()}
+    outcome = run(project.job(plan, **settings), **parts)
     return 130 if outcome.interrupted else 0 if outcome.ok else 1
 
 

@@ -16,9 +16,12 @@ from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.guardian import VARIABLE, carriers
 from mlgen.local.recover import recover
+from mlgen.plan.model import Input
+from mlgen.store import Store
+from mlgen.values import Type
 from tests.local.forked import busy, exit_code, fork_run, slow
 from tests.local.ledger import landed, spool
-from tests.local.plans import out, plan, task
+from tests.local.plans import in_, out, plan, task
 from tests.local.runs import RealClock, alive, entries, uid_in
 
 
@@ -177,6 +180,37 @@ def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
         "deaf-0": (State.ABORT, -1),
         "polite-0": (State.ABORT, 7),
     }
+
+
+def test_staging_that_hangs_is_given_up(tmp_path: Path) -> None:
+    def hang(_uri: str) -> Store:
+        (tmp_path / "hangs").touch()
+        time.sleep(300)
+        raise AssertionError
+
+    chosen = plan(
+        task("a", ins=[in_("raw", "inputs.raw", Type.FILE)]), inputs=[Input("raw", Type.FILE, "s3://bucket/key", None)]
+    )
+    process = fork_run(tmp_path, chosen, open_at=hang, grace_seconds=0.2)
+    while not (tmp_path / "hangs").exists():
+        time.sleep(0.01)
+    os.kill(process, signal.SIGINT)
+    assert exit_code(process) == 130
+    records, run = entries(landed(tmp_path))
+    assert run is not None
+    assert (records["a-0"].state, records["a-0"].exit_code, run.state) == (State.ABORT, None, State.ABORT)
+
+
+def test_an_interrupt_of_finally_leaves_the_run_what_it_was(tmp_path: Path) -> None:
+    nap = task("nap", ": > ready; sleep 300", timeout=300)
+    process = fork_run(tmp_path, plan(task("a"), finally_tasks=[nap, task("other", ": > ready; sleep 300")]))
+    wait_for(tmp_path, "nap-0/work/ready", "other-0/work/ready")
+    os.kill(process, signal.SIGINT)
+    assert exit_code(process) == 130
+    records, run = entries(landed(tmp_path))
+    assert run is not None
+    assert run.state is State.COMPLETE
+    assert records["nap-0"].state is records["other-0"].state is State.ABORT
 
 
 def test_a_guardian_that_somebody_killed_is_started_again(tmp_path: Path) -> None:

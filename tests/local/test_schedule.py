@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen.ledger.run import TaskStatus
-from mlgen.local.schedule import GATE_FALSE, MISSING, PARENT, STOPPING, Schedule
+from mlgen.local.schedule import GATE_FALSE, MISSING, PARENT, STOPPING, Schedule, state_of
 from mlgen.plan.model import GateTask, Param, Plan, Task
 from mlgen.values import Type
 from tests.local.plans import condition, evaluation, in_, out, plan, task
@@ -142,6 +142,20 @@ def test_a_chain_of_skips_as_long_as_the_plan() -> None:
     schedule = Schedule(plan(*tasks, params=[GO]), {"go": "true"})
     assert schedule.settled
     assert set(reasons(schedule).values()) == {GATE_FALSE, MISSING, PARENT}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        ([("Succeeded", "Succeeded"), ("None", GATE_FALSE)], "COMPLETE"),
+        ([("Succeeded", "Succeeded"), ("None", STOPPING)], "ABORT"),
+        ([("Failed", "StepFailed"), ("None", STOPPING)], "FAIL"),
+        ([("Failed", "StepFailed"), ("Failed", "TaskRunCancelled")], "ABORT"),
+        ([("Failed", "EngineLost")], "ABORT"),
+    ],
+)
+def test_the_state_of_a_run_follows_from_its_tasks(statuses: list[tuple[str, str]], state: str) -> None:
+    assert state_of({str(i): TaskStatus(*status) for i, status in enumerate(statuses)}) == state
 
 
 class Tekton:

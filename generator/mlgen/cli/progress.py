@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from mlgen.cli.output import RED, YELLOW, coloured, paint
@@ -39,7 +39,8 @@ class Progress(AbstractContextManager[OnEvent]):
         return self._hear
 
     def __exit__(self, *about: Any) -> None:
-        self._live.__exit__(*about)
+        with suppress(OSError):
+            self._live.__exit__(*about)
 
     def _picture(self) -> str:
         now = time.monotonic()
@@ -81,4 +82,6 @@ class Progress(AbstractContextManager[OnEvent]):
         self._say(f"{'':{self._width}}  {'its log' if lines else 'it printed nothing'}: {event.log}")
 
     def _say(self, line: str) -> None:
-        sys.stderr.write(line + "\n")  # rich, where it draws, puts this above its picture
+        # Nobody may listen any more: a pager that was left, a terminal that was closed. The run is not about that.
+        with suppress(OSError):
+            sys.stderr.write(line + "\n")  # rich, where it draws, puts this above its picture

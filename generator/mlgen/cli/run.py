@@ -87,10 +87,14 @@ def run(
             clock=clock,
             on_event=on_event,
         )
-    if form is Format.JSON:
-        answer_json(_json(outcome))
-    else:
-        sys.stdout.write(_text(plan, outcome))
+    try:
+        if form is Format.JSON:
+            answer_json(_json(outcome))
+        else:
+            sys.stdout.write(_text(plan, outcome))
+        sys.stdout.flush()
+    except BrokenPipeError:  # what became of the run is the exit code, whether somebody reads the rest or not
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(130 if outcome.interrupted else 0 if outcome.ok else 1)
 
 

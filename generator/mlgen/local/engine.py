@@ -16,7 +16,7 @@ from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
 from mlgen.local.rundir import RunFolder, write
 from mlgen.local.rundir import Started as RunStarted
-from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule
+from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule, state_of
 from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
 from mlgen.plan.model import Task
@@ -56,15 +56,13 @@ class Engine:
         """Run `tasks` to their end; what became of them."""
         self._loop(self.schedule.take)
         statuses = self.schedule.statuses
-        failed = any(s.status == FAILED for s in statuses.values())
-        state = State.ABORT if self.interrupted else State.FAIL if failed else State.COMPLETE
         s = self._started
         return RunRecord(
             run=s.run,
             uid=s.uid,
             pipeline=s.pipeline,
             env=s.env,
-            state=state,
+            state=state_of(statuses),
             started_at=s.started_at,
             ended_at=self._now(),
             params=s.params,
@@ -94,12 +92,6 @@ class Engine:
         self._loop(lambda: next(waiting, None))
         for task in waiting:
             self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
-
-    def kill_all(self) -> None:
-        """End every process at once: the engine cannot go on."""
-        for attempt in self._active.values():
-            if attempt.process is not None:
-                self._parts.processes.end(attempt.process)
 
     def _now(self) -> str:
         return timestamp(self._parts.clock.now())
@@ -245,5 +237,5 @@ class Engine:
             self.schedule.conclude(name, TaskStatus(status, record.reason))
         elif record.state is State.COMPLETE:
             self.schedule.succeed(name, staged.texts)
-        else:
-            self.schedule.fail(name, record.reason)
+        else:  # where retries are left, only an interrupt kept it from another attempt
+            self.schedule.fail(name, record.reason if record.attempt >= attempt.task.retries else CANCELLED)

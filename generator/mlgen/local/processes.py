@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mlgen.diagnostic import CannotAnswer
 from mlgen.local import guardian
 from mlgen.local.guardian import kill_group
 
@@ -25,7 +26,7 @@ class Processes:
 
     def __init__(self, uid: str, at: Callable[[str], None]) -> None:
         self._uid, self._at = uid, at
-        self._groups: set[int] = set()
+        self._groups: dict[int, Process] = {}
         self._guardian = self._start_guardian()
 
     def spawn(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> Process:
@@ -36,7 +37,7 @@ class Processes:
         process = subprocess.Popen(
             args, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-        self._groups.add(process.pid)
+        self._groups[process.pid] = process
         self._at("spawned")
         self._tell(f"+{process.pid}\n")
         return process
@@ -44,14 +45,18 @@ class Processes:
     def end(self, process: Process) -> int:
         """Kill what an ended leader left running in its group, and reap it; its exit code, -1 for a signal."""
         kill_group(process.pid)
-        self._groups.discard(process.pid)
+        self._groups.pop(process.pid, None)
         self._tell(f"-{process.pid}\n")
         code = process.wait()  # last: until here its number, and so its group's, is nobody else's
         return code if code >= 0 else SIGNALLED
 
     def close(self) -> None:
-        """All groups were ended: the guardian looks once for processes that left theirs, and ends."""
-        self._tell("ended\n")
+        """End all groups that are left, and processes that left theirs: of the run, none stays."""
+        for process in self._groups.values():
+            kill_group(process.pid)
+            process.wait()
+        if not self._written("ended\n"):
+            guardian.sweep(self._uid)
         assert self._guardian.stdin is not None
         self._guardian.stdin.close()
         self._guardian.wait()
@@ -69,15 +74,25 @@ class Processes:
         )
 
     def _tell(self, line: str) -> None:
+        if self._written(line):
+            return
+        self._guardian.wait()
+        self._guardian = self._start_guardian()
+        if not self._written("".join(f"+{group}\n" for group in sorted(self._groups))):
+            raise CannotAnswer(
+                "guardian-lost",
+                "the process that ends a run's tasks should mlgen be killed does not stay alive",
+                why=f"it was started twice, as {sys.executable} {guardian.__file__}",
+            )
+
+    def _written(self, line: str) -> bool:
         assert self._guardian.stdin is not None
         try:
             self._guardian.stdin.write(line.encode())
         except BrokenPipeError:
             self._guardian.stdin.close()
-            self._guardian.wait()
-            self._guardian = self._start_guardian()
-            assert self._guardian.stdin is not None
-            self._guardian.stdin.write("".join(f"+{group}\n" for group in sorted(self._groups)).encode())
+            return False
+        return True
 
 
 def has_ended(process: Process) -> bool:

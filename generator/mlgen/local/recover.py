@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
@@ -13,7 +13,7 @@ from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local import guardian, rundir
 from mlgen.local.events import Clock, timestamp
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started, write
-from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED
+from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
 from mlgen.runtime.stage_in import staged_inputs
 
@@ -89,7 +89,7 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
             uid=started.uid,
             pipeline=started.pipeline,
             env=started.env,
-            state=_state(tasks) if settled else State.ABORT,
+            state=state_of(tasks) if settled else State.ABORT,
             started_at=started.started_at,
             ended_at=max((r.ended_at for r in last.values()), default=now) if settled else now,
             params=started.params,
@@ -109,10 +109,3 @@ def _status(record: TaskRecord | None, skipped: str | None) -> TaskStatus:
     if record is None:
         return TaskStatus(NONE, skipped or STOPPING)
     return TaskStatus(SUCCEEDED if record.state is State.COMPLETE else FAILED, record.reason)
-
-
-def _state(tasks: Mapping[str, TaskStatus]) -> State:
-    if any(status.status == FAILED for status in tasks.values()):
-        return State.FAIL
-    # Stopped without a failure: interrupted first, killed then.
-    return State.ABORT if any(status.reason == STOPPING for status in tasks.values()) else State.COMPLETE

@@ -59,7 +59,6 @@ def run(
                 at("tasks-ended")
                 spooled = _wait_for(spooler, on_event)
             finally:
-                engine.kill_all()
                 processes.close()
                 spooler.abandon()
             folder.forget_code()

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from mlgen import gates
 from mlgen.canonical import Json
 from mlgen.gates import Ref
+from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
 from mlgen.plan.model import Condition, GateTask, OutRef, Plan, Task
+from mlgen.runtime.ending import CANCELLED, ENGINE_LOST
 from mlgen.values import parse
 
 SUCCEEDED, FAILED, COMPLETED, NONE = "Succeeded", "Failed", "Completed", "None"
@@ -22,6 +24,17 @@ GATE_FALSE = "When Expressions evaluated to false"
 MISSING = "Results were missing"
 PARENT = "Parent Tasks were skipped"
 STOPPING = "PipelineRun was stopping"
+
+
+def state_of(tasks: Mapping[str, TaskStatus]) -> State:
+    """How a run ended whose tasks are all settled: ABORT where an interrupt or a kill took something away."""
+    statuses = tasks.values()
+    if any(s.reason in (CANCELLED, ENGINE_LOST) for s in statuses):
+        return State.ABORT
+    if any(s.status == FAILED for s in statuses):
+        return State.FAIL
+    # Stopped though nothing failed: interrupted between two tasks.
+    return State.ABORT if any(s.reason == STOPPING for s in statuses) else State.COMPLETE
 
 
 class Schedule:
