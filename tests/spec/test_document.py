@@ -151,6 +151,36 @@ def test_plain_values_are_those_of_yaml_1_2(text: str, value: object) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n\tb: 1\n", "a tab where YAML wants spaces"),
+        ("a: `x`\n", "a value cannot begin with `"),
+        ("a: *.py\n", "a value cannot begin with *"),
+        ("a: 'x\n", "the quote ' that opens here is not closed"),
+        ("a: 'x\nb: 'y'\n", "the quote ' that opens here is closed only on line 2"),
+        ("a: 'it's'\n", "text follows a closed quote"),
+        ("a: b: c\n", "a second colon in an unquoted value"),
+        ("a:b\nc: d\n", "a colon inside a text of several lines"),
+        ("a: 1\nb\nc: 1\n", "this line has no colon"),
+        ("a: {b: 1\n", "the { that opens here is not closed"),
+        ("a: [b c: d: e]\n", "a comma or ] is missing here"),
+        ("a: b]\nc: {d: e}}\n", "a bracket is closed that was not opened"),
+        ("- a\nb: 1\n", "this line is no item of the list above it"),
+        ("a:\n   b: 1\n  c: 2\n", "this does not belong to the map around it"),
+        ("a: !<x\n", "this is not YAML"),
+    ],
+)
+def test_syntax_is_told_in_words_of_the_file(text: str, message: str) -> None:
+    assert [d.message for d in read("x.yaml", text.encode()).diagnostics] == [message]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    document = read("x.yaml", b"\xef\xbb\xbfa: no\n")
+    assert places(document) == ["1:4 quote-it"]
+    assert document.lines == ("a: no",)
+
+
 def test_a_refused_map_is_not_judged_by_what_it_lacks() -> None:
     document = read("x.yaml", b"tasks:\n  a: {<<: *base}\n  b: {c: *x}\n")
     assert document.data == {"tasks": {"a": {}, "b": {"c": None}}}
@@ -179,7 +209,7 @@ tasks:
       python train.py
 
       echo $(params.x)
-    in: [prepare.a,  'params.b', "x.\\"y"]
+    in: [prepare.a,  'params.b', "x.\\"y", 'it''s b']
     if: "train.auc >= 1.0e-3 and params.t != \\"none\\""
     cpu:    1.50   # cores
     note: >-
@@ -211,7 +241,7 @@ def test_places(line_end: str) -> None:
     assert cut(document, document.span(train)).endswith("empty:")
     assert cut(document, document.span((*train, "in", 1))) == "'params.b'"
     assert document.key_span((*train, "in", 1)) == document.span((*train, "in", 1))
-    assert cut(document, document.span((*train, "in"))) == '[prepare.a,  \'params.b\', "x.\\"y"]'
+    assert cut(document, document.span((*train, "in"))) == """[prepare.a,  'params.b', "x.\\"y", 'it''s b']"""
     assert cut(document, document.span((*train, "run"))).endswith("echo $(params.x)")
     assert cut(document, document.span((*train, "note"))).endswith("text")
     assert cut(document, document.key_span((*train, "empty"))) == "empty"
@@ -227,6 +257,8 @@ def test_places(line_end: str) -> None:
         (("in", 0), "a", "a"),
         (("in", 1), "params", "params"),
         (("in", 2), '"y', '\\"y'),
+        (("in", 3), "b", "b"),
+        (("in", 3), "'s", "''s"),
         (("if",), "params.t", "params.t"),
         (("if",), '"none"', '\\"none\\"'),
         (("cpu",), "50", "50"),
