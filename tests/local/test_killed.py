@@ -8,13 +8,14 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import rundir
-from mlgen.local.guardian import VARIABLE, carriers
+from mlgen.local.guardian import VARIABLE, carriers, sweep
 from mlgen.local.recover import recover
 from mlgen.plan.model import Input
 from mlgen.store import Store
@@ -23,6 +24,14 @@ from tests.local.forked import busy, exit_code, fork_run, slow
 from tests.local.ledger import landed, spool
 from tests.local.plans import in_, out, plan, task
 from tests.local.runs import RealClock, alive, entries, uid_in
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(tmp_path: Path) -> Iterator[None]:
+    """A test that fails leaves no process behind."""
+    yield
+    for root in (tmp_path, *tmp_path.iterdir()):
+        sweep(uid_in(root))
 
 
 def left_running(root: Path, within_seconds: float) -> list[int]:
