@@ -14,11 +14,11 @@ from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.render.limits import Problem, check_limits
-from mlgen.spec.build import uses
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
 from mlgen.spec.model import Pipeline, TaskFile
+from mlgen.spec.paths import uses
 from mlgen.spec.project import Project
 from mlgen.worktree import Worktree
 

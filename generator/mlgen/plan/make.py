@@ -31,12 +31,12 @@ from mlgen.plan.model import (
 )
 from mlgen.spec import model as spec
 from mlgen.spec import quantities
-from mlgen.spec.build import resolve
 from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.spec.checks.context import type_of
 from mlgen.spec.checks.names import MAX_NODE
 from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.graph import order
+from mlgen.spec.paths import resolve
 from mlgen.spec.settings import IMAGE, Amount, GpuAsk, SecretKey
 from mlgen.values import Type
 

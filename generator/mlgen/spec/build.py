@@ -5,7 +5,6 @@ What the schema refuses is passed over here without a word: it was told with the
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from mlgen.spec.model import (
     Task,
     TaskFile,
 )
+from mlgen.spec.paths import resolve
 from mlgen.spec.reader import Route
 from mlgen.spec.settings import SETTINGS, read_settings
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
@@ -62,31 +62,6 @@ def _map(value: object) -> Data:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def resolve(path: str, naming_file: str) -> str:
-    """A path of a spec, below the project's folder: `./` and `../` start at the file that names it.
-
-    A result that begins with ".." leaves the project's folder. Raises ValueError for one that is no relative path.
-    """
-    if not path or path.startswith("/") or "\\" in path or not path.isprintable() or "//" in path:
-        raise ValueError(f'"{path[:80]}" is not a relative path with forward slashes')
-    base = posixpath.dirname(naming_file) if path.startswith(("./", "../")) or path in (".", "..") else ""
-    return posixpath.normpath(posixpath.join(base, path))
-
-
-def uses(document: Document) -> Iterator[tuple[str, Place]]:
-    """The task files a spec names: (path below the project's folder, place), each as often as it is named."""
-    top = _map(document.data)
-    for section in ("tasks", "finally"):
-        for name, task in _map(top.get(section)).items():
-            place = Place(document, (section, name, "use"))
-            path = _text(_map(task).get("use"))
-            if path is not None:
-                try:
-                    yield resolve(path, document.file), place
-                except ValueError:
-                    continue  # `check` tells it
 
 
 def build(
@@ -166,13 +141,12 @@ class _Builder:
         kind = self.type(value.get("type"), tuple(Type) if artifact else PARAM_TYPES)
         if kind is None and "type" not in value:
             kind = self.type_of_choices(choices, value.get("default"))
-        items = choices if isinstance(choices, list) else []
         return Param(
             name,
             place,
             kind,
             self.scalar(value.get("default"), place / "default"),
-            tuple(t for i, c in enumerate(items) if (t := self.scalar(c, place / "choices" / i)) is not None),
+            tuple(self.scalar(c, place / "choices" / i) or "" for i, c in enumerate(_plain(choices))),
             self.number(value.get("minimum")),
             self.number(value.get("maximum")),
             _text(value.get("description")) or "",
@@ -186,7 +160,7 @@ class _Builder:
 
     def type_of_choices(self, choices: object, default: object) -> Type | None:
         """The type that choices share, or a default alone has; None where they disagree (`check` tells it)."""
-        values = choices if isinstance(choices, list) and choices else [] if default is None else [default]
+        values = _plain(choices) or ([] if default is None else [default])
         kinds = {type_of(_json(v)) for v in values}
         if kinds == {Type.INTEGER, Type.NUMBER}:
             return Type.NUMBER
@@ -304,6 +278,12 @@ class _Builder:
             span = place.inner(start, max(start, min(error.end, len(text))))
             self.found.append(Diagnostic("gate-syntax", error.message, span, why, error.fix))
             return GateText(text, None, place)
+
+
+def _plain(choices: object) -> list[object]:
+    """The choices, where all of them are plain values."""
+    listed = choices if isinstance(choices, list) else []
+    return listed if all(isinstance(c, str | int | float) for c in listed) else []
 
 
 def _json(value: object) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mlgen import diagnostic
-from mlgen.diagnostic import Diagnostic
+from mlgen.diagnostic import Diagnostic, Severity
 from mlgen.spec.checks import arguments, files, names, platform, types, wiring
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
@@ -39,11 +39,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def check(pipeline: Pipeline, context: Context) -> list[Diagnostic]:
-    """What is wrong with what a pipeline means, sorted by place; one more than MAX_FINDINGS is the most."""
-    found: dict[Diagnostic, None] = {}
+    """What is wrong with what a pipeline means, sorted by place; errors: MAX_FINDINGS and one are the most."""
+    errors: set[Diagnostic] = set()
+    warnings: set[Diagnostic] = set()
     for one in CHECKS:
         for finding in one(pipeline, context):
-            found[finding] = None
-            if len(found) > MAX_FINDINGS:  # the rest would take its time, and nobody reads it
-                return diagnostic.sort(found)
-    return diagnostic.sort(found)
+            (errors if finding.severity is Severity.ERROR else warnings).add(finding)
+            if len(errors) > MAX_FINDINGS:  # the rest would take its time, and nobody reads it
+                return diagnostic.sort(errors | warnings)
+    return diagnostic.sort(errors | warnings)

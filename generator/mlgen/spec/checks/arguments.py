@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.spec.build import DIGEST, resolve
+from mlgen.spec.build import DIGEST
 from mlgen.spec.checks.context import Context, a, listed
 from mlgen.spec.model import Input, Param, Pipeline, Place
+from mlgen.spec.paths import resolve
 from mlgen.values import Type, parse
 
 BUCKET_SCHEMES = ("s3", "gs", "az")

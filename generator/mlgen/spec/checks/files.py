@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mlgen.diagnostic import Diagnostic, Related
-from mlgen.spec.build import resolve
 from mlgen.spec.checks.arguments import left_repository
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Place, Task
+from mlgen.spec.paths import resolve
 
 _LIBRARY = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+")  # a task by name and version
 
