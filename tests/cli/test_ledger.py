@@ -1,0 +1,207 @@
+"""`mlgen runs`, `mlgen lineage` and `mlgen ledger` as people and scripts call them, after real runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen.cli.main import run as mlgen
+from mlgen.ledger.spool import Spool
+from mlgen.store import Folder
+from tests.ledger import records
+
+ROOT = Path(__file__).parents[2]
+SPEC = """\
+version: 1
+name: demo
+params:
+  word: {type: string}
+  fail: {choices: ["no", "yes"], default: "no"}
+inputs:
+  raw: data.txt
+tasks:
+  prepare:
+    run: cat "$raw" > "$data" && echo 7 > "$rows"
+    in: [inputs.raw]
+    out: {data: dataset, rows: integer}
+  train:
+    run: |
+      test "$fail" = no || { echo broken >&2; exit 7; }
+      { cat "$data"; echo "$word"; } > "$model"
+      echo 0.9 > "$auc"
+    in: [prepare.data, params.word, params.fail]
+    out: {model: model, auc: metric}
+  ship:
+    if: train.auc > 2
+    run: "true"
+    in: [train.model]
+"""
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with an edit that is staged and one that is not."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    root = tmp_path / "project"
+    (root / "pipelines").mkdir(parents=True)
+    (root / "mlgen.yaml").write_text("version: 1\n")
+    (root / "pipelines" / "demo.yaml").write_text(SPEC)
+    (root / "data.txt").write_text("bytes\n")
+    (root / ".gitignore").write_text(".mlgen/\n")
+    for command in ("init -q -b main", "add -A", "-c user.name=a -c user.email=a@example.com commit -qm x"):
+        subprocess.run(["git", *command.split()], cwd=root, check=True)
+    monkeypatch.chdir(root)
+    return root
+
+
+def run(capsys: Capture, name: str, *params: str, code: int = 0) -> None:
+    assert mlgen(["run", "pipelines/demo.yaml", "--name", name, *params]) == code
+    capsys.readouterr()
+
+
+def answer(capsys: Capture, *arguments: str, code: int = 0) -> str:
+    assert mlgen(arguments) == code
+    return capsys.readouterr().out
+
+
+def answer_json(capsys: Capture, *arguments: str, code: int = 0) -> Any:
+    return json.loads(answer(capsys, *arguments, "--format", "json", code=code))
+
+
+def tip(project: Path) -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "ledger"], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_two_runs_listed_shown_and_compared(project: Path, capsys: Capture) -> None:
+    run(capsys, "one", "-p", "word=hi")
+    run(capsys, "two", "-p", "word=hi", "-p", "fail=yes", code=1)
+    listed = answer_json(capsys, "runs", "list")
+    assert [(r["run"], r["state"]) for r in listed["runs"]] == [("two", "FAIL"), ("one", "COMPLETE")]
+    assert listed["ledger"] == tip(project)
+    text = answer(capsys, "runs", "list", "--limit", "1")
+    assert "two" in text
+    assert "one" not in text
+    assert "1 before these" in text
+
+    shown = answer_json(capsys, "runs", "show", "two")
+    assert shown["tasks"]["train"]["status"] == "Failed"
+    assert [event["run"]["facets"]["mlgen_task"]["task"] for event in shown["records"]] == ["prepare", "train"]
+    text = answer(capsys, "runs", "show", listed["runs"][1]["uid"][:8])
+    assert "metric   auc = 0.9" in text
+    assert "ship  skipped (When Expressions evaluated to false)" in text
+    assert f"ledger  {tip(project)}" in text
+    assert re.search(r"^train  FAIL \(\w+, exit code 7\)", answer(capsys, "runs", "show", "two"), re.MULTILINE)
+
+    compared = answer_json(capsys, "runs", "compare", "one", "two")
+    assert compared["params"]["fail"] == {"a": "no", "b": "yes"}
+    assert compared["metrics"] == {"train.auc": {"a": 0.9, "b": None}}
+    text = answer(capsys, "runs", "compare", "one", "two")
+    assert "*      fail" in text
+    assert "*      train.auc" in text
+
+
+def test_where_a_model_came_from(project: Path, capsys: Capture) -> None:
+    run(capsys, "one", "-p", "word=hi")
+    graph = answer_json(capsys, "lineage", "demo/train/model")
+    named = {node["id"]: node["name"] for node in graph["nodes"]}
+    assert {(named[e["from"]], named[e["to"]], e["kind"]) for e in graph["edges"]} == {
+        ("raw", "demo.prepare", "used"),
+        ("demo.prepare", "data", "produced"),
+        ("data", "demo.train", "used"),
+        ("demo.train", "model", "produced"),
+    }
+    assert graph["ledger"] == tip(project)
+    raw = next(node for node in graph["nodes"] if node["name"] == "raw")
+    assert raw["uri"] == "data.txt"
+    model = next(node for node in graph["nodes"] if node["name"] == "model")
+    assert (project / model["uri"]).read_text() == "bytes\nhi\n"
+    by_digest = answer_json(capsys, "lineage", model["digest"][7:19], "--up")
+    assert by_digest["edges"] == graph["edges"]
+    text = answer(capsys, "lineage", "data.txt", "--down")
+    assert text.index("demo.prepare") < text.index("demo.train") < text.index("model")
+    assert "demo.train" not in answer(capsys, "lineage", "data.txt", "--down", "--depth", "1")
+    assert answer(capsys, "lineage", "one", "--format", "mermaid").startswith("flowchart LR\n")
+    assert answer(capsys, "lineage", "one", "--format", "dot").startswith("digraph lineage {\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["runs", "show", "onn"], "did you mean one?"),
+        (["runs", "compare", "one", "none"], 'no run "none"'),
+        (["lineage", "demo/train/auc"], "a value, not an artifact"),
+        (["lineage", "demo/train/modell"], "did you mean demo/train/model"),
+        (["lineage", "one", "--depth", "0"], "--depth"),
+        (["runs", "list", "--env", "prod"], 'no environment "prod"'),
+        (["ledger", "fold", "--what"], "No such option"),
+    ],
+)
+def test_what_is_asked_wrongly(project: Path, capsys: Capture, arguments: list[str], says: str) -> None:
+    run(capsys, "one", "-p", "word=hi")
+    assert mlgen(arguments) == 2
+    told = capsys.readouterr()
+    assert says in told.err
+    assert told.out == ""
+
+
+def test_questions_before_any_run(project: Path, capsys: Capture) -> None:
+    assert answer_json(capsys, "runs", "list") == {"runs": [], "ledger": None}
+    assert "no runs yet" in answer(capsys, "runs", "list")
+    assert mlgen(["lineage", "demo/train/model"]) == 2
+    assert "no artifacts yet" in capsys.readouterr().err
+    status = answer_json(capsys, "ledger", "fold", "--status")
+    assert status == {"waiting": 0, "oldestSeconds": None, "dead": 0, "ledger": None}
+
+
+def test_a_killed_run_is_told_by_the_next_question(project: Path, capsys: Capture) -> None:
+    spec = project / "pipelines" / "demo.yaml"
+    spec.write_text(spec.read_text().replace('cat "$raw"', 'touch started; sleep 60; cat "$raw"'))
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    command = [sys.executable, "-m", "mlgen", "run", "pipelines/demo.yaml", "-p", "word=hi", "--name", "cut"]
+    engine = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while engine.poll() is None and not list(project.glob(".mlgen/runs/*/*/**/started")):
+        time.sleep(0.01)
+    engine.kill()
+    engine.wait()
+    graph = answer_json(capsys, "lineage", "cut")
+    states = {node["name"]: node["state"] for node in graph["nodes"] if node["kind"] != "artifact"}
+    assert states == {"cut": "ABORT", "demo.prepare": "ABORT"}
+    assert answer_json(capsys, "runs", "show", "cut")["state"] == "ABORT"
+
+
+def test_what_waits_is_landed_by_hand(project: Path, capsys: Capture) -> None:
+    spool = Spool(Folder(project / ".mlgen/artifacts", ".mlgen/artifacts"))
+    spool.put(records.task())
+    status = answer_json(capsys, "ledger", "fold", "--status")
+    assert (status["waiting"], status["ledger"]) == (1, None)
+    assert "waiting        1" in answer(capsys, "ledger", "fold", "--status")
+    folded = answer_json(capsys, "ledger", "fold")
+    assert (folded["landed"], folded["ledger"]) == ([records.task().path], tip(project))
+    spool.put(records.task(reason="Other"))
+    assert mlgen(["ledger", "fold"]) == 1
+    told = capsys.readouterr()
+    assert "a record never changes" in told.err
+    assert "conflicts      1" in told.out
+    assert answer_json(capsys, "ledger", "fold", "--status")["dead"] == 1
+
+
+def test_a_ledger_elsewhere_is_not_confused_with_this_one(project: Path, capsys: Capture) -> None:
+    (project / "mlgen.yaml").write_text(
+        "version: 1\nenvironments:\n  away:\n    namespace: ml\n    artifacts: s3://ml-artifacts/away\n"
+        f"    runtime_image: ghcr.io/acme/runtime@{records.DIGEST}\n"
+        '    ledger: {url: "https://git.example/ledger.git"}\n'
+    )
+    assert mlgen(["runs", "list", "--env", "away"]) == 3
+    assert "not read yet" in capsys.readouterr().err
