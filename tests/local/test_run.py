@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -277,14 +280,32 @@ def test_independent_tasks_run_at_the_same_time(project: Project) -> None:
 
 
 def test_a_task_inherits_little_and_its_own(project: Project) -> None:
-    made = plan(task("a", "env", env={"MODE": "x"}, outs=[out("o", optional=True)]))
+    script = 'env; echo "where=$(cd "$TMPDIR" && pwd -P)"'
+    made = plan(task("a", script, env={"MODE": "x"}, outs=[out("o", optional=True)]))
     environ = environment(HOME="/home/me", LC_ALL="C", AWS_SECRET_ACCESS_KEY="k", HTTPS_PROXY="p", MLGEN_DEBUG="1")
     told = project.run(made, environ=environ)
     seen = dict(line.split("=", 1) for line in told.log("a").splitlines())
-    assert set(seen) - {"PWD", "SHLVL", "_", "OLDPWD"} == {
+    assert set(seen) - {"PWD", "SHLVL", "_", "OLDPWD", "where"} == {
         "PATH", "HOME", "LC_ALL", "HTTPS_PROXY", "MODE", "TMPDIR", "o", "MLGEN_RUN_UID",
     }  # fmt: skip
-    assert seen["TMPDIR"].startswith(str(told.folder))
+    assert seen["where"].startswith(str(told.folder.resolve()))
+
+
+SOCKET = """
+import os, socket, sys, tempfile
+path = os.path.join(tempfile.mkdtemp(prefix="pymp-"), "listener-abcdefgh")
+socket.socket(socket.AF_UNIX).bind(path)
+sys.stdout.write(tempfile.gettempdir())
+"""
+
+
+def test_sockets_fit_into_a_deep_projects_temporary_folder(tmp_path: Path) -> None:
+    project = Project(tmp_path / ("deep" * 20))
+    project.root.mkdir()
+    told = project.run(plan(task("a", f"{sys.executable} -c '{SOCKET}'")))
+    assert told.outcome.ok, told.log("a")
+    assert len(told.log("a")) < 30
+    assert not os.path.lexists(told.log("a"))  # it goes with the attempt
 
 
 def test_secrets_come_from_the_environment_and_leave_no_trace(project: Project) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlgen.ledger import entry
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import RecordTooLarge, State
-from mlgen.local import code
+from mlgen.local import code, shorttmp
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes
 from mlgen.local.rundir import AttemptFolder, AttemptStarted, write
@@ -128,6 +128,7 @@ class Attempt:
 
     def _clean(self, *, keep: bool) -> None:
         """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""
+        shorttmp.forget(self.folder.tree.tmp, self.execution.run_id)
         names = ("in", "home", "tmp") if keep else ("in", "home", "tmp", "work", "out")
         for name in names:
             folder = self.folder.path / name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlgen.ledger.record import local_run_id
-from mlgen.local import environment, guardian
+from mlgen.local import environment, guardian, shorttmp
 from mlgen.local.arguments import Arguments
 from mlgen.local.rundir import Started
 from mlgen.local.schedule import Schedule
@@ -96,7 +96,8 @@ class Job:
         self, task: Task, execution: Execution, tree: Tree, secrets: Mapping[str, str], about_run: Mapping[str, str]
     ) -> dict[str, str]:
         """The environment of the author's program. about_run: MLGEN_RUN_STATUS and MLGEN_TASKS of a finally task."""
-        found = {**environment.inherited(self.environ), "TMPDIR": str(tree.tmp), **dict(task.env), **secrets}
+        found = {**environment.inherited(self.environ), **dict(task.env), **secrets}
+        found.setdefault("TMPDIR", str(shorttmp.lead_to(tree.tmp, execution.run_id)))
         for item in task.ins:
             text = read_result(execution.ins[item.name], optional=item.optional)
             if text is None:

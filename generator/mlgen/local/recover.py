@@ -10,7 +10,7 @@ from mlgen.ledger import entry
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
-from mlgen.local import guardian, rundir
+from mlgen.local import guardian, rundir, shorttmp
 from mlgen.local.events import Clock, timestamp
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started, write
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
@@ -67,6 +67,7 @@ def _fixed_record(attempt: AttemptFolder, now: str) -> bytes | None:
         started = attempt.read_start()
         if started is None:
             return None
+        shorttmp.forget(attempt.tree.tmp, started.execution.run_id)
         ending = Ending(State.ABORT, ENGINE_LOST, None, CUT_OFF, started.started_at, now)
         inputs = staged_inputs(attempt.tree)
         write(attempt.record, entry.to_bytes(record_of(started.document, started.execution, ending, inputs=inputs)))
