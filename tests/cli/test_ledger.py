@@ -108,8 +108,8 @@ def test_two_runs_listed_shown_and_compared(project: Path, capsys: Capture) -> N
     assert compared["params"]["fail"] == {"a": "no", "b": "yes"}
     assert compared["metrics"] == {"train.auc": {"a": 0.9, "b": None}}
     text = answer(capsys, "runs", "compare", "one", "two")
-    assert "*      fail" in text
-    assert "*      train.auc" in text
+    assert "*    fail" in text
+    assert "*    train.auc" in text
 
 
 def test_where_a_model_came_from(project: Path, capsys: Capture) -> None:
