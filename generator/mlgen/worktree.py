@@ -11,7 +11,7 @@ from pathlib import Path
 from mlgen.canonical import folder_digest
 
 MAX_SPEC_BYTES = 1 << 20
-SKIPPED = frozenset({".git", ".mlgen", "__pycache__"})  # where Git does not say what belongs to a folder
+SKIPPED = frozenset({".git", ".mlgen", "__pycache__"})  # never an author's, also where nobody told Git to ignore them
 
 Lister = Callable[[str], list[str] | None]
 
@@ -69,7 +69,9 @@ class Worktree:
 
     def _names(self, folder: str) -> list[str]:
         tracked = self._tracked(folder)
-        return list(_walk(self.root / folder)) if tracked is None else tracked
+        if tracked is None:
+            return list(_walk(self.root / folder))
+        return [name.rstrip("/") for name in tracked if SKIPPED.isdisjoint(name.split("/"))]
 
     def _hashed(self, folder: str, names: Iterator[str] | list[str]) -> dict[str, str]:
         found = {}
@@ -84,6 +86,8 @@ class Worktree:
                 continue  # Git still tracks it, the author deleted it
             if stat.S_ISLNK(mode):
                 raise ValueError(f'"{folder}/{name}" is a link')
+            if stat.S_ISDIR(mode):  # Git lists files, and of a repository within only its folder
+                raise ValueError(f'"{folder}/{name}" is another repository')
             if stat.S_ISREG(mode):
                 found[name] = _sha256(here)
         return found
