@@ -169,6 +169,16 @@ def test_reading_many_objects(repository: Repository) -> None:
         assert [o.data if o else None for o in reader.get_all(f.oid for f in by_oid)] == [files[f.path] for f in by_oid]
 
 
+def test_a_huge_object_is_told_not_read(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlgen.git.objects.LIMIT", 1000)
+    commit = repository.commit({"a": b"x" * 5000, "b": b"y" * 1000}, parent=None, message="m", seconds=0)
+    with repository.reader() as reader:
+        huge, whole = reader.get_all([f"{commit}:a", f"{commit}:b"])
+    assert huge is not None
+    assert whole is not None
+    assert (huge.size_bytes, huge.data, whole.data) == (5000, b"", b"y" * 1000)
+
+
 def test_files_that_belong_to_a_folder(repository: Repository) -> None:
     folder = work_tree(repository)
     (folder / "src" / "new ü\n.py").touch()

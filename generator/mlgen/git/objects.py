@@ -13,14 +13,16 @@ from mlgen.git.command import GitError
 # Requests that are sent before their answers are read: they must fit into a pipe (64 KiB), or both sides would wait.
 _WINDOW = 64
 _MAX_REQUEST = 900  # bytes
+LIMIT = 16 << 20  # bytes of an object that is read; what we write has 1 MiB at most, and others write to branches too
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """kind: commit, tree, blob or tag. oid: its id in hex."""
+    """kind: commit, tree, blob or tag. oid: its id in hex. data: empty where its size_bytes are over the limit."""
 
     oid: str
     kind: str
+    size_bytes: int
     data: bytes
 
 
@@ -60,15 +62,22 @@ class Reader:
             raise self._ended()
         if header.endswith((b" missing\n", b" ambiguous\n")):
             return None
-        oid, kind, size = header.split()
-        data = out.read(int(size))
-        if len(data) != int(size) or out.read(1) != b"\n":
+        oid, kind, length = header.split()
+        size = int(length)
+        data = out.read(size) if size <= LIMIT else _skip(out, size)
+        if (data and len(data) != size) or out.read(1) != b"\n":
             raise self._ended()
-        return Object(oid.decode(), kind.decode(), data)
+        return Object(oid.decode(), kind.decode(), size, data)
 
     def _ended(self) -> GitError:
         _, err = self._process.communicate()
         return GitError(err.decode(errors="replace").strip() or "git ended while it was read from")
+
+
+def _skip(out: IO[bytes], size: int) -> bytes:
+    while size > 0 and (chunk := out.read(min(size, LIMIT))):
+        size -= len(chunk)
+    return b""
 
 
 def _request(name: str) -> bytes:
