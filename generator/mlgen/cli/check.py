@@ -38,4 +38,4 @@ def _print(found: Sequence[Diagnostic], files: int, form: Format) -> None:
         return
     output.findings(found, sys.stdout)
     checked = f"{files} spec{'' if files == 1 else 's'} checked"
-    sys.stdout.write(f"{checked}: {output.summary(found) or 'nothing to mend'}\n")
+    sys.stdout.write(f"{checked}: {output.summary(found) if found else 'nothing to mend'}\n")

@@ -50,8 +50,8 @@ class Workspace:
         """
         start = (files[0].parent if files else Path()).resolve()
         folders = [start, *start.parents]
-        root = next((f for f in folders if (f / PROJECT_FILE).is_file()), None)
-        root = root or next((f for f in folders if (f / ".git").exists()), None)
+        root = next((f for f in folders if os.path.isfile(f / PROJECT_FILE)), None)
+        root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
         root = root or (start.parent if start.name == PIPELINES else start)
         output.root = root
         return Workspace(root)
@@ -118,9 +118,9 @@ class Workspace:
         path = Path(os.path.abspath(file))
         if not path.is_relative_to(self.root):
             path = path.parent.resolve() / path.name
-        if path.is_dir():
+        if os.path.isdir(path):  # os.path: what is too long for a path is not there, and no error
             raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
-        if not path.exists():
+        if not os.path.exists(path):
             raise Misuse(
                 "no-such-file", f"there is no file {file}", fix="specs lie in pipelines/, named after their pipeline"
             )
