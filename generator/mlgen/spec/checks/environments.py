@@ -87,7 +87,7 @@ def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     if isinstance(image, str) and image and not IMAGE.fullmatch(image):
         fix = "write name:tag or name@sha256:<64 hex digits>"
         yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference', fix=fix)
-    if isinstance(artifacts, str) and artifacts and "namespace" in data and not _ARTIFACTS.fullmatch(artifacts):
+    if isinstance(artifacts, str) and artifacts and "namespace" in data and not _holds_artifacts(artifacts):
         why = "pods share no disk: what one leaves, the next reads from a bucket"
         fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
         yield (place / "artifacts").finding(
@@ -103,6 +103,10 @@ def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
         if isinstance(endpoint, str) and endpoint and not _ENDPOINT.fullmatch(endpoint):
             fix = "write https://host or http://host:port"
             yield (where / "endpoint").finding("bad-uri", f'"{endpoint[:80]}" is not the URL of a service', fix=fix)
+
+
+def _holds_artifacts(uri: str) -> bool:
+    return _ARTIFACTS.fullmatch(uri) is not None and {".", ".."}.isdisjoint(uri.split("/"))
 
 
 def _pool(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
