@@ -9,7 +9,7 @@ default:
 # all that must hold before a commit
 check: lint test
 
-# format, lint, types, the house's import contracts, the workflow
+# format, lint, types, the house's import contracts, scripts, the workflow, our own specs and manifests
 lint:
     ruff format --check
     ruff check
@@ -18,6 +18,9 @@ lint:
     shellcheck .ci/run generator/demo.sh
     actionlint
     zizmor --quiet --offline .github/workflows
+    mlgen check
+    mlgen render --env dev --check
+    mlgen render --env prod --check
 
 # the tests; those that want a cluster or the oracle say why they were skipped
 test *args:
