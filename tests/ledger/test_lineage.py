@@ -244,10 +244,10 @@ def test_a_picture_for_people(churn: History) -> None:
         == """\
 report  sha256:000000050000  report, 12 bytes  .mlgen/artifacts/churn/r1/report.0c/report
 └─ churn.report  in run r1, 2026-11-28T10:00:05.123Z
+   │  params  epochs=20
    │  by  spec sha256:abababababab
    ├─ model  sha256:000000030000  model, 12 bytes  .mlgen/artifacts/churn/r1/train.0b/model
    │  └─ churn.train  in run r1, 2026-11-28T10:00:05.123Z
-   │     │  params  epochs=20
    │     │  metrics  auc=0.91
    │     │  by  ghcr.io/acme/churn:1.8, code sha256:000000090000, spec sha256:abababababab, commit ffffffffffff
    │     └─ features  sha256:000000020000  dataset, 12 bytes  .mlgen/artifacts/churn/r1/prepare.0a/features

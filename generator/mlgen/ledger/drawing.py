@@ -51,13 +51,13 @@ def _tops(graph: Graph, beside: Mapping[str, list[str]]) -> list[str]:
 
 def _branch(graph: Graph, root: str, beside: Mapping[str, list[str]], *, up: bool) -> Iterator[str]:
     """A node and all below it; what was drawn before is named only. Iterative: a lineage may be thousands deep."""
-    drawn: set[str] = set()
+    drawn: set[str] = set()  # nodes, and runs whose params were told: all tasks of a run have the same
     waiting = [(root, "", "")]  # node, what its first line begins with, what its other lines begin with
     while waiting:
         key, first, rest = waiting.pop()
         node = graph.nodes[key]
         again = key in drawn and bool(beside.get(key))
-        head, *about = _artifact_lines(node) if node["kind"] == "artifact" else _task_lines(node, graph)
+        head, *about = _artifact_lines(node) if node["kind"] == "artifact" else _task_lines(node, graph, drawn)
         yield f"{first}{visible(head)}{'  (above)' if again else ''}"
         if again:
             continue
@@ -76,13 +76,13 @@ def _artifact_lines(node: Node) -> list[str]:
     return [f"{node['name']}  {_short(node['digest'])}  {node['type']}, {size}  {node['uri']}"]
 
 
-def _task_lines(node: Node, graph: Graph) -> list[str]:
+def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
     run = graph.nodes[node["run"]]
     state = "" if node["state"] == "COMPLETE" else f"  {node['state']} ({node['reason']})"
     lines = [f"{node['name']}  in run {run['name']}, {node['endedAt']}{state}"]
-    for word in ("params", "metrics", "values"):
-        if node[word]:
-            lines.append(f"{word}  {_pairs(node[word])}")
+    told = {"params": {} if run["id"] in drawn else run["params"], "metrics": node["metrics"], "values": node["values"]}
+    lines += [f"{word}  {_pairs(values)}" for word, values in told.items() if values]
+    drawn.add(run["id"])
     digests = {"image": node["imageDigest"], "code": node["codeDigest"], "spec": node["specDigest"]}
     made_by = [node["image"] or "", *(f"{word} {_short(digest)}" for word, digest in digests.items() if digest)]
     if node["commit"]:
