@@ -20,10 +20,10 @@ TypeOf = Callable[[str, str], Type]
 
 @dataclass
 class Split:
-    """The gates of a pipeline, split. conditions: task -> its conditions. evaluations: task -> what it evaluates."""
+    """The gates of a pipeline, split, by task: its conditions, and by their text what it evaluates."""
 
     conditions: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
-    evaluations: dict[str, list[Evaluation]] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict)
     gate_tasks: list[GateTask] = field(default_factory=list)
 
 
@@ -44,7 +44,7 @@ def split(gated: Mapping[str, tuple[Gate, tuple[str, ...]]], type_of: TypeOf) ->
         found.conditions[consumer] = tuple(_condition(found, consumer, text, reads, type_of) for text in parts)
         name = gate_task_name(consumer)
         if name in found.evaluations and any(c.evaluator == name for c in found.conditions[consumer]):
-            evaluations = tuple(found.evaluations.pop(name))
+            evaluations = tuple(found.evaluations.pop(name).values())
             owners = {ref.split(".")[0] for e in evaluations for ref, _ in e.types} - {"params"}
             found.gate_tasks.append(GateTask(name, consumer, tuple(sorted(owners)), evaluations))
     return found
@@ -58,13 +58,11 @@ def _condition(found: Split, consumer: str, text: str, reads: tuple[str, ...], t
     evaluator = owners[0] if len(owners) == 1 else gate_task_name(consumer)
     if not owners and reads:
         evaluator = min(reads)
-    evaluations = found.evaluations.setdefault(evaluator, [])
-    known = next((e for e in evaluations if e.text == text), None)
-    if known is None:
+    evaluations = found.evaluations.setdefault(evaluator, {})
+    if text not in evaluations:
         types = sorted({str(ref): type_of(ref.owner, ref.name) for ref in refs(gate)}.items())
-        known = Evaluation(len(evaluations), text, gate, tuple(types))
-        evaluations.append(known)
-    return Condition(text, gate, evaluator, known.index)
+        evaluations[text] = Evaluation(len(evaluations), text, gate, tuple(types))
+    return Condition(text, gate, evaluator, evaluations[text].index)
 
 
 def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | Literal, ...]] | None:

@@ -80,9 +80,9 @@ class _Maker:
 
     def check_gate_tasks(self) -> None:
         found = []
-        known = {t.name for t in self.pipeline.all_tasks}
+        known = {t.name: t for t in self.pipeline.all_tasks}
         for gate_task in self.split.gate_tasks:
-            gate = next(t.gate for t in self.pipeline.all_tasks if t.name == gate_task.consumer)
+            gate = known[gate_task.consumer].gate
             assert gate is not None
             why = f'this gate is decided by a pod of its own, "{gate_task.name}": no single task before it can'
             if gate_task.name in known:
@@ -162,7 +162,7 @@ class _Maker:
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:
-        return tuple(self.split.evaluations.get(name, ()))
+        return tuple(self.split.evaluations.get(name, {}).values())
 
     def in_(self, item: spec.In) -> In:
         match item.source:

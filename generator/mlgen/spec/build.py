@@ -248,12 +248,16 @@ class _Builder:
 
     def outs(self, value: object, place: Place) -> Iterator[Out]:
         if isinstance(value, list):
+            seen = set[str]()
             for index, name in enumerate(value):
-                if name in value[:index]:
-                    message = f'the out "{str(name)[:80]}" stands here a second time'
+                if not isinstance(name, str):
+                    continue
+                if name in seen:
+                    message = f'the out "{name[:80]}" stands here a second time'
                     self.tell(place / index, "name-collision", message, "", "remove one of them, or rename it")
-                elif isinstance(name, str):
+                else:
                     yield Out(name, place / index, Type.FILE)
+                seen.add(name)
         for name, item in _map(value).items():
             data = item if isinstance(item, dict) else {"type": item}
             kind = self.type(data.get("type", "file"), tuple(Type))

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.spec.document import Document
 from mlgen.spec.reader import Route
 
 
-@dataclass(frozen=True, slots=True)
 class Doubt:
     """bad: the routes of keys and values that were refused when the document was read, or by its shape."""
 
-    document: Document
-    bad: Collection[Route] = frozenset()
+    def __init__(self, document: Document, bad: Collection[Route] = ()) -> None:
+        self.document, self.bad = document, bad
+        # A duplicate key may hide anything: the first of the two was read.
+        self.hidden = any(finding.code == "duplicate-key" for finding in document.diagnostics)
 
     def knows(self, route: Route, key: str, keys: Collection[str]) -> bool:
         """Whether a key of the map at a route was read, or is absent because its author did not want it.
 
         keys: those that the map may have. Where another one stands, it may be the missing key with a slip of the pen.
-        A duplicate key may hide anything: the first of the two was read.
         """
-        if any(finding.code == "duplicate-key" for finding in self.document.diagnostics):
+        if self.hidden:
             return False
         if not self.bad:
             return True

@@ -16,10 +16,11 @@ from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Pipeline, TaskFile
 from mlgen.spec.project import Project
 from mlgen.spec.project_build import build_lock, build_project
-from mlgen.spec.reader import MAX_FINDINGS, Route, too_many
+from mlgen.spec.reader import MAX_FINDINGS, MAX_VALUES, Route, too_many
 from mlgen.spec.shape import Kind, check_shape
 
 T = TypeVar("T")
+MAX_SCRIPTS = 1 << 25  # characters
 
 
 def load_pipeline(
@@ -32,6 +33,8 @@ def load_pipeline(
 
     def meaning(bad: set[Route]) -> tuple[Pipeline, Iterable[Diagnostic]]:
         pipeline, unread = build(document, task_files, bad)
+        if excess := _excess(pipeline):
+            return pipeline, [excess]  # nothing else is looked at, which is what takes the time
         return pipeline, [*unread, *check(pipeline, context)]
 
     return _load(document, "pipeline", meaning)
@@ -67,6 +70,19 @@ def _load(
         return None, diagnostic.sort([*document.diagnostics, *shape])
     made, found = meaning(bad)
     return made, _first(diagnostic.sort([*document.diagnostics, *shape, *Doubt(document, bad).untold(found)]))
+
+
+def _excess(pipeline: Pipeline) -> Diagnostic | None:
+    """The finding for a spec that is small only because `defaults` and task files give much to many tasks."""
+    values = sum(len(task.ins) + len(task.outs) for task in pipeline.all_tasks)
+    held = (setting.value for task in pipeline.all_tasks for setting in task.settings.values())
+    values += sum(len(value) for value in held if isinstance(value, dict | tuple))
+    scripts = sum(len(task.step.script or "") for task in pipeline.all_tasks if task.step)
+    if values <= MAX_VALUES and scripts <= MAX_SCRIPTS:
+        return None
+    message = "the tasks are too large, each with what `defaults` and its task file give it"
+    why = f"{MAX_VALUES:,} values and {MAX_SCRIPTS:,} characters of scripts are allowed in all of them together"
+    return (pipeline.place / "tasks").key_finding("too-large", message, why, "split the pipeline")
 
 
 def _first(found: list[Diagnostic]) -> list[Diagnostic]:

@@ -11,6 +11,7 @@ _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,8})m)?(?:([0-9]{1,10})s)?
 _SIZE = re.compile(r"([0-9]{1,15})(Ki|Mi|Gi|Ti|k|M|G|T)")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("", "k", "M", "G", "T", "P", "E")
+CPU_TEXT = re.compile(r"[0-9]+m|[0-9]+(\.[0-9]+)?")  # where it is a text: 1e-3 and 0x10 are numbers
 _MILLI_CPU = re.compile(r"([0-9]{1,9})m")
 
 DURATION_RULE = "write hours, minutes and seconds in this order, such as 6h or 1h30m"

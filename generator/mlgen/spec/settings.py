@@ -93,7 +93,9 @@ def _code(value: str | list[object], place: Place, _found: list[Diagnostic]) -> 
     return tuple((path, place / i) for i, path in enumerate(value) if isinstance(path, str))
 
 
-def _cpu(_value: object, place: Place, _found: list[Diagnostic]) -> int:
+def _cpu(value: str | float, place: Place, _found: list[Diagnostic]) -> int:
+    if isinstance(value, str) and not quantities.CPU_TEXT.fullmatch(value):
+        raise ValueError(f'"{value[:40]}" is not an amount of cpu')
     return quantities.cpu_millis(place.document.text(place.route))
 
 
@@ -141,10 +143,8 @@ def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> 
             read[variable] = Setting(SecretKey(match["secret"], match["key"]), here)
         else:
             message = f'secret "{variable[:80]}" is not a reference of the form secret/key'
-            why, fix = (
-                "a spec names a secret, it never holds one",
-                "write the Secret's name and its key, such as hf/token",
-            )
+            why = "a spec names a secret, it never holds one"
+            fix = "write the Secret's name and its key, such as hf/token"
             found.append(Diagnostic("bad-value", message, here.span, why, fix, secret=True))
     return read
 

@@ -53,6 +53,7 @@ def _folders(folders: list[tuple[str, Place]], context: Context) -> Iterator[Dia
             why = "the contents of all code folders are laid into one working directory"
             fix = "rename one of the files, or give the task only one of the folders"
             yield place.finding("code-collision", message, why, fix, (Related("the other folder", where.span),))
+            continue
         for name in listing:
             files.setdefault(name, (path, place))
             parents.update((parent, name) for parent in _parents(name))

@@ -57,7 +57,7 @@ def argument_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic
     """Params and inputs: valid names, one name space, since -p gives both."""
     for what, items in (("a param", pipeline.params), ("an input", pipeline.inputs)):
         for name, item in items.items():
-            yield from variable(name, what, item.place.key_span)
+            yield from variable(name, what, item.place)
     for name in sorted(pipeline.params.keys() & pipeline.inputs.keys()):
         first, second = sorted((pipeline.params[name].place.key_span, pipeline.inputs[name].place.key_span))
         message, why = (
@@ -67,20 +67,27 @@ def argument_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic
         yield Diagnostic("name-collision", message, second, why, "rename one", (Related("the other one", first),))
 
 
-def variable(name: str, what: str, span: Span) -> Iterator[Diagnostic]:
+def variable(name: str, what: str, place: Place) -> Iterator[Diagnostic]:
     """What becomes an environment variable in small letters: a param, input, in or out."""
     if not VARIABLE.fullmatch(name):
-        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for {what}', span, _VARIABLE_RULE, rename(name, "_"))
+        message = f'"{name[:80]}" is not a name for {what}'
+        yield Diagnostic("bad-name", message, _named_at(place), _VARIABLE_RULE, rename(name, "_"))
     elif name.endswith("_proxy"):
         why = "curl, Git and Python's HTTP clients read *_proxy variables and would send their traffic there"
-        yield Diagnostic("reserved-name", f'"{name}" is refused as a name for {what}', span, why, "rename it")
+        message = f'"{name}" is refused as a name for {what}'
+        yield Diagnostic("reserved-name", message, _named_at(place), why, "rename it")
+
+
+def _named_at(place: Place) -> Span:
+    """Where a name stands: a map's key, or an item of a list."""
+    return place.key_span if isinstance(place.route[-1], str) else place.span
 
 
 def task_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """Tasks and finally tasks: valid names, short enough, one name space."""
     for task in pipeline.all_tasks:
         name, place = task.name, task.place
-        yield from task_name(name, place.key_span)
+        yield from task_name(name, place)
         if NODE.fullmatch(name):
             yield from _length(pipeline.name or "", name, place)
         if task.final and (other := pipeline.tasks.get(name)):
@@ -89,8 +96,9 @@ def task_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             yield place.key_finding("name-collision", message, why, "rename one of them", related)
 
 
-def task_name(name: str, span: Span) -> Iterator[Diagnostic]:
-    """The name of a task, of a spec or of a file of its own."""
+def task_name(name: str, place: Place) -> Iterator[Diagnostic]:
+    """The name of a task: the key of its place in a spec, the value in a file of its own."""
+    span = place.span if place.value == name else place.key_span
     if not NODE.fullmatch(name):
         yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE, rename(name, "-"))
     elif name in RESERVED:
@@ -113,50 +121,47 @@ def variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 
 
 def _variables(task: Task) -> Iterator[Diagnostic]:
-    seen: dict[str, tuple[str, Span]] = {}
-    for name, what, span in _named(task):
+    seen: dict[str, tuple[str, Place]] = {}
+    for name, what, place in _named(task):
         if name not in seen:
-            seen[name] = what, span
+            seen[name] = what, place
             continue
         first, where = seen[name]
         message = f'task "{task.name[:80]}" has {first} and {what} called "{name[:80]}"'
         why = "ins, outs, env and secrets of a task are environment variables of one process"
         fix = "rename one" + ("; the map form of `in` gives any name: {name: task.out}" if first == "an in" else "")
-        yield Diagnostic("name-collision", message, span, why, fix, (Related(f"{first} of this name", where),))
+        related = (Related(f"{first} of this name", _named_at(where)),)
+        yield Diagnostic("name-collision", message, _named_at(place), why, fix, related)
     for item in task.ins:
         if item.keyed:  # else the name is the producer's, and told there
-            yield from variable(item.name, "an in", item.place.key_span)
+            yield from variable(item.name, "an in", item.place)
     for out in task.outs.values():
-        yield from variable(out.name, "an out", _key(out.place))
-    for name, _, span in _environment(task):
-        yield from _environment_variable(name, span)
+        yield from variable(out.name, "an out", out.place)
+    for name, _, place in _environment(task):
+        yield from _environment_variable(name, place)
 
 
-def _named(task: Task) -> Iterator[tuple[str, str, Span]]:
-    yield from ((i.name, "an in", i.place.key_span if i.keyed else i.place.span) for i in task.ins if i.name)
-    yield from ((o.name, "an out", _key(o.place)) for o in task.outs.values())
+def _named(task: Task) -> Iterator[tuple[str, str, Place]]:
+    yield from ((i.name, "an in", i.place) for i in task.ins if i.name)
+    yield from ((o.name, "an out", o.place) for o in task.outs.values())
     yield from _environment(task)
 
 
-def _environment(task: Task) -> Iterator[tuple[str, str, Span]]:
+def _environment(task: Task) -> Iterator[tuple[str, str, Place]]:
     for key, what in (("env", "an env variable"), ("secrets", "a secret")):
         setting = task.settings.get(key)
         if setting is not None and isinstance(setting.value, dict):
-            yield from ((n, what, s.place.key_span) for n, s in setting.value.items() if isinstance(s, Setting))
+            yield from ((n, what, s.place) for n, s in setting.value.items() if isinstance(s, Setting))
 
 
-def _environment_variable(name: str, span: Span) -> Iterator[Diagnostic]:
+def _environment_variable(name: str, place: Place) -> Iterator[Diagnostic]:
     if not ENVIRONMENT_VARIABLE.fullmatch(name):
         message = f'"{name[:80]}" is not a name for an environment variable'
         why = "letters, digits and _, with no digit at its beginning"
-        yield Diagnostic("bad-name", message, span, why, "rename it")
+        yield place.key_finding("bad-name", message, why, "rename it")
     elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
         why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
-        yield Diagnostic("reserved-name", f'the variable "{name[:80]}" is refused', span, why, "choose another name")
-
-
-def _key(place: Place) -> Span:
-    return place.key_span if isinstance(place.route[-1], str) else place.span
+        yield place.key_finding("reserved-name", f'the variable "{name[:80]}" is refused', why, "choose another name")
 
 
 def labels(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.model import Literal, Pipeline, Place, Setting, Task
 from mlgen.spec.settings import IMAGE, GpuAsk
 
+MOST_OF_A_TEXT = 10  # findings: the place of each is sought from the text's beginning
 MAX_SCRIPT_BYTES = 96 * 1024  # Tekton hands all scripts of a task to one container as one argument (design §5)
 
 # What Tekton replaces in scripts, arguments, variables and params (tektoncd/pipeline docs/variables.md).
@@ -67,7 +69,7 @@ def tekton_variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnost
     why = "Tekton replaces this text in a pod, before the shell sees it; the local engine does not"
     fix = 'ins and outs are variables: "$name". To write the text itself, split it: "$""(params."'
     for place, text in _texts(pipeline):
-        for match in TEKTON.finditer(text):
+        for match in islice(TEKTON.finditer(text), MOST_OF_A_TEXT):
             shown = text[match.start() : match.start() + 40].splitlines()[0].partition(")")
             message = f"{shown[0]}{shown[1]} is a variable of Tekton"
             # A list or map is a text only in JSON, whose offsets say nothing of the file.

@@ -99,7 +99,8 @@ def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFil
             if found is not None and not accepts(wanted.type, found):
                 problem = f"{item.source} is {a(found)}"
             elif owner == "params" and wanted.choices and (param := pipeline.params.get(name)):
-                extra = [c for c in param.choices if c not in wanted.choices]
+                allowed = set(wanted.choices)
+                extra = [c for c in param.choices if c not in allowed]
                 if extra:
                     problem = f"{item.source} may be {listed(extra)}"
     if problem:
