@@ -290,6 +290,37 @@ def test_many_mistakes_are_no_matter_of_squares() -> None:
     assert time.process_time() - begin < 10
 
 
+def listed(count: int, item: str = "a{}") -> str:
+    return ", ".join(item.format(i) for i in range(count))
+
+
+LARGE = {
+    "outs": (f"tasks:\n  t: {{run: echo, out: [{listed(60_000)}]}}\n", []),
+    "defaults for many tasks": (
+        f"defaults: {{env: {{{listed(2000, 'a{}: b')}}}}}\ntasks:\n"
+        + "".join(map(task, (f"t{i}" for i in range(9000)))),
+        ["too-large"],
+    ),
+    "variables of Tekton": (
+        'tasks:\n  t:\n    run: "' + "\\t$(params.x)" * 40_000 + '"\n',
+        ["script-too-large", *["tekton-variable"] * 10],
+    ),
+    "choices": (
+        f"params: {{x: {{choices: [{listed(30_000)}]}}}}\ntasks:\n  t: {{use: tasks/t.yaml, in: [params.x]}}\n",
+        ["edge-type"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large_specs_take_seconds_not_minutes(case: str) -> None:
+    body, found = LARGE[case]
+    file = f"version: 1\nkind: task\nname: t\nin: {{x: {{choices: [{listed(29_999)}]}}}}\nrun: echo\n"
+    begin = time.process_time()
+    assert codes(spec(body), task_files={"tasks/t.yaml": file.encode()}, context=KNOWN) == found
+    assert time.process_time() - begin < 10
+
+
 def test_warnings_without_number_are_told_all() -> None:
     params = ", ".join(f"p{i}: 1" for i in range(150))
     assert codes(spec(f"params: {{{params}}}\ntasks:\n{task('t')}")) == ["unused"] * 150
