@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from mlgen.cli.verbs import help_text
@@ -9,6 +10,9 @@ from mlgen.cli.verbs import help_text
 
 def main() -> int:
     """Run the command line; the exit code is the answer (design: 0 yes, 1 no, 2 misuse, 3 fault, 130 interrupted)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr is: what a terminal's encoding has not, and a file's name that is not UTF-8, are shown as escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     if not arguments or arguments in (["--help"], ["-h"], ["help"]):
         sys.stdout.write(help_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from mlgen.cli.main import run as mlgen
 from mlgen.diagnostic import CODES
 
+GENERATOR = Path(__file__).parents[2] / "generator"
 CLEAN = """\
 version: 1
 name: clean
@@ -271,3 +273,18 @@ def test_codes_are_listed_and_guessed(say: Any) -> None:
     status, _, err = say("explain", "unknwn-out")
     assert status == 2
     assert "did you mean unknown-out" in err
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_terminal_without_our_characters_is_no_trouble(project: Path, form: str) -> None:
+    circle = "tasks: {a: {run: echo, after: [b]}, b: {run: echo, after: [a]}}"
+    (project / "pipelines/circle.yaml").write_text(f"version: 1\nname: circle\n{circle}\n")
+    found = subprocess.run(
+        [sys.executable, "-m", "mlgen", "check", "pipelines/circle.yaml", "--format", form],
+        env={**os.environ, "PYTHONPATH": str(GENERATOR), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (1, "")
+    assert "a \\u2192 b \\u2192 a" in found.stdout

@@ -27,7 +27,8 @@ def paint(text: str, colour: str, stream: IO[str]) -> str:
 
 def answer_json(value: object) -> None:
     """Print a JSON answer on stdout, for people to read as well."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    text = json.dumps(value, indent=2, ensure_ascii=plain)
     # A file's name may hold bytes that are not UTF-8; what stands for them in Python is written as JSON escapes it.
     sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
 
