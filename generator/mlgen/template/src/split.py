@@ -8,6 +8,7 @@ parser.add_argument("points")
 parser.add_argument("--holdout", type=float)
 parser.add_argument("--train")
 parser.add_argument("--test")
+parser.add_argument("--rows")
 args = parser.parse_args()
 
 with open(args.points, newline="") as stream:
@@ -17,3 +18,5 @@ parts = {args.train: [r for i, r in enumerate(rows) if i % every], args.test: ro
 for path, part in parts.items():
     with open(path, "w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *part])
+with open(args.rows, "w") as stream:
+    print(len(rows), file=stream)
