@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib import resources
@@ -15,6 +16,7 @@ from mlgen.cli import schema
 from mlgen.cli.main import new_app
 from mlgen.cli.workspace import PROJECT_FILE
 from mlgen.diagnostic import Misuse
+from mlgen.store import disk
 
 app = new_app()
 
@@ -47,12 +49,22 @@ def init(
     for name in sorted(files.keys() - set(kept), key=lambda name: (name == PROJECT_FILE, name)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as stream:
-            stream.write(files[name])
+        _write(path, files[name])
         sys.stdout.write(f"wrote {path}\n")
     for name in kept:
         sys.stdout.write(f"kept  {folder / name}, which was there\n")
     sys.stdout.write(NEXT)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Make a new file, whole or not at all: half a file would be kept by the next try."""
+    part, handle = disk.new_part(path.parent, disk.open_new)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        disk.appear(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
