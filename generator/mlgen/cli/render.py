@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +79,11 @@ def _render(workspace: Workspace, plans: list[Plan], environments: list[Environm
     """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
     rendering = render_all(plans, environments)
     if rendering.problems:
-        raise Findings(found for plan, problem in rendering.problems for found in workspace.located(plan, [problem]))
+        raise Findings(
+            found
+            for plan, problems in groupby(rendering.problems, key=lambda pair: pair[0])
+            for found in workspace.located(plan, [problem for _, problem in problems])
+        )
     return rendering.files
 
 
