@@ -221,7 +221,7 @@ def test_the_next_command_tells_of_a_killed_run(sleepy: Repository, capsys: Capt
         wait_for(lambda: list(sleepy.glob(".mlgen/runs/*/nap-0/log")))
         process.kill()
     assert mlgen(RUN) == 0
-    assert "night was killed; what is known of it is told now" in capsys.readouterr().err
+    assert "night was cut off before it ended; what is known of it is told now" in capsys.readouterr().err
     assert ledger()["nap-0"]["eventType"] == "ABORT"
 
 

@@ -16,7 +16,7 @@ import pytest
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.guardian import VARIABLE, carriers, sweep
-from mlgen.local.recover import recover
+from mlgen.local.recover import Recovered, recover
 from mlgen.plan.model import Input
 from mlgen.store import Store
 from mlgen.values import Type
@@ -128,7 +128,9 @@ def test_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == []
     os.kill(process, signal.SIGKILL)
     exit_code(process)
-    assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == ["demo-x1"]
+    assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == [
+        Recovered("demo-x1", cut_off=True, fault=None)
+    ]
     assert left_running(tmp_path, 1.0) == []
 
 
@@ -139,7 +141,9 @@ def test_recovery_ends_what_a_killed_guardian_could_not(tmp_path: Path) -> None:
     os.kill(guardian, signal.SIGKILL)
     os.kill(process, signal.SIGKILL)
     exit_code(process)
-    assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == ["demo-x1"]
+    assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == [
+        Recovered("demo-x1", cut_off=True, fault=None)
+    ]
     assert left_running(tmp_path, 0.2) == []
 
 

@@ -11,10 +11,11 @@ from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import State
 from mlgen.local.events import Ended, Noted, Skipped, Started
-from mlgen.local.recover import recover
+from mlgen.local.recover import Recovered, recover
 from mlgen.local.run import run
 from mlgen.local.schedule import GATE_FALSE, MISSING, STOPPING
 from mlgen.plan.model import Code, GateTask, Input, Param, Value
+from mlgen.store import Content, Folder, Store
 from mlgen.values import Type
 from tests.local.plans import condition, evaluation, in_, out, plan, task
 from tests.local.runs import Project, RealClock, alive, entries, environment
@@ -400,7 +401,9 @@ def test_a_spool_that_cannot_be_used_leaves_the_records_to_the_next_command(proj
     told = run(project.job(plan(task("a"))), **project.parts(spool=full))
     assert told.ok
     assert told.ledger is None
-    assert recover(project.root, spool=project.spooled.append, clock=RealClock()) == ["demo-x1"]
+    assert recover(project.root, spool=project.spooled.append, clock=RealClock()) == [
+        Recovered("demo-x1", cut_off=False, fault=None)
+    ]
     records, run_record = entries(project.spooled)
     assert run_record is not None
     assert (records["a-0"].state, run_record.state) == (State.COMPLETE, State.COMPLETE)
@@ -421,3 +424,56 @@ def test_nothing_is_left_of_a_task_that_ended_well_but_what_people_read(project:
     told = project.run(plan(task("a", 'echo 1 > "$x"; touch work "$TMPDIR/t"', outs=[out("x", Type.FILE)])))
     assert sorted(p.name for p in (told.folder / "a-0").iterdir()) == ["log", "record.json", "script", "start.json"]
     assert sorted(p.name for p in told.folder.iterdir()) == ["a-0", "run.json", "start.json"]
+
+
+RAW = Input("raw", Type.FILE, "s3://x/y.csv", None)
+
+
+def unreachable(uri: str) -> Store:
+    raise CannotAnswer("store-unreachable", f"{uri} cannot be used: no route to host", fix="see that it is reached")
+
+
+def test_an_input_that_cannot_be_reached_fails_its_task(project: Project) -> None:
+    chosen = plan(
+        task("a", ins=[in_("raw", "inputs.raw", Type.FILE)]),
+        task("b", after=["a"]),
+        finally_tasks=[task("tell")],
+        inputs=[RAW],
+    )
+    outcome = run(project.job(chosen), **project.parts(open_at=unreachable))
+    told = project.told(outcome, [])
+    assert (outcome.state, outcome.ok) == (State.FAIL, False)
+    assert told.records["a-0"].error == (
+        'in "raw" cannot be read from s3://x/y.csv: s3://x cannot be used: no route to host (see that it is reached)'
+    )
+    assert told.records["tell-0"].state is State.COMPLETE
+    assert recover(project.root, spool=project.spooled.append, clock=RealClock()) == []
+
+
+class Broken(Folder):
+    """A store that is reached no more when something is to be kept."""
+
+    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+        unreachable(key)
+        raise AssertionError
+
+
+def test_an_out_that_cannot_be_kept_fails_its_task(project: Project) -> None:
+    chosen = plan(task("a", 'echo 1 > "$x"', outs=[out("x", Type.FILE)]), finally_tasks=[task("tell")])
+    store = Broken(project.root / "artifacts", "artifacts")
+    told = project.told(run(project.job(chosen), **project.parts(store=store)), [])
+    assert 'out "x" cannot be kept: ' in (told.records["a-0"].error or "")
+    assert told.records["tell-0"].state is State.COMPLETE
+
+
+def test_a_run_that_could_not_go_on_is_not_called_killed(project: Project) -> None:
+    def full(_uri: str) -> Store:
+        raise CannotAnswer("disk-full", "no space left on the disk")
+
+    chosen = plan(task("a", ins=[in_("raw", "inputs.raw", Type.FILE)]), inputs=[RAW])
+    with pytest.raises(CannotAnswer, match="no space left"):
+        run(project.job(chosen), **project.parts(open_at=full))
+    told = recover(project.root, spool=project.spooled.append, clock=RealClock())
+    assert told == [Recovered("demo-x1", cut_off=True, fault="no space left on the disk")]
+    records, _ = entries(project.spooled)
+    assert records["a-0"].error == "the engine could not go on before this ended: no space left on the disk"

@@ -53,9 +53,14 @@ class Records:
         return fold(self.spool, self.repository, self.branch, now=now)
 
     def recover(self) -> None:
-        """Tell of runs whose engine was killed: before a command reads records, or writes new ones."""
-        for run in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
-            note(f"{run} was killed; what is known of it is told now")
+        """Tell of runs whose engine could not: before a command reads records, or writes new ones."""
+        for told in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
+            if not told.cut_off:
+                note(f"{told.run} had ended, and its records waited; they are told now")
+            elif told.fault:
+                note(f"{told.run} could not go on: {told.fault}; what is known of it is told now")
+            else:
+                note(f"{told.run} was cut off before it ended; what is known of it is told now")
 
     def catch_up(self) -> None:
         """Recover, and land what waits; where it cannot land, a command goes on with the records that have."""

@@ -1,8 +1,9 @@
-"""Tells what a killed engine could not: its attempts as ABORT, its run with the truth that its folder holds."""
+"""Tells what an engine could not that was killed or gave up: its attempts as ABORT, its run as far as its folder shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
@@ -17,11 +18,20 @@ from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
 from mlgen.runtime.stage_in import staged_inputs
 
-CUT_OFF = "the engine was killed while this ran; told by the next command"
+CUT_OFF = "the engine was gone before this ended; told by the next command"
 
 
-def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) -> list[str]:
-    """Finish the telling of every run that nobody works on; the names of those that it told of.
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A run that was told of now. cut_off: it had not ended. fault: why its engine could not go on, where known."""
+
+    run: str
+    cut_off: bool
+    fault: str | None
+
+
+def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) -> list[Recovered]:
+    """Finish the telling of every run that nobody works on; those that it told of.
 
     Ends what such a run left running, writes ABORT records for attempts that have none, puts all its records and
     run.json into the spool, and marks it as told. Safe to repeat, to interrupt and to run twice at once: the bytes of
@@ -34,8 +44,8 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
         try:
             started = folder.read_start()
             if started is not None:
-                _recover(folder, started, spool, timestamp(clock.now()))
-                told.append(started.run)
+                cut_off = _recover(folder, started, spool, timestamp(clock.now()))
+                told.append(Recovered(started.run, cut_off, folder.fault()))
         except (KeyError, TypeError, ValueError, BadRecord) as error:
             raise CannotAnswer(
                 "unreadable-run",
@@ -48,27 +58,33 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
     return told
 
 
-def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], object], now: str) -> None:
+def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], object], now: str) -> bool:
+    """Whether it had not ended: something had to be written for it."""
     guardian.sweep(started.uid)
     records = []
-    for attempt in folder.attempts():
-        data = _fixed_record(attempt, now)
+    fault = folder.fault()
+    error = f"the engine could not go on before this ended: {fault}" if fault else CUT_OFF
+    attempts = list(folder.attempts())
+    cut_off = rundir.read(folder.run_json) is None or any(rundir.read(a.record) is None for a in attempts)
+    for attempt in attempts:
+        data = _fixed_record(attempt, error, now)
         if data is not None:
             spool(data)
             found = entry.from_bytes(data)
             assert isinstance(found, TaskRecord)
             records.append(found)
     spool(_fixed_run(folder, started, records, now))
+    return cut_off
 
 
-def _fixed_record(attempt: AttemptFolder, now: str) -> bytes | None:
+def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
     """The bytes of an attempt's record, made now if there were none; None for one that never began."""
     if rundir.read(attempt.record) is None:
         started = attempt.read_start()
         if started is None:
             return None
         shorttmp.forget(attempt.tree.tmp, started.execution.run_id)
-        ending = Ending(State.ABORT, ENGINE_LOST, None, CUT_OFF, started.started_at, now)
+        ending = Ending(State.ABORT, ENGINE_LOST, None, error, started.started_at, now)
         inputs = staged_inputs(attempt.tree)
         write(attempt.record, entry.to_bytes(record_of(started.document, started.execution, ending, inputs=inputs)))
     return attempt.record.read_bytes()

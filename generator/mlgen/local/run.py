@@ -58,6 +58,9 @@ def run(
                 told = _all_tasks(engine)
                 at("tasks-ended")
                 spooled = _wait_for(spooler, on_event)
+            except Exception as error:  # raised again: only recovery must know that nobody killed this run
+                folder.note_fault(str(error))
+                raise
             finally:
                 processes.close()
                 spooler.abandon()

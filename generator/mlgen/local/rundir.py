@@ -3,6 +3,7 @@
     run.lock        exists as long as the run is not told completely; the engine holds a lock on it
     start.json      what the run is                     run.json        how it ended, once that is known
     skipped.jsonl   a line per skipped task             code/<digest>/  the author's code as the run found it
+    fault           why the engine could not go on
     <task>-<attempt>/start.json record.json log script, and the tree of folders of runtime/protocol.py
 
 Whoever holds the lock is the only one that writes here. Files appear whole or not at all, and never change.
@@ -171,6 +172,18 @@ class RunFolder:
     def forget_code(self) -> None:
         """Remove the run's copies of code: no attempt needs them any more, and the records have their digests."""
         shutil.rmtree(self.path / "code", ignore_errors=True)
+
+    def note_fault(self, text: str) -> None:
+        """Keep why the engine could not go on, for recovery; where even that cannot be written, it is not known."""
+        with suppress(OSError):
+            write(self.path / "fault", text.encode(errors="replace"))
+
+    def fault(self) -> str | None:
+        """Why the engine could not go on; None where it did, or was killed."""
+        try:
+            return (self.path / "fault").read_text(errors="replace") or None
+        except FileNotFoundError:
+            return None
 
     def finish(self) -> None:
         """All is told: recovery need not look here again. The caller holds the lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlgen.canonical import Json
+from mlgen.diagnostic import Fault
 from mlgen.runtime.protocol import Out, TaskDocument, Tree
+from mlgen.store import StoreError
 from mlgen.values import Type, parse, strip_newline
 
 MAX_SCALAR_BYTES = 64  # of a number's or boolean's text, which travels as a result of a pod
@@ -17,6 +20,22 @@ MAX_SCALAR_BYTES = 64  # of a number's or boolean's text, which travels as a res
 
 class StagingError(Exception):
     """A task cannot be staged in or out; the message names the in or out and the reason, for people."""
+
+
+def reason_of(error: StoreError | Fault | OSError) -> str:
+    """Why a store or a file could not be used, in words for people.
+
+    Raises the error again when a disk is full: then no other task would fare better, and the engine must stop.
+    """
+    if isinstance(error, Fault):
+        if error.code == "disk-full":
+            raise error
+        return f"{error.message} ({error.fix})" if error.fix else error.message
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        return error.strerror or str(error)
+    return str(error)
 
 
 @dataclass(frozen=True, slots=True)

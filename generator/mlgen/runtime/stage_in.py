@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from mlgen.diagnostic import Fault
 from mlgen.ledger.artifact import Artifact
-from mlgen.runtime.outs import StagingError
+from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.store import Store, StoreError, locate
@@ -56,8 +57,6 @@ def _fetch(item: In, text: str, destination: Path, store: Store, open_at: OpenSt
         else:
             uri = f"{store.uri}/{where}"
             content = store.get_artifact(where, destination, digest=digest)
-    except StoreError as error:
-        raise StagingError(f'in "{item.name}" cannot be read from {where}: {error}') from None
-    except OSError as error:
-        raise StagingError(f'in "{item.name}" cannot be copied from {where}: {error.strerror or error}') from None
+    except (StoreError, Fault, OSError) as error:
+        raise StagingError(f'in "{item.name}" cannot be read from {where}: {reason_of(error)}') from None
     return Artifact(item.name, uri, content.digest, content.size_bytes, content.media_type, str(item.type))

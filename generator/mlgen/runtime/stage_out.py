@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from mlgen import gates
 from mlgen.canonical import Json
+from mlgen.diagnostic import Fault
 from mlgen.gates import Ref, parse_gate
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
-from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values
+from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
@@ -104,10 +105,8 @@ def _keep_all(
         key = f"{prefix(document, execution)}/{out.name}"
         try:
             content = store.put_artifact(key, tree.output(out.name), move=True)
-        except StoreError as error:
-            problems.append(f'out "{out.name}" cannot be kept: {error}')
-        except OSError as error:
-            problems.append(f'out "{out.name}" cannot be kept: {error.strerror or error}')
+        except (StoreError, Fault, OSError) as error:
+            problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
         else:
             uri = f"{store.uri}/{key}"
             kept.append(Artifact(out.name, uri, content.digest, content.size_bytes, content.media_type, str(out.type)))
