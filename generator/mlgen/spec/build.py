@@ -277,11 +277,7 @@ class _Builder:
         try:
             return GateText(text, parse_gate(text), place)
         except GateError as error:
-            why = "a gate compares values: refs, literals, == != < <= > >= in, and or not, parentheses"
-            start = min(error.start, max(len(text) - 1, 0))  # what is missing at the end is shown at the last character
-            span = place.inner(start, max(start, min(error.end, len(text))))
-            self.found.append(Diagnostic("gate-syntax", error.message, span, why, error.fix))
-            return GateText(text, None, place)
+            return GateText(text, None, place, error)
 
 
 def _plain(choices: object) -> list[object]:

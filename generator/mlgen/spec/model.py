@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mlgen.diagnostic import Diagnostic, Related, Span
-from mlgen.gates import Gate
+from mlgen.gates import Gate, GateError
 from mlgen.spec.document import Document
 from mlgen.values import Type
 
@@ -142,11 +142,12 @@ class Out:
 
 @dataclass(frozen=True, slots=True)
 class GateText:
-    """A gate; gate None: it could not be read."""
+    """A gate; gate None: it could not be read, and error says why."""
 
     text: str
     gate: Gate | None
     place: Place
+    error: GateError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -66,7 +67,10 @@ class Words:
     def missing_key(self, route: Route, key: str, part: Schema) -> None:
         message = f"{_name(route)} has no `{key}`"
         why = part.get("description", "")
-        self.tell("missing-key", message, self.document.key_span(route), why, f"add {_example(key, part)}")
+        fix = f"add {_example(key, part)}"
+        if (*route, key) == ("name",):  # of a pipeline or task file, which is called as its file is
+            fix = f"add name: {posixpath.basename(self.document.file).rpartition('.')[0]}"
+        self.tell("missing-key", message, self.document.key_span(route), why, fix)
 
     def missing_all(self, route: Route, keys: Sequence[str], part: Schema) -> None:
         """All of some keys are missing of which there must be one."""

@@ -178,8 +178,8 @@ def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Co
     try:
         actual = context.files.sha256(path)
     except ValueError as error:
-        why = "an input is regular files: a link may lead anywhere"
-        yield place.finding("path-escape", str(error), why, "replace the link by the file")
+        why = "an input is files of this repository: what a link holds is not reviewed here"
+        yield place.finding("path-escape", str(error), why, "put the files themselves into the folder")
         return
     if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
         where = item.place / "digest" if item.digest else place

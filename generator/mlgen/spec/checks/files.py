@@ -42,8 +42,8 @@ def _folders(folders: list[tuple[str, Place]], context: Context) -> Iterator[Dia
         try:
             listing = context.files.listing(path)
         except ValueError as error:
-            why = "code is regular files: a link may lead anywhere, and cannot be packed"
-            yield place.finding("path-escape", str(error), why, "replace the link by the file")
+            why = "code is files of this repository: what a link or another repository holds is not reviewed here"
+            yield place.finding("path-escape", str(error), why, "put the files themselves into the folder")
             continue
         clash = next(((name, old) for name in listing if (old := _clash(name, files, parents))), None)
         if clash:

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.gates import check_types
+from mlgen.gates import GateError, check_types
+from mlgen.gates import Ref as GateRef
 from mlgen.spec.checks.arguments import argument_problem
 from mlgen.spec.checks.context import Context, a, listed, near, out_of, type_of
-from mlgen.spec.model import In, Literal, Param, Pipeline, Ref, Task, TaskFile
+from mlgen.spec.model import GateText, In, Literal, Param, Pipeline, Ref, Task, TaskFile
 from mlgen.spec.settings import RESOURCES, SETTINGS
 from mlgen.values import Type, accepts
 
 
 def gates(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
-    """A gate compares values of one kind, and orders only numbers."""
+    """A gate can be read, compares values of one kind, and orders only numbers."""
     why = "numbers (integer, number, metric) compare by all operators, strings and booleans by == != in and not in"
     for task in pipeline.all_tasks:
-        if task.gate and task.gate.gate:
+        if task.gate and task.gate.error:
+            yield _unread(pipeline, task.gate, task.gate.error)
+        elif task.gate and task.gate.gate:
             for error in check_types(task.gate.gate, lambda ref: type_of(pipeline, ref.owner, ref.name)):
                 yield Diagnostic(
                     "gate-type", error.message, task.gate.place.inner(error.start, error.end), why, error.fix
                 )
+
+
+def _unread(pipeline: Pipeline, gate: GateText, error: GateError) -> Diagnostic:
+    why = "a gate compares values: refs, literals, == != < <= > >= in, and or not, parentheses"
+    start = min(error.start, max(len(gate.text) - 1, 0))  # what is missing at the end is shown at the last character
+    span = gate.place.inner(start, max(start, min(error.end, len(gate.text))))
+    fix = _compared(pipeline, error.bare) if error.bare else None
+    return Diagnostic("gate-syntax", error.message, span, why, fix or error.fix)
+
+
+def _compared(pipeline: Pipeline, ref: GateRef) -> str | None:
+    """How to make a gate of a reference that stands alone; None where its type is not known, or does not compare."""
+    kind = type_of(pipeline, ref.owner, ref.name)
+    if kind is None or kind.is_artifact or kind is Type.JSON:
+        return None
+    if kind.is_number:
+        return f"compare it: {ref} > 0"
+    if kind is Type.BOOLEAN:
+        return f"compare it: {ref} == true"
+    param = pipeline.params.get(ref.name) if ref.owner == "params" else None
+    text = param.choices[-1] if param and param.choices else "…"
+    return f"compare it: {ref} == {json.dumps(text, ensure_ascii=False)}"
 
 
 def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
