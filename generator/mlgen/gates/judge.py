@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlgen.gates.nodes import And, Compare, Gate, In, Literal, Not, Operand, Or, Ref, refs
-from mlgen.gates.read import GateError
+from mlgen.gates.read import GateError, is_number, unquoted
 from mlgen.values import Type
 
 OPS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -52,12 +52,25 @@ def check_types(gate: Gate, type_of: Callable[[Ref], Type | None]) -> list[GateE
             ]
     if len(set(kinds)) > 1:
         other = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
-        return [
-            GateError(f"{sides[0]} is a {kinds[0]}, {sides[other]} a {kinds[other]}: they never compare", start, end)
-        ]
+        message = f"{sides[0]} is a {kinds[0]}, {sides[other]} a {kinds[other]}: they never compare"
+        return [GateError(message, start, end, _agreeing(sides[0], kinds[0], sides[other], kinds[other]))]
     if op in ORDERED and kinds[0] != "number":
         return [GateError(f'"{op}" orders numbers only, and {sides[0]} is a {kinds[0]}', start, end, "use == != or in")]
     return []
+
+
+def _agreeing(left: Operand, left_kind: str | None, right: Operand, right_kind: str | None) -> str:
+    """How to make two operands agree of which one is a literal: it is written as the other's kind."""
+    if isinstance(left, Literal):
+        left, left_kind, right, right_kind = right, right_kind, left, left_kind
+    if not isinstance(right, Literal) or isinstance(left, Literal):
+        return f"compare {left} with a {left_kind}"
+    text = str(right.value)
+    if right_kind == "string" and (text in ("true", "false") if left_kind == "boolean" else is_number(text)):
+        return unquoted(text)
+    if left_kind == "string":
+        return f'write "{right}"'
+    return f"compare {left} with {'true or false' if left_kind == 'boolean' else f'a {left_kind}'}"
 
 
 def _kind(side: Operand, type_of: Callable[[Ref], Type | None]) -> str | None:

@@ -20,14 +20,18 @@ from mlgen.values import parse_number, parse_string
 MAX_DEPTH = 32
 MAX_LENGTH = 2000  # characters in the one spelling of `to_text`, which is read again: a gate is read by people
 OPERATORS = "the operators: == != < <= > >= in and or not"
+_LIST = 'write: x in ["a", "b"]'
 
 
 class GateError(Exception):
-    """A gate that cannot be read or does not fit its types. start, end: offsets in the gate's text."""
+    """A gate that cannot be read or does not fit its types. start, end: offsets in the gate's text.
 
-    def __init__(self, message: str, start: int, end: int, fix: str = "") -> None:
+    bare: the reference that stands alone; who knows its type can say what to compare it with.
+    """
+
+    def __init__(self, message: str, start: int, end: int, fix: str = "", bare: Ref | None = None) -> None:
         super().__init__(message)
-        self.message, self.start, self.end, self.fix = message, start, end, fix
+        self.message, self.start, self.end, self.fix, self.bare = message, start, end, fix, bare
 
 
 _TOKEN = re.compile(
@@ -36,13 +40,19 @@ _TOKEN = re.compile(
     | (?P<ref>[a-z][a-z0-9-]*\.[A-Za-z_][A-Za-z0-9_-]*)
     | (?P<number>[-+]?(?:\.[0-9]|[0-9])[A-Za-z0-9_.]*(?:(?<=[eE])[-+][0-9]+)?)
     | (?P<word>[A-Za-z_][A-Za-z0-9_-]*)
+    | (?P<slip>=>|=<|<>|===|!==|&&|\|\|)
     | (?P<op>==|!=|<=|>=|<|>)
     | (?P<mark>[()\[\],])
     | (?P<bad>\S)
     )""",
     re.VERBOSE,
 )
-_MEANT = {"=": "==", "&": "and", "|": "or", "!": "not", "AND": "and", "OR": "or", "NOT": "not", "IN": "in"}
+# What other languages write, and what people mistake for it.
+_MEANT = {
+    "=": "==", "===": "==", "!==": "!=", "<>": "!=", "=>": ">=", "=<": "<=", "&": "and", "&&": "and", "|": "or",
+    "||": "or", "!": "not", "AND": "and", "OR": "or", "NOT": "not", "IN": "in",
+}  # fmt: skip
+_QUOTED = re.compile(r"'([^']*)'")
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 
 
@@ -59,7 +69,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while match := _TOKEN.match(text, position):
         kind = match.lastgroup or ""
         start, position = match.span(kind)
-        yield _Token(kind, match[kind], start, position)
+        yield _Token("bad" if kind == "slip" else kind, match[kind], start, position)
     yield _Token("end", "the end", len(text), len(text))
 
 
@@ -89,7 +99,7 @@ class _Reader:
     def gate(self) -> Gate:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.fail(f"the gate is nested more than {MAX_DEPTH} deep")
+            raise self.fail(f"the gate is nested more than {MAX_DEPTH} deep", fix="compute it in a task")
         parts = [self.conjunction()]
         while self.word("or"):
             parts.append(self.conjunction())
@@ -113,7 +123,7 @@ class _Reader:
         if self.word("("):
             gate = self.gate()
             if not self.word(")"):
-                raise self.fail(f'")" is missing before {_quote(self.here)}')
+                raise self.fail(f'")" is missing before {_quote(self.here)}', fix='close the parenthesis with ")"')
             return gate
         left = self.operand()
         if self.here.kind == "op":
@@ -128,26 +138,25 @@ class _Reader:
         if self.here.kind == "bad":
             raise self.fail(f'"{self.here.text}" is no operator', fix=_mend(self.here))
         if negated:
-            raise self.fail(f'"in" is missing before {_quote(self.here)}')
-        raise self.fail(
-            "a bare value is no gate",
-            _Token("", "", left.start, left.end),
-            f"compare it: {left} == true" if isinstance(left, Ref) else "compare it with something",
-        )
+            raise self.fail(f'"in" is missing before {_quote(self.here)}', fix=_LIST.replace("in", "not in"))
+        fix = f"compare it with a value: {left} == …" if isinstance(left, Ref) else "compare it with a reference"
+        bare = left if isinstance(left, Ref) else None
+        raise GateError("a bare value is no gate", left.start, left.end, fix, bare)
 
     def choices(self) -> tuple[Literal, ...]:
         if not self.word("["):
-            raise self.fail(f'"[" is missing before {_quote(self.here)}', fix='write: x in ["a", "b"]')
+            raise self.fail(f'"[" is missing before {_quote(self.here)}', fix=_LIST)
         found: list[Literal] = []
         while True:
             item = self.operand()
             if isinstance(item, Ref):
-                raise self.fail("a list holds literals only", _Token("", "", item.start, item.end))
+                fix = "join comparisons: params.x == 1 or params.x == train.best"
+                raise self.fail("a list holds literals only", _Token("", "", item.start, item.end), fix)
             found.append(item)
             if self.word("]"):
                 return tuple(found)
             if not self.word(","):
-                raise self.fail(f'"," or "]" is missing before {_quote(self.here)}')
+                raise self.fail(f'"," or "]" is missing before {_quote(self.here)}', fix=_LIST)
 
     def operand(self) -> Operand:
         token = self.take()
@@ -173,12 +182,37 @@ class _Reader:
                 fix = f'quote it: "{token.text}", or name its owner: params.{token.text}'
                 raise self.fail(f'"{token.text}" is neither a reference nor a string', token, fix)
             case "bad" if token.text == '"':
-                raise self.fail("the string that begins here is not closed", token)
+                raise self.fail("the string that begins here is not closed", token, "close it with a double quote")
             case "bad" if token.text == "'":
-                raise self.fail("strings stand in double quotes", token, 'write "text"')
+                raise self.single_quoted(token)
             case "bad" if token.text in _MEANT:
                 raise self.fail(f'"{token.text}" is no operator', token, _mend(token))
-        raise self.fail(f"a reference or a literal is missing before {_quote(token)}", token)
+        fix = 'write params.NAME, TASK.OUT, a number, true, false or "text"'
+        raise self.fail(f"a reference or a literal is missing before {_quote(token)}", token, fix)
+
+    def single_quoted(self, token: _Token) -> GateError:
+        """The error for a text in single quotes, with what was meant by it."""
+        quoted = _QUOTED.match(self.text, token.start)
+        if not quoted:
+            return self.fail("strings stand in double quotes", token, 'write "text"')
+        whole = _Token("", "", *quoted.span())
+        if quoted[1] in ("true", "false") or is_number(quoted[1]):
+            return self.fail(f"{quoted[0]} is neither a number nor a string", whole, unquoted(quoted[1]))
+        return self.fail("strings stand in double quotes", whole, f"write {json.dumps(quoted[1], ensure_ascii=False)}")
+
+
+def unquoted(text: str) -> str:
+    """How to mend a number or boolean that stands in quotes."""
+    return f"write {text}: {'booleans' if text in ('true', 'false') else 'numbers'} stand without quotes"
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as gates have them."""
+    try:
+        parse_number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _mend(token: _Token) -> str:
