@@ -190,11 +190,11 @@ def test_the_findings_of_a_shared_task_file_are_told_once(project: Path, say: An
 
 def test_findings_of_mlgen_yaml_and_of_the_lock_come_with_those_of_specs(project: Path, say: Any) -> None:
     (project / "mlgen.yaml").write_text("version: 1\nenvironments: {prod: {}}\n")
-    (project / "mlgen.lock").write_text("images: [a]\n")
+    (project / "mlgen.lock").write_text("version: 1\nimages: [a]\n")
     code, out, _ = say("check")
     assert code == 1
     assert [line.split(" ")[0] for line in out.splitlines() if "error[" in line] == [
-        "mlgen.lock:1:1:",
+        "mlgen.lock:2:9:",
         "mlgen.yaml:2:16:",
     ]
     assert say("plan", "pipelines/clean.yaml")[0] == 1

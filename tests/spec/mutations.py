@@ -39,6 +39,7 @@ VALID: dict[Kind, dict[str, Any]] = {
             },
         },
     },
+    "lock": {"version": 1, "images": {"ghcr.io/acme/churn:1.8": f"sha256:{'0' * 64}", "busybox": f"sha256:{'1' * 64}"}},
 }  # fmt: skip
 
 ODD: list[Any] = [

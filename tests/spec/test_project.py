@@ -161,15 +161,20 @@ def test_a_newer_project_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("text", "digests", "codes"),
     [
-        (f"images:\n  busybox:1.36: {DIGEST}\n", {"busybox:1.36": DIGEST}, []),
-        (f"images:\n  a:1: {DIGEST}\n  b:1: sha256:0\n", {"a:1": DIGEST}, ["bad-digest"]),
-        ("images: []\n", {}, ["wrong-type"]),
-        ("images:\n", {}, ["wrong-type"]),
-        ("[]\n", {}, ["wrong-type"]),
-        ("images: {a: b\n", {}, ["yaml-syntax"]),
+        (f"version: 1\nimages:\n  busybox:1.36: {DIGEST}\n", {"busybox:1.36": DIGEST}, []),
+        (f"version: 1\nimages:\n  a:1: {DIGEST}\n  b:1: sha256:0\n", {"a:1": DIGEST}, ["4:8 bad-digest"]),
+        (f"version: 1\nimages:\n  A:1: {DIGEST}\n", {}, ["3:3 bad-image"]),
+        (f"images:\n  a:1: {DIGEST}\n", {"a:1": DIGEST}, ["1:1 missing-key"]),
+        (f"version: 2\nimages:\n  a:1: {DIGEST}\n", {}, ["1:10 unknown-version"]),
+        (f"version: 1\nimage:\n  a:1: {DIGEST}\n", {}, ["2:1 unknown-key"]),
+        ("version: 1\nimages: {a:1: 5, b:1: {digest: x}}\n", {}, ["2:15 wrong-type", "2:23 wrong-type"]),
+        ("version: 1\nimages: []\n", {}, ["2:9 wrong-type"]),
+        ("version: 1\nimages:\n", {}, ["2:1 wrong-type"]),
+        ("[]\n", {}, ["1:1 wrong-type"]),
+        ("images: {a: b\n", {}, ["1:9 yaml-syntax"]),
         ("version: 1\n", {}, []),
     ],
 )
 def test_locks(text: str, digests: dict[str, str], codes: list[str]) -> None:
     found, findings = load_lock(read("mlgen.lock", text.encode()))
-    assert (found, [d.code for d in findings]) == (digests, codes)
+    assert (found, [f"{d.span.line}:{d.span.column} {d.code}" for d in findings]) == (digests, codes)

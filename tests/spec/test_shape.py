@@ -22,7 +22,7 @@ from tests.spec.mutations import VALID, mutated
 from tests.strategies import Spec, source, specs
 
 ROOT = Path(__file__).parents[2]
-KINDS: tuple[Kind, ...] = ("pipeline", "task", "project")
+KINDS: tuple[Kind, ...] = ("pipeline", "task", "project", "lock")
 HEAD = "version: 1\nname: x\ntasks:\n  a: {run: x}\n"
 
 # (kind, text, place and code of each finding)
@@ -158,7 +158,8 @@ def test_findings_of_one_file_end_somewhere() -> None:
 def test_schemas_are_valid_published_and_told_in_full(kind: Kind) -> None:
     published = ROOT / "schemas" / f"{kind}.v1.json"
     packaged = ROOT / "generator/mlgen/spec/schema" / f"{kind}.v1.json"
-    assert published.read_bytes() == packaged.read_bytes()
+    if kind != "lock":  # which a command writes, and no editor
+        assert published.read_bytes() == packaged.read_bytes()
     jsonschema.Draft202012Validator.check_schema(schema(kind))
     for where, part in parts(schema(kind), "#"):
         if where.count("/") <= 2 and "$ref" not in part and where != "#/$defs/labels":

@@ -58,8 +58,8 @@ def load_project(document: Document) -> tuple[Project, list[Diagnostic]]:
 
 def load_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
     """The digests of a mlgen.lock, image reference -> "sha256:…", and all findings."""
-    digests, found = build_lock(document)
-    return digests, diagnostic.sort([*document.diagnostics, *found])
+    digests, found = _load(document, "lock", lambda _: build_lock(document))
+    return digests or {}, found
 
 
 def _load(

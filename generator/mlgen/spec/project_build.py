@@ -9,12 +9,14 @@ from typing import Any
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec import quantities
 from mlgen.spec.build import DIGEST
+from mlgen.spec.checks.arguments import digest_fix
 from mlgen.spec.checks.environments import environment
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
 from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
 from mlgen.spec.reader import Route
+from mlgen.spec.settings import IMAGE
 
 
 def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Project, list[Diagnostic]]:
@@ -32,22 +34,18 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
 
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
-    """The digests of a mlgen.lock, image reference -> "sha256:…", and what is wrong with it."""
-    top = document.data
-    images = top.get("images", {}) if isinstance(top, dict) else None
-    if document.data is None:
-        return {}, []
-    if not isinstance(images, dict):
-        place = Place(document, ("images",))
-        return {}, [place.key_finding("wrong-type", "`images` is not a map", "", "write images: {name:tag: sha256:…}")]
+    """The digests of a mlgen.lock, image reference -> "sha256:…", and what is wrong with them."""
     found, digests = [], {}
-    for reference, digest in images.items():
-        if isinstance(digest, str) and DIGEST.fullmatch(digest):
+    for reference, digest in _map(_map(document.data).get("images")).items():
+        place = Place(document, ("images", reference))
+        if not IMAGE.fullmatch(reference):
+            fix = "write the reference as specs write it, such as ghcr.io/acme/churn:1.8"
+            found.append(place.key_finding("bad-image", f'"{reference[:80]}" is not an image reference', fix=fix))
+        elif isinstance(digest, str) and DIGEST.fullmatch(digest):
             digests[reference] = digest
-        elif digest is not None:  # a None was refused when it was read
-            place = Place(document, ("images", reference))
-            fix = 'write "sha256:" and 64 hex digits'
-            found.append(place.finding("bad-digest", f'the digest of "{reference[:80]}" cannot be read', fix=fix))
+        elif isinstance(digest, str):
+            message = f'the digest of "{reference[:80]}" cannot be read'
+            found.append(place.finding("bad-digest", message, fix=digest_fix(digest)))
     return digests, found
 
 

@@ -19,7 +19,7 @@ from mlgen.spec.document import Document
 from mlgen.spec.reader import Route
 from mlgen.spec.shape_words import Words
 
-Kind = Literal["pipeline", "task", "project"]
+Kind = Literal["pipeline", "task", "project", "lock"]
 Schema = dict[str, Any]
 
 # What editors flag by these, `check` says of the meaning, in better words: names, references, quantities, what the

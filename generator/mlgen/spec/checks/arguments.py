@@ -128,10 +128,17 @@ def inputs(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
     """An input's URI is of a kind that is read, its path is in the repository, its digest true."""
     for item in pipeline.inputs.values():
         if item.digest is not None and not DIGEST.fullmatch(item.digest):
-            fix = 'write "sha256:" and 64 hex digits (`sha256sum FILE` prints them)'
+            fix = digest_fix(item.digest, " (`sha256sum FILE` prints them)")
             yield (item.place / "digest").finding("bad-digest", f'"{item.digest[:80]}" is not a digest', fix=fix)
         if item.uri is not None:
             yield from _uri(item, item.uri, context)
+
+
+def digest_fix(written: str, whence: str = "") -> str:
+    """How to mend a text that is no digest. whence: where digests come from, in brackets."""
+    if re.fullmatch(r"(?i:sha256:)?[0-9A-Fa-f]{64}", written):
+        return f"write sha256:{written[-64:].lower()}"
+    return f'write "sha256:" and 64 hex digits{whence}'
 
 
 def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
@@ -184,5 +191,9 @@ def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Co
     if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
         where = item.place / "digest" if item.digest else place
         message = f'"{path[:80]}" has other bytes than its digest says'
-        fix = "restore the file, or write its digest"
-        yield where.finding("digest-mismatch", message, f"its digest is {actual}", fix)
+        fix = f"restore the file, or write digest: {actual}"
+        if item.digest is None:
+            fix = f"restore the file, or write {split_digest(str(place.value))[0]}@{actual}"
+        yield where.finding(
+            "digest-mismatch", message, "a run would read other bytes than those that were reviewed", fix
+        )
