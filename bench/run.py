@@ -25,6 +25,7 @@ from measure import Usage, measure
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 HERE = Path(__file__).resolve().parent
+HEAD = ["| what | tool | CPU, least | median | to mlgen | memory | budget |", "|---|---|--:|--:|--:|--:|---|"]
 MLGEN = [sys.executable, "-m", "mlgen"]
 
 
@@ -64,8 +65,8 @@ def main() -> None:
     args = parser.parse_args()
     with TemporaryDirectory(prefix="mlgen-bench-") as folder:
         made = cases(Path(folder), peers.find_or_make(), quick=args.quick)
-        tables = [table(case, run(case, quick=args.quick)) for case in made if args.only in case.title]
-    text = "\n".join([preamble(), *tables])
+        rows = [row for case in made if args.only in case.title for row in table(case, run(case, quick=args.quick))]
+    text = "\n".join([preamble(), "", *HEAD, *rows])
     print(text)
     if not args.quick and not args.only:
         publish(ROOT / "BENCHMARKS.md", text)
@@ -146,29 +147,38 @@ def run(case: Case, *, quick: bool) -> list[Row]:
     return rows
 
 
-def table(case: Case, rows: list[Row]) -> str:
-    """A case as markdown: ratios are of minima, against mlgen, which comes first."""
+def table(case: Case, rows: list[Row]) -> list[str]:
+    """A case as rows of markdown. Ratios are of the least CPU, against mlgen, which comes first."""
     ours = min(rows[0].cpu)
-    lines = [
-        f"\n### {case.title[0].upper()}{case.title[1:]}\n",
-        "| tool | CPU min | median | to mlgen | memory |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for row in rows:
         cpu, rss = min(row.cpu), max(u.rss_bytes for u in row.usages)
-        cells = [row.tool, seconds(cpu), seconds(statistics.median(row.cpu)), f"{cpu / ours:.1f}", mebibytes(rss)]
+        first = row is rows[0]
+        cells = [
+            case.title if first else "",
+            row.tool,
+            seconds(cpu),
+            seconds(statistics.median(row.cpu)),
+            f"{cpu / ours:.1f}",
+            mebibytes(rss),
+            verdict(case, cpu, rss) if first else "",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
-    for name, value, budget, unit in (
-        ("CPU", ours, case.budget_seconds, seconds),
-        ("memory", max(u.rss_bytes for u in rows[0].usages), case.budget_bytes, mebibytes),
-    ):
-        if budget is not None:
-            lines.append(f"\nBudget of {name}: {unit(budget)}: {'kept' if value <= budget else '**missed**'}.")
-    return "\n".join(lines)
+    return lines
+
+
+def verdict(case: Case, cpu_seconds: float, rss_bytes: int) -> str:
+    """Whether mlgen keeps what the case promises."""
+    judged = []
+    if case.budget_seconds is not None:
+        judged.append((seconds(case.budget_seconds), cpu_seconds <= case.budget_seconds))
+    if case.budget_bytes is not None:
+        judged.append((mebibytes(case.budget_bytes), rss_bytes <= case.budget_bytes))
+    return ", ".join(f"≤ {limit} {'kept' if kept else '**missed**'}" for limit, kept in judged)
 
 
 def seconds(value: float) -> str:
-    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.2f} s"
+    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.3g} s"
 
 
 def mebibytes(value: float) -> str:
