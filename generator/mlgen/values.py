@@ -128,6 +128,13 @@ def to_text(value: Json) -> str:
     return encode(value).decode()
 
 
+def to_short_text(value: Json) -> str:
+    """The text of a value for people to read: of a number that is not whole, at most 6 significant digits."""
+    if not isinstance(value, float) or value.is_integer():
+        return to_text(value)
+    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
 def type_of(value: Json) -> Type:
     """The type that a plain value has: a list is json, as is a map."""
     if isinstance(value, bool):

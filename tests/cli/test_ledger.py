@@ -100,9 +100,9 @@ def test_two_runs_listed_shown_and_compared(project: Path, capsys: Capture) -> N
     assert [event["run"]["facets"]["mlgen_task"]["task"] for event in shown["records"]] == ["prepare", "train"]
     text = answer(capsys, "runs", "show", listed["runs"][1]["uid"][:8])
     assert "metric   auc = 0.9" in text
-    assert "ship  skipped (When Expressions evaluated to false)" in text
+    assert "ship  skipped: its gate was false: train.auc > 2 (0.9 > 2)" in text
     assert f"ledger  {tip(project)}" in text
-    assert re.search(r"^train  FAIL \(\w+, exit code 7\)", answer(capsys, "runs", "show", "two"), re.MULTILINE)
+    assert re.search("^train  failed, exit code 7, ", answer(capsys, "runs", "show", "two"), re.MULTILINE)
 
     compared = answer_json(capsys, "runs", "compare", "one", "two")
     assert compared["params"]["fail"] == {"a": "no", "b": "yes"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,7 +91,7 @@ def test_a_run_answers_and_its_records_are_on_the_branch(committed: Repository, 
     assert mlgen([*RUN, "--name", "first"]) == 0
     answer = capsys.readouterr()
     assert answer.out.startswith("first  COMPLETE\n  make  succeeded\n          said = hi\n")
-    assert "  big   skipped  (When Expressions evaluated to false)\n" in answer.out
+    assert "  big   skipped: its gate was false: params.n > 5 (3 > 5)\n" in answer.out
     assert "copy: .mlgen/artifacts/demo/first/make." in answer.out
     records = ledger()
     assert set(records) == {"make-0", "run"}
@@ -119,9 +122,11 @@ def test_json_is_the_answer_and_nothing_else_is_on_stdout(committed: Repository,
 def test_a_failure_shows_why_and_where_to_read_on(committed: Repository, capsys: Capture) -> None:
     assert mlgen([*RUN, "-p", "fail=yes", "--name", "bad"]) == 1
     answer = capsys.readouterr()
-    assert answer.out.startswith("bad  FAIL\n  make  failed  (StepFailed)\n")
-    assert "make  failed after " in answer.err
-    assert "the program ended with exit code 7" in answer.err
+    assert answer.out.startswith("bad  FAIL\n  make  failed, exit code 7\n")
+    assert "  big   not started: make failed\n" in answer.out
+    assert "logs    mlgen logs bad make\n" in answer.out
+    assert "make  failed, exit code 7  (" in answer.err
+    assert "big   not started: make failed\n" in answer.err
     assert "      | it broke here\n" in answer.err
     log = next(line for line in answer.err.splitlines() if "its log: " in line).partition("its log: ")[2]
     assert Path(log).read_text() == "it broke here\n"
@@ -211,7 +216,7 @@ def test_an_interrupt_is_told(sleepy: Repository) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert out.startswith("night  ABORT\n  nap  failed  (TaskRunCancelled)\n")
+    assert out.startswith("night  ABORT\n  nap  aborted: the run was interrupted\n")
     assert "Traceback" not in err
     assert ledger()["run"]["state"] == "ABORT"
 
@@ -237,11 +242,11 @@ def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys
     assert mlgen(["run", "pipelines/twice.yaml", "--name", "pair"]) == 0
     capsys.readouterr()
     assert mlgen(["logs", "pair"]) == 0
-    assert capsys.readouterr().out == "== a-0 ==\ntry\n\n== a-1 ==\ntry\n\n== b-0 ==\nb\n"
+    assert capsys.readouterr().out == "== a, attempt 1 ==\ntry\n\n== a, attempt 2 ==\ntry\n\n== b, attempt 1 ==\nb\n"
     assert mlgen(["logs", "pair", "b"]) == 0
     assert capsys.readouterr().out == "b\n"
     for arguments, said in {
-        ("pair", "c"): '"c" was skipped in pair: When Expressions evaluated to false',
+        ("pair", "c"): '"c" has no log in pair: skipped: its gate was false: params.go == "yes" (no == "yes")',
         ("pair", "d"): 'no task "d" ran in pair',
         ("pear",): "kept on this machine: pair",
     }.items():
@@ -256,3 +261,79 @@ def test_a_reader_that_left_does_not_change_the_answer(committed: Repository) ->
             stream.close()
         assert process.wait(20) == 1
     assert ledger()["run"]["state"] == "FAIL"
+
+
+@pytest.fixture
+def ways(committed: Repository) -> str:
+    """A pipeline with every way not to run."""
+    (committed / "pipelines" / "ways.yaml").write_text(
+        "version: 1\nname: ways\nparams: {floor: 0.9}\n"
+        "tasks:\n"
+        "  score: {run: 'echo 0.7412345678 > $auc', out: {auc: metric}}\n"
+        "  good: {if: score.auc >= params.floor, run: 'echo 1 > $x', out: {x: integer}}\n"
+        "  reads: {run: 'echo $x > $y', in: [good.x], out: {y: integer}}\n"
+        "  below: {run: 'true', in: [reads.y]}\n"
+        "  dies: {run: 'kill -9 $$', after: [score], retries: 1}\n"
+        "  never: {run: 'true', after: [dies]}\n"
+        "finally: {tell: {run: 'true', if: params.floor > 1}}\n"
+    )
+    return "pipelines/ways.yaml"
+
+
+def test_why_tasks_did_not_run_is_told_in_the_same_words_everywhere(ways: str, capsys: Capture) -> None:
+    assert mlgen(["run", ways, "--name", "w"]) == 1
+    live = capsys.readouterr()
+    assert mlgen(["runs", "show", "w"]) == 0
+    shown = capsys.readouterr().out
+    said = {
+        "good": "skipped: its gate was false: score.auc >= params.floor (0.741235 >= 0.9)",
+        "reads": "skipped: it reads good.x, which was not made",
+        "below": "skipped: reads, which it waits for, was skipped",
+        "never": "not started: dies failed",
+    }
+    for task, words in said.items():
+        for text in (live.err, live.out, shown):
+            assert re.search(rf"^ *{task} +{re.escape(words)}$", text, re.MULTILINE), (task, text)
+    assert re.search(
+        r"dies +failed: the program was ended by SIGKILL  \(\S+ s, attempt 1, it is tried again\)", live.err
+    )
+    assert "  dies   failed: the program was ended by SIGKILL, attempt 2\n" in live.out
+    assert "\ndies  failed: the program was ended by SIGKILL, attempt 2, " in shown
+    assert "  before: failed: the program was ended by SIGKILL, 0." in shown
+    assert "tell   skipped: its gate was false: params.floor > 1 (0.9 > 1)" in live.out
+    assert "  log      mlgen logs w dies\n" in shown
+    for word in ("When Expressions", "Results were", "Parent Tasks", "PipelineRun", "StepFailed"):
+        assert word not in live.out + live.err + shown
+
+
+def test_without_the_folder_of_a_run_the_ledger_says_what_it_knows(
+    ways: str, committed: Repository, capsys: Capture
+) -> None:
+    assert mlgen(["run", ways, "--name", "w"]) == 1
+    shutil.rmtree(committed / ".mlgen" / "runs")
+    capsys.readouterr()
+    assert mlgen(["runs", "show", "w"]) == 0
+    shown = capsys.readouterr().out
+    assert "\ngood  skipped: its gate was false\n" in shown
+    assert "\nreads  skipped: what it reads was not made\n" in shown
+    assert "\nnever  not started: dies failed\n" in shown
+    assert "mlgen logs" not in shown
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_lines_of_a_log_are_not_broken(
+    committed: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "x" * 70 + " " + "y" * 70
+    (committed / "pipelines" / "long.yaml").write_text(
+        f"version: 1\nname: long\ntasks: {{a: {{run: 'echo {line}; exit 1'}}}}\n"
+    )
+    for name, value in {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert mlgen(["run", "pipelines/long.yaml"]) == 1
+    assert f"   | {line}\n" in sys.stderr.getvalue()

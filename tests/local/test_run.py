@@ -230,7 +230,7 @@ def test_gates_skip_by_what_a_task_decided(project: Project) -> None:
     told = project.run(made)
     assert told.reasons() == {"train": "Succeeded", "good": GATE_FALSE, "needs": MISSING, "then": "Succeeded"}
     assert told.run.state is State.COMPLETE
-    assert Skipped("good", GATE_FALSE) in told.events
+    assert Skipped("good", GATE_FALSE, "train.auc >= params.floor (0.8 >= 0.9)") in told.events
     assert set(told.records) == {"train-0", "then-0"}
     again = Project(project.root / "again")
     again.root.mkdir()

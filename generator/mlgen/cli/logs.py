@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli import words
 from mlgen.cli.main import new_app
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
@@ -29,7 +30,7 @@ def logs(
         raise _no_attempt(folder, task)
     for at, attempt in enumerate(attempts):
         if len(attempts) > 1:
-            sys.stdout.write(f"{chr(10) if at else ''}== {attempt.path.name} ==\n")
+            sys.stdout.write(f"{chr(10) if at else ''}== {attempt.task}, attempt {attempt.number + 1} ==\n")
         sys.stdout.flush()
         if attempt.log.exists():
             with attempt.log.open("rb") as stream:
@@ -56,7 +57,7 @@ def _is_uid(folder: RunFolder, wanted: str) -> bool:
 def _no_attempt(folder: RunFolder, task: str | None) -> Misuse:
     skipped = folder.skipped()
     if task in skipped:
-        return Misuse("no-log", f'"{task}" was skipped in {folder.run}: {skipped[task]}')
+        return Misuse("no-log", f'"{task}" has no log in {folder.run}: {words.skip(*skipped[task])}')
     started = sorted({a.task for a in folder.attempts()})
     fix = f"tasks that ran: {', '.join(started)}" if started else "no task of it was started"
     return Misuse("no-log", f'no task "{task}" ran in {folder.run}' if task else f"{folder.run} ran no task", fix=fix)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from mlgen.cli import words
 from mlgen.cli.output import RED, YELLOW, coloured, paint
 from mlgen.diagnostic import visible
 from mlgen.ledger.record import State
@@ -26,13 +27,18 @@ class Progress(AbstractContextManager[OnEvent]):
         self._width = max(map(len, tasks), default=0)
         self._running: dict[str, float] = {}
         self._live: Any = nullcontext()
+        self._print: Callable[[str], object] = lambda line: sys.stderr.write(line + "\n")
         self._draws = coloured(sys.stderr)
         if self._draws:
             # Here: rich costs 0.12 s, and only a terminal shows what it draws.
             from rich.console import Console
             from rich.live import Live
+            from rich.text import Text
 
-            self._live = Live(get_renderable=self._picture, console=Console(stderr=True), transient=True)
+            console = Console(stderr=True)
+            self._live = Live(get_renderable=self._picture, console=console, transient=True)
+            # Above the picture, and unbroken: rich would wrap a log's line without its margin.
+            self._print = lambda line: console.print(Text.from_ansi(line), soft_wrap=True)
 
     def __enter__(self) -> OnEvent:
         self._live.__enter__()
@@ -62,18 +68,19 @@ class Progress(AbstractContextManager[OnEvent]):
                     self._say_log(event)
             case Skipped():
                 self._done += 1
-                self._say(f"{event.task:{self._width}}  {paint('skipped', YELLOW, sys.stderr)}: {event.reason}")
+                word, colon, more = visible(words.skip(event.reason, event.why)).partition(":")
+                self._say(f"{event.task:{self._width}}  {paint(word, YELLOW, sys.stderr)}{colon}{more}")
             case Noted():
                 self._say(f"{paint('note', YELLOW, sys.stderr)}: {visible(event.text)}")
 
     def _ended(self, event: Ended) -> str:
-        words = {State.COMPLETE: ("done", GREEN), State.FAIL: ("failed", RED), State.ABORT: ("aborted", YELLOW)}
-        word, colour = words[event.state]
+        colours = {State.COMPLETE: GREEN, State.FAIL: RED, State.ABORT: YELLOW}
+        word = event.state.word
+        more = visible(words.ending(event.state, event.reason, event.exit_code, event.error)).removeprefix(word)
         attempt = f", attempt {event.attempt + 1}" if event.attempt or event.retried else ""
-        error = f": {visible(event.error)}" if event.error else ""
-        again = "; it is tried again" if event.retried else ""
-        shown = paint(word, colour, sys.stderr)
-        return f"{event.task:{self._width}}  {shown} after {event.seconds:.1f} s{attempt}{error}{again}"
+        again = ", it is tried again" if event.retried else ""
+        shown = paint(word, colours[event.state], sys.stderr)
+        return f"{event.task:{self._width}}  {shown}{more}  ({event.seconds:.1f} s{attempt}{again})"
 
     def _say_log(self, event: Ended) -> None:
         lines = tail(event.log, TAIL_LINES)
@@ -84,4 +91,4 @@ class Progress(AbstractContextManager[OnEvent]):
     def _say(self, line: str) -> None:
         # Nobody may listen any more: a pager that was left, a terminal that was closed. The run is not about that.
         with suppress(OSError):
-            sys.stderr.write(line + "\n")  # rich, where it draws, puts this above its picture
+            self._print(line)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
@@ -21,7 +22,7 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.events import Outcome
 from mlgen.local.job import Job
@@ -30,7 +31,7 @@ from mlgen.local.run import run as run_locally
 from mlgen.local.rundir import RunFolder
 from mlgen.plan.model import Plan
 from mlgen.store import BUCKETS
-from mlgen.values import to_text
+from mlgen.values import to_short_text
 
 app = new_app()
 
@@ -155,16 +156,17 @@ def _text(plan: Plan, outcome: Outcome) -> str:
     width = max(map(len, statuses))
     lines = [f"{outcome.run}  {outcome.state}"]
     for task in plan.all_tasks:
-        status = statuses[task.name]
-        reason = "" if status.reason in ("", status.status) else f"  ({status.reason})"
-        lines.append(
-            f"  {task.name:{width}}  {'skipped' if status.status == 'None' else status.status.lower()}{reason}"
-        )
         record = records.get(task.name)
-        if record is not None:
-            lines += [f"  {'':{width}}    {n} = {to_text(v)}" for n, v in {**record.metrics, **record.values}.items()]
-            lines += [f"  {'':{width}}    {a.name}: {a.uri}" for a in record.outputs]
-    lines.append(f"logs    mlgen logs {outcome.run}")
+        if record is None:
+            reason = words.skip(statuses[task.name].reason, outcome.whys.get(task.name, ""))
+            lines.append(f"  {task.name:{width}}  {reason}")
+            continue
+        lines.append(f"  {task.name:{width}}  {words.of_record(record)}")
+        told = {**record.metrics, **record.values}
+        lines += [f"  {'':{width}}    {name} = {to_short_text(value)}" for name, value in told.items()]
+        lines += [f"  {'':{width}}    {a.name}: {a.uri}" for a in record.outputs]
+    failed = [name for name, record in records.items() if record.state is State.FAIL]
+    lines += [f"logs    mlgen logs {outcome.run}{name}" for name in [f" {name}" for name in failed] or [""]]
     lines.append(f"ledger  {outcome.ledger or 'not written yet: the records wait'}")
     return "".join(visible(line) + "\n" for line in lines)
 

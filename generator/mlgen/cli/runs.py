@@ -12,7 +12,9 @@ from mlgen.cli.history import open_history
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json
+from mlgen.cli.workspace import Workspace
 from mlgen.ledger import query
+from mlgen.local.rundir import find
 
 app = new_app(no_args_is_help=True, help="List, show and compare runs, from the ledger.")
 
@@ -40,10 +42,12 @@ def show(run: RunArgument, *, env: EnvOption = "local", form: FormatOption = For
     """Show what a run did: its params, and what each task read, made and measured."""
     history = open_history(env)
     found = query.find_run(history, run)
+    folder = find(Workspace.around().root, found.name, found.uid)
     if form is Format.JSON:
         answer_json(query.show_run(history, found))
     else:
-        sys.stdout.write(runs_text.run(history, found))
+        whys = {name: why for name, (_, why) in folder.skipped().items()} if folder else {}
+        sys.stdout.write(runs_text.run(history, found, whys=whys, logs=folder is not None))
 
 
 @app.command()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from mlgen.cli import words
 from mlgen.diagnostic import visible
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import Execution, History, Run, moment
-from mlgen.ledger.record import State, TaskRecord
-from mlgen.values import to_text
+from mlgen.ledger.record import TaskRecord
+from mlgen.local.schedule import STOPPING
+from mlgen.values import to_short_text
 
 MAX_CELL = 60  # characters of a value
 SHORT = 12  # hex digits of a digest that people compare by eye
@@ -33,8 +35,8 @@ def listing(history: History, *, pipeline: str | None, limit: int) -> str:
     return _lines([*lines, _ledger(history.commit)])
 
 
-def run(history: History, found: Run) -> str:
-    """What a run did."""
+def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) -> str:
+    """What a run did. whys: of skipped tasks, where that is known here. logs: whether they are kept here."""
     about: Any = summary(found)
     facts = [
         ("pipeline", f"{found.pipeline} in {found.env}"),
@@ -47,35 +49,38 @@ def run(history: History, found: Run) -> str:
     lines = [f"{found.name}  {_state(found)}", *_table([(word, text) for word, text in facts if text]), ""]
     counted = {e.path for e in found.outcomes}
     for execution in found.outcomes:
-        lines += _task(execution)
+        lines += _task(execution, logs=logs)
         for other in found.executions:
             if other.record.task == execution.record.task and other.path not in counted:
                 lines.append(f"  before: {_attempt(other.record)}")
     for name, task in about["tasks"].items():
         if task["status"] == "None":
-            lines.append(f"{name}  skipped ({task['reason']})" if task["reason"] else f"{name}  did not run")
+            lines.append(f"{name}  {words.skip(task['reason'], whys.get(name) or _blame(found, task['reason']))}")
     return _lines([*lines, "", _ledger(history.commit)])
 
 
-def _task(execution: Execution) -> list[str]:
+def _task(execution: Execution, *, logs: bool) -> list[str]:
     record = execution.record
     lines = [f"{record.task}  {_attempt(record)}"]
-    if record.error:
+    if record.error and record.error not in lines[0]:
         lines += [f"  error    {line}" for line in record.error.splitlines() or [""]]
+    if logs:
+        lines.append(f"  log      mlgen logs {record.run} {record.task}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
     lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]
-    lines += [f"  metric   {name} = {to_text(value)}" for name, value in record.metrics.items()]
-    lines += [f"  value    {name} = {_clip(to_text(value))}" for name, value in record.values.items()]
+    lines += [f"  metric   {name} = {to_short_text(value)}" for name, value in record.metrics.items()]
+    lines += [f"  value    {name} = {_clip(to_short_text(value))}" for name, value in record.values.items()]
     if record.image:
         lines.append(f"  image    {record.image}{f' ({_short(record.image_digest)})' if record.image_digest else ''}")
     return [*lines, f"  record   {execution.path}"]
 
 
 def _attempt(record: TaskRecord) -> str:
-    code = "" if record.exit_code in (None, 0) else f", exit code {record.exit_code}"
-    reason = "" if record.state is State.COMPLETE else f" ({record.reason}{code})"
-    took = _seconds(moment(record.started_at), moment(record.ended_at))
-    return f"{record.state}{reason}, {took}{f', attempt {record.attempt}' if record.attempt else ''}"
+    return f"{words.of_record(record)}, {_seconds(moment(record.started_at), moment(record.ended_at))}"
+
+
+def _blame(run: Run, reason: str) -> str:
+    return words.blame(run.record.tasks, run.record.state) if run.record and reason == STOPPING else ""
 
 
 def comparison(found: dict[str, Any]) -> str:
@@ -95,7 +100,7 @@ def comparison(found: dict[str, Any]) -> str:
 def _cell(value: Any, table: str) -> str:
     if value is None:
         return "-"
-    return _short(value) if table == "artifacts" else _clip(to_text(value))
+    return _short(value) if table == "artifacts" else _clip(to_short_text(value))
 
 
 def _artifact(artifact: Artifact) -> str:
@@ -119,7 +124,7 @@ def _seconds(start: datetime, end: datetime) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={_clip(to_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={_clip(to_short_text(value))}" for name, value in values.items())
 
 
 def _clip(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from mlgen.diagnostic import visible
 from mlgen.ledger.graph import Graph
-from mlgen.values import to_text
+from mlgen.ledger.record import State
+from mlgen.values import to_short_text
 
 SHORT = 12  # hex digits of a digest that people compare by eye
 MAX_VALUE = 60  # characters of a param or metric in a picture
@@ -78,7 +79,7 @@ def _artifact_lines(node: Node) -> list[str]:
 
 def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
     run = graph.nodes[node["run"]]
-    state = "" if node["state"] == "COMPLETE" else f"  {node['state']} ({node['reason']})"
+    state = "" if node["state"] == "COMPLETE" else f"  {State(node['state']).word}"
     lines = [f"{node['name']}  in run {run['name']}, {node['endedAt']}{state}"]
     told = {"params": {} if run["id"] in drawn else run["params"], "metrics": node["metrics"], "values": node["values"]}
     lines += [f"{word}  {_pairs(values)}" for word, values in told.items() if values]
@@ -91,7 +92,7 @@ def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_clip(to_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={_clip(to_short_text(value))}" for name, value in values.items())
 
 
 def _clip(text: str) -> str:

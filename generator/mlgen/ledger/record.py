@@ -21,6 +21,11 @@ class State(StrEnum):
     FAIL = "FAIL"
     ABORT = "ABORT"
 
+    @property
+    def word(self) -> str:
+        """What people are told."""
+        return {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "aborted"}[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -17,7 +17,16 @@ from mlgen.local.processes import Process, Processes
 from mlgen.local.rundir import AttemptFolder, AttemptStarted, write
 from mlgen.local.wakeups import Wakeups
 from mlgen.plan.model import Script, Task
-from mlgen.runtime.ending import CANCELLED, STEP_FAILED, TIMED_OUT, Ending, of_exit_code, record_of
+from mlgen.runtime.ending import (
+    CANCELLED,
+    SIGNALLED,
+    STEP_FAILED,
+    TIMED_OUT,
+    Ending,
+    of_exit_code,
+    record_of,
+    signal_name,
+)
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
@@ -86,14 +95,15 @@ class Attempt:
         write(self.folder.script, (prelude() + self.task.run.text).encode())
         return ["/bin/sh", str(self.folder.script)]
 
-    def ended(self, exit_code: int, ended_at: str) -> Ending:
-        """How the program's end is told."""
+    def ended(self, code: int, ended_at: str) -> Ending:
+        """How the program's end is told. code: its exit code, or minus the number of a signal that ended it."""
+        exit_code = max(code, SIGNALLED)
         if self.asked_to_end == CANCELLED:
             return self.stopped(exit_code, ended_at)
         if self.asked_to_end == TIMED_OUT:
             error = f"the program had not ended after {self.task.timeout_seconds} s, its timeout"
             return Ending(State.FAIL, TIMED_OUT, exit_code, error, self.started_at, ended_at)
-        return of_exit_code(exit_code, self.started_at, ended_at)
+        return of_exit_code(exit_code, self.started_at, ended_at, signal=signal_name(-code))
 
     def stopped(self, exit_code: int | None, ended_at: str) -> Ending:
         """How an attempt is told that an interrupted run took away."""

@@ -88,7 +88,7 @@ class Engine:
         self._about_run = {"MLGEN_RUN_STATUS": self.schedule.aggregate, "MLGEN_TASKS": json.dumps(tasks)}
         waiting = iter(self.schedule.finally_tasks())
         for name, status in self.schedule.finally_statuses.items():
-            self._parts.on_event(Skipped(name, status.reason))
+            self._tell_skip(name, status.reason)
         self._loop(lambda: next(waiting, None))
         for task in waiting:
             self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
@@ -109,8 +109,12 @@ class Engine:
 
     def _tell_skips(self) -> None:
         for name, reason in self.schedule.skipped_news():
-            self._folder.note_skipped(name, reason)
-            self._parts.on_event(Skipped(name, reason))
+            self._tell_skip(name, reason)
+
+    def _tell_skip(self, name: str, reason: str) -> None:
+        because = self.schedule.whys[name]
+        self._folder.note_skipped(name, reason, because)
+        self._parts.on_event(Skipped(name, reason, because))
 
     def _begin(self, task: Task, number: int) -> None:
         job = self._job
@@ -225,11 +229,18 @@ class Engine:
         record = staged.record
         retried = record.state is State.FAIL and record.attempt < attempt.task.retries and not self.interrupted
         seconds = self._parts.clock.monotonic() - attempt.began
-        self._parts.on_event(
-            Ended(
-                name, record.attempt, record.state, record.exit_code, record.error, attempt.folder.log, seconds, retried
-            )
+        told = Ended(
+            task=name,
+            attempt=record.attempt,
+            state=record.state,
+            reason=record.reason,
+            exit_code=record.exit_code,
+            error=record.error,
+            log=attempt.folder.log,
+            seconds=seconds,
+            retried=retried,
         )
+        self._parts.on_event(told)
         if retried:
             self._begin(attempt.task, record.attempt + 1)
         elif name not in self._started.tasks:

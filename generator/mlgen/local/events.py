@@ -42,6 +42,7 @@ class Ended:
     task: str
     attempt: int
     state: State
+    reason: str
     exit_code: int | None
     error: str | None
     log: Path
@@ -51,10 +52,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A task will not run, for Tekton's reason."""
+    """A task will not run, for Tekton's reason. why: the same in words for people."""
 
     task: str
     reason: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ OnEvent = Callable[[Event], None]
 class Outcome:
     """What became of a run. state, tasks: of `tasks`. ledger: the commit that holds its records, None: they wait.
 
+    whys: of tasks that did not run, the reason in words for people.
     finally_tasks: their statuses; one that failed makes the run's command answer no, and no more than that.
     """
 
@@ -83,6 +86,7 @@ class Outcome:
     ledger: str | None
     folder: Path
     interrupted: bool
+    whys: Mapping[str, str]
 
     @property
     def ok(self) -> bool:

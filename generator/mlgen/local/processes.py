@@ -13,8 +13,6 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.local import guardian
 from mlgen.local.guardian import kill_group
 
-SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
-
 Process = subprocess.Popen[bytes]
 
 
@@ -43,12 +41,11 @@ class Processes:
         return process
 
     def end(self, process: Process) -> int:
-        """Kill what an ended leader left running in its group, and reap it; its exit code, -1 for a signal."""
+        """Kill what an ended leader left running in its group, and reap it; its exit code, or minus a signal's."""
         kill_group(process.pid)
         self._groups.pop(process.pid, None)
         self._tell(f"-{process.pid}\n")
-        code = process.wait()  # last: until here its number, and so its group's, is nobody else's
-        return code if code >= 0 else SIGNALLED
+        return process.wait()  # last: until here its number, and so its group's, is nobody else's
 
     def close(self) -> None:
         """End all groups that are left, and processes that left theirs: of the run, none stays."""

@@ -1,4 +1,4 @@
-"""Tells what an engine could not that was killed or gave up: its attempts as ABORT, its run as far as its folder shows."""
+"""Tells what an engine could not that was killed or gave up: its attempts as ABORT, its run as its folder shows it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
         last: dict[str, TaskRecord] = {}
         for record in sorted(records, key=lambda r: r.attempt):
             last[record.task] = record
-        skipped = folder.skipped()
+        skipped = {name: reason for name, (reason, _why) in folder.skipped().items()}
         tasks = {name: _status(last.get(name), skipped.get(name)) for name in started.tasks}
         settled = all(
             name in skipped or (name in last and _final(last[name], retries)) for name, retries in started.tasks.items()

@@ -80,6 +80,7 @@ def run(
         ledger=commit,
         folder=folder.path,
         interrupted=engine.interrupted,
+        whys=engine.schedule.whys,
     )
 
 

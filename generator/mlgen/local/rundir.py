@@ -88,6 +88,11 @@ class AttemptFolder:
         return self.path.name.rpartition("-")[0]
 
     @property
+    def number(self) -> int:
+        """Which attempt of the task it is; the first is 0."""
+        return int(self.path.name.rpartition("-")[2])
+
+    @property
     def tree(self) -> Tree:
         return Tree(self.path, self.path)
 
@@ -153,17 +158,17 @@ class RunFolder:
         data = read(self.path / "start.json")
         return None if data is None else Started(**data)
 
-    def note_skipped(self, task: str, reason: str) -> None:
+    def note_skipped(self, task: str, reason: str, why: str) -> None:
         with (self.path / "skipped.jsonl").open("ab") as stream:
-            stream.write(json.dumps([task, reason]).encode() + b"\n")
+            stream.write(json.dumps([task, reason, why]).encode() + b"\n")
 
-    def skipped(self) -> dict[str, str]:
-        """task -> reason. A last line that a kill cut off is not there yet."""
+    def skipped(self) -> dict[str, tuple[str, str]]:
+        """task -> Tekton's reason, and why in words for people. A last line that a kill cut off is not there yet."""
         try:
             lines = (self.path / "skipped.jsonl").read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return {}
-        return dict(json.loads(line) for line in lines)
+        return {task: (reason, why) for task, reason, why in map(json.loads, lines)}
 
     def code(self, digest: str) -> Path:
         """Where the run keeps the code of that digest."""
@@ -218,6 +223,12 @@ def _hide(folder: Path) -> None:
 def kept(project: Path) -> list[RunFolder]:
     """The folders of all runs that are kept, the latest last."""
     return list(map(RunFolder, _by_start(project / RUNS)))
+
+
+def find(project: Path, run: str, uid: str) -> RunFolder | None:
+    """The folder of a run; None where it is not kept here."""
+    path = project / RUNS / folder_name(run, uid)
+    return RunFolder(path) if path.is_dir() else None
 
 
 def _by_start(parent: Path) -> list[Path]:

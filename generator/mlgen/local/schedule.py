@@ -14,6 +14,7 @@ from mlgen.canonical import Json
 from mlgen.gates import Ref
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
+from mlgen.local import why
 from mlgen.plan.model import Condition, GateTask, OutRef, Plan, Task
 from mlgen.runtime.ending import CANCELLED, ENGINE_LOST
 from mlgen.values import parse
@@ -40,6 +41,8 @@ def state_of(tasks: Mapping[str, TaskStatus]) -> State:
 class Schedule:
     """Which task may start next. Told what happened by `succeed`, `fail` and `stop`.
 
+    whys: of each task that does not run, the reason in words for people, which names what is to blame.
+
     params: texts of the run's params. Results are texts by out name, None for an optional out not written; a
     condition's is `if-<index>`, "true" or "false".
     """
@@ -62,6 +65,7 @@ class Schedule:
         self.results: dict[str, Mapping[str, str | None]] = {}
         self.statuses: dict[str, TaskStatus] = {}
         self.finally_statuses: dict[str, TaskStatus] = {}
+        self.whys: dict[str, str] = {}
         self.stopping = False
         self._news: list[str] = []
         self._settle([name for name, count in self._waits.items() if not count])
@@ -102,13 +106,13 @@ class Schedule:
     def fail(self, name: str, reason: str) -> None:
         """A running task failed, retries and all: running ones finish, no new one starts."""
         self.statuses[name] = TaskStatus(FAILED, reason)
-        self.stop()
+        self.stop(why.failed(name))
 
-    def stop(self) -> None:
+    def stop(self, because: str = why.INTERRUPTED) -> None:
         """Start no further task."""
         self.stopping = True
         for name in sorted(self._pending, key=self._order.__getitem__):
-            self._skip(name, STOPPING)
+            self._skip(name, STOPPING, because)
 
     def finally_tasks(self) -> list[Task]:
         """The finally tasks that run, once `tasks` is settled; the others get their status here."""
@@ -116,15 +120,19 @@ class Schedule:
         for task in self._plan.finally_tasks:
             if any(c.evaluator is not None and c.evaluator not in self.results for c in task.conditions):
                 self.finally_statuses[task.name] = TaskStatus(NONE, MISSING)
-            elif not all(map(self._holds, task.conditions)):
+                self.whys[task.name] = why.missing(task, {c.evaluator for c in task.conditions} - self.results.keys())
+            elif (false := self._false(task)) is not None:
                 self.finally_statuses[task.name] = TaskStatus(NONE, GATE_FALSE)
+                self.whys[task.name] = why.gate_false(false, self._read)
             else:
                 chosen.append(task)
         return chosen
 
     def conclude(self, name: str, status: TaskStatus) -> None:
-        """A finally task ended."""
+        """A finally task ended, or will not start as the run was interrupted."""
         self.finally_statuses[name] = status
+        if status.reason == STOPPING:
+            self.whys[name] = why.INTERRUPTED
 
     def _settle(self, names: Iterable[str]) -> None:
         """Decide about nodes whose parents are all done. Iterative: a chain of skips may be as long as the plan."""
@@ -134,13 +142,15 @@ class Schedule:
             if name not in self._pending:
                 continue
             if any(parent in self._skipped for parent in self._data_parents(name)):
-                work += self._skip(name, MISSING)
+                # Nobody reads of a gate task that it was skipped.
+                because = why.missing(self._tasks[name], self._skipped) if name in self._tasks else ""
+                work += self._skip(name, MISSING, because)
             elif name in self._gate_tasks:
                 self._pending.discard(name)
                 self.results[name] = self._evaluate(self._gate_tasks[name])
                 work += self._done(name)
-            elif not all(map(self._holds, self._tasks[name].conditions)):
-                work += self._skip(name, GATE_FALSE)
+            elif (false := self._false(self._tasks[name])) is not None:
+                work += self._skip(name, GATE_FALSE, why.gate_false(false, self._read))
             else:
                 heapq.heappush(self._ready, (self._order[name], name))
 
@@ -150,24 +160,30 @@ class Schedule:
             self._waits[child] -= 1
         return [child for child in self._children[name] if not self._waits[child]]
 
-    def _skip(self, name: str, reason: str) -> list[str]:
+    def _skip(self, name: str, reason: str, because: str) -> list[str]:
         """Skip a node and, where its reason is handed on, all below it; return nodes that became decidable."""
         decidable: list[str] = []
-        work = [(name, reason)]
+        work = [(name, reason, because)]
         while work:
-            name, reason = work.pop()
+            name, reason, because = work.pop()
             if name not in self._pending:
                 continue
             self._pending.discard(name)
             self._skipped[name] = reason
             if name in self._tasks:
                 self.statuses[name] = TaskStatus(NONE, reason)
+                self.whys[name] = because
                 self._news.append(name)
             if reason == GATE_FALSE:  # the only skip that tasks waiting with `after` do not share
                 decidable += self._done(name)
             elif reason != STOPPING:
-                work += [(child, PARENT) for child in self._children[name]]
+                work += [(child, PARENT, self._because_of(name, child)) for child in self._children[name]]
         return decidable
+
+    def _because_of(self, parent: str, child: str) -> str:
+        if parent in self._tasks:
+            return why.skipped(parent)
+        return why.missing(self._tasks[child], (parent,)) if child in self._tasks else ""
 
     def _data_parents(self, name: str) -> set[str]:
         """The parents of which a result is read; without it the node is skipped."""
@@ -176,6 +192,10 @@ class Schedule:
             return set(node.reads)
         outs = {i.source.task for i in node.ins if isinstance(i.source, OutRef)}
         return outs | {c.evaluator for c in node.conditions if c.evaluator is not None}
+
+    def _false(self, task: Task) -> Condition | None:
+        """The first condition that does not hold."""
+        return next((c for c in task.conditions if not self._holds(c)), None)
 
     def _holds(self, condition: Condition) -> bool:
         if condition.evaluator is None:

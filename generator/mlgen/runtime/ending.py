@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from signal import Signals
 
 from mlgen.canonical import Json
 from mlgen.ledger.artifact import Artifact
@@ -16,6 +17,8 @@ STEP_FAILED = "StepFailed"
 TIMED_OUT = "TaskRunTimeout"
 CANCELLED = "TaskRunCancelled"
 ENGINE_LOST = "EngineLost"
+
+SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,20 @@ class Ending:
     ended_at: str
 
 
-def of_exit_code(exit_code: int, started_at: str, ended_at: str) -> Ending:
-    """The ending of a program that ended by itself, as far as its exit code tells."""
+def signal_name(number: int) -> str | None:
+    """Such as SIGKILL; None for a number that is no signal's."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return None
+
+
+def of_exit_code(exit_code: int, started_at: str, ended_at: str, *, signal: str | None = None) -> Ending:
+    """The ending of a program that ended by itself, as far as its exit code tells. signal: by which it ended."""
     if exit_code == 0:
         return Ending(State.COMPLETE, SUCCEEDED, 0, None, started_at, ended_at)
-    error = "a signal ended the program" if exit_code < 0 else f"the program ended with exit code {exit_code}"
+    ended_by = f"was ended by {signal or 'a signal'}"
+    error = f"the program {ended_by if exit_code < 0 else f'ended with exit code {exit_code}'}"
     return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
 
 

@@ -1,0 +1,45 @@
+"""Plain words for what records say in Tekton's: the same while a run runs, at its end and in questions about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.run import TaskStatus
+from mlgen.local import why
+from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
+from mlgen.runtime.ending import CANCELLED, STEP_FAILED, signal_name
+
+
+def ending(state: State, reason: str, exit_code: int | None, error: str | None) -> str:
+    """How an attempt ended, such as `failed, exit code 7`."""
+    word = state.word
+    if state is State.FAIL and reason == STEP_FAILED and exit_code is not None and exit_code > 0:
+        # A shell whose command a signal ended says 128 and the signal's number (POSIX, 2.8.2).
+        name = signal_name(exit_code - 128) if exit_code > 128 else None
+        return f"{word}, exit code {exit_code}{f' (a command was ended by {name})' if name else ''}"
+    if state is State.COMPLETE or not error:
+        return word
+    return f"{word}: {error}"
+
+
+def of_record(record: TaskRecord) -> str:
+    """How a task's last attempt ended; attempts are counted from 1."""
+    words = ending(record.state, record.reason, record.exit_code, record.error)
+    return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}"
+
+
+def skip(reason: str, because: str) -> str:
+    """Why a task did not run. because: in words for people, "" where that is not known."""
+    if reason == GATE_FALSE:
+        return f"skipped: its gate was false{because and f': {because}'}"
+    if reason == STOPPING:
+        return f"not started{because and f': {because}'}"
+    known = {MISSING: "what it reads was not made", PARENT: "a task that it waits for was skipped"}
+    return f"skipped: {because or known.get(reason, reason)}" if because or reason else "did not run"
+
+
+def blame(tasks: Mapping[str, TaskStatus], state: State) -> str:
+    """Why tasks of a run were not started, as far as run.json says."""
+    failed = [name for name, task in tasks.items() if task.status == FAILED and task.reason != CANCELLED]
+    return why.failed(failed[0]) if failed and state is State.FAIL else why.INTERRUPTED
