@@ -108,6 +108,10 @@ def test_each_cause_has_one_finding_at_its_place(kind: Kind, text: str, expected
     assert all(d.message and d.severity is Severity.ERROR for d in found)
 
 
+OUT_MAP = "write `out` as a map, not a list: out: {no: file}"
+GPU = "write a whole number or a text, such as gpu: 1"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "fix"),
     [
@@ -116,14 +120,21 @@ def test_each_cause_has_one_finding_at_its_place(kind: Kind, text: str, expected
         ("  b: {run: x, zzz: x}\n", 'task "b" has no key "zzz"', "remove it"),
         ("  b: {}\n", 'task "b" has none of `run` and `use`', "add `run` or `use`"),
         ("  b: {run: x, after: a}\n", "`after` is a text, not a list", "write after: [a]"),
-        ("  b: {run: x, timeout: 30}\n", "`timeout` is a whole number, not a text", "write timeout: 30m"),
+        ("  b: {run: x, timeout: 30}\n", "`timeout` is a whole number, not a text", "write timeout: 30s for seconds, or 30m for minutes"),
         (
             "  b: {run: x, retries: 2.0}\n",
             "`retries` is a number with a decimal point, not a whole number",
-            "write retries: 1",
+            "write retries: 2",
         ),
         ("  b: {run: x, out: {m: modle}}\n", '`m` cannot be "modle"', "write model"),
-        ("  b: {run: x, in: [a.x, 1]}\n", "item 2 of `in` is a whole number, not a text", "write prepare.features"),
+        (
+            "  b: {run: x, in: [a.x, 1]}\n",
+            "item 2 of `in` is a whole number, not a text",
+            "a value needs a name: write `in` as a map, {NAME: 1}",
+        ),
+        ("  b: {run: x, command: y}\n", 'task "b" has no key "command"', "write run"),
+        ("  b: {run: x, out: [{no: file}]}\n", "item 1 of `out` is a map, not a text", OUT_MAP),
+        ("  b: {run: x, gpu: [1]}\n", "`gpu` is a list, not a whole number or a text", GPU),
         ("labels: {a: 0x10}\n", "`a` is a whole number, not a text", 'quote it: "0x10"'),
         ("sweep: 1\n", 'not yet: "sweep" is kept for a later version of mlgen', "remove it"),
     ],

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.spec import shape_fixes
 from mlgen.spec.document import Document
 from mlgen.spec.reader import MAX_FINDINGS, Route, too_many
+from mlgen.spec.synonyms import meant
 
 Schema = dict[str, Any]
 
@@ -59,10 +60,10 @@ class Words:
             return None
         key = _key(route)
         near = get_close_matches(key, known, n=1) if len(key) <= 60 else []
+        wanted, fix = meant(key, known) or ((near[0], f"write {near[0]}") if near else (None, "remove it"))
         message = f'{_name(route[:-1])} has no key "{_cut(key)}"'
-        fix = f"write {near[0]}" if near else "remove it"
         self.tell("unknown-key", message, self.document.key_span(route), f"its keys: {', '.join(known)}", fix)
-        return near[0] if near else None
+        return wanted
 
     def missing_key(self, route: Route, key: str, part: Schema) -> None:
         message = f"{_name(route)} has no `{key}`"
@@ -86,15 +87,15 @@ class Words:
         self.tell("bad-value", message, span, "one of them says what runs", "remove one", Related("the other", related))
 
     def wrong_type(self, route: Route, value: object, types: Sequence[str], part: Schema) -> None:
-        why, fix = part.get("description", ""), _fix(route, part)
+        why = part.get("description", "")
+        wanted = _joined([_TYPE[name] for name in types], "or")
         if value is None:
+            wanted = wanted if len(types) <= 2 else "a value"
+            fix = f"write {wanted}{_such_as(route, part)}, or remove the key"
             self.tell("wrong-type", f"{_name(route)} is empty", self.document.key_span(route), why, fix)
             return
-        if isinstance(value, str) and types == ["array"]:
-            fix = f"write {_key(route)}: [{_cut(value)}]"
-        elif isinstance(value, bool | int | float) and "string" in types and not part.keys() & {"examples", "enum"}:
-            fix = f'quote it: "{_cut(self.document.text(route))}"'
-        wanted = _joined([_TYPE[name] for name in types], "or")
+        written = self.document.text(route) if isinstance(value, str | bool | int | float) else ""
+        fix = shape_fixes.fix(route, value, written, types) or f"write {wanted}{_such_as(route, part)}"
         message = f"{_name(route)} is {_type(value)}, not {wanted}"
         self.tell("wrong-type", message, self.document.span(route), why, fix)
 
@@ -110,11 +111,13 @@ class Words:
         low, high = part.get("minimum"), part.get("maximum")
         allowed = f"at least {low}" if high is None else f"from {low} to {high}"
         message = f"{_name(route)} is {value}; it must be {allowed}"
-        self.tell("bad-value", message, self.document.span(route), part.get("description", ""), "")
+        nearest = low if low is not None and value < low else high
+        fix = f"write {nearest}, or another number {'of ' if high is None else ''}{allowed}"
+        self.tell("bad-value", message, self.document.span(route), part.get("description", ""), fix)
 
     def empty(self, route: Route, part: Schema) -> None:
         why, span = part.get("description", ""), self.document.key_span(route)
-        self.tell("bad-value", f"{_name(route)} is empty", span, why, _fix(route, part))
+        self.tell("bad-value", f"{_name(route)} is empty", span, why, f"fill it{_such_as(route, part)}")
 
 
 def _cut(text: str) -> str:
@@ -169,12 +172,15 @@ def _type(value: object) -> str:
     return "empty"
 
 
-def _fix(route: Route, part: Schema) -> str:
-    return f"write {_example(_key(route), part)}" if part.get("examples") or part.get("enum") else ""
+def _such_as(route: Route, part: Schema) -> str:
+    """The end of a fix: an example, or the choices where there are few words to choose from."""
+    if "enum" in part:
+        return f": {_joined([str(choice) for choice in part['enum']], 'or')}"
+    return f", such as {_example(_key(route), part)}" if part.get("examples") else ""
 
 
 def _example(key: str, part: Schema) -> str:
     """`key: value`, with the first value that the schema gives as an example."""
     values = part.get("examples") or part.get("enum") or ["…"]
-    shown = values[0] if isinstance(values[0], str) else json.dumps(values[0], ensure_ascii=False)
+    shown = values[0] if isinstance(values[0], str) else shape_fixes.flow(values[0])
     return f"{key}: {shown}" if key else shown
