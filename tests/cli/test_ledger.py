@@ -110,6 +110,44 @@ def test_two_runs_listed_shown_and_compared(project: Path, capsys: Capture) -> N
     text = answer(capsys, "runs", "compare", "one", "two")
     assert "*    fail" in text
     assert "*    train.auc" in text
+    assert re.search(r"^\*  state +COMPLETE +FAIL$", text, re.MULTILINE)
+    assert re.search(r"^     pipeline +demo +demo$", text, re.MULTILINE)
+    assert re.search(r"^\*    train +succeeded +failed$", text, re.MULTILINE)
+    assert re.search(r"^\*    ship +skipped: its gate was false +not started$", text, re.MULTILINE)
+
+
+def test_runs_that_differ_in_what_made_them(project: Path, capsys: Capture) -> None:
+    spec = project / "pipelines" / "demo.yaml"
+    (project / "src").mkdir()
+    (project / "src" / "lib.py").write_text("1\n")
+    spec.write_text(SPEC + "defaults: {code: src}\n")
+    run(capsys, "one", "-p", "word=hi")
+    run(capsys, "two", "-p", "word=hi")
+    text = answer(capsys, "runs", "compare", "one", "two")
+    assert "*" not in text
+    assert "\nno differences\n" in text
+    assert re.search(r"^ +commit +(none: uncommitted changes, or outside Git *){2}$", text, re.MULTILINE)
+    (project / "src" / "lib.py").write_text("2\n")
+    spec.write_text(spec.read_text() + "# a word\n")
+    subprocess.run(["git", "add", "-A"], check=True)
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "y"], check=True)
+    run(capsys, "three", "-p", "word=hi")
+    text = answer(capsys, "runs", "compare", "two", "three")
+    starred = [line[1:].split()[0] for line in text.splitlines() if line.startswith("*")]
+    assert starred == ["commit", "plan", "spec", "prepare", "train"]
+    assert "no differences" not in text
+    compared = answer_json(capsys, "runs", "compare", "two", "three")
+    assert set(compared["madeBy"]) == {"pipeline", "commit", "specDigest", "planDigest"}
+    assert compared["code"]["train"]["a"] != compared["code"]["train"]["b"]
+
+
+def test_a_run_without_a_commit_says_so(project: Path, capsys: Capture) -> None:
+    (project / "data.txt").write_text("edited\n")
+    assert "\ncommit  none: uncommitted changes\n" in answer(
+        capsys, "run", "pipelines/demo.yaml", "-p", "word=hi", "--name", "one"
+    )
+    assert "commit    none: uncommitted changes, or outside Git\n" in answer(capsys, "runs", "show", "one")
+    assert ", no commit\n" in answer(capsys, "lineage", "demo/train/model")
 
 
 def test_where_a_model_came_from(project: Path, capsys: Capture) -> None:

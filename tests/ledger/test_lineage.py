@@ -245,7 +245,7 @@ def test_a_picture_for_people(churn: History) -> None:
 report  sha256:000000050000  report, 12 bytes  .mlgen/artifacts/churn/r1/report.0c/report
 └─ churn.report  in run r1, 2026-11-28T10:00:05.123Z
    │  params  epochs=20
-   │  by  spec sha256:abababababab
+   │  by  spec sha256:abababababab, no commit
    ├─ model  sha256:000000030000  model, 12 bytes  .mlgen/artifacts/churn/r1/train.0b/model
    │  └─ churn.train  in run r1, 2026-11-28T10:00:05.123Z
    │     │  metrics  auc=0.91
@@ -253,7 +253,7 @@ report  sha256:000000050000  report, 12 bytes  .mlgen/artifacts/churn/r1/report.
    │     └─ features  sha256:000000020000  dataset, 12 bytes  .mlgen/artifacts/churn/r1/prepare.0a/features
    │        └─ churn.prepare  in run r1, 2026-11-28T10:00:05.123Z
    │           │  values  rows=7
-   │           │  by  spec sha256:abababababab
+   │           │  by  spec sha256:abababababab, no commit
    │           └─ raw  sha256:000000010000  dataset, 12 bytes  s3://data/raw.csv
    └─ features  sha256:000000020000  dataset, 12 bytes  .mlgen/artifacts/churn/r1/prepare.0a/features  (above)
 """

@@ -92,7 +92,8 @@ def run(
         if form is Format.JSON:
             answer_json(_json(outcome))
         else:
-            sys.stdout.write(_text(plan, outcome))
+            no_commit = "none: uncommitted changes" if workspace.repository else "none: outside Git"
+            sys.stdout.write(_text(plan, outcome, commit=job.commit or no_commit))
         sys.stdout.flush()
     except BrokenPipeError:  # what became of the run is the exit code, whether somebody reads the rest or not
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -149,7 +150,7 @@ def _json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _text(plan: Plan, outcome: Outcome) -> str:
+def _text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
     """The answer for people: how each task ended, what it measured, and where what it made lies."""
     records = _last_records(RunFolder(outcome.folder))
     statuses = {**outcome.tasks, **outcome.finally_tasks}
@@ -167,6 +168,7 @@ def _text(plan: Plan, outcome: Outcome) -> str:
         lines += [f"  {'':{width}}    {a.name}: {a.uri}" for a in record.outputs]
     failed = [name for name, record in records.items() if record.state is State.FAIL]
     lines += [f"logs    mlgen logs {outcome.run}{name}" for name in [f" {name}" for name in failed] or [""]]
+    lines.append(f"commit  {commit}")
     lines.append(f"ledger  {outcome.ledger or 'not written yet: the records wait'}")
     return "".join(visible(line) + "\n" for line in lines)
 

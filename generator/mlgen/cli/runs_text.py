@@ -11,11 +11,12 @@ from mlgen.diagnostic import visible
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import Execution, History, Run, moment
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.record import State, TaskRecord
 from mlgen.local.schedule import STOPPING
 from mlgen.values import to_short_text
 
 MAX_CELL = 60  # characters of a value
+NO_COMMIT = "none: uncommitted changes, or outside Git"  # a record does not say which
 SHORT = 12  # hex digits of a digest that people compare by eye
 
 
@@ -43,7 +44,7 @@ def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) ->
         ("uid", found.uid),
         ("time", f"{_time(found.started)}, {_seconds(found.started, found.ended)}"),
         ("params", _pairs(about["params"])),
-        ("commit", about["commit"]),
+        ("commit", about["commit"] or NO_COMMIT),
         ("spec", about["specDigest"]),
     ]
     lines = [f"{found.name}  {_state(found)}", *_table([(word, text) for word, text in facts if text]), ""]
@@ -83,24 +84,34 @@ def _blame(run: Run, reason: str) -> str:
     return words.blame(run.record.tasks, run.record.state) if run.record and reason == STOPPING else ""
 
 
+TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people
+
+
 def comparison(found: dict[str, Any]) -> str:
     """Two runs side by side; a line that differs begins with a star."""
-    rows: list[Sequence[str]] = [("", "", found["a"]["run"], found["b"]["run"])]
-    rows.append(("", "pipeline", found["a"]["pipeline"], found["b"]["pipeline"]))
-    rows.append(("", "state", str(found["a"]["state"]), str(found["b"]["state"])))
-    for table in ("params", "metrics", "values", "artifacts", "states"):
-        if found[table]:
-            rows.append(("", table, "", ""))
-        for name, sides in found[table].items():
-            a, b = (_cell(sides[side], table) for side in ("a", "b"))
-            rows.append(("*" if sides["a"] != sides["b"] else "", f"  {name}", a, b))
-    return _lines([*_table(rows), _ledger(found["ledger"])])
+    a, b = found["a"], found["b"]
+    rows = [("", "", a["run"], b["run"]), _row("state", {"a": a["state"], "b": b["state"]}, "")]
+    for table, entries in found.items():
+        if table in ("a", "b", "ledger") or not entries:
+            continue
+        rows.append(("", TABLES.get(table, table), "", ""))
+        rows += [_row(f"  {name.removesuffix('Digest')}", sides, table) for name, sides in entries.items()]
+    same = [] if any(row[0] for row in rows) else ["no differences"]
+    return _lines([*_table(rows), *same, _ledger(found["ledger"])])
 
 
-def _cell(value: Any, table: str) -> str:
+def _row(name: str, sides: dict[str, Any], table: str) -> tuple[str, str, str, str]:
+    a, b = (_cell(name, sides[side], table) for side in ("a", "b"))
+    return ("*" if sides["a"] != sides["b"] else "", name, a, b)
+
+
+def _cell(name: str, value: Any, table: str) -> str:
     if value is None:
-        return "-"
-    return _short(value) if table == "artifacts" else _clip(to_short_text(value))
+        return NO_COMMIT if name == "  commit" else "-"
+    if table == "states":
+        return State(value).word if value in tuple(State) else words.skip(value, "")
+    is_digest = table not in ("params", "values") and isinstance(value, str) and value.startswith("sha256:")
+    return _short(value) if is_digest else _clip(to_short_text(value))
 
 
 def _artifact(artifact: Artifact) -> str:

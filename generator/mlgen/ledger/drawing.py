@@ -86,8 +86,7 @@ def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
     drawn.add(run["id"])
     digests = {"image": node["imageDigest"], "code": node["codeDigest"], "spec": node["specDigest"]}
     made_by = [node["image"] or "", *(f"{word} {_short(digest)}" for word, digest in digests.items() if digest)]
-    if node["commit"]:
-        made_by.append(f"commit {node['commit'][:SHORT]}")
+    made_by.append(f"commit {node['commit'][:SHORT]}" if node["commit"] else "no commit")
     return [*lines, "by  " + ", ".join(part for part in made_by if part)]
 
 

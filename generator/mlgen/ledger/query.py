@@ -81,7 +81,8 @@ def show_run(history: History, run: Run) -> dict[str, Any]:
 def compare_runs(history: History, a: Run, b: Run) -> dict[str, Any]:
     """Two runs side by side. Each entry is `{"a": …, "b": …}` with null where a run has none.
 
-    params by name; metrics, values, artifacts (digests) by "task.out"; states by task.
+    madeBy: pipeline, commit, digests of spec and plan; params by name; code (digests), images and states by task;
+    metrics, values, artifacts (digests) by "task.out".
     """
     sides = [_side(run) for run in (a, b)]
     tables = {key: _side_by_side(sides[0][key], sides[1][key]) for key in sides[0]}
@@ -95,13 +96,33 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
     metrics: dict[str, Json] = {}
     values: dict[str, Json] = {}
     artifacts: dict[str, Json] = {}
+    code: dict[str, Json] = {}
+    images: dict[str, Json] = {}
     for record in (e.record for e in run.outcomes):
         states[record.task] = str(record.state)
         metrics |= {f"{record.task}.{name}": value for name, value in record.metrics.items()}
         values |= {f"{record.task}.{name}": value for name, value in record.values.items()}
         artifacts |= {f"{record.task}.{artifact.name}": artifact.digest for artifact in record.outputs}
-    params = run.record.params if run.record else run.outcomes[0].record.params
-    return {"params": params, "metrics": metrics, "values": values, "artifacts": artifacts, "states": states}
+        code[record.task] = record.code_digest
+        images[record.task] = record.image_digest or record.image
+    about = summary(run)
+    made_by = {key: about[key] for key in ("pipeline", "commit", "specDigest")}
+    # Of a run that started no task nobody knows the plan: run.json has no digest of it.
+    made_by["planDigest"] = run.outcomes[0].record.plan_digest if run.outcomes else None
+    return {
+        "madeBy": made_by,
+        "params": run.record.params if run.record else run.outcomes[0].record.params,
+        "code": _told(code),
+        "images": _told(images),
+        "metrics": metrics,
+        "values": values,
+        "artifacts": artifacts,
+        "states": states,
+    }
+
+
+def _told(found: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _side_by_side(a: Mapping[str, Json], b: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
