@@ -174,6 +174,36 @@ def test_where_a_model_came_from(project: Path, capsys: Capture) -> None:
     assert answer(capsys, "lineage", "one", "--format", "dot").startswith("digraph lineage {\n")
 
 
+def test_a_path_is_found_however_it_is_spelt(project: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(capsys, "one", "-p", "word=hi")
+    asked = answer_json(capsys, "lineage", "data.txt")
+    for spelling in ("./data.txt", f"{project}/data.txt", f"file://{project}/data.txt", "pipelines/../data.txt"):
+        assert answer_json(capsys, "lineage", spelling) == asked
+    monkeypatch.chdir(project / "pipelines")
+    Path("circle").symlink_to("circle")
+    for spelling in ("../data.txt", "data.txt"):
+        assert answer_json(capsys, "lineage", spelling) == asked
+    for wrong in ("../dat.txt", "../elsewhere/data.txt", "circle", "a" * 5000):
+        assert mlgen(["lineage", wrong]) == 2
+        told = capsys.readouterr().err
+        assert ("did you mean data.txt?" in told) is wrong.endswith(".txt")
+
+
+def test_an_out_of_a_task_that_did_not_run(project: Path, capsys: Capture) -> None:
+    spec = project / "pipelines" / "demo.yaml"
+    spec.write_text(SPEC.replace("    in: [train.model]\n", "    in: [train.model]\n    out: {where: file}\n"))
+    run(capsys, "one", "-p", "word=hi")
+    run(capsys, "two", "-p", "word=hi", "-p", "fail=yes", code=1)
+    for wanted, says in {
+        "demo/ship/where@one": "ship was skipped in one, or not started",
+        "demo/train/model@two": "train failed in two, so nothing that it wrote was kept",
+        "demo/train/modell@one": 'train made no artifact "modell" in one',
+        "demo/other/x@one": "the ledger knows of no task other in one",
+    }.items():
+        assert mlgen(["lineage", wanted]) == 2
+        assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +13,10 @@ from mlgen.cli.history import open_history
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption
 from mlgen.cli.output import answer_json
+from mlgen.cli.workspace import Workspace
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
 from mlgen.ledger.lineage import find, trace
+from mlgen.local.arguments import recorded_path
 
 app = new_app()
 
@@ -33,7 +36,7 @@ def lineage(
         str,
         typer.Argument(
             metavar="ARTIFACT|RUN",
-            help="A digest (8 hex digits or more), a URI, pipeline/task/out[@run], or a run.",
+            help="A digest (8 hex digits or more), a path, a URI, pipeline/task/out[@run], or a run.",
         ),
     ],
     *,
@@ -46,7 +49,9 @@ def lineage(
     """Say where an artifact came from and what was made of it."""
     history = open_history(env)
     both = up == down
-    graph = trace(history, find(history, wanted), up=up or both, down=down or both, depth=depth)
+    is_path = "://" not in wanted or wanted.startswith("file://")
+    path = recorded_path(Path(wanted.removeprefix("file://")), Workspace.around().root) if is_path else None
+    graph = trace(history, find(history, wanted, path), up=up or both, down=down or both, depth=depth)
     match form:
         case LineageFormat.JSON:
             answer_json(graph.to_json())

@@ -14,6 +14,7 @@ from mlgen.ledger.query import find_run, find_runs
 from mlgen.ledger.read import ArtifactId, History, Run, id_of
 from mlgen.ledger.record import State
 
+MOST_COMPARED = 2000  # spellings: each costs some 20 µs
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 _OUT = re.compile(r"([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)/([a-z][a-z0-9_]*)(?:@(.+))?")
 
@@ -26,15 +27,17 @@ class Start:
     run: Run | None = None
 
 
-def find(history: History, wanted: str) -> Start:
+def find(history: History, wanted: str, path: str | None = None) -> Start:
     """What an argument means: a digest or its beginning, a URI, `pipeline/task/out[@run]`, or a run.
 
+    path: the argument as records would spell it, if it is a path.
     Without `@run`: of the run that completed last among those in which the task wrote that out.
     Raises Misuse "unknown-artifact", "ambiguous-artifact", "unknown-run", "ambiguous-run".
     """
     known = {**dict.fromkeys(history.producers), **dict.fromkeys(history.consumers)}
-    if at := [artifact for artifact in known if artifact.uri == wanted.removeprefix("file://")]:
-        return Start(tuple(at))
+    for uri in (path, wanted.removeprefix("file://")):
+        if at := [artifact for artifact in known if artifact.uri == uri]:
+            return Start(tuple(at))
     if match := _OUT.fullmatch(wanted):
         return Start((_of_out(history, match),))
     if match := _DIGEST.fullmatch(wanted):
@@ -47,7 +50,7 @@ def find(history: History, wanted: str) -> Start:
             return Start(tuple(of_digest))
     if find_runs(history, wanted):
         return Start(run=find_run(history, wanted))
-    raise _unknown(history, wanted)
+    raise _unknown(history, wanted, path)
 
 
 def _of_out(history: History, wanted: re.Match[str]) -> ArtifactId:
@@ -58,10 +61,26 @@ def _of_out(history: History, wanted: re.Match[str]) -> ArtifactId:
             for artifact in record.outputs:
                 if (run.pipeline, record.task, artifact.name) == (pipeline, task, out):
                     return id_of(artifact)
-    raise _unknown(history, wanted[0])
+    raise _not_in(runs[0], task, out) if of_run and runs[0].pipeline == pipeline else _unknown(history, wanted[0])
 
 
-def _unknown(history: History, wanted: str) -> Misuse:
+def _not_in(run: Run, task: str, out: str) -> Misuse:
+    """What to say when a run of that pipeline has no such artifact."""
+    status = run.record.tasks.get(task) if run.record else None
+    record = next((e.record for e in run.outcomes if e.record.task == task), None)
+    if record is None and status is not None:
+        what = f"{task} was skipped in {run.name}, or not started"
+    elif record is None:
+        what = f"the ledger knows of no task {task} in {run.name}"
+    elif record.state is not State.COMPLETE:
+        what = f"{task} {record.state.word} in {run.name}, so nothing that it wrote was kept"
+    else:
+        what = f'{task} made no artifact "{out}" in {run.name}'
+    fix = f"`mlgen runs show {run.name}` says more; without @{run.name}, the last run that made it is meant"
+    return Misuse("unknown-artifact", what, fix=fix)
+
+
+def _unknown(history: History, wanted: str, path: str | None = None) -> Misuse:
     outs: dict[str, bool] = {}  # pipeline/task/out -> whether it is an artifact
     for run in history.runs:
         for record in (e.record for e in run.outcomes):
@@ -72,13 +91,20 @@ def _unknown(history: History, wanted: str) -> Misuse:
     artifacts = [out for out, is_artifact in outs.items() if is_artifact]
     if outs.get(name) is False:
         fix = "it is a value, not an artifact: `mlgen runs show RUN` tells it"
-    elif near := get_close_matches(name, artifacts, n=3):
+    elif near := get_close_matches(name, artifacts, n=3) or (_near_uris(history, path) if path else []):
         fix = f"did you mean {', '.join(near)}?"
     elif artifacts:
         fix = f"a digest (8 hex digits or more), a URI, a run, or pipeline/task/out[@run] such as {artifacts[0]}"
     else:
         fix = "the ledger has no artifacts yet: `mlgen run FILE` makes some"
     return Misuse("unknown-artifact", f'the ledger knows of no artifact "{wanted}"', fix=fix)
+
+
+def _near_uris(history: History, path: str) -> list[str]:
+    """Recorded places that a path may have meant: of that file name, else of a like spelling."""
+    uris = list(dict.fromkeys(a.uri for a in (*history.consumers, *history.producers)))
+    same = [uri for uri in uris if uri.rpartition("/")[2] == path.rpartition("/")[2]]
+    return same[:3] or get_close_matches(path, uris[:MOST_COMPARED], n=3)
 
 
 def trace(history: History, start: Start, *, up: bool, down: bool, depth: int | None = None) -> Graph:

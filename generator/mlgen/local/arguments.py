@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlgen.canonical import Json
 from mlgen.plan.model import Plan
@@ -30,3 +32,10 @@ class Arguments:
     def values(self, plan: Plan) -> dict[str, Json]:
         """The params, parsed, as records hold them."""
         return {p.name: parse(p.type, self.params[p.name]) for p in plan.params}
+
+
+def recorded_path(path: Path, project: Path) -> str:
+    """A path as records have it: from the project's folder where it lies below, so that two machines say the same."""
+    # Not Path.resolve(): before Python 3.13 it raises RuntimeError for links in a circle.
+    real, root = Path(os.path.realpath(path)), project.resolve()
+    return real.relative_to(root).as_posix() if real.is_relative_to(root) else str(real)

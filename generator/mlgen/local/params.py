@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlgen import canonical
 from mlgen.diagnostic import Misuse
-from mlgen.local.arguments import Arguments, Location
+from mlgen.local.arguments import Arguments, Location, recorded_path
 from mlgen.plan.model import Input, Plan
 from mlgen.spec.checks.arguments import argument_problem, is_remote, split_digest
 from mlgen.store import BUCKETS
@@ -79,10 +79,7 @@ def _location(item: Input, given: str | None, project: Path, cwd: Path) -> Locat
     here = (project if given is None else cwd) / uri
     if not uri or not here.exists():
         return f"there is no {here}" if uri else "is empty"
-    # Named from the project's folder where it lies below it, so that records of two machines say the same.
-    real = here.resolve()
-    inside = real.is_relative_to(project.resolve())
-    return Location(real.relative_to(project.resolve()).as_posix() if inside else str(real), digest)
+    return Location(recorded_path(here, project), digest)
 
 
 def _misuse(plan: Plan, problems: list[str]) -> Misuse:
