@@ -288,6 +288,10 @@ class Files:
     def kind(self, path: str) -> str | None:
         return "folder" if path in self.listings else "file" if path == "data/labels.csv" else None
 
+    def beside(self, path: str) -> list[str]:
+        names = [*self.listings, "data/labels.csv"]
+        return sorted({n.rpartition("/")[2] for n in names if n.rpartition("/")[0] == path.rpartition("/")[0]})
+
     def sha256(self, path: str) -> str:
         return canonical.digest(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,16 @@ class Worktree:
         except (OSError, RuntimeError, ValueError):  # RuntimeError: links that go in circles
             return None
         return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
+
+    def beside(self, path: str) -> list[str]:
+        """The names in the folder that a path is in, sorted; none where it is no folder of the project."""
+        folder = posixpath.dirname(path)
+        if folder.startswith("..") or self.kind(folder) != "folder":
+            return []
+        try:
+            return sorted(set(os.listdir(self.root / folder)) - SKIPPED)
+        except OSError:
+            return []
 
     def read(self, path: str) -> bytes:
         """The bytes of a spec, one more than a spec may have at most. Raises OSError; ValueError outside."""

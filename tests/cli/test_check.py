@@ -143,6 +143,16 @@ def test_what_is_no_spec_of_the_project_is_asked_wrongly(
     assert err.count("\n") <= 3
 
 
+@pytest.mark.parametrize("given", ["piplines/clean.yaml", "pipelines/claen.yaml", "clean.yaml", "clean"])
+def test_the_spec_that_was_probably_meant_is_named(
+    project: Path, say: Any, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    code, _, err = say("check", given)
+    assert (code, err.splitlines()[1:]) == (2, ["   fix  name pipelines/clean.yaml"])
+    monkeypatch.chdir(project / "src")
+    assert say("check", f"../{given}")[2].endswith("   fix  name ../pipelines/clean.yaml\n")
+
+
 def test_no_specs_at_all(project: Path, say: Any) -> None:
     (project / "pipelines/clean.yaml").unlink()
     status, _, err = say("check")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.render.limits import Problem, check_limits
 from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.nearby import nearest
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
 from mlgen.spec.model import Pipeline, TaskFile
@@ -121,9 +123,7 @@ class Workspace:
         if os.path.isdir(path):  # os.path: what is too long for a path is not there, and no error
             raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
         if not os.path.exists(path):
-            raise Misuse(
-                "no-such-file", f"there is no file {file}", fix="specs lie in pipelines/, named after their pipeline"
-            )
+            raise Misuse("no-such-file", f"there is no file {file}", fix=self._meant(path))
         if not path.is_relative_to(self.root):
             raise Misuse(
                 "other-project", f"{file} is not in the project {self.root}", fix="use -C DIR, and files of one project"
@@ -132,6 +132,15 @@ class Workspace:
         if self.files.kind(relative) != "file":
             raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
         return relative
+
+    def _meant(self, path: Path) -> str:
+        """How to mend a command line that names a file which is not there."""
+        given = posixpath.normpath(Path(os.path.relpath(path, self.root)).as_posix())
+        stem = posixpath.basename(given).removesuffix(".yaml")
+        for wanted in (f"{PIPELINES}/{stem}.yaml", given):
+            if found := nearest(wanted, self.files, "file"):
+                return f"name {os.path.relpath(self.root / found)}"
+        return "specs lie in pipelines/, named after their pipeline"
 
     def check(self, paths: Sequence[str]) -> list[Diagnostic]:
         """All findings of specs, with those of mlgen.yaml and mlgen.lock."""

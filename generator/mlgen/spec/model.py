@@ -6,7 +6,7 @@ check speaks of one cause once. `Plan` (mlgen.plan) is the form without gaps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +23,9 @@ class Files(Protocol):
 
     def kind(self, path: str) -> str | None:
         """ "file", "folder", "escape" for a link that leaves the repository, or None."""
+
+    def beside(self, path: str) -> Collection[str]:
+        """The names in the folder that a path is in, for a guess at what was meant; none where it is no folder."""
 
     def sha256(self, path: str) -> str:
         """The digest of a file or folder, "sha256:" and 64 hex digits."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import DIGEST
 from mlgen.spec.checks.context import Context, a, listed
+from mlgen.spec.checks.nearby import as_written
 from mlgen.spec.model import Input, Param, Pipeline, Place
 from mlgen.spec.paths import resolve
 from mlgen.values import Type, parse
@@ -17,6 +18,10 @@ BUCKET_SCHEMES = ("s3", "gs", "az")
 LATER_SCHEMES = ("https", "http", "hf", "run", "model")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
 _BUCKET_URI = re.compile(rf"(?:{'|'.join(BUCKET_SCHEMES)})://[A-Za-z0-9][A-Za-z0-9._-]{{1,221}}/[^\s?#\\]{{1,1024}}")
+
+
+STARTS = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
+RELATIVE = "write the path from the folder of mlgen.yaml on, with / between its parts and none before them"
 
 
 def params(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -150,16 +155,15 @@ def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
     try:
         path = resolve(uri, item.place.document.file)
     except ValueError as error:
-        yield place.finding("bad-uri", str(error), "an input without a scheme is a path in the repository")
+        yield place.finding("bad-uri", str(error), "an input without a scheme is a path in the repository", RELATIVE)
         return
     kind = context.files.kind(path)
     if kind == "escape":
         yield left_repository(uri, place)
     elif kind is None:
-        why = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
-        yield place.finding(
-            "no-such-path", f'there is no "{path[:80]}"', why, "write the path of a file that Git tracks"
-        )
+        guess = as_written(uri, item.place.document.file, context.files, "file", "folder")
+        fix = f"write {guess}" if guess else "write the path of a file that Git tracks"
+        yield place.finding("no-such-path", f'there is no "{path[:80]}"', STARTS, fix)
     else:
         yield from _bytes(item, place, path, digest or item.digest, context)
 

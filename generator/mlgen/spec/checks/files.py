@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mlgen.diagnostic import Diagnostic, Related
-from mlgen.spec.checks.arguments import left_repository
+from mlgen.spec.checks.arguments import RELATIVE, STARTS, left_repository
 from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.nearby import as_written
 from mlgen.spec.model import Pipeline, Place, Task
 from mlgen.spec.paths import resolve
 
@@ -73,19 +74,27 @@ def _parents(name: str) -> Iterator[str]:
 
 def _folder(written: str, place: Place, context: Context) -> tuple[str, Diagnostic | None]:
     """A folder of the repository, by its path below the project's folder; or why it cannot be one."""
-    why = "code is a folder, or a list of folders, whose contents are laid into the working directory"
-    fix = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
     try:
         path = resolve(written, place.document.file)
     except ValueError as error:
-        return "", place.finding("no-such-path", str(error), why, fix)
+        return "", place.finding("no-such-path", str(error), STARTS, RELATIVE)
     match context.files.kind(path):
         case "folder":
             return path, None
         case "escape":
             return path, left_repository(written, place)
         case kind:
-            message = f'"{path[:80]}" is a file' if kind else f'there is no folder "{path[:80]}"'
+            if kind:
+                message, why = (
+                    f'"{path[:80]}" is a file',
+                    "code is a folder, whose contents become the working directory",
+                )
+                folder = path.rpartition("/")[0]
+                fix = f"write the folder that it is in, {folder}" if folder else "move it into a folder, and write that"
+            else:
+                message, why = f'there is no folder "{path[:80]}"', STARTS
+                guess = as_written(written, place.document.file, context.files, "folder")
+                fix = f"write {guess}" if guess else "make the folder, or write the path of one"
             return path, place.finding("no-such-path", message, why, fix)
 
 
@@ -97,7 +106,6 @@ def task_files(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
 
 
 def _use(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
-    why = "paths with ./ or ../ start at the spec's folder, others at the folder of mlgen.yaml"
     if _LIBRARY.fullmatch(written):
         fix = "write the path of a task file, such as ./tasks/register.yaml"
         yield place.finding("version-not-yet", "tasks by name and version are not supported yet", "", fix)
@@ -105,11 +113,13 @@ def _use(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
     try:
         path = resolve(written, place.document.file)
     except ValueError as error:
-        yield place.finding("no-such-path", str(error), why)
+        yield place.finding("no-such-path", str(error), STARTS, RELATIVE)
         return
     kind = context.files.kind(path)
     if kind == "escape":
         yield left_repository(written, place)
     elif kind != "file":
         message = f'"{path[:80]}" is a folder' if kind else f'there is no task file "{path[:80]}"'
-        yield place.finding("no-such-path", message, why)
+        guess = as_written(written, place.document.file, context.files, "file")
+        fix = f"write {guess}" if guess else "write the path of a task file, such as ./tasks/register.yaml"
+        yield place.finding("no-such-path", message, STARTS, fix)
