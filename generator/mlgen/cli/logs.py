@@ -1,4 +1,4 @@
-"""`mlgen logs RUN [TASK]`: what the tasks of a run printed, as it was kept."""
+"""`mlgen logs [RUN [TASK]]`: what the tasks of a run printed, as it was kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from mlgen.cli import words
 from mlgen.cli.main import new_app
+from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
 from mlgen.local.rundir import RunFolder, kept
@@ -20,7 +21,10 @@ app = new_app()
 
 @app.command()
 def logs(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the first characters of its uid.")],
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's name, or how its uid begins. Without one: the latest."),
+    ] = None,
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task of it. Without one: all.")] = None,
 ) -> None:
     """Show the kept logs of a run on this machine, attempt by attempt."""
@@ -37,8 +41,13 @@ def logs(
                 shutil.copyfileobj(stream, sys.stdout.buffer)
 
 
-def _find(folders: list[RunFolder], wanted: str) -> RunFolder:
-    """The run of that name or uid. Of one name, the latest."""
+def _find(folders: list[RunFolder], wanted: str | None) -> RunFolder:
+    """The run of that name or uid. Of one name, the latest; of all, where none is wanted."""
+    if wanted is None:
+        if not folders:
+            raise Misuse("no-log", "no run is kept on this machine", fix="`mlgen run FILE` makes one")
+        note(f"the latest run: {folders[-1].run}")
+        return folders[-1]
     named = [f for f in folders if wanted in (f.run, f.path.name) or _is_uid(f, wanted)]
     if len({f.run for f in named}) > 1:
         names = ", ".join(sorted(f.path.name for f in named))
