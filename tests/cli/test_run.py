@@ -174,6 +174,23 @@ def test_outside_a_repository_the_ledger_is_beside_the_runs(repository: Reposito
     assert set(ledger(".mlgen/ledger.git")) == {"make-0", "run"}
 
 
+@pytest.mark.parametrize("in_git", [True, False])
+def test_a_question_makes_nothing(repository: Repository, capsys: Capture, in_git: bool) -> None:
+    if in_git:
+        subprocess.run([*GIT, "init", "-q"], check=True)
+    for command, code in {
+        "runs list": 0,
+        "runs show x": 2,
+        "lineage data.txt": 2,
+        "ledger fold --status": 0,
+        "ledger fold": 0,
+        "logs": 2,
+    }.items():
+        assert mlgen(command.split()) == code, command
+    assert not (repository / ".mlgen").exists()
+    assert subprocess.run([*GIT, "rev-parse", "-q", "--verify", "ledger"], check=False).returncode != 0
+
+
 def test_a_locked_ledger_costs_a_line(committed: Repository, capsys: Capture) -> None:
     (committed / ".git" / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     lock = committed / ".git" / "refs" / "heads" / "ledger.lock"
@@ -245,6 +262,10 @@ def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys
     assert capsys.readouterr().out == "== a, attempt 1 ==\ntry\n\n== a, attempt 2 ==\ntry\n\n== b, attempt 1 ==\nb\n"
     assert mlgen(["logs", "pair", "b"]) == 0
     assert capsys.readouterr().out == "b\n"
+    assert mlgen([*RUN, "-p", "fail=yes", "--name", "after"]) == 1
+    capsys.readouterr()
+    assert mlgen(["logs"]) == 0
+    assert capsys.readouterr() == ("it broke here\n", "the latest run: after\n")
     for arguments, said in {
         ("pair", "c"): '"c" has no log in pair: skipped: its gate was false: params.go == "yes" (no == "yes")',
         ("pair", "d"): 'no task "d" ran in pair',

@@ -196,6 +196,7 @@ def test_comparing(keep: Keep) -> None:
 
 def by_hand(history: History, files: dict[str, bytes]) -> None:
     repository = history.repository
+    assert repository is not None
     commit = repository.commit(files, parent=history.commit, message="by hand", seconds=0)
     repository.move_ref("refs/heads/ledger", commit, old=history.commit)
 

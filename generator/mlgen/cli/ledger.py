@@ -51,11 +51,12 @@ def _status(records: Records) -> dict[str, Any]:
     waiting = records.spool.waiting()
     since = oldest(records.spool, waiting)
     age = None if since is None else max(0, round((SystemClock().now() - since).total_seconds()))
+    repository = records.repository
     return {
         "waiting": len(waiting),
         "oldestSeconds": age,
         "dead": len(records.spool.dead()),
-        "ledger": records.repository.resolve(branch_ref(records.branch)),
+        "ledger": repository.resolve(branch_ref(records.branch)) if repository else None,
     }
 
 

@@ -23,12 +23,19 @@ OUTSIDE_GIT = ".mlgen/ledger.git"  # the ledger of a project that is in no repos
 
 @dataclass(frozen=True)
 class Records:
-    """The records of an environment. branch: of `repository`, whether it exists or not."""
+    """The records of an environment. branch: of the ledger's repository, whether it exists or not."""
 
     workspace: Workspace
     environment: Environment
     store: Store
-    repository: git.Repository
+
+    @property
+    def repository(self) -> git.Repository | None:
+        """The repository that has the ledger; None outside Git, before any record landed: a question makes nothing."""
+        if self.workspace.repository is not None:
+            return self.workspace.repository
+        folder = self.workspace.root / OUTSIDE_GIT
+        return git.init_bare(folder) if folder.exists() else None
 
     @property
     def spool(self) -> Spool:
@@ -50,7 +57,12 @@ class Records:
 
     def fold(self, now: datetime) -> Folded:
         """Land all that waits."""
-        return fold(self.spool, self.repository, self.branch, now=now)
+        repository = self.repository
+        if repository is None:
+            if not self.spool.waiting():
+                return Folded()
+            repository = git.init_bare(self.workspace.root / OUTSIDE_GIT)
+        return fold(self.spool, repository, self.branch, now=now)
 
     def recover(self) -> None:
         """Tell of runs whose engine could not: before a command reads records, or writes new ones."""
@@ -74,9 +86,8 @@ class Records:
 def open_records(workspace: Workspace, name: str) -> Records:
     """The records of an environment by its name. Raises Misuse for an unknown one, CannotAnswer "git-missing"."""
     environment = environment_of(workspace.project, name)
-    repository = workspace.repository or git.init_bare(workspace.root / OUTSIDE_GIT)
     store = open_store(environment.artifacts, options=_options(environment.s3), base=workspace.root)
-    return Records(workspace, environment, store, repository)
+    return Records(workspace, environment, store)
 
 
 def environment_of(project: Project, name: str) -> Environment:

@@ -111,12 +111,14 @@ class History:
     commit: None where there is no ledger yet. runs: the latest to end first.
     """
 
-    repository: Repository = field(repr=False)
+    repository: Repository | None = field(repr=False)
     commit: str | None
     runs: Sequence[Run]
 
     def events(self, executions: Sequence[Execution]) -> list[dict[str, Any]]:
         """The OpenLineage events of executions, as they were written."""
+        if self.repository is None:
+            return []
         with self.repository.reader() as reader:
             found = reader.get_all(e.oid for e in executions)
             return [json.loads(one.data) for one in found if one is not None]
@@ -142,13 +144,13 @@ class History:
         return {artifact: tuple(by_path.values()) for artifact, by_path in found.items()}
 
 
-def read(repository: Repository, branch: str) -> History:
-    """All that a branch says now.
+def read(repository: Repository | None, branch: str) -> History:
+    """All that a branch says now; nothing where there is no repository.
 
     Raises CannotAnswer "ledger-too-new" for records that a newer mlgen wrote, "ledger-damaged" for what is none.
     """
-    commit = repository.resolve(branch_ref(branch))
-    if commit is None:
+    commit = repository.resolve(branch_ref(branch)) if repository else None
+    if repository is None or commit is None:
         return History(repository, None, ())
     files = [f for f in repository.list_tree(commit, "runs") if _KNOWN.fullmatch(f.path)]
     run_records: dict[str, list[RunRecord]] = defaultdict(list)
