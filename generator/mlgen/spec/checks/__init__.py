@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
-from mlgen.spec.checks import arguments, files, names, platform, types, wiring
+from mlgen.spec.checks import arguments, callers, files, names, platform, types, wiring
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
 from mlgen.spec.reader import MAX_FINDINGS
@@ -28,7 +28,7 @@ CHECKS: tuple[Check, ...] = (
     wiring.redundant_after,
     types.gates,
     types.optional_ins,
-    types.task_files,
+    callers.task_files,
     files.code,
     files.task_files,
     platform.pools,

@@ -1,4 +1,4 @@
-"""Types: gates compare what compares, task files get what they ask for, commands get only what is always there."""
+"""Types: gates compare what compares, commands get only what is always there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from mlgen.diagnostic import Diagnostic
 from mlgen.gates import GateError, check_types
 from mlgen.gates import Ref as GateRef
-from mlgen.spec.checks.arguments import argument_problem
-from mlgen.spec.checks.context import Context, a, listed, near, out_of, type_of
-from mlgen.spec.model import GateText, In, Literal, Param, Pipeline, Ref, Task, TaskFile
-from mlgen.spec.settings import RESOURCES, SETTINGS
-from mlgen.values import Type, accepts
+from mlgen.spec.checks.context import Context, out_of, type_of
+from mlgen.spec.model import GateText, Pipeline, Ref
+from mlgen.values import Type
 
 
 def gates(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -62,74 +60,3 @@ def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
                 why = "the variable is unset then, and a pod's environment cannot be unset for a command list"
                 fix = f'write `run` as a script: [ -z "${{{item.name}:-}}" ] || …'
                 yield item.place.finding("optional-needs-script", message, why, fix)
-
-
-def task_files(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
-    """What a caller gives to a task file is what the file asks for."""
-    for task in pipeline.all_tasks:
-        if task.use is None:
-            continue
-        yield from _overrides(task)
-        if task.file is not None:
-            yield from _ins(pipeline, task, task.file)
-
-
-def _written(task: Task) -> dict[str, object]:
-    value = task.place.value
-    return value if isinstance(value, dict) else {}
-
-
-def _overrides(task: Task) -> Iterator[Diagnostic]:
-    written = _written(task)
-    for key in ("out", *SETTINGS):
-        if key in written and key not in RESOURCES:
-            message = f'task "{task.name}" uses a task file and sets `{key}`'
-            why = f"the file says what runs; its caller may set in, if, after and {', '.join(RESOURCES)}"
-            fix = "change the task file, or write the task out here"
-            yield (task.place / key).key_finding("use-override", message, why, fix)
-
-
-def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]:
-    given = {item.name for item in task.ins}
-    for name, wanted in file.ins.items():
-        if task.ins_known and name not in given and "" not in given:  # an in without a name could not be read
-            at = task.place / "in" if "in" in _written(task) else task.place
-            why, fix = (
-                f"{file.path} has the ins: {listed(file.ins)}",
-                f"add {name}: a reference to {a(wanted.type or 'value')}",
-            )
-            yield at.key_finding("missing-in", f'task "{task.name}" does not give "{name}"', why, fix)
-    for item in task.ins:
-        if item.name in file.ins:
-            yield from _edge(pipeline, task, item, file.ins[item.name], file)
-        elif item.name:
-            guess = near(item.name, file.ins.keys() - given)
-            span = item.place.key_span if item.keyed else item.place.span
-            fix = f"write {guess}: {item.source}" if guess else "remove it"
-            why = f"its ins are: {listed(file.ins)}"
-            yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name[:80]}"', span, why, fix)
-
-
-def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:
-    if wanted.type is None:
-        return
-    problem = None
-    match item.source:
-        case Literal(type=given, text=text):
-            if not accepts(wanted.type, given) and wanted.type is not Type.JSON:
-                problem = f"{text[:40]} is {a(given)}"
-            else:
-                problem = argument_problem(wanted, text)
-        case Ref(owner=owner, name=name):
-            found = type_of(pipeline, owner, name)
-            if found is not None and not accepts(wanted.type, found):
-                problem = f"{item.source} is {a(found)}"
-            elif owner == "params" and wanted.choices and (param := pipeline.params.get(name)):
-                allowed = set(wanted.choices)
-                extra = [c for c in param.choices if c not in allowed]
-                if extra:
-                    problem = f"{item.source} may be {listed(extra)}"
-    if problem:
-        asked = a(wanted.type) + (f", one of {listed(wanted.choices)}" if wanted.choices else "")
-        message = f'"{item.name}" of task "{task.name}" does not fit: {problem}'
-        yield item.place.finding("edge-type", message, f"{file.path} asks for {asked}")

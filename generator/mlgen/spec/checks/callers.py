@@ -1,0 +1,123 @@
+"""Callers of task files: they give what the file asks for, and set only what they may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlgen.diagnostic import Diagnostic
+from mlgen.spec.checks.arguments import argument_problem
+from mlgen.spec.checks.context import Context, a, listed, near, type_of
+from mlgen.spec.model import In, Literal, Param, Pipeline, Ref, Task, TaskFile
+from mlgen.spec.settings import RESOURCES, SETTINGS
+from mlgen.values import Type, accepts
+
+Misfit = tuple[str, str]  # what is wrong with what is given, and how to mend it
+
+
+def task_files(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
+    """What a caller gives to a task file is what the file asks for."""
+    for task in pipeline.all_tasks:
+        if task.use is None:
+            continue
+        yield from _overrides(task)
+        if task.file is not None:
+            yield from _ins(pipeline, task, task.file)
+
+
+def _written(task: Task) -> dict[str, object]:
+    value = task.place.value
+    return value if isinstance(value, dict) else {}
+
+
+def _overrides(task: Task) -> Iterator[Diagnostic]:
+    written = _written(task)
+    for key in ("out", *SETTINGS):
+        if key in written and key not in RESOURCES:
+            message = f'task "{task.name}" uses a task file and sets `{key}`'
+            why = f"the file says what runs; its caller may set in, if, after and {', '.join(RESOURCES)}"
+            fix = "change the task file, or write the task out here"
+            yield (task.place / key).key_finding("use-override", message, why, fix)
+
+
+def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]:
+    given = {item.name for item in task.ins}
+    for name, wanted in file.ins.items():
+        if task.ins_known and name not in given and "" not in given:  # an in without a name could not be read
+            at = task.place / "in" if "in" in _written(task) else task.place
+            why, fix = (
+                f"{file.path} has the ins: {listed(file.ins)}",
+                f"add {name}: a reference to {a(wanted.type or 'value')}",
+            )
+            yield at.key_finding("missing-in", f'task "{task.name}" does not give "{name}"', why, fix)
+    for item in task.ins:
+        if item.name in file.ins:
+            yield from _edge(pipeline, task, item, file.ins[item.name], file)
+        elif item.name:
+            guess = near(item.name, file.ins.keys() - given)
+            span = item.place.key_span if item.keyed else item.place.span
+            fix = f"write {guess}: {item.source}" if guess else "remove it"
+            why = f"its ins are: {listed(file.ins)}"
+            yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name[:80]}"', span, why, fix)
+
+
+def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:
+    if wanted.type is None or item.source is None:
+        return
+    if isinstance(item.source, Ref):
+        misfit = _ref_misfit(pipeline, task, item.source, wanted, file)
+    else:
+        misfit = _literal_misfit(item.source, wanted)
+    if misfit is not None:
+        problem, fix = misfit
+        asked = a(wanted.type) + (f", one of {listed(wanted.choices)}" if wanted.choices else "")
+        message = f'"{item.name}" of task "{task.name}" does not fit: {problem}'
+        yield item.place.finding("edge-type", message, f"{file.path} asks for {asked}", fix)
+
+
+def _literal_misfit(given: Literal, wanted: Param) -> Misfit | None:
+    assert wanted.type is not None
+    fix = f"write one of: {listed(wanted.choices)}" if wanted.choices else f"write {a(wanted.type)}"
+    if not accepts(wanted.type, given.type) and wanted.type is not Type.JSON:
+        text = given.text[:40]
+        if wanted.type.is_artifact:
+            fix = f"write a reference to {a(wanted.type)}"
+        elif given.type is Type.STRING and argument_problem(wanted, given.text) is None:
+            fix = f"write {text}, without quotes"
+        elif wanted.type is Type.STRING and not wanted.choices and given.type is not Type.JSON:
+            fix = f'write {{value: "{text}"}}'
+        return f"{text} is {a(given.type)}", fix
+    problem = argument_problem(wanted, given.text)
+    return None if problem is None else (problem, fix + _limits(wanted))
+
+
+def _limits(wanted: Param) -> str:
+    limits = (("at least", wanted.minimum), ("at most", wanted.maximum))
+    return "".join(f", {word} {limit}" for word, limit in limits if limit is not None)
+
+
+def _ref_misfit(pipeline: Pipeline, task: Task, ref: Ref, wanted: Param, file: TaskFile) -> Misfit | None:
+    assert wanted.type is not None
+    found = type_of(pipeline, ref.owner, ref.name)
+    if found is not None and not accepts(wanted.type, found):
+        fitting = _fitting(pipeline, task, wanted.type)
+        fix = (
+            f"write one that fits: {listed(fitting)}" if fitting else f"have a task leave {a(wanted.type)}, and read it"
+        )
+        return f"{ref} is {a(found)}", fix
+    param = pipeline.params.get(ref.name) if ref.owner == "params" else None
+    allowed = set(wanted.choices)
+    extra = [c for c in param.choices if c not in allowed] if param and allowed else []
+    if not extra:
+        return None
+    return f"{ref} may be {listed(extra)}", f"allow it in the choices of {file.path}, or not in those of {ref}"
+
+
+def _fitting(pipeline: Pipeline, task: Task, wanted: Type) -> list[str]:
+    """What a task could read there: params, inputs and outs of the tasks before it in the file."""
+    found = [f"params.{p.name}" for p in pipeline.params.values() if p.type and accepts(wanted, p.type)]
+    found += [f"inputs.{i.name}" for i in pipeline.inputs.values() if i.type and accepts(wanted, i.type)]
+    for other in pipeline.tasks.values() if not task.final else ():
+        if other is task:
+            break
+        found += [f"{other.name}.{out.name}" for out in other.outs.values() if out.type and accepts(wanted, out.type)]
+    return found
