@@ -79,7 +79,7 @@ def _names(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     found += [("secret", where, name, _OBJECT) for where, name in secrets]
     for what, where, name, rule in found:
         if isinstance(name, str) and name and (not rule.fullmatch(name) or len(name) > 253):
-            yield where.finding("bad-name", f'"{name[:80]}" is not the name of a {what}', _NAME_RULE)
+            yield where.finding("bad-name", f'"{name[:80]}" is not the name of a {what}', _NAME_RULE, rename(name, "-"))
 
 
 def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
@@ -112,7 +112,7 @@ def _holds_artifacts(uri: str) -> bool:
 def _pool(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     if not POOL.fullmatch(name):
         why = f"a task asks for it as {name[:40]}:1; {_NAME_RULE}, at most 40"
-        yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for a GPU pool', why)
+        yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for a GPU pool', why, rename(name, "-"))
     yield from _labels(data, "node_selector", place, ours=True)
 
 

@@ -31,7 +31,8 @@ def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
         return
     name, place = pipeline.name, pipeline.place / "name"
     if not NODE.fullmatch(name):
-        yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE, rename(name, "-"))
+        fix = rename_with_file(name, pipeline.path)
+        yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE, fix)
     elif len(name) >= MAX_NODE:
         message = f'the name "{name[:80]}" has {len(name)} characters: with a task\'s, {MAX_NODE} are allowed'
         yield place.finding("name-too-long", message, _LENGTH_RULE, "choose a shorter name, and rename the file")
@@ -39,17 +40,33 @@ def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
 
 
 def own_file(name: str, path: str, what: str, place: Place) -> Iterator[Diagnostic]:
-    """A pipeline and a reusable task are called as their files are."""
-    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    if name != stem:
+    """A pipeline and a reusable task are called as their files are. Of a name that is none, that is told."""
+    stem = _stem(path)
+    if name != stem and NODE.fullmatch(name):
         message = f'the {what} is called "{name[:80]}" and its file "{stem[:80]}"'
         why = "runs, manifests and records carry the name, and people look for the file by it"
-        yield place.finding("name-mismatch", message, why, f"write name: {stem[:80]}, or rename the file")
+        fix = f"rename the file {name[:80]}.yaml"
+        if NODE.fullmatch(stem):
+            fix = f"write name: {stem[:80]}, or {fix}"
+        yield place.finding("name-mismatch", message, why, fix)
+
+
+def rename_with_file(name: str, path: str) -> str:
+    """How to mend the name of a pipeline or reusable task, which is its file's too."""
+    stem, fix = _stem(path), rename(name, "-")
+    if NODE.fullmatch(stem):
+        return f"write name: {stem[:80]}, as the file is called"
+    return f"{fix}, and rename the file {fix.removeprefix('write ')}.yaml" if fix.startswith("write ") else fix
+
+
+def _stem(path: str) -> str:
+    return path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
 def rename(name: str, joint: str) -> str:
     """How to mend a name: the nearest one in small letters and digits, joined by a character."""
-    found = re.sub(r"[^a-z0-9]+", joint, name[:40].lower()).lstrip("_-0123456789").rstrip("_-")
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", joint, name[:40])  # minAcc is min_acc
+    found = re.sub(r"[^a-z0-9]+", joint, apart.lower()).lstrip("_-0123456789").rstrip("_-")
     return f"write {found}" if found else "choose another name"
 
 
@@ -96,11 +113,12 @@ def task_names(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             yield place.key_finding("name-collision", message, why, "rename one of them", related)
 
 
-def task_name(name: str, place: Place) -> Iterator[Diagnostic]:
-    """The name of a task: the key of its place in a spec, the value in a file of its own."""
+def task_name(name: str, place: Place, file: str | None = None) -> Iterator[Diagnostic]:
+    """The name of a task: the key of its place in a spec, the value in a file of its own, which is given."""
     span = place.span if place.value == name else place.key_span
     if not NODE.fullmatch(name):
-        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE, rename(name, "-"))
+        fix = rename(name, "-") if file is None else rename_with_file(name, file)
+        yield Diagnostic("bad-name", f'"{name[:80]}" is not a name for a task', span, _NODE_RULE, fix)
     elif name in RESERVED:
         why = f"these words have a meaning of their own: {', '.join(sorted(RESERVED))}"
         yield Diagnostic("reserved-name", f'a task cannot be called "{name}"', span, why, "choose another name")
@@ -158,7 +176,9 @@ def _environment_variable(name: str, place: Place) -> Iterator[Diagnostic]:
     if not ENVIRONMENT_VARIABLE.fullmatch(name):
         message = f'"{name[:80]}" is not a name for an environment variable'
         why = "letters, digits and _, with no digit at its beginning"
-        yield place.key_finding("bad-name", message, why, "rename it")
+        found = re.sub(r"[^A-Za-z0-9_]+", "_", name[:80]).lstrip("0123456789")
+        fix = f"write {found}" if ENVIRONMENT_VARIABLE.fullmatch(found) else "choose another name"
+        yield place.key_finding("bad-name", message, why, fix)
     elif name.startswith("MLGEN_") or name.lower().endswith("_proxy"):
         why = "MLGEN_* is what mlgen tells a task, *_proxy would redirect its traffic"
         yield place.key_finding("reserved-name", f'the variable "{name[:80]}" is refused', why, "choose another name")
@@ -177,7 +197,9 @@ def label(key: str, value: str, place: Place, *, any_prefix: bool = False) -> It
     prefix, slash, name = key.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not (_LABEL_PREFIX.fullmatch(prefix) and len(prefix) <= 253)):
         why = "[prefix/]name: letters, digits, - _ . and at most 63, with a letter or digit at both ends"
-        yield place.key_finding("bad-label", f'"{key[:80]}" is not a label key', why)
+        found = re.sub(r"[^A-Za-z0-9._-]+", "-", name[:63]).strip("._-")
+        fix = f"write {found}" if found else "choose another key"
+        yield place.key_finding("bad-label", f'"{key[:80]}" is not a label key', why, fix)
     elif not any_prefix and any(f".{prefix}".endswith(f".{owner}") for owner in _OWNERS):
         fix = "use a prefix of your own, or none"
         yield place.key_finding("bad-label", f'the label "{key[:80]}" belongs to others', "its owner sets it", fix)
@@ -191,4 +213,6 @@ def _label_value(what: str, value: str, place: Place) -> Iterator[Diagnostic]:
     if value and not _LABEL_NAME.fullmatch(value):
         why = "a label value has at most 63 letters, digits, - _ . and begins and ends with a letter or digit"
         message = f'{what} cannot have the value "{value[:80]}"'
-        yield place.finding("bad-label", message, why, "shorten it; longer text goes into `description`")
+        found = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-")
+        fix = f"write {found}" if found and len(found) <= 63 else "shorten it; longer text goes into `description`"
+        yield place.finding("bad-label", message, why, fix)

@@ -24,7 +24,7 @@ _OF_ONE_TASK: tuple[Callable[[Pipeline, Context], Iterable[Diagnostic]], ...] = 
 def check_task_file(file: TaskFile, context: Context) -> Iterator[Diagnostic]:
     """Its name is its file's; its ins, outs and settings hold what a task's may hold."""
     if file.name is not None:
-        yield from names.task_name(file.name, file.place / "name")
+        yield from names.task_name(file.name, file.place / "name", file.path)
         yield from names.own_file(file.name, file.path, "task", file.place / "name")
     for item in file.ins.values():
         yield from param_parts(item)
