@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli.faults import FAULTS
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json
@@ -17,25 +18,34 @@ from mlgen.diagnostic import CODES, Misuse
 app = new_app()
 
 
+OF_FAULT = "Not about your specs: it tells where it is printed, after `why` and `fix`, what is to be done."
+
+
 @app.command()
 def explain(
     code: Annotated[str | None, typer.Argument(help="A code such as unknown-out. Without one: all of them.")] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Explain the code of a finding."""
+    """Explain the code of a finding or fault."""
     if code is None:
         listing = "".join(f"{name:22} {text}\n" for name, text in CODES.items())
         answer_json(CODES) if form is Format.JSON else sys.stdout.write(listing)
         return
-    if code not in CODES:
-        near = get_close_matches(code, CODES, n=3)
-        fix = f"did you mean {', '.join(near)}?" if near else "`mlgen explain` lists all codes"
-        raise Misuse("unknown-code", f'no finding has the code "{code}"', fix=fix)
-    text = manual()[code]
+    title, text = _page(code)
     if form is Format.JSON:
-        answer_json({"code": code, "title": CODES[code], "text": text})
+        answer_json({"code": code, "title": title, "text": text})
     else:
-        sys.stdout.write(f"{code}: {CODES[code]}\n\n{text}\n")
+        sys.stdout.write(f"{code}: {title}\n\n{text}\n")
+
+
+def _page(code: str) -> tuple[str, str]:
+    if code in CODES:
+        return CODES[code], manual()[code]
+    if code in FAULTS:
+        return FAULTS[code], OF_FAULT
+    near = get_close_matches(code, [*CODES, *FAULTS], n=3)
+    fix = f"did you mean {', '.join(near)}?" if near else "`mlgen explain` lists the codes of findings"
+    raise Misuse("unknown-code", f'nothing has the code "{code[:80]}"', fix=fix)
 
 
 def manual() -> dict[str, str]:
