@@ -156,6 +156,15 @@ def test_what_is_asked_wrongly_starts_nothing(
     assert not (committed / ".mlgen").exists()
 
 
+def test_several_wrong_arguments_are_told_a_line_each(committed: Repository, capsys: Capture) -> None:
+    assert mlgen([*RUN, "-p", "n=0", "-p", "m=1"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("   why  ")] == [
+        '   why  "m" is neither a param nor an input',
+        '   why  param "n": 0 is below the minimum 1',
+    ]
+
+
 def test_a_name_is_used_once(committed: Repository, capsys: Capture) -> None:
     assert mlgen([*RUN, "--name", "first"]) == 0
     assert mlgen([*RUN, "--name", "first"]) == 2

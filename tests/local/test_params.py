@@ -55,7 +55,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(Misuse) as caught:
         given(*texts, cwd=tmp_path, params=PARAMS, inputs=inputs)
     assert caught.value.message == "9 arguments cannot be meant"
-    assert caught.value.why.split("; ") == [
+    assert caught.value.why.split("\n") == [
         '"epoch" is neither a param nor an input: did you mean "epochs"?',
         '"nothing" is not of the form name=value',
         '"grid" is given twice',

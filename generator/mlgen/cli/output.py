@@ -74,7 +74,9 @@ root = Path()  # where the files of findings lie; the workspace sets it
 def fault(error: Fault) -> None:
     """Print why the command could not do its work, in the shape of a finding."""
     head = paint(f"mlgen: error[{error.code}]: {diagnostic.visible(error.message)}", RED, sys.stderr)
-    lines = [head, *(f"   {word}  {text}" for word, text in (("why", error.why), ("fix", error.fix)) if text)]
+    # Each line of a why or fix is a thing of its own, such as one of several arguments.
+    told = [(word, line) for word, text in (("why", error.why), ("fix", error.fix)) for line in text.splitlines()]
+    lines = [head, *(f"   {word}  {diagnostic.visible(line)}" for word, line in told)]
     sys.stderr.write("\n".join(lines) + "\n")
 
 

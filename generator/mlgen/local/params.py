@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from mlgen import canonical
+from mlgen import canonical, diagnostic
 from mlgen.diagnostic import Misuse
 from mlgen.local.arguments import Arguments, Location, recorded_path
 from mlgen.plan.model import Input, Plan
@@ -89,6 +89,6 @@ def _misuse(plan: Plan, problems: list[str]) -> Misuse:
     return Misuse(
         "bad-argument",
         what,
-        why="" if len(problems) == 1 else "; ".join(problems),
+        why="" if len(problems) == 1 else "\n".join(diagnostic.visible(p) for p in problems),
         fix=f'"{plan.name}" takes: {", ".join(params + inputs)}' if params or inputs else f'"{plan.name}" takes none',
     )
