@@ -42,7 +42,7 @@ def test_it_writes_below_tekton_and_says_what(project: Path) -> None:
     done = mlgen("render", "--env", "prod", cwd=project)
     assert (done.returncode, done.stderr) == (0, "")
     assert tree(project / "tekton") == tree(EXAMPLE / "expected")
-    assert "wrote   prod/manifests/pipeline-churn.yaml\n" in done.stdout
+    assert "wrote   tekton/prod/manifests/pipeline-churn.yaml\n" in done.stdout
     assert done.stdout.endswith("9 written, 0 removed, 0 unchanged in tekton/\n")
     again = mlgen("render", "--env", "prod", "--format", "json", cwd=project / "src")
     assert json.loads(again.stdout) == {"written": [], "removed": [], "unchanged": 9}
@@ -57,9 +57,13 @@ def test_check_says_what_differs_and_writes_nothing(project: Path) -> None:
     done = mlgen("render", "--env", "prod", "--check", cwd=project)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
-    assert "stale     prod/manifests/task-churn-tell-e83d488fd3.yaml" in lines
-    assert "different prod/manifests/pipeline-churn.yaml" in lines
-    assert lines[-1] == "4 differ: run mlgen render (tekton/)"
+    assert "stale     tekton/prod/manifests/task-churn-tell-e83d488fd3.yaml" in lines
+    assert "different tekton/prod/manifests/pipeline-churn.yaml" in lines
+    assert lines[-1] == "4 files differ; to mend: mlgen render --env prod"
+    done = mlgen("render", "../pipelines/churn.yaml", "--out", "../tekton", "--check", cwd=project / "src")
+    lines = done.stdout.splitlines()
+    assert f"different {project}/tekton/prod/manifests/pipeline-churn.yaml" in lines
+    assert lines[-1] == "4 files differ; to mend: mlgen render ../pipelines/churn.yaml --out ../tekton"
     assert tree(project) == before
     found = json.loads(mlgen("render", "--env", "prod", "--check", "--format", "json", cwd=project).stdout)
     kinds = [(d["kind"], d["path"].startswith("prod/manifests/task-churn-tell-")) for d in found["differences"]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +61,7 @@ def render(
         sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
     elif check:
         found = compare(root, rendered, scope)
-        _print_differences(found, len(rendered), root, form)
+        _print_differences(found, len(rendered), root, form, _command(files, env, out))
         raise typer.Exit(1 if found else 0)
     else:
         _print_changes(write(root, rendered, scope), root, form)
@@ -93,24 +95,32 @@ def _shown(root: Path) -> str:
     return os.path.relpath(path, here) if Path(path).is_relative_to(here) else path
 
 
+def _command(files: Sequence[Path] | None, env: str | None, out: Path | None) -> str:
+    """The command that writes what was compared."""
+    options = [*(["--env", env] if env is not None else []), *(["--out", str(out)] if out is not None else [])]
+    return shlex.join(["mlgen", "render", *map(str, files or ()), *options])
+
+
 def _print_changes(changes: Changes, root: Path, form: Format) -> None:
     if form is Format.JSON:
         written, removed = list(changes.written), list(changes.removed)
         answer_json({"written": written, "removed": removed, "unchanged": changes.unchanged})
         return
-    lines = [f"wrote   {path}" for path in changes.written] + [f"removed {path}" for path in changes.removed]
-    _print_lines(lines)
+    shown = _shown(root)
+    done = [("wrote  ", path) for path in changes.written] + [("removed", path) for path in changes.removed]
+    _print_lines([visible(f"{word} {shown}/{path}") for word, path in done])
     counts = f"{len(changes.written)} written, {len(changes.removed)} removed, {changes.unchanged} unchanged"
-    sys.stdout.write(f"{counts} in {visible(_shown(root))}/\n")
+    sys.stdout.write(f"{counts} in {visible(shown)}/\n")
 
 
-def _print_differences(found: list[Difference], files: int, root: Path, form: Format) -> None:
+def _print_differences(found: list[Difference], files: int, root: Path, form: Format, command: str) -> None:
     if form is Format.JSON:
         answer_json({"differences": [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]})
         return
-    _print_lines([visible_lines(f"{d.kind:9} {d.path}", d.diff) for d in found])
-    verdict = f"{len(found)} differ: run mlgen render" if found else f"{files} files are as rendered"
-    sys.stdout.write(f"{verdict} ({visible(_shown(root))}/)\n")
+    shown = _shown(root)
+    _print_lines([visible_lines(f"{d.kind:9} {shown}/{d.path}", d.diff) for d in found])
+    differ = f"{len(found)} file{'s differ' if len(found) > 1 else ' differs'}; to mend: {command}"
+    sys.stdout.write(visible(differ if found else f"{files} files in {shown}/ are as rendered") + "\n")
 
 
 def visible_lines(head: str, body: str) -> str:

@@ -39,7 +39,7 @@ def read_plain(text: str) -> Scalar:
         return _number(text)
     if len(text) <= 3 and (meant := _BOOLEANS_OF_YAML_1_1.get(text.lower())):
         why = f"some YAML readers take it for {meant}, others for text"
-        raise _quote(text, why, f"{meant} for the boolean")
+        raise _quote(text, why, meant)
     return text
 
 
@@ -47,7 +47,7 @@ def _number(text: str) -> Scalar:
     if INTEGER.fullmatch(text) or FLOAT.fullmatch(text):
         if _LEADING_ZERO.fullmatch(text):
             why = "some YAML readers take digits after a leading 0 for an octal number, others for a decimal one"
-            raise _quote(text, why, f"{text.lstrip('+-0') or '0'} for a number")
+            raise _quote(text, why, f"{'-' * text.startswith('-')}{text.lstrip('+-0') or '0'}")
     elif NOT_FINITE.fullmatch(text):
         pass
     elif _SEXAGESIMAL.fullmatch(text):
@@ -55,7 +55,7 @@ def _number(text: str) -> Scalar:
         raise _quote(text, why)
     elif _UNDERSCORE.fullmatch(text):
         why = "some YAML readers take it for a number, others for text"
-        raise _quote(text, why, f"{text.replace('_', '')} for a number")
+        raise _quote(text, why, text.replace("_", ""))
     else:
         return text
     try:
@@ -67,6 +67,9 @@ def _number(text: str) -> Scalar:
 
 
 def _quote(text: str, why: str, otherwise: str = "") -> Refused:
+    """otherwise: the boolean or number that some readers take it for."""
     shown = text if len(text) <= 40 else f"{text[:40]}…"
-    fix = f'write "{shown}" for the text' + (f", {otherwise}" if otherwise and shown == text else "")
+    fix = f'write "{shown}"'
+    if otherwise and shown == text:
+        fix = f"write {otherwise}, or {fix.removeprefix('write ')} where a text is meant"
     return Refused("quote-it", f'"{shown}" must be quoted', why, fix)
