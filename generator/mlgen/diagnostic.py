@@ -160,11 +160,12 @@ CODES: dict[str, str] = {
     "unpinned-image": "an image tag that mlgen.lock does not pin",
     "results-too-large": "more result bytes than a pod can hand on",
     "script-too-large": "a script that does not fit into a pod",
+    "shebang": "a script that names another interpreter than sh",
     "object-too-large": "an object that Kubernetes would not store",
     "tekton-variable": "text that Tekton would replace",
 }
 
-WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after"})
+WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after", "shebang"})
 
 
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

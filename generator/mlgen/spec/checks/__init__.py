@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     platform.pools,
     platform.images,
     platform.scripts,
+    platform.shebangs,
     platform.tekton_variables,
 )
 

@@ -20,6 +20,11 @@ TEKTON = re.compile(
 )
 
 
+# The program of a script's first line: the last part of its path, or what `env` is to look for.
+SHEBANG = re.compile(r"#![ \t]*(?:\S*/env[ \t]+(?:-\S+[ \t]+)*)?(?:\S*/)?(?P<interpreter>[^\s/]+)")
+SHELLS = ("sh", "dash", "ash")
+
+
 def pools(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
     """A GPU pool is one that some environment has."""
     known = sorted({name for environment in context.project.environments for name, _ in environment.gpus})
@@ -62,6 +67,20 @@ def scripts(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
                     why,
                     "put the program into a file of a `code` folder",
                 )
+
+
+def shebangs(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
+    """A script runs in `sh -e`, whatever its first line says."""
+    for task in pipeline.all_tasks:
+        if task.file is None and task.step and task.step.script is not None:
+            match = SHEBANG.match(task.step.script)
+            if match and match["interpreter"] not in SHELLS:
+                interpreter = match["interpreter"][:40]
+                message = f'the script of "{task.name}" is run by sh, not by {interpreter}'
+                why = "a text is a script for `sh -e`, to which its first line is a comment"
+                fix = f"put it into a file of a `code` folder and write run: [{interpreter}, FILE]"
+                place = task.step.place.inner(0, match.end())
+                yield Diagnostic("shebang", message, place, why, fix)
 
 
 def tekton_variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:

@@ -17,6 +17,7 @@ _OF_ONE_TASK: tuple[Callable[[Pipeline, Context], Iterable[Diagnostic]], ...] = 
     platform.pools,
     platform.images,
     platform.scripts,
+    platform.shebangs,
     platform.tekton_variables,
 )
 
