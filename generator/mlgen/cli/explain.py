@@ -23,7 +23,9 @@ OF_FAULT = "Not about your specs: it tells where it is printed, after `why` and 
 
 @app.command()
 def explain(
-    code: Annotated[str | None, typer.Argument(help="A code such as unknown-out. Without one: all of them.")] = None,
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="A code such as unknown-out. Without one: all of them.")
+    ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Explain the code of a finding or fault."""

@@ -79,6 +79,28 @@ def _print(answer: dict[str, Any], form: Format) -> None:
     if form is Format.JSON:
         answer_json(answer)
         return
-    for word, value in answer.items():
-        text = len(value) if isinstance(value, list) else "none" if value is None else value
-        sys.stdout.write(visible(f"{word:14} {text}") + "\n")
+    lines = _status_lines(answer) if "waiting" in answer else _folded_lines(answer)
+    lines.append(f"ledger  {answer['ledger'] or 'empty'}")
+    sys.stdout.write("".join(visible(line) + "\n" for line in lines))
+
+
+def _status_lines(answer: dict[str, Any]) -> list[str]:
+    age = answer["oldestSeconds"]
+    waiting = f"{answer['waiting'] or 'none'}{'' if age is None else f', the oldest for {age} s'}"
+    return [f"waiting  {waiting}", f"refused  {answer['dead'] or 'none'}"]
+
+
+# What became of records -> what it means, where that needs words.
+FATES = {
+    "landed": "",
+    "already": "on the branch already",
+    "conflicts": "set aside: the branch has other bytes at their paths",
+    "refused": "set aside: no ledger can take them",
+    "left": "wait on: a newer mlgen must land them",
+}
+
+
+def _folded_lines(answer: dict[str, Any]) -> list[str]:
+    counts = {fate: len(answer[fate]) for fate in FATES}
+    told = [f"{n} {fate}" if not FATES[fate] else f"{n} {FATES[fate]}" for fate, n in counts.items() if n]
+    return ["; ".join(told) or "nothing waited"]

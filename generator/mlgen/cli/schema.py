@@ -25,7 +25,10 @@ class Kind(StrEnum):
 @app.command()
 def schema(
     kind: Annotated[
-        Kind, typer.Argument(help="pipeline: a spec; project: mlgen.yaml; task: a reusable task.")
+        Kind,
+        typer.Argument(
+            metavar="[pipeline|project|task]", help="pipeline: a spec; project: mlgen.yaml; task: a reusable task."
+        ),
     ] = Kind.PIPELINE,
 ) -> None:
     """Print a JSON schema (2020-12), for an editor.
