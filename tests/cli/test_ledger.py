@@ -116,6 +116,30 @@ def test_two_runs_listed_shown_and_compared(project: Path, capsys: Capture) -> N
     assert re.search(r"^\*    ship +skipped: its gate was false +not started$", text, re.MULTILINE)
 
 
+def metrics_of(count: int) -> str:
+    names = [f"measure_{n}" for n in range(count)]
+    run = "; ".join(f"echo 0.9777777777{n} > ${name}" for n, name in enumerate(names))
+    outs = ", ".join(f"{name}: metric" for name in names)
+    return f"version: 1\nname: many\ntasks: {{score: {{run: '{run}', out: {{{outs}}}}}}}\n"
+
+
+def test_a_list_fits_the_terminal(project: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "pipelines" / "many.yaml").write_text(metrics_of(5))
+    assert mlgen(["run", "pipelines/many.yaml", "--name", "r" * 30]) == 0
+    capsys.readouterr()
+    piped = answer(capsys, "runs", "list").splitlines()
+    assert piped[0].split() == ["RUN", "PIPELINE", "STATE", "ENDED", "TOOK", "METRICS"]
+    assert piped[1].count("=0.977778") == 5
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for columns, shown in ((240, 5), (140, 2), (100, 0), (60, 0)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        *table, ledger = answer(capsys, "runs", "list").splitlines()
+        assert max(map(len, table)) <= columns
+        assert table[1].count("score.measure_") == table[1].count("=0.977778") == shown
+        assert table[1].endswith("…") is (shown < 5)
+        assert ledger.startswith("ledger  ")
+
+
 def test_runs_that_differ_in_what_made_them(project: Path, capsys: Capture) -> None:
     spec = project / "pipelines" / "demo.yaml"
     (project / "src").mkdir()
@@ -251,17 +275,19 @@ def test_a_killed_run_is_told_by_the_next_question(project: Path, capsys: Captur
 
 def test_what_waits_is_landed_by_hand(project: Path, capsys: Capture) -> None:
     spool = Spool(Folder(project / ".mlgen/artifacts", ".mlgen/artifacts"))
+    assert answer(capsys, "ledger", "fold") == "nothing waited\nledger  empty\n"
+    assert answer(capsys, "ledger", "fold", "--status") == "waiting  none\nrefused  none\nledger  empty\n"
     spool.put(records.task())
     status = answer_json(capsys, "ledger", "fold", "--status")
     assert (status["waiting"], status["ledger"]) == (1, None)
-    assert "waiting        1" in answer(capsys, "ledger", "fold", "--status")
+    assert re.search(r"^waiting  1, the oldest for \d+ s$", answer(capsys, "ledger", "fold", "--status"), re.MULTILINE)
     folded = answer_json(capsys, "ledger", "fold")
     assert (folded["landed"], folded["ledger"]) == ([records.task().path], tip(project))
     spool.put(records.task(reason="Other"))
     assert mlgen(["ledger", "fold"]) == 1
     told = capsys.readouterr()
     assert "a record never changes" in told.err
-    assert "conflicts      1" in told.out
+    assert told.out == f"1 set aside: the branch has other bytes at their paths\nledger  {tip(project)}\n"
     assert answer_json(capsys, "ledger", "fold", "--status")["dead"] == 1
 
 

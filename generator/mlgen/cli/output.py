@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -23,6 +24,11 @@ def coloured(stream: IO[str]) -> bool:
 
 def paint(text: str, colour: str, stream: IO[str]) -> str:
     return f"{colour}{text}{PLAIN}" if coloured(stream) else text
+
+
+def width(stream: IO[str]) -> int | None:
+    """The columns of a terminal; None of what is none: who reads a file or pipe can cut for himself."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def answer_json(value: object) -> None:

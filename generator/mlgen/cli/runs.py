@@ -11,7 +11,7 @@ from mlgen.cli import runs_text
 from mlgen.cli.history import open_history
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption
-from mlgen.cli.output import answer_json
+from mlgen.cli.output import answer_json, width
 from mlgen.cli.workspace import Workspace
 from mlgen.ledger import query
 from mlgen.local.rundir import find
@@ -34,7 +34,7 @@ def list_runs(
     if form is Format.JSON:
         answer_json(query.list_runs(history, pipeline=pipeline, limit=limit))
     else:
-        sys.stdout.write(runs_text.listing(history, pipeline=pipeline, limit=limit))
+        sys.stdout.write(runs_text.listing(history, pipeline=pipeline, limit=limit, width=width(sys.stdout)))
 
 
 @app.command()

@@ -17,23 +17,44 @@ from mlgen.values import to_short_text
 
 MAX_CELL = 60  # characters of a value
 NO_COMMIT = "none: uncommitted changes, or outside Git"  # a record does not say which
+MORE = ", …"
 SHORT = 12  # hex digits of a digest that people compare by eye
 
 
-def listing(history: History, *, pipeline: str | None, limit: int) -> str:
-    """A table of runs, the latest first."""
+def listing(history: History, *, pipeline: str | None, limit: int, width: int | None) -> str:
+    """A table of runs, the latest first. width: columns of the terminal; None: as wide as it gets."""
     chosen = [run for run in history.runs if pipeline in (None, run.pipeline)]
-    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK", "METRICS")]
+    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK")]
+    metrics = ["METRICS"]
     for run in chosen[:limit]:
-        metrics = {f"{e.record.task}.{n}": v for e in run.outcomes for n, v in e.record.metrics.items()}
-        took = _seconds(run.started, run.ended)
-        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), took, _pairs(metrics)))
-    lines = _table(rows)
+        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), _seconds(run.started, run.ended)))
+    left = _table(rows)
+    room = None if width is None else width - max(map(len, left)) - 2
+    for run in chosen[:limit]:
+        metrics.append(
+            _fitting({f"{e.record.task}.{n}": v for e in run.outcomes for n, v in e.record.metrics.items()}, room)
+        )
+    lines = [_cut(line, width) for line in (_table(zip(left, metrics, strict=True)) if any(metrics[1:]) else left)]
     if len(chosen) > limit:
         lines.append(f"and {len(chosen) - limit} before these: --limit")
     if not chosen:
         lines = ["no runs yet: `mlgen run FILE`" if pipeline is None else f"no runs of {pipeline}"]
     return _lines([*lines, _ledger(history.commit)])
+
+
+def _fitting(values: dict[str, Any], room: int | None) -> str:
+    """As many whole pairs as there is room for: half a number would be another number."""
+    text = _pairs(values)
+    if room is None or len(text) <= room:
+        return text
+    shown = dict(values)
+    while shown and len(_pairs(shown)) + len(MORE) > room:
+        shown.popitem()
+    return _pairs(shown) + MORE if shown else MORE.strip(" ,")
+
+
+def _cut(line: str, width: int | None) -> str:
+    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
 
 
 def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) -> str:
@@ -146,7 +167,7 @@ def _ledger(commit: str | None) -> str:
     return f"ledger  {commit or 'empty'}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)] if shown else []
     return ["  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in shown]
