@@ -244,8 +244,8 @@ def test_git_says_what_belongs_to_code(project: Path, say: Any) -> None:
 def test_plan(project: Path, say: Any) -> None:
     code, out, err = say("plan", "pipelines/clean.yaml")
     assert (code, err) == (0, "")
-    assert out.startswith("clean\nplan sha256:")
-    assert "\n      if   a.lines > params.n  [decided by a, when it ends]\n" in out
+    assert out.startswith("clean\nplan   sha256:")
+    assert "\n      if       a.lines > params.n  [decided by a, when it ends]\n" in out
     code, out, _ = say("plan", "pipelines/clean.yaml", "--format", "json")
     answer = json.loads(out)
     assert [t["name"] for t in answer["tasks"]] == ["a", "b"]

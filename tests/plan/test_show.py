@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 
@@ -32,7 +33,9 @@ tasks:
     in: [inputs.raw, params.since]
     out: {rows: dataset, count: integer}
   train:
-    run: [python, train.py]
+    run: [python, train.py, a b]
+    env: {OMP_NUM_THREADS: "8", A: "b\\nc"}
+    secrets: {HF_TOKEN: hf/token}
     in: {x: prepare.rows, epochs: params.epochs, note: {value: hi}}
     out: {auc: metric, curve: {type: plot, optional: true}}
     image: busybox
@@ -40,7 +43,7 @@ tasks:
     disk: 10Gi
     retries: 1
     timeout: 90m
-  end: {run: echo, if: train.auc > params.share and params.target != "none", after: [prepare]}
+  end: {run: echo, if: train.auc > params.share and (params.target != "none" or params.epochs > 3), after: [prepare]}
 finally:
   tell: {run: echo, in: [params.target, inputs.more]}
 """
@@ -48,21 +51,26 @@ finally:
 
 def test_a_plan_for_people() -> None:
     text = to_text(plan_of(SPEC, name="churn"))
-    assert "churn  (risk-team)  Weekly\n" in text
-    assert "  since  string  (required)\n" in text
-    assert "  target  string  = none  one of none, prod\n" in text
-    assert "  share  number  = 0.5  at least 0  at most 1  of the rows\n" in text
+    assert text.startswith("churn  Weekly\nowner  risk-team\nplan   sha256:")
+    assert "  share   number   = 0.5  at least 0  at most 1  of the rows\n  since   string   (required)\n" in text
+    assert "  target  string   = none  one of none, prod\n" in text
     assert "  more  dataset  (required)\n" in text
-    assert "  1 prepare\n      run  python prepare.py  (and 1 more line)\n" in text
-    assert (
-        '  2 train  after prepare\n      run  python train.py\n      in   params.epochs, note = "hi", x = prepare.rows\n'
-        in text
-    )
-    assert "      if   train.auc > params.share  [decided by train, when it ends]\n" in text
-    assert '      if   params.target != "none"  [decided before it starts]\n' in text
-    assert "      image busybox  (unpinned)\n" in text
+    assert "  1 prepare\n      run      python prepare.py  (and 1 more line)\n" in text
+    assert "  2 train  after prepare\n      run      python train.py 'a b'\n" in text
+    assert '      in       params.epochs, note = "hi", x = prepare.rows\n' in text
+    assert "      env      A = b\\nc, OMP_NUM_THREADS = 8\n      secrets  HF_TOKEN = hf/token\n" in text
+    assert "      if       train.auc > params.share  [decided by train, when it ends]\n" in text
+    assert '      and      (params.target != "none" or params.epochs > 3)  [decided by train, when it ends]\n' in text
+    assert "      image    busybox  (unpinned)\n" in text
     assert "2 GPU of a100, disk 10Gi, 1h30m0s at most, 1 retry\n" in text
     assert text.endswith("\n4 pods at most; a pod more writes the run's record\n")
+
+
+def test_a_plan_names_the_task_file_and_the_digest_does_not() -> None:
+    task = plan_of(b"version: 1\nname: demo\ntasks:\n  tell: {run: echo}\n")
+    used = replace(task, tasks=(replace(task.tasks[0], file="tasks/tell.yaml"),))
+    assert "  1 tell\n      use      tasks/tell.yaml\n      run      echo\n" in to_text(used)
+    assert used.digest == task.digest
 
 
 def test_a_plan_as_pictures() -> None:

@@ -189,6 +189,7 @@ class Task:
     retries: int
     env: tuple[tuple[str, str], ...]
     secrets: tuple[SecretRef, ...]
+    file: str = ""  # the task file that it comes from; not part of the digest
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
-from mlgen.plan.model import Condition, In, Param, Plan, Script, Task, Value
+from mlgen.gates import Or
+from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value
 from mlgen.plan.pod import total
 from mlgen.spec.quantities import cpu_text, duration_text, size_text
 
 WIDTH = 100  # characters: longer literals are cut, the JSON has them whole
+MAX_CELL = 24  # characters to which a column is widened
 
 
 def to_text(plan: Plan) -> str:
@@ -17,23 +20,13 @@ def to_text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    yield (
-        plan.name
-        + (f"  ({plan.owner})" if plan.owner else "")
-        + (f"  {_cut(plan.description)}" if plan.description else "")
-    )
-    yield f"plan {plan.digest}"
-    if plan.params:
-        yield ""
-        yield "params"
-        yield from (f"  {_param(param)}" for param in plan.params)
-    if plan.inputs:
-        yield ""
-        yield "inputs"
-        for item in plan.inputs:
-            yield f"  {item.name}  {item.type}  {item.uri or '(required)'}" + (
-                f"  {item.digest[:19]}…" if item.digest else ""
-            )
+    yield plan.name + (f"  {_cut(plan.description)}" if plan.description else "")
+    if plan.owner:
+        yield f"owner  {plan.owner}"
+    yield f"plan   {plan.digest}"
+    for title, rows in (("params", map(_param, plan.params)), ("inputs", map(_input, plan.inputs))):
+        lines = [f"  {line}" for line in _columns(list(rows))]
+        yield from ("", title, *lines) if lines else ()
     yield ""
     yield "tasks"
     for number, task in enumerate(plan.tasks, 1):
@@ -44,47 +37,66 @@ def _lines(plan: Plan) -> Iterator[str]:
         for task in plan.finally_tasks:
             yield from _task("   ", task)
     yield ""
-    gates = (
-        f", {len(plan.gate_tasks)} only for gates: {', '.join(g.name for g in plan.gate_tasks)}"
-        if plan.gate_tasks
-        else ""
-    )
+    yield _pods(plan)
+
+
+def _pods(plan: Plan) -> str:
     count = len(plan.all_tasks) + len(plan.gate_tasks)
-    yield f"{count} pod{'' if count == 1 else 's'} at most{gates}; a pod more writes the run's record"
+    names = ", ".join(gate.name for gate in plan.gate_tasks)
+    gates = f", {len(plan.gate_tasks)} only for gates: {names}" if plan.gate_tasks else ""
+    return f"{count} pod{'' if count == 1 else 's'} at most{gates}; a pod more writes the run's record"
 
 
-def _param(param: Param) -> str:
-    text = f"{param.name}  {param.type}  "
-    text += "(required)" if param.default is None else f"= {_cut(param.default)}"
+def _columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Rows as lines whose cells begin in one column, but for those after a very long one."""
+    widths = [min(MAX_CELL, max(map(len, column))) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _param(param: Param) -> tuple[str, str, str]:
+    text = "(required)" if param.default is None else f"= {_cut(param.default)}"
     if param.choices:
         text += f"  one of {', '.join(param.choices)}"
     limits = (("at least", param.minimum), ("at most", param.maximum))
     text += "".join(f"  {word} {limit}" for word, limit in limits if limit is not None)
-    return text + (f"  {_cut(param.description)}" if param.description else "")
+    return param.name, param.type, text + (f"  {_cut(param.description)}" if param.description else "")
+
+
+def _input(item: Input) -> tuple[str, str, str]:
+    return item.name, item.type, (item.uri or "(required)") + (f"  {item.digest[:19]}…" if item.digest else "")
 
 
 def _task(number: str, task: Task) -> Iterator[str]:
     waits = f"  after {', '.join(task.needs)}" if task.needs else ""
     yield f"{number} {task.name}{waits}"
-    if isinstance(task.run, Script):
-        first = next((line for line in task.run.text.splitlines() if line.strip()), "")
-        more = task.run.text.strip().count("\n")
-        yield f"      run  {_cut(first.strip())}" + (
-            f"  (and {more} more line{'s' if more > 1 else ''})" if more else ""
-        )
-    else:
-        yield f"      run  {_cut(' '.join(task.run.args))}"
-    if task.ins:
-        yield f"      in   {', '.join(_in(i) for i in task.ins)}"
-    if task.outs:
-        yield f"      out  {', '.join(f'{o.name} {o.type}' + (' (optional)' if o.optional else '') for o in task.outs)}"
-    for condition in task.conditions:
-        yield f"      if   {condition.text}  [{_decider(condition)}]"
+    yield from (f"      {label:7}  {text}" for label, text in _parts(task) if text)
+
+
+def _parts(task: Task) -> Iterator[tuple[str, str]]:
+    yield "use", task.file
+    yield "run", _run(task.run)
+    yield "in", ", ".join(map(_in, task.ins))
+    yield "out", ", ".join(f"{o.name} {o.type}" + (" (optional)" if o.optional else "") for o in task.outs)
+    for index, condition in enumerate(task.conditions):
+        joined = len(task.conditions) > 1 and isinstance(condition.gate, Or)
+        text = f"({condition.text})" if joined else condition.text
+        yield "and" if index else "if", f"{text}  [{_decider(condition)}]"
+    yield "env", ", ".join(f"{name} = {_cut(value)}" for name, value in task.env)
+    yield "secrets", ", ".join(f"{s.variable} = {s.secret}/{s.key}" for s in task.secrets)
     if task.image:
-        yield f"      image {task.image.reference}" + ("" if task.image.digest else "  (unpinned)")
+        yield "image", task.image.reference + ("" if task.image.digest else "  (unpinned)")
     if task.code:
-        yield f"      code {', '.join(task.code.folders)}  {task.code.digest[:19]}…"
-    yield f"      pod  {_pod(task)}"
+        yield "code", f"{', '.join(task.code.folders)}  {task.code.digest[:19]}…"
+    yield "pod", _pod(task)
+
+
+def _run(run: Script | Command) -> str:
+    if isinstance(run, Command):
+        return _cut(shlex.join(run.args))
+    lines = run.text.strip().splitlines()
+    more = f"  (and {len(lines) - 1} more line{'s' if len(lines) > 2 else ''})" if len(lines) > 1 else ""
+    return _cut(lines[0].strip()) + more if lines else ""
 
 
 def _in(item: In) -> str:
@@ -109,4 +121,5 @@ def _pod(task: Task) -> str:
 
 
 def _cut(text: str) -> str:
+    text = text.strip().replace("\n", "\\n")  # a line of the plan is ours: none begins with an author's text
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
