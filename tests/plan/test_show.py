@@ -36,7 +36,7 @@ tasks:
     run: [python, train.py, a b]
     env: {OMP_NUM_THREADS: "8", A: "b\\nc"}
     secrets: {HF_TOKEN: hf/token}
-    in: {x: prepare.rows, epochs: params.epochs, note: {value: hi}}
+    in: {x: prepare.rows, epochs: params.epochs, note: {value: hi}, n: prepare.count}
     out: {auc: metric, curve: {type: plot, optional: true}}
     image: busybox
     gpu: a100:2
@@ -45,7 +45,7 @@ tasks:
     timeout: 90m
   end: {run: echo, if: train.auc > params.share and (params.target != "none" or params.epochs > 3), after: [prepare]}
 finally:
-  tell: {run: echo, in: [params.target, inputs.more]}
+  tell: {run: echo, in: [params.target, inputs.more], if: params.target == "prod"}
 """
 
 
@@ -57,7 +57,7 @@ def test_a_plan_for_people() -> None:
     assert "  more  dataset  (required)\n" in text
     assert "  1 prepare\n      run      python prepare.py  (and 1 more line)\n" in text
     assert "  2 train  after prepare\n      run      python train.py 'a b'\n" in text
-    assert '      in       params.epochs, note = "hi", x = prepare.rows\n' in text
+    assert '      in       params.epochs, n = prepare.count, note = "hi", x = prepare.rows\n' in text
     assert "      env      A = b\\nc, OMP_NUM_THREADS = 8\n      secrets  HF_TOKEN = hf/token\n" in text
     assert "      if       train.auc > params.share  [decided by train, when it ends]\n" in text
     assert '      and      (params.target != "none" or params.epochs > 3)  [decided by train, when it ends]\n' in text
@@ -73,12 +73,39 @@ def test_a_plan_names_the_task_file_and_the_digest_does_not() -> None:
     assert used.digest == task.digest
 
 
+PICTURE = """\
+flowchart TD
+  input_more[("more")]
+  input_raw[("raw")]
+  task_prepare["prepare"]
+  task_train["train"]
+  task_end{{"end<br/>if train.auc > params.share<br/>and (params.target != #34;none#34; or params.epochs..."}}
+  input_raw --> task_prepare
+  input_more --> task_tell
+  task_prepare -->|count, rows| task_train
+  task_train -.->|if| task_end
+  task_prepare -.->|after| task_end
+  subgraph finally["finally: when all have ended"]
+    task_tell{{"tell<br/>if params.target == #34;prod#34;"}}
+  end
+  task_end -.-> finally
+"""
+
+
 def test_a_plan_as_pictures() -> None:
     plan = plan_of(SPEC, name="churn")
-    assert "  task_prepare -->|rows| task_train\n" in mermaid(plan)
-    assert "  task_prepare -.->|after| task_end\n" in mermaid(plan)
+    assert mermaid(plan) == PICTURE
+    assert '  "prepare" -> "train" [label="count, rows"];\n' in dot(plan)
     assert '  "train" -> "end" [label="if", style=dashed];\n' in dot(plan)
     assert '  "inputs.raw" -> "prepare";\n' in dot(plan)
+    assert '  "end" -> "tell" [lhead=cluster_finally, style=dotted];\n' in dot(plan)
+
+
+def test_a_long_gate_leaves_room_for_the_rest() -> None:
+    gate = " and ".join(f"params.x != {n}" for n in range(5))
+    text = f"version: 1\nname: demo\nparams: {{x: 9}}\ntasks:\n  a: {{run: echo, if: {gate}}}\n"
+    label = "a<br/>if params.x != 0<br/>and params.x != 1<br/>and params.x != 2<br/>and ..."
+    assert f'  task_a{{{{"{label}"}}}}\n' in mermaid(plan_of(text.encode()))
 
 
 def test_a_text_in_a_gate_ends_no_label() -> None:
@@ -86,10 +113,10 @@ def test_a_text_in_a_gate_ends_no_label() -> None:
     text = f"version: 1\nname: demo\nparams: {{s: a}}\ntasks:\n  a:\n    run: echo\n    if: '{gate}'\n"
     plan = plan_of(text.encode())
     (line,) = [line for line in dot(plan).split("\n") if "hexagon" in line]
-    assert re.sub(r'"(?:[^"\\]|\\.)*"', "S", line) == "  S [label=S, shape=hexagon];"
+    assert re.sub(r'"(?:[^"\\]|\\.)*"', "S", line) == "  S [label=S, shape=hexagon, style=solid];"
     assert line.isprintable()
     (line,) = [line for line in mermaid(plan).split("\n") if "task_a" in line]
-    assert re.fullmatch(r'  task_a\{\{"[A-Za-z0-9 ._,#;<>/-]*"\}\}', line)
+    assert re.fullmatch(r'  task_a\{\{"[A-Za-z0-9 ._,#;<>/=!()-]*"\}\}', line)
     assert line.count("<br/>") == 1
 
 

@@ -6,30 +6,40 @@ from collections.abc import Iterator
 
 from mlgen.diagnostic import visible
 from mlgen.plan.model import InputRef, Plan, Task
+from mlgen.plan.show import gate
+
+MAX_LINE = 48  # characters of a condition: a gate is a hint in a picture, and has to leave it room
+MAX_LINES = 3
+AFTERWARDS = "finally: when all have ended"
+ORDERS = ("if", "after")  # labels of edges on which no data flows: drawn broken
 
 
 def mermaid(plan: Plan) -> str:
-    """A Mermaid flowchart. Gated tasks are drawn as hexagons, inputs as cylinders, finally tasks apart."""
+    """A Mermaid flowchart. Gated tasks are drawn as hexagons, inputs as cylinders, finally tasks in a box below."""
     return "\n".join(_mermaid(plan)) + "\n"
 
 
 def _mermaid(plan: Plan) -> Iterator[str]:
+    # Downwards: names and the labels of edges are wide and low, and a page scrolls that way.
     yield "flowchart TD"
     used = _inputs(plan)
-    for name in sorted({i for i, _ in used}):
-        yield f'  input_{name}[("{name}")]'
-    for task in plan.tasks:
-        left, right = ("{{", "}}") if task.conditions else ("[", "]")
-        yield f'  {_id(task.name)}{left}"{task.name}{_mermaid_gate(task)}"{right}'
-    for name, reader in used:
-        yield f"  input_{name} --> {_id(reader)}"
-    for producer, consumer, label in plan.edges():
-        arrow = f"-->|{label}|" if label not in ("if", "after") else f"-.->|{label}|"
-        yield f"  {_id(producer)} {arrow} {_id(consumer)}"
+    yield from (f'  input_{name}[("{name}")]' for name in sorted({i for i, _ in used}))
+    yield from (f"  {_mermaid_node(task)}" for task in plan.tasks)
+    yield from (f"  input_{name} --> {_id(reader)}" for name, reader in used)
+    for producer, consumer, label in _edges(plan):
+        arrow = "-.->" if label in ORDERS else "-->"
+        yield f"  {_id(producer)} {arrow}|{label}| {_id(consumer)}"
     if plan.finally_tasks:
-        yield "  subgraph finally"
-        yield from (f'    {_id(task.name)}["{task.name}"]' for task in plan.finally_tasks)
+        yield f'  subgraph finally["{AFTERWARDS}"]'
+        yield from (f"    {_mermaid_node(task)}" for task in plan.finally_tasks)
         yield "  end"
+        yield from (f"  {_id(name)} -.-> finally" for name in _last(plan))
+
+
+def _mermaid_node(task: Task) -> str:
+    left, right = ("{{", "}}") if task.conditions else ("[", "]")
+    lines = [task.name, *(_html(line) for line in _gate(task))]
+    return f'{_id(task.name)}{left}"{"<br/>".join(lines)}"{right}'
 
 
 def _id(task: str) -> str:
@@ -37,41 +47,42 @@ def _id(task: str) -> str:
     return f"task_{task.replace('-', '_dash_')}"
 
 
-def _mermaid_gate(task: Task) -> str:
-    return "".join(f"<br/>if {_html(c.text)}" for c in task.conditions)
-
-
 def _html(text: str) -> str:
     """Characters that mean something to Mermaid or to the HTML it makes, as entities."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in " ._-,") else f"#{ord(c)};" for c in text)
+    return "".join(c if c.isascii() and (c.isalnum() or c in " ._-,>=!()") else f"#{ord(c)};" for c in text)
 
 
 def dot(plan: Plan) -> str:
-    """A Graphviz digraph."""
+    """A Graphviz digraph, drawn like the flowchart."""
     return "\n".join(_dot(plan)) + "\n"
 
 
 def _dot(plan: Plan) -> Iterator[str]:
     yield f"digraph {_quoted(plan.name)} {{"
-    yield "  node [shape=box];"
+    yield "  compound=true;"  # an edge may end at a cluster
+    yield "  node [shape=box, style=rounded];"
     used = _inputs(plan)
     for name in sorted({i for i, _ in used}):
-        yield f"  {_quoted('inputs.' + name)} [shape=cylinder];"
-    for task in plan.tasks:
-        gate = "".join(f"\nif {visible(c.text)}" for c in task.conditions)
-        shape = ", shape=hexagon" if task.conditions else ""
-        yield f"  {_quoted(task.name)} [label={_quoted(task.name + gate)}{shape}];"
-    for name, reader in used:
-        yield f"  {_quoted('inputs.' + name)} -> {_quoted(reader)};"
-    for producer, consumer, label in plan.edges():
-        style = ", style=dashed" if label in ("if", "after") else ""
+        yield f"  {_quoted('inputs.' + name)} [label={_quoted(name)}, shape=cylinder, style=solid];"
+    yield from (f"  {_dot_node(task)}" for task in plan.tasks)
+    yield from (f"  {_quoted('inputs.' + name)} -> {_quoted(reader)};" for name, reader in used)
+    for producer, consumer, label in _edges(plan):
+        style = ", style=dashed" if label in ORDERS else ""
         yield f"  {_quoted(producer)} -> {_quoted(consumer)} [label={_quoted(label)}{style}];"
     if plan.finally_tasks:
         yield "  subgraph cluster_finally {"
-        yield '    label="finally";'
-        yield from (f"    {_quoted(task.name)};" for task in plan.finally_tasks)
+        yield f"    label={_quoted(AFTERWARDS)};"
+        yield from (f"    {_dot_node(task)}" for task in plan.finally_tasks)
         yield "  }"
+        into = _quoted(plan.finally_tasks[0].name)
+        yield from (f"  {_quoted(name)} -> {into} [lhead=cluster_finally, style=dotted];" for name in _last(plan))
     yield "}"
+
+
+def _dot_node(task: Task) -> str:
+    shape = ", shape=hexagon, style=solid" if task.conditions else ""
+    label = "\n".join([task.name, *map(visible, _gate(task))])
+    return f"{_quoted(task.name)} [label={_quoted(label)}{shape}];"
 
 
 def _quoted(text: str) -> str:
@@ -79,6 +90,28 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def _gate(task: Task) -> list[str]:
+    """The lines of a task's gate; what is too long for a picture is cut, `mlgen plan` has it whole."""
+    lines = [f"{word} {text}" for word, text in gate(task)]
+    cut = [line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 3]}..." for line in lines[:MAX_LINES]]
+    return [*cut, "and ..."] if len(lines) > MAX_LINES else cut
+
+
 def _inputs(plan: Plan) -> list[tuple[str, str]]:
     """(input, task) for each task that reads an input."""
-    return [(i.source.name, t.name) for t in plan.all_tasks for i in t.ins if isinstance(i.source, InputRef)]
+    found = ((i.source.name, t.name) for t in plan.all_tasks for i in t.ins if isinstance(i.source, InputRef))
+    return list(dict.fromkeys(found))
+
+
+def _edges(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """The plan's edges, with one for all outs that a task reads of another."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for producer, consumer, label in plan.edges():
+        labels.setdefault((producer, consumer), []).append(label)
+    yield from ((producer, consumer, ", ".join(outs)) for (producer, consumer), outs in labels.items())
+
+
+def _last(plan: Plan) -> list[str]:
+    """The tasks that no other one waits for."""
+    waited_for = {producer for producer, _, _ in plan.edges()}
+    return [task.name for task in plan.tasks if task.name not in waited_for]

@@ -78,10 +78,8 @@ def _parts(task: Task) -> Iterator[tuple[str, str]]:
     yield "run", _run(task.run)
     yield "in", ", ".join(map(_in, task.ins))
     yield "out", ", ".join(f"{o.name} {o.type}" + (" (optional)" if o.optional else "") for o in task.outs)
-    for index, condition in enumerate(task.conditions):
-        joined = len(task.conditions) > 1 and isinstance(condition.gate, Or)
-        text = f"({condition.text})" if joined else condition.text
-        yield "and" if index else "if", f"{text}  [{_decider(condition)}]"
+    for (word, text), condition in zip(gate(task), task.conditions, strict=True):
+        yield word, f"{text}  [{_decider(condition)}]"
     yield "env", ", ".join(f"{name} = {_cut(value)}" for name, value in task.env)
     yield "secrets", ", ".join(f"{s.variable} = {s.secret}/{s.key}" for s in task.secrets)
     if task.image:
@@ -89,6 +87,13 @@ def _parts(task: Task) -> Iterator[tuple[str, str]]:
     if task.code:
         yield "code", f"{', '.join(task.code.folders)}  {task.code.digest[:19]}…"
     yield "pod", _pod(task)
+
+
+def gate(task: Task) -> Iterator[tuple[str, str]]:
+    """The conditions of a task's gate, each behind its "if" or "and"."""
+    for index, condition in enumerate(task.conditions):
+        apart = len(task.conditions) > 1 and isinstance(condition.gate, Or)
+        yield "and" if index else "if", f"({condition.text})" if apart else condition.text
 
 
 def _run(run: Script | Command) -> str:
