@@ -8,6 +8,7 @@ MLGEN_ACCEPT=1 writes the .out files: read them as their author would.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def test_a_mistake_is_told_as_expected(
     out, err = capsys.readouterr()
     said = f"$ mlgen {command}\n{out}{err}exit {code}\n"
     assert f"[{file.parent.name}]" in said
+    findings = [part for part in said.split("\n\n") if re.search(r": (error|warning)\[", part)]
+    assert all("\n   fix  " in part for part in findings), "a finding says how to mend it"
     expected = file.with_suffix(".out")
     if ACCEPT:
         expected.parent.mkdir(exist_ok=True)

@@ -67,7 +67,15 @@ class Reader:
             problem = syntax.Problem(error.problem or "", at, error.context or "", begun)
             raise self.stop(syntax.explain(self.source, problem, self.last_scalar())) from None
         except YAMLError as error:
-            raise self.stop(Diagnostic("yaml-syntax", f"this is not YAML: {error}", self.source.first_line)) from None
+            raise self.stop(
+                Diagnostic(
+                    "yaml-syntax",
+                    f"this is not YAML: {error}",
+                    self.source.first_line,
+                    "",
+                    "mend it with an editor that knows YAML",
+                )
+            ) from None
 
     def last_scalar(self) -> syntax.Scalar | None:
         event = self.last
@@ -265,4 +273,5 @@ _NO_ALIAS = "a value that stands elsewhere hides from reviewers, and aliases of 
 
 def too_many(span: Span) -> Diagnostic:
     """The finding in place of all that come after the first MAX_FINDINGS."""
-    return Diagnostic("too-many-findings", f"{MAX_FINDINGS} findings stand before this place, and there are more", span)
+    message = f"{MAX_FINDINGS} findings stand before this place, and there are more"
+    return Diagnostic("too-many-findings", message, span, "", "mend some of them and check again")

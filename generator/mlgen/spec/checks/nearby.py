@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Collection
+from difflib import get_close_matches
 
-from mlgen.spec.checks.context import near
 from mlgen.spec.model import Files
 
 MAX_PARTS = 16  # of a path that are compared with what is there
-MAX_NAMES = 1000  # of a folder: comparing takes time
+MAX_NAMES = 300  # of a folder, and
+MAX_LENGTH = 80  # characters of a name: comparing takes time
 
 
 def as_written(written: str, naming_file: str, files: Files, *kinds: str) -> str | None:
@@ -45,14 +47,19 @@ def nearest(path: str, files: Files, *kinds: str) -> str | None:
     for part in parts:
         here = posixpath.join(found, part)
         if files.kind(here) is None:
-            names = files.beside(here)
-            names = [name for name in names if near(_stem(part), [_stem(name)])] if len(names) <= MAX_NAMES else []
-            guess = near(part, names)
+            guess = _name(part, files.beside(here))
             if guess is None:
                 return None
             here = posixpath.join(found, guess)
         found = here
     return found if files.kind(found) in kinds else None
+
+
+def _name(given: str, names: Collection[str]) -> str | None:
+    if len(given) > MAX_LENGTH or len(names) > MAX_NAMES:
+        return None
+    likely = get_close_matches(given, [name for name in names if len(name) <= MAX_LENGTH], n=5)
+    return next((name for name in likely if get_close_matches(_stem(given), [_stem(name)])), None)
 
 
 def _stem(name: str) -> str:
