@@ -64,10 +64,10 @@ class Reader:
             return None
         oid, kind, length = header.split()
         size = int(length)
-        data = out.read(size) if size <= LIMIT else _skip(out, size)
-        if (data and len(data) != size) or out.read(1) != b"\n":
+        answer = out.read(size + 1) if size <= LIMIT else _skip(out, size) + out.read(1)
+        if not answer.endswith(b"\n") or (size <= LIMIT and len(answer) != size + 1):
             raise self._ended()
-        return Object(oid.decode(), kind.decode(), size, data)
+        return Object(oid.decode(), kind.decode(), size, answer[:-1])
 
     def _ended(self) -> GitError:
         _, err = self._process.communicate()

@@ -33,27 +33,35 @@ class Fields:
     Every getter raises BadRecord, with the place, where the field is not what it must be.
     """
 
-    def __init__(self, data: object, place: str = "") -> None:
+    __slots__ = ("_data", "_key", "_parent")
+
+    def __init__(self, data: object, parent: Fields | None = None, key: str = "") -> None:
+        self._parent, self._key = parent, key
         if not isinstance(data, dict):
-            raise BadRecord(f"{place or 'the record'} is not an object")
+            raise BadRecord(f"{self._place() or 'the record'} is not an object")
         self._data: dict[str, Any] = data
-        self._place = place
+
+    def _place(self) -> str:
+        # Put together when it is asked for: of the many thousand objects of a ledger, nearly all are as they must be.
+        above = self._parent._place() if self._parent is not None else ""
+        return f"{above}.{self._key}" if above else self._key
 
     def _bad(self, key: str, what: str) -> BadRecord:
-        return BadRecord(f"{self._place}{'.' if self._place else ''}{key} {what}")
+        place = self._place()
+        return BadRecord(f"{place}{'.' if place else ''}{key} {what}")
 
     def get(self, key: str) -> Any:
         return self._data.get(key)
 
     def object(self, key: str) -> Fields:
-        return Fields(self._data.get(key), f"{self._place}{'.' if self._place else ''}{key}")
+        return Fields(self._data.get(key), self, key)
 
     def objects(self, key: str) -> Iterator[Fields]:
         items = self._data.get(key, [])
         if not isinstance(items, list):
             raise self._bad(key, "is not a list")
         for at, item in enumerate(items):
-            yield Fields(item, f"{self._place}{'.' if self._place else ''}{key}[{at}]")
+            yield Fields(item, self, f"{key}[{at}]")
 
     def text(self, key: str, pattern: re.Pattern[str] | None = None) -> str:
         value = self._data.get(key)
@@ -99,9 +107,7 @@ class Fields:
 def loads(data: bytes) -> Fields:
     """The fields of a JSON object in UTF-8. Raises BadRecord, also for what JSON readers disagree about."""
     try:
-        value = json.loads(
-            data.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicate
-        )
+        value = _DECODER.decode(data.decode())
         if b"\\ud" in data.lower():
             json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text that can be printed
     except RecursionError:
@@ -128,3 +134,7 @@ def _no_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")
     return found
+
+
+# One for all records: json.loads makes a new one each time.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicate)

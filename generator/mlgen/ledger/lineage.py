@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.artifact import Artifact
@@ -34,23 +35,32 @@ def find(history: History, wanted: str, path: str | None = None) -> Start:
     Without `@run`: of the run that completed last among those in which the task wrote that out.
     Raises Misuse "unknown-artifact", "ambiguous-artifact", "unknown-run", "ambiguous-run".
     """
-    known = {**dict.fromkeys(history.producers), **dict.fromkeys(history.consumers)}
     for uri in (path, wanted.removeprefix("file://")):
-        if at := [artifact for artifact in known if artifact.uri == uri]:
-            return Start(tuple(at))
+        if at := _known(history, partial(_is_at, uri)):
+            return Start(at)
     if match := _OUT.fullmatch(wanted):
         return Start((_of_out(history, match),))
     if match := _DIGEST.fullmatch(wanted):
-        of_digest = [artifact for artifact in known if artifact.digest.startswith(f"sha256:{match[1]}")]
+        beginning = f"sha256:{match[1]}"
+        of_digest = _known(history, lambda artifact: artifact.digest.startswith(beginning))
         digests = sorted({artifact.digest for artifact in of_digest})
         if len(digests) > 1:
             fix = f"say more of it: {', '.join(digests[:4])}"
             raise Misuse("ambiguous-artifact", f'{len(digests)} digests begin with "{match[1]}"', fix=fix)
         if of_digest:
-            return Start(tuple(of_digest))
+            return Start(of_digest)
     if find_runs(history, wanted):
         return Start(run=find_run(history, wanted))
     raise _unknown(history, wanted, path)
+
+
+def _is_at(uri: str | None, artifact: ArtifactId) -> bool:
+    return artifact.uri == uri
+
+
+def _known(history: History, wanted: Callable[[ArtifactId], bool]) -> tuple[ArtifactId, ...]:
+    """The artifacts that records name, those that were made first."""
+    return tuple(dict.fromkeys(a for side in (history.producers, history.consumers) for a in side if wanted(a)))
 
 
 def _of_out(history: History, wanted: re.Match[str]) -> ArtifactId:

@@ -136,12 +136,14 @@ class History:
     def _by_artifact(
         self, side: Callable[[TaskRecord], Sequence[Artifact]]
     ) -> Mapping[ArtifactId, Sequence[tuple[Run, Execution]]]:
-        found: dict[ArtifactId, dict[str, tuple[Run, Execution]]] = defaultdict(dict)
+        found: dict[ArtifactId, list[tuple[Run, Execution]]] = defaultdict(list)
         for run in self.runs:
             for execution in run.outcomes:
                 for artifact in side(execution.record):
-                    found[id_of(artifact)][execution.path] = (run, execution)  # once, though it may read it twice
-        return {artifact: tuple(by_path.values()) for artifact, by_path in found.items()}
+                    known = found[id_of(artifact)]
+                    if not known or known[-1][1] is not execution:  # once, though it may read it twice
+                        known.append((run, execution))
+        return found
 
 
 def read(repository: Repository | None, branch: str) -> History:
