@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic, Related, Span
-from mlgen.spec import shape_fixes
+from mlgen.spec import shape_fixes, synonyms
 from mlgen.spec.document import Document
 from mlgen.spec.reader import MAX_FINDINGS, Route, too_many
-from mlgen.spec.synonyms import meant
 
 Schema = dict[str, Any]
 
@@ -33,14 +32,16 @@ class Words:
         self.findings: list[Diagnostic] = []
         self.full = False
 
-    def tell(self, code: str, message: str, span: Span, why: str, fix: str, *related: Related) -> None:
+    def tell(
+        self, code: str, message: str, span: Span, why: str, fix: str, *related: Related, secret: bool = False
+    ) -> None:
         if self.full:
             return
         if len(self.findings) + len(self.document.diagnostics) >= MAX_FINDINGS:
             self.full = True
             self.findings.append(too_many(span))
         else:
-            self.findings.append(Diagnostic(code, message, span, why, fix, related))
+            self.findings.append(Diagnostic(code, message, span, why, fix, related, secret))
 
     def unknown_version(self, version: int) -> None:
         span = self.document.span(("version",))
@@ -60,7 +61,7 @@ class Words:
             return None
         key = _key(route)
         near = get_close_matches(key, known, n=1) if len(key) <= 60 else []
-        wanted, fix = meant(key, known) or ((near[0], f"write {near[0]}") if near else (None, "remove it"))
+        wanted, fix = synonyms.meant(key, known) or ((near[0], f"write {near[0]}") if near else (None, "remove it"))
         message = f'{_name(route[:-1])} has no key "{_cut(key)}"'
         self.tell("unknown-key", message, self.document.key_span(route), f"its keys: {', '.join(known)}", fix)
         return wanted
@@ -94,10 +95,12 @@ class Words:
             fix = f"write {wanted}{_such_as(route, part)}, or remove the key"
             self.tell("wrong-type", f"{_name(route)} is empty", self.document.key_span(route), why, fix)
             return
+        secret = "secrets" in route[-2:]  # the secret itself may stand where its reference is wanted
         written = self.document.text(route) if isinstance(value, str | bool | int | float) else ""
-        fix = shape_fixes.fix(route, value, written, types) or f"write {wanted}{_such_as(route, part)}"
+        meant = None if secret else shape_fixes.fix(route, value, written, types)
+        fix = meant or f"write {wanted}{_such_as(route, part)}"
         message = f"{_name(route)} is {_type(value)}, not {wanted}"
-        self.tell("wrong-type", message, self.document.span(route), why, fix)
+        self.tell("wrong-type", message, self.document.span(route), why, fix, secret=secret)
 
     def none_of(self, route: Route, value: object, part: Schema) -> None:
         allowed = [str(choice) for choice in part["enum"]]
