@@ -152,13 +152,14 @@ def test_runs_that_differ_in_what_made_them(project: Path, capsys: Capture) -> N
     assert "\nno differences\n" in text
     assert re.search(r"^ +commit +(none: uncommitted changes, or outside Git *){2}$", text, re.MULTILINE)
     (project / "src" / "lib.py").write_text("2\n")
+    (project / "data.txt").write_text("other\n")
     spec.write_text(spec.read_text() + "# a word\n")
     subprocess.run(["git", "add", "-A"], check=True)
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "y"], check=True)
     run(capsys, "three", "-p", "word=hi")
     text = answer(capsys, "runs", "compare", "two", "three")
     starred = [line[1:].split()[0] for line in text.splitlines() if line.startswith("*")]
-    assert starred == ["commit", "plan", "spec", "prepare", "train"]
+    assert starred == ["commit", "plan", "spec", "prepare.raw", "prepare", "train", "prepare.data", "train.model"]
     assert "no differences" not in text
     compared = answer_json(capsys, "runs", "compare", "two", "three")
     assert set(compared["madeBy"]) == {"pipeline", "commit", "specDigest", "planDigest"}

@@ -275,6 +275,12 @@ def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys
     capsys.readouterr()
     assert mlgen(["logs"]) == 0
     assert capsys.readouterr() == ("it broke here\n", "the latest run: after\n")
+    (committed / "pipelines" / "gone.yaml").write_text("version: 1\nname: gone\ntasks: {a: {run: [no-such-program]}}\n")
+    assert mlgen(["run", "pipelines/gone.yaml", "--name", "none"]) == 1
+    next(committed.glob(".mlgen/runs/none.*/a-0/log")).unlink(missing_ok=True)
+    capsys.readouterr()
+    assert mlgen(["logs", "none"]) == 0
+    assert "a printed nothing: it failed: no-such-program cannot be started" in capsys.readouterr().err
     for arguments, said in {
         ("pair", "c"): '"c" has no log in pair: skipped: its gate was false: params.go == "yes" (no == "yes")',
         ("pair", "d"): 'no task "d" ran in pair',

@@ -14,7 +14,9 @@ from mlgen.cli.main import new_app
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
-from mlgen.local.rundir import RunFolder, kept
+from mlgen.ledger.entry import from_bytes
+from mlgen.ledger.record import TaskRecord
+from mlgen.local.rundir import AttemptFolder, RunFolder, kept
 
 app = new_app()
 
@@ -36,9 +38,19 @@ def logs(
         if len(attempts) > 1:
             sys.stdout.write(f"{chr(10) if at else ''}== {attempt.task}, attempt {attempt.number + 1} ==\n")
         sys.stdout.flush()
-        if attempt.log.exists():
+        if not attempt.log.exists():
+            note(f"{attempt.task} printed nothing{_why(attempt)}")
+        else:
             with attempt.log.open("rb") as stream:
                 shutil.copyfileobj(stream, sys.stdout.buffer)
+
+
+def _why(attempt: AttemptFolder) -> str:
+    """What its record says, where it has one: of a program that was never started, there is no more to see."""
+    if not attempt.record.exists():
+        return ""
+    record = from_bytes(attempt.record.read_bytes())
+    return f": it {words.of_record(record)}" if isinstance(record, TaskRecord) else ""
 
 
 def _find(folders: list[RunFolder], wanted: str | None) -> RunFolder:

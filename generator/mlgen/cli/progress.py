@@ -76,7 +76,7 @@ class Progress(AbstractContextManager[OnEvent]):
     def _ended(self, event: Ended) -> str:
         colours = {State.COMPLETE: GREEN, State.FAIL: RED, State.ABORT: YELLOW}
         word = event.state.word
-        more = visible(words.ending(event.state, event.reason, event.exit_code, event.error)).removeprefix(word)
+        more = visible(words.ending(event.state, event.exit_code, event.error)).removeprefix(word)
         attempt = f", attempt {event.attempt + 1}" if event.attempt or event.retried else ""
         again = ", it is tried again" if event.retried else ""
         shown = paint(word, colours[event.state], sys.stderr)
@@ -86,7 +86,7 @@ class Progress(AbstractContextManager[OnEvent]):
         lines = tail(event.log, TAIL_LINES)
         for line in lines:
             self._say(f"{'':{self._width}}  | {visible(line)}")
-        self._say(f"{'':{self._width}}  {'its log' if lines else 'it printed nothing'}: {event.log}")
+        self._say(f"{'':{self._width}}  {f'its log: {event.log}' if lines else 'it printed nothing'}")
 
     def _say(self, line: str) -> None:
         # Nobody may listen any more: a pager that was left, a terminal that was closed. The run is not about that.

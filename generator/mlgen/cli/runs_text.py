@@ -84,8 +84,6 @@ def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) ->
 def _task(execution: Execution, *, logs: bool) -> list[str]:
     record = execution.record
     lines = [f"{record.task}  {_attempt(record)}"]
-    if record.error and record.error not in lines[0]:
-        lines += [f"  error    {line}" for line in record.error.splitlines() or [""]]
     if logs:
         lines.append(f"  log      mlgen logs {record.run} {record.task}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]

@@ -8,13 +8,13 @@ from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import TaskStatus
 from mlgen.local import why
 from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
-from mlgen.runtime.ending import CANCELLED, STEP_FAILED, signal_name
+from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
 
 
-def ending(state: State, reason: str, exit_code: int | None, error: str | None) -> str:
+def ending(state: State, exit_code: int | None, error: str | None) -> str:
     """How an attempt ended, such as `failed, exit code 7`."""
     word = state.word
-    if state is State.FAIL and reason == STEP_FAILED and exit_code is not None and exit_code > 0:
+    if exit_code is not None and error == ended_with(exit_code):
         # A shell whose command a signal ended says 128 and the signal's number (POSIX, 2.8.2).
         name = signal_name(exit_code - 128) if exit_code > 128 else None
         return f"{word}, exit code {exit_code}{f' (a command was ended by {name})' if name else ''}"
@@ -25,7 +25,7 @@ def ending(state: State, reason: str, exit_code: int | None, error: str | None) 
 
 def of_record(record: TaskRecord) -> str:
     """How a task's last attempt ended; attempts are counted from 1."""
-    words = ending(record.state, record.reason, record.exit_code, record.error)
+    words = ending(record.state, record.exit_code, record.error)
     return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
 from mlgen.ledger import run as run_json
-from mlgen.ledger.read import History, Run
+from mlgen.ledger.read import History, Run, id_of
 
 
 def find_run(history: History, wanted: str) -> Run:
@@ -82,7 +82,7 @@ def compare_runs(history: History, a: Run, b: Run) -> dict[str, Any]:
     """Two runs side by side. Each entry is `{"a": …, "b": …}` with null where a run has none.
 
     madeBy: pipeline, commit, digests of spec and plan; params by name; code (digests), images and states by task;
-    metrics, values, artifacts (digests) by "task.out".
+    metrics, values, artifacts (digests) by "task.out"; inputs (digests of what no task of the run made) by "task.in".
     """
     sides = [_side(run) for run in (a, b)]
     tables = {key: _side_by_side(sides[0][key], sides[1][key]) for key in sides[0]}
@@ -96,6 +96,8 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
     metrics: dict[str, Json] = {}
     values: dict[str, Json] = {}
     artifacts: dict[str, Json] = {}
+    inputs: dict[str, Json] = {}
+    made = {id_of(artifact) for e in run.outcomes for artifact in e.record.outputs}
     code: dict[str, Json] = {}
     images: dict[str, Json] = {}
     for record in (e.record for e in run.outcomes):
@@ -103,6 +105,7 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
         metrics |= {f"{record.task}.{name}": value for name, value in record.metrics.items()}
         values |= {f"{record.task}.{name}": value for name, value in record.values.items()}
         artifacts |= {f"{record.task}.{artifact.name}": artifact.digest for artifact in record.outputs}
+        inputs |= {f"{record.task}.{a.name}": a.digest for a in record.inputs if id_of(a) not in made}
         code[record.task] = record.code_digest
         images[record.task] = record.image_digest or record.image
     about = summary(run)
@@ -112,6 +115,7 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
     return {
         "madeBy": made_by,
         "params": run.record.params if run.record else run.outcomes[0].record.params,
+        "inputs": inputs,
         "code": _told(code),
         "images": _told(images),
         "metrics": metrics,

@@ -233,7 +233,6 @@ class Engine:
             task=name,
             attempt=record.attempt,
             state=record.state,
-            reason=record.reason,
             exit_code=record.exit_code,
             error=record.error,
             log=attempt.folder.log,

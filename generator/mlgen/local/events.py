@@ -42,7 +42,6 @@ class Ended:
     task: str
     attempt: int
     state: State
-    reason: str
     exit_code: int | None
     error: str | None
     log: Path

@@ -44,12 +44,16 @@ def signal_name(number: int) -> str | None:
         return None
 
 
+def ended_with(exit_code: int) -> str:
+    """The error of a program that says itself that it failed."""
+    return f"the program ended with exit code {exit_code}"
+
+
 def of_exit_code(exit_code: int, started_at: str, ended_at: str, *, signal: str | None = None) -> Ending:
     """The ending of a program that ended by itself, as far as its exit code tells. signal: by which it ended."""
     if exit_code == 0:
         return Ending(State.COMPLETE, SUCCEEDED, 0, None, started_at, ended_at)
-    ended_by = f"was ended by {signal or 'a signal'}"
-    error = f"the program {ended_by if exit_code < 0 else f'ended with exit code {exit_code}'}"
+    error = f"the program was ended by {signal or 'a signal'}" if exit_code < 0 else ended_with(exit_code)
     return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
 
 
