@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlgen import values
 from mlgen.canonical import Json, encode
-from mlgen.values import ARTIFACTS, MAX_INTEGER, Type, accepts, parse, strip_newline, to_text, type_of
+from mlgen.values import ARTIFACTS, MAX_INTEGER, Type, accepts, parse, strip_newline, to_short_text, to_text, type_of
 
 JSON = st.recursive(
     st.none()
@@ -148,3 +148,22 @@ def test_an_in_reads_its_kind() -> None:
 
 def test_every_param_type_is_a_value() -> None:
     assert not ARTIFACTS & set(values.PARAM_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.9777777777, "0.977778"),
+        (0.74, "0.74"),
+        (1e-9, "1e-09"),
+        (1234567.891, "1234568"),
+        (1e300, "1e+300"),
+        (20, "20"),
+        (12345678901, "12345678901"),
+        (True, "true"),
+        ("0.9777777777", "0.9777777777"),
+        ({"a": 1.5}, '{"a":1.5}'),
+    ],
+)
+def test_numbers_for_people(value: Json, shown: str) -> None:
+    assert to_short_text(value) == shown

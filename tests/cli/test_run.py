@@ -370,6 +370,7 @@ def test_on_a_terminal_the_lines_of_a_log_are_not_broken(
     )
     for name, value in {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": ""}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     assert mlgen(["run", "pipelines/long.yaml"]) == 1
-    assert f"   | {line}\n" in sys.stderr.getvalue()
+    assert f"   | {line}\n" in terminal.getvalue()
