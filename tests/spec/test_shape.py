@@ -120,7 +120,11 @@ GPU = "write a whole number or a text, such as gpu: 1"
         ("  b: {run: x, zzz: x}\n", 'task "b" has no key "zzz"', "remove it"),
         ("  b: {}\n", 'task "b" has none of `run` and `use`', "add `run` or `use`"),
         ("  b: {run: x, after: a}\n", "`after` is a text, not a list", "write after: [a]"),
-        ("  b: {run: x, timeout: 30}\n", "`timeout` is a whole number, not a text", "write timeout: 30s for seconds, or 30m for minutes"),
+        (
+            "  b: {run: x, timeout: 30}\n",
+            "`timeout` is a whole number, not a text",
+            "write timeout: 30s for seconds, or 30m for minutes",
+        ),
         (
             "  b: {run: x, retries: 2.0}\n",
             "`retries` is a number with a decimal point, not a whole number",
