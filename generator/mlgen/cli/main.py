@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -75,7 +74,12 @@ def new_app(**settings: Any) -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. Nothing that a user can cause ends in a traceback."""
-    args = list(arguments)
+    code = _run(list(arguments))
+    output.let_go()
+    return code
+
+
+def _run(args: list[str]) -> int:
     if args[:1] == ["-C"] and len(args) > 2:  # as in `git -C DIR verb`
         args = [args[2], *args[:2], *args[3:]]
     try:
@@ -91,9 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has what it wanted. Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # the reader (head, less) has what it wanted
     except OSError as error:
         output.fault(_of_os_error(error))
         return 3

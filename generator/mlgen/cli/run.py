@@ -7,6 +7,7 @@ import random
 import re
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -88,15 +89,12 @@ def run(
             clock=clock,
             on_event=on_event,
         )
-    try:
+    with suppress(BrokenPipeError):  # what became of the run is the exit code, whether somebody reads it or not
         if form is Format.JSON:
             answer_json(_json(outcome))
         else:
             no_commit = "none: uncommitted changes" if workspace.repository else "none: outside Git"
             sys.stdout.write(_text(plan, outcome, commit=job.commit or no_commit))
-        sys.stdout.flush()
-    except BrokenPipeError:  # what became of the run is the exit code, whether somebody reads the rest or not
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(130 if outcome.interrupted else 0 if outcome.ok else 1)
 
 

@@ -108,6 +108,7 @@ def loads(data: bytes) -> Fields:
     """The fields of a JSON object in UTF-8. Raises BadRecord, also for what JSON readers disagree about."""
     try:
         value = _DECODER.decode(data.decode())
+        _check_depth(data, value)
         if b"\\ud" in data.lower():
             json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text that can be printed
     except RecursionError:
@@ -115,6 +116,21 @@ def loads(data: bytes) -> Fields:
     except ValueError as error:  # also UnicodeError
         raise BadRecord(f"the record is not JSON: {error}") from None
     return Fields(value)
+
+
+MAX_DEPTH = 64  # of lists and maps; Python's own limit differs from version to version
+
+
+def _check_depth(data: bytes, value: Json) -> None:
+    if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:  # nearly every record: nothing to walk
+        return
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [one for items in inner for one in items]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _no_constant(word: str) -> Json:
