@@ -54,9 +54,12 @@ class Worktree:
             return []
 
     def read(self, path: str) -> bytes:
-        """The bytes of a spec, one more than a spec may have at most. Raises OSError; ValueError outside."""
-        if self.kind(path) == "escape":
+        """The bytes of a spec, one more than a spec may have at most. Raises OSError, ValueError for no file."""
+        kind = self.kind(path)
+        if kind == "escape":
             raise ValueError(f"{path} leads outside the repository")
+        if kind != "file":  # a pipe or a device would be waited for
+            raise ValueError(f"{path} is no file")
         with (self.root / path).open("rb") as stream:
             return stream.read(MAX_SPEC_BYTES + 1)
 

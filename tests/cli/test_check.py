@@ -163,9 +163,11 @@ def test_no_specs_at_all(project: Path, say: Any) -> None:
 def test_a_spec_that_is_a_link_out_of_the_repository(project: Path, say: Any) -> None:
     (project.parent / "outside.yaml").write_text(CLEAN)
     (project / "pipelines/outside.yaml").symlink_to("../../outside.yaml")
-    status, _, err = say("check")
+    status, out, _ = say("check")
     assert status == 1
-    assert "pipelines/outside.yaml:1:1: error[path-escape]" in err
+    assert "pipelines/outside.yaml:1:1: error[path-escape]" in out
+    assert out.endswith("2 specs checked: 1 error, 0 warnings\n")
+    assert "error[not-a-file]" in say("plan", "pipelines/outside.yaml")[2]
 
 
 def test_the_project_is_found_from_any_folder_and_by_the_file(
@@ -208,6 +210,17 @@ def test_findings_of_mlgen_yaml_and_of_the_lock_come_with_those_of_specs(project
         "mlgen.yaml:2:16:",
     ]
     assert say("plan", "pipelines/clean.yaml")[0] == 1
+
+
+def test_what_may_not_be_read_is_not_shown_either(project: Path, say: Any) -> None:
+    secret = project.parent / f"{project.name}-secret"
+    secret.write_text("the secret of another repository\n")
+    (project / "pipelines/link.yaml").symlink_to(secret)
+    os.mkfifo(project / "pipelines/pipe.yaml")  # whoever opens it waits for ever
+    code, out, err = say("check")
+    assert code == 1
+    assert out.count("error[path-escape]") == 2
+    assert "the secret" not in out + err
 
 
 def test_an_unreadable_file_is_no_answer(project: Path, say: Any) -> None:

@@ -24,9 +24,9 @@ def check(files: SpecFiles = None, form: FormatOption = Format.TEXT) -> None:
     Needs no network and runs nothing. Exit 1 when a finding is an error; warnings alone are a yes.
     """
     workspace = Workspace.around(files)
-    paths = workspace.specs(files)
-    found = diagnostic.sort(workspace.check(paths))
-    _print(found, len(paths), form)
+    paths, lost = workspace.candidates(files)
+    found = diagnostic.sort([*lost, *workspace.check(paths)])
+    _print(found, len(paths) + len(lost), form)
     raise typer.Exit(1 if diagnostic.failed(found) else 0)
 
 

@@ -6,10 +6,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import IO
 
 from mlgen import diagnostic
@@ -48,7 +47,7 @@ def note(text: str) -> None:
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:
     """Print findings for people, each with its place shown, and a line that counts them."""
     for one in found:
-        head, *rest = diagnostic.to_text(one, _lines(root, one.span.file)).split("\n")
+        head, *rest = diagnostic.to_text(one, _lines(source, one.span.file)).split("\n")
         colour = RED if one.severity is Severity.ERROR else YELLOW
         stream.write("\n".join([paint(head, colour, stream), *rest]) + "\n\n")
 
@@ -65,12 +64,21 @@ def findings_to_stderr(found: Sequence[Diagnostic]) -> None:
     note(summary(found))
 
 
+Source = Callable[[str], bytes]
+
+
+def _no_source(file: str) -> bytes:
+    raise OSError(f"{file} belongs to no project")
+
+
+source: Source = _no_source  # the bytes of a file that findings name, where they may be shown; the workspace sets it
+
+
 @lru_cache
-def _lines(folder: Path, file: str) -> list[str] | None:
-    # Findings name files below the project; the picture is a courtesy, and its absence no error.
+def _lines(read: Source, file: str) -> list[str] | None:
+    # The picture is a courtesy, and its absence no error: a finding may be that the file may not be read.
     try:
-        with (folder / file).open("rb") as stream:
-            return stream.read(1 << 20).decode(errors="replace").removeprefix("\ufeff").splitlines()
+        return read(file).decode(errors="replace").removeprefix("\ufeff").splitlines()
     except (OSError, ValueError):
         return None
 
@@ -83,9 +91,6 @@ def let_go() -> None:
         except (BrokenPipeError, ValueError):  # ValueError: closed
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-root = Path()  # where the files of findings lie; the workspace sets it
 
 
 def fault(error: Fault) -> None:

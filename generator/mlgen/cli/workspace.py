@@ -55,8 +55,12 @@ class Workspace:
         root = next((f for f in folders if os.path.isfile(f / PROJECT_FILE)), None)
         root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
         root = root or (start.parent if start.name == PIPELINES else start)
-        output.root = root
-        return Workspace(root)
+        workspace = Workspace(root)
+        output.source = workspace._source
+        return workspace
+
+    def _source(self, path: str) -> bytes:
+        return self.files.read(path)
 
     @cached_property
     def repository(self) -> git.Repository | None:
@@ -103,7 +107,17 @@ class Workspace:
         return lock
 
     def specs(self, files: Sequence[Path] | None) -> list[str]:
-        """The specs that a command line names; without any, all of pipelines/. Raises Misuse for what is no file."""
+        """The specs that a command line names; without any, all of pipelines/.
+
+        Raises Misuse for what is no file, Findings for what in pipelines/ is none.
+        """
+        paths, lost = self.candidates(files)
+        if lost:
+            raise Findings(lost)
+        return paths
+
+    def candidates(self, files: Sequence[Path] | None) -> tuple[list[str], list[Diagnostic]]:
+        """As `specs`, and the findings of what in pipelines/ is no file of the repository."""
         if not files:
             folder = self.root / PIPELINES
             found = sorted(p.name for p in folder.glob("*.yaml")) if folder.is_dir() else []
@@ -111,10 +125,9 @@ class Workspace:
                 fix = "name a spec, or make a repository with `mlgen init`"
                 raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
             paths = [f"{PIPELINES}/{name}" for name in found]
-            if lost := [path for path in paths if self.files.kind(path) != "file"]:
-                raise Findings(map(_no_file, lost))
-            return paths
-        return list(dict.fromkeys(self._below(file) for file in files))
+            lost = [path for path in paths if self.files.kind(path) != "file"]
+            return [path for path in paths if path not in lost], [_no_file(path) for path in lost]
+        return list(dict.fromkeys(self._below(file) for file in files)), []
 
     def _below(self, file: Path) -> str:
         path = Path(os.path.abspath(file))
