@@ -306,6 +306,15 @@ def test_two_writers_of_one_key(tmp_path: Path) -> None:
         assert path.read_text() in ("a" * 1000, "b" * 1000)
 
 
+def test_what_a_kill_left_is_no_key(tmp_path: Path) -> None:
+    store = Folder(tmp_path, "kept")
+    store.put("trees/a", b"a")
+    for left in ("trees/.part-7-1/x", "trees/b/.part-7-2"):
+        (tmp_path / left).parent.mkdir(exist_ok=True)
+        (tmp_path / left).write_bytes(b"")
+    assert store.keys("trees") == ["trees/a"]
+
+
 PUT_FOREVER = """
 import hashlib, itertools, sys
 from pathlib import Path

@@ -22,7 +22,7 @@ from mlgen.ledger import chain
 from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import DEAD, SPOOL, Spool
+from mlgen.ledger.spool import DEAD, SPOOL, Spool, oldest
 from mlgen.store import Folder
 from tests.ledger import records
 
@@ -209,6 +209,19 @@ def test_what_is_no_record_does_not_stop_the_others(spool: Spool, repository: Re
     spool.store.put(f"{SPOOL}/not-ours.txt", b"other bytes of that name")
     fold(spool, repository, "ledger", now=NOW)
     assert b"other bytes of that name" in [spool.get(key) for key in spool.dead()]
+
+
+def test_what_is_far_too_large_is_told_and_not_read(spool: Spool, repository: Repository, tmp_path: Path) -> None:
+    good = records.task()
+    spool.put(good)
+    large = next(tmp_path.rglob("_ledger/spool")) / "large.json"
+    with large.open("wb") as stream:
+        stream.truncate(1 << 40)  # a terabyte that takes no room
+    folded = fold(spool, repository, "ledger", now=NOW)
+    assert folded.landed == [good.path]
+    assert [(r.key, r.code) for r in folded.left] == [(f"{SPOOL}/large.json", "bad-record")]
+    assert spool.waiting() == [f"{SPOOL}/large.json"]
+    assert oldest(spool, spool.waiting()) is None
 
 
 def test_what_a_newer_mlgen_wrote_waits(spool: Spool, repository: Repository) -> None:

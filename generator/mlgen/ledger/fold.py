@@ -14,6 +14,7 @@ from mlgen.ledger import chain
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
 from mlgen.ledger.spool import Spool, fits
+from mlgen.store import TooLarge
 
 MAX_BATCH = 1000  # records in a commit
 LOST_TRIES = 200  # each lost try means that another fold landed something
@@ -35,8 +36,8 @@ class Folded:
     """What a fold did. commit: the tip that the paths were read back from; None: there is no ledger yet.
 
     landed: paths that this fold added. already: paths that were there with the same bytes. conflicts: records that
-    met other bytes at their path. refused: others that can never land. left: records that wait on, because only a
-    newer mlgen can tell where they belong.
+    met other bytes at their path. refused: others that can never land. left: what waits on: records that only a newer
+    mlgen can place, and what is too large to be one.
     """
 
     commit: str | None = None
@@ -124,8 +125,14 @@ class _Landing:
         """The records of some keys that have a path; those that never will are buried."""
         left = {one.key for one in self.folded.left}
         for key in keys:
-            data = self.spool.get(key)
-            if data is None or key in left:  # None: another fold landed it
+            if key in left:
+                continue
+            try:
+                data = self.spool.get(key)
+            except TooLarge as error:  # no record of ours; not even moved, for that it would have to be read
+                self.folded.left.append(Refused(key, "bad-record", str(error)))
+                continue
+            if data is None:  # another fold landed it
                 continue
             try:
                 if not fits(key, data):

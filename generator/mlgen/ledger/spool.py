@@ -11,7 +11,7 @@ from datetime import datetime
 from mlgen import canonical
 from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
 from mlgen.ledger.fields import BadRecord
-from mlgen.store import Missing, Store, Taken
+from mlgen.store import Missing, Store, Taken, TooLarge
 
 SPOOL, DEAD = "_ledger/spool", "_ledger/dead"
 _KEY = re.compile(rf"{SPOOL}/([0-9a-f-]{{36}})\.([0-9a-f]{{16}})\.json")
@@ -41,7 +41,7 @@ class Spool:
         return self.store.keys(SPOOL)
 
     def get(self, key: str) -> bytes | None:
-        """The bytes that wait under a key; None when another fold landed them meanwhile."""
+        """The bytes that wait under a key; None when another fold landed them meanwhile. Raises TooLarge."""
         try:
             return self.store.get(key)
         except Missing:
@@ -80,8 +80,7 @@ def oldest(spool: Spool, keys: Iterable[str]) -> datetime | None:
     """When the execution or run that waits longest ended; None when nothing waits that can be read."""
     times = []
     for key in keys:
-        data = spool.get(key)
-        with suppress(BadRecord):
-            if data is not None:
+        with suppress(BadRecord, TooLarge):
+            if (data := spool.get(key)) is not None:
                 times.append(datetime.fromisoformat(from_bytes(data).ended_at))
     return min(times, default=None)

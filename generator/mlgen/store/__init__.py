@@ -8,7 +8,7 @@ from pathlib import Path
 from mlgen.diagnostic import Misuse
 from mlgen.store.base import Store
 from mlgen.store.content import Content, measure
-from mlgen.store.errors import BadArtifact, BadKey, Mismatch, Missing, StoreError, Taken
+from mlgen.store.errors import BadArtifact, BadKey, Mismatch, Missing, StoreError, Taken, TooLarge
 from mlgen.store.folder import Folder
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Store",
     "StoreError",
     "Taken",
+    "TooLarge",
     "locate",
     "measure",
     "open_store",

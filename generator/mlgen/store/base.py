@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from mlgen.store.content import Content
-from mlgen.store.errors import BadKey, Mismatch
+from mlgen.store.errors import BadKey, Mismatch, TooLarge
+
+SMALL = 4 << 20  # bytes of a small object: four times the largest record
 
 
 class Store(Protocol):
@@ -25,8 +27,8 @@ class Store(Protocol):
         """Keep a small object, once: the same bytes again are fine, others raise Taken. Durable when it returns."""
         ...
 
-    def get(self, key: str) -> bytes:
-        """A small object's bytes. Raises Missing."""
+    def get(self, key: str, *, at_most: int = SMALL) -> bytes:
+        """A small object's bytes. Raises Missing; TooLarge for more than so many, which are not read."""
         ...
 
     def keys(self, folder: str) -> list[str]:
@@ -70,6 +72,13 @@ def check_key(key: str) -> str:
     if size > MAX_KEY_BYTES:
         raise BadKey(f"{key[:80]!r}… is no key: it has {size} bytes, more than {MAX_KEY_BYTES}")
     return key
+
+
+def check_size(data: bytes, at_most: int, where: str) -> bytes:
+    """The bytes themselves. Raises TooLarge when they are more than was asked for."""
+    if len(data) > at_most:
+        raise TooLarge(f"{where} has more than {at_most:,} bytes")
+    return data
 
 
 def check_digest(found: Content, wanted: str | None, where: str) -> Content:

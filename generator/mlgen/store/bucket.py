@@ -17,11 +17,12 @@ from obstore.store import ObjectStore, from_url
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
-from mlgen.store.base import check_digest, check_key
+from mlgen.store.base import SMALL, check_digest, check_key
 from mlgen.store.content import CHUNK, Content, File, Hashed, chunks, folder_content, measure, walk
-from mlgen.store.errors import Missing, Taken
+from mlgen.store.errors import Missing, Taken, TooLarge
 
 PART_BYTES = 8 << 20  # of a multipart upload; at 10,000 parts an object may have 80 GiB
+MANIFEST_BYTES = 1 << 28  # some two million files
 PARTS_AT_ONCE = 4  # so an upload holds some 40 MiB in memory
 MANIFEST = ".files.json"  # beside a folder artifact: what it holds; an out's name has no dot, so no out has this key
 
@@ -59,10 +60,13 @@ class Bucket:
         if self.get(key) != data:
             raise Taken(f"other bytes are kept as {key} in {self.uri} already")
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, at_most: int = SMALL) -> bytes:
         with _reach(self.uri):
             try:
-                return bytes(obstore.get(self.objects, check_key(key)).bytes())
+                found = obstore.get(self.objects, check_key(key))
+                if found.meta["size"] > at_most:
+                    raise TooLarge(f"{self.uri}/{key} has more than {at_most:,} bytes")
+                return bytes(found.bytes())
             except FileNotFoundError:
                 raise Missing(f"{self.uri} keeps nothing as {key}") from None
 
@@ -130,7 +134,7 @@ class Bucket:
     def _files(self, key: str, *, is_folder: bool) -> list[str] | None:
         """The files of a folder artifact, or (is_folder) of one that others uploaded; None where there is neither."""
         with suppress(Missing):
-            listing = json.loads(self.get(key + MANIFEST))["files"]
+            listing = json.loads(self.get(key + MANIFEST, at_most=MANIFEST_BYTES))["files"]
             return [check_key(item["path"]) for item in listing]
         if not is_folder:
             return None  # files without a manifest may be half of an upload

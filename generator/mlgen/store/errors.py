@@ -11,6 +11,10 @@ class Missing(StoreError):
     """Nothing is kept under that key."""
 
 
+class TooLarge(StoreError):
+    """More bytes are kept under that key than whoever asked wants to hold in memory."""
+
+
 class Taken(StoreError):
     """Other bytes are kept under that key already, and what is kept never changes."""
 

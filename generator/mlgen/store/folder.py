@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
-from mlgen.store.base import check_digest, check_key
+from mlgen.store.base import SMALL, check_digest, check_key, check_size
 from mlgen.store.content import Content, copy_file, measure
 from mlgen.store.errors import Missing, Taken
 
@@ -42,11 +42,13 @@ class Folder:
                 part.unlink()
             disk.sync(target.parent)
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, at_most: int = SMALL) -> bytes:
         try:
-            return self._path(key).read_bytes()
+            with self._path(key).open("rb") as stream:
+                data = stream.read(at_most + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise Missing(f"{self.uri} keeps nothing as {key}") from None
+        return check_size(data, at_most, f"{self.uri}/{key}")
 
     def keys(self, folder: str) -> list[str]:
         found, waiting = [], [check_key(folder.rstrip("/"))]
@@ -54,9 +56,11 @@ class Folder:
             below = waiting.pop()
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / below) as entries:
                 for entry in entries:
+                    if entry.name.startswith(disk.PART):  # a file or folder that a kill left unfinished
+                        continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{below}/{entry.name}")
-                    elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(disk.PART):
+                    elif entry.is_file(follow_symlinks=False):
                         found.append(f"{below}/{entry.name}")
         return sorted(found)
 
