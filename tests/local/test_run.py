@@ -328,6 +328,22 @@ def test_secrets_come_from_the_environment_and_leave_no_trace(project: Project) 
     assert not any(b"swordfish" in data for data in project.spooled)
 
 
+def test_a_param_that_holds_a_secret_stops_the_run_before_anything_starts(project: Project) -> None:
+    made = plan(task("a", secrets=["TOKEN"]), params=[Param("note", Type.STRING, None)])
+    with pytest.raises(Misuse, match='param "note" holds the secret TOKEN'):
+        project.run(made, "note=use swordfish", environ=environment(TOKEN="swordfish\n"))
+    assert not (project.root / ".mlgen").exists()
+
+
+def test_no_error_shows_a_secret(project: Project) -> None:
+    made = plan(task("a", 'mkdir "$x"; mkfifo "$x/$TOKEN"', secrets=["TOKEN"], outs=[out("x", Type.DIRECTORY)]))
+    told = project.run(made, environ=environment(TOKEN="swordfish"))
+    error = told.records["a-0"].error
+    assert error is not None
+    assert "***" in error
+    assert "swordfish" not in error
+
+
 def test_a_missing_secret_stops_before_anything_starts(project: Project) -> None:
     with pytest.raises(Misuse, match="TOKEN") as caught:
         project.run(plan(task("a", secrets=["TOKEN", "KEY"])), environ=environment(KEY="k"))

@@ -30,6 +30,7 @@ from mlgen.runtime.ending import (
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
 from mlgen.store import Store
@@ -130,7 +131,8 @@ class Attempt:
         try:
             data = entry.to_bytes(staged.record)
         except (RecordTooLarge, BadRecord) as error:
-            ending = self.failed(str(error), staged.record.exit_code, staged.record.ended_at)
+            problem = masked(str(error), self.secrets.values())
+            ending = self.failed(problem, staged.record.exit_code, staged.record.ended_at)
             staged = Staged(record_of(self.document, self.execution, ending), {})
             data = entry.to_bytes(staged.record)
         write(self.folder.record, data)

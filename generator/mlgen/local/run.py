@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mlgen.diagnostic import CannotAnswer
+from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.run import RunRecord
 from mlgen.local import code, environment, rundir
 from mlgen.local.engine import Engine, Parts
@@ -15,8 +15,10 @@ from mlgen.local.processes import Processes
 from mlgen.local.rundir import RunFolder
 from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
+from mlgen.runtime.secrets import held_secret, masked
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.store import Store
+from mlgen.values import to_text
 
 
 def _nowhere(_point: str) -> None:
@@ -39,11 +41,12 @@ def run(
     store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
     durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
     Where the spool or the ledger cannot be used, the records wait, in the run's folder or in the spool, and the run
-    is no less what it was. Raises Misuse for a secret that is not set, CannotAnswer and OSError when the run cannot
-    go on: every process is ended then, and recovery tells the rest. To be called in the main thread, as it takes the
-    signals SIGINT, SIGTERM and SIGHUP for its own.
+    is no less what it was. Raises Misuse for a secret that is not set or that a param holds, CannotAnswer and OSError
+    when the run cannot go on: every process is ended then, and recovery tells the rest. To be called in the main
+    thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
     """
     secrets = environment.secrets(job.plan, job.environ)
+    _refuse_secret_params(job, secrets)
     started = job.started(timestamp(clock.now()))
     with Wakeups() as wakeups:
         folder, lock = rundir.create(job.project, started)
@@ -59,7 +62,7 @@ def run(
                 at("tasks-ended")
                 spooled = _wait_for(spooler, on_event)
             except Exception as error:  # raised again: only recovery must know that nobody killed this run
-                folder.note_fault(str(error))
+                folder.note_fault(masked(str(error), secrets.values()))
                 raise
             finally:
                 processes.close()
@@ -82,6 +85,18 @@ def run(
         interrupted=engine.interrupted,
         whys=engine.schedule.whys,
     )
+
+
+def _refuse_secret_params(job: Job, secrets: dict[str, str]) -> None:
+    for name, value in job.arguments.values(job.plan).items():
+        secret = held_secret([job.arguments.params[name], to_text(value)], secrets)
+        if secret is not None:
+            raise Misuse(
+                "secret-param",
+                f'param "{name}" holds the secret {secret}',
+                why="params are recorded in the ledger, for everyone who can read it",
+                fix=f"give the param another value; a task reads the secret as ${secret}",
+            )
 
 
 def _all_tasks(engine: Engine) -> RunRecord:

@@ -12,8 +12,9 @@ from pathlib import Path
 from mlgen.canonical import Json
 from mlgen.diagnostic import Fault
 from mlgen.runtime.protocol import Out, TaskDocument, Tree
+from mlgen.runtime.secrets import held_secret
 from mlgen.store import StoreError
-from mlgen.values import Type, parse, strip_newline
+from mlgen.values import Type, parse, strip_newline, to_text
 
 MAX_SCALAR_BYTES = 64  # of a number's or boolean's text, which travels as a result of a pod
 
@@ -60,8 +61,11 @@ def read_values(document: TaskDocument, tree: Tree, secrets: Mapping[str, str]) 
         try:
             text = read_text(tree.output(out.name), out)
             if text is not None:
+                # Before it is parsed: what is wrong with a text is said with a piece of it.
                 _refuse_secrets(out, text, secrets)
-                parsed[out.name] = _parse(out, text)
+                value = _parse(out, text)
+                _refuse_secrets(out, to_text(value), secrets)  # JSON can write any character as \u0061
+                parsed[out.name] = value
             texts[out.name] = text
         except StagingError as error:
             problems.append(str(error))
@@ -107,9 +111,9 @@ def _parse(out: Out, text: str) -> Json:
 
 
 def _refuse_secrets(out: Out, text: str, secrets: Mapping[str, str]) -> None:
-    for name, secret in secrets.items():
-        if secret and secret in text:
-            raise StagingError(f'out "{out.name}" holds the secret {name}, and outs are recorded: leave it out')
+    name = held_secret([text], secrets)
+    if name is not None:
+        raise StagingError(f'out "{out.name}" holds the secret {name}, and outs are recorded: leave it out')
 
 
 def metrics_and_values(document: TaskDocument, parsed: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:

@@ -14,6 +14,7 @@ from mlgen.ledger.record import State, TaskRecord
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
+from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
 from mlgen.store import Store, StoreError
@@ -44,7 +45,7 @@ def stage_out(
 
     ending: how the program ended; one that ended well fails here, with exit code 0, when its outs are not what
     the spec says. Of one that failed, the values and metrics that can be read are recorded, and no artifact: half a
-    model must have no lineage. secrets: name -> text that no value may hold.
+    model must have no lineage. secrets: name -> text that no value may hold and that no error shows.
     """
     values, problems = read_values(document, tree, secrets or {})
     outputs: tuple[Artifact, ...] = ()
@@ -56,6 +57,8 @@ def stage_out(
         if problems:
             ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems))
             outputs = ()
+    if ending.error is not None:
+        ending = replace(ending, error=masked(ending.error, (secrets or {}).values()))
     metrics, others = metrics_and_values(document, values.parsed)
     record = record_of(
         document, execution, ending, inputs=staged_inputs(tree), outputs=outputs, metrics=metrics, values=others
