@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 
-MASK = b"***"
-SHORTEST_LINE = 3  # characters: a line of a secret below it, such as the "{" of a key file, hides nothing
+from mlgen.runtime import secrets as forms
+
+MASK = forms.MASK.encode()
 
 
 def needles(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """What is looked for: each secret, and each line of one that has several. Longest first, as it must match."""
-    found: set[str] = set()
-    for secret in secrets:
-        lines = [line.strip() for line in secret.splitlines()]
-        found |= {secret, secret.strip()} | {line for line in lines if len(line) >= SHORTEST_LINE}
-    return tuple(sorted((text.encode(errors="surrogateescape") for text in found if text), key=lambda b: (-len(b), b)))
+    """What is looked for, as bytes. Longest first, as it must match."""
+    found = {text.encode(errors="surrogateescape") for text in forms.needles(secrets)}
+    return tuple(sorted(found, key=lambda needle: (-len(needle), needle)))
 
 
 class Masker:
@@ -26,6 +25,7 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._needles = needles(secrets)
+        self._sorted = sorted(self._needles)
         self._longest = max(map(len, self._needles), default=1)
         # An empty alternation would match everywhere; this one matches nowhere.
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)) or b"(?!)")
@@ -46,10 +46,16 @@ class Masker:
     def _certain(self, held: bytes) -> int:
         """The offset up to which no further byte can change a match: where no tail is the beginning of a secret."""
         for start in range(max(0, len(held) - self._longest + 1), len(held)):
-            tail = held[start:]
-            if any(needle.startswith(tail) and len(needle) > len(tail) for needle in self._needles):
+            if self._may_become_secret(held[start:]):
                 return start
         return len(held)
+
+    def _may_become_secret(self, tail: bytes) -> bool:
+        """Whether a secret begins with it and goes on; in their order, all that begin alike stand together."""
+        at = bisect_left(self._sorted, tail)
+        if at < len(self._sorted) and self._sorted[at] == tail:
+            at += 1
+        return at < len(self._sorted) and self._sorted[at].startswith(tail)
 
     def _replace(self, held: bytes, certain: int) -> tuple[bytes, bytes]:
         told: list[bytes] = []
