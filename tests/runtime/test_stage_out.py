@@ -13,7 +13,7 @@ from mlgen.runtime.protocol import Evaluation, Execution, In, Out, TaskDocument,
 from mlgen.runtime.stage_in import prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import prefix, stage_out
 from mlgen.runtime.texts import pointer, read_result, result, split_pointer
-from mlgen.store import Folder, open_store
+from mlgen.store import Folder, measure, open_store
 from mlgen.values import Type
 
 START, END = "2026-11-28T10:00:00Z", "2026-11-28T10:00:01Z"
@@ -161,3 +161,17 @@ def test_an_aborted_execution_keeps_no_artifact(tree: Tree, store: Folder) -> No
     staged = stage_out(document(outs=(Out("model", Type.MODEL),)), execution(), tree, store, ending)
     assert (staged.record.state, staged.record.outputs, staged.texts) == (State.ABORT, (), {})
     assert (staged.record.started_at, staged.record.ended_at) == (START, END)
+
+
+@pytest.mark.parametrize("type_", [Type.FILE, Type.DIRECTORY])
+def test_what_is_kept_is_out_of_reach_of_a_file_that_is_still_open(tree: Tree, store: Folder, type_: Type) -> None:
+    path = tree.output("x")
+    if type_ is Type.DIRECTORY:
+        path.mkdir()
+        path /= "one"
+    with path.open("wb", buffering=0) as still_open:
+        still_open.write(b"before")
+        staged = stage_out(document(outs=(Out("x", type_),)), execution(), tree, store, WELL)
+        still_open.write(b"after")
+    kept = staged.record.outputs[0]
+    assert measure(store.root / kept.uri.removeprefix("artifacts/")).digest == kept.digest

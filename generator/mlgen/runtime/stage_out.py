@@ -107,7 +107,8 @@ def _keep_all(
             continue
         key = f"{prefix(document, execution)}/{out.name}"
         try:
-            content = store.put_artifact(key, tree.output(out.name), move=True)
+            # A copy: a process that escaped may still hold what the author wrote open, and must not reach what is kept.
+            content = store.put_artifact(key, tree.output(out.name), move=False)
         except (StoreError, Fault, OSError) as error:
             problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
         else:
