@@ -92,7 +92,7 @@ def _refuse_secret_params(job: Job, secrets: dict[str, str]) -> None:
         secret = held_secret([job.arguments.params[name], to_text(value)], secrets)
         if secret is not None:
             raise Misuse(
-                "secret-param",
+                "bad-argument",
                 f'param "{name}" holds the secret {secret}',
                 why="params are recorded in the ledger, for everyone who can read it",
                 fix=f"give the param another value; a task reads the secret as ${secret}",
