@@ -87,6 +87,33 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert found.stderr == ""
 
 
+DEMO = "version: 1\nname: a\ntasks:\n  t: {run: echo}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("--help >&-", 0, ""),
+        ("--version >/dev/full", 3, "error[not-printed]"),
+        ("check >&-", 0, ""),
+        ("plan pipelines/a.yaml >/dev/full", 3, "error["),
+        ("plan pipelines/none.yaml 2>/dev/full", 2, ""),
+        ("run pipelines/a.yaml >&- 2>&-", 0, ""),
+        ("run pipelines/a.yaml >/dev/full", 0, "done, but the answer could not be printed"),
+    ],
+)
+def test_a_stream_that_takes_nothing_is_told(command: str, code: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "a.yaml").write_text(DEMO)
+    generator = Path(__file__).parents[2] / "generator"
+    script = f"PYTHONPATH={generator} {sys.executable} -m mlgen {command}"
+    found = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == code, found.stderr
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "error[bug]" not in found.stderr
+
+
 def test_our_own_mistake_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def broken(_root: object, _ctx: object, _name: str) -> None:
         raise RuntimeError("the \x1b[31mreason")

@@ -74,9 +74,7 @@ def new_app(**settings: Any) -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. Nothing that a user can cause ends in a traceback."""
-    code = _run(list(arguments))
-    output.let_go()
-    return code
+    return output.let_go(_run(list(arguments)))
 
 
 def _run(args: list[str]) -> int:

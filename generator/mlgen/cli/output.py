@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import IO
 
 from mlgen import diagnostic
-from mlgen.diagnostic import Diagnostic, Fault, Severity
+from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
 
 RED, YELLOW, DIM, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
@@ -41,7 +41,7 @@ def answer_json(value: object) -> None:
 
 def note(text: str) -> None:
     """One line for people on stderr."""
-    sys.stderr.write(diagnostic.visible(text) + "\n")
+    _tell(diagnostic.visible(text) + "\n")
 
 
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:
@@ -60,7 +60,8 @@ def summary(found: Iterable[Diagnostic]) -> str:
 
 
 def findings_to_stderr(found: Sequence[Diagnostic]) -> None:
-    findings(found, sys.stderr)
+    with suppress(OSError):
+        findings(found, sys.stderr)
     note(summary(found))
 
 
@@ -83,14 +84,60 @@ def _lines(read: Source, file: str) -> list[str] | None:
         return None
 
 
-def let_go() -> None:
-    """Flush what was printed. A stream whose reader left leads nowhere from now on, or Python ends with 120 for it."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (BrokenPipeError, ValueError):  # ValueError: closed
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def print_text(text: str) -> int:
+    """Print all of an answer; the exit code."""
+    try:
+        sys.stdout.write(text)
+    except OSError as error:  # at once where Python does not buffer (PYTHONUNBUFFERED)
+        return _not_printed(error)
+    return let_go(0)
+
+
+def let_go(code: int) -> int:
+    """Flush what was printed, and return the exit code: 3 where stdout did not take the answer, else the given one."""
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    error = _flushed()
+    # Where the code is that of a fault already, the reason has been told.
+    return code if error is None or code == CannotAnswer.exit_code else _not_printed(error)
+
+
+def _not_printed(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return 0
+    fault(CannotAnswer("not-printed", f"the answer could not be printed: {error.strerror}", fix="print it elsewhere"))
+    return CannotAnswer.exit_code
+
+
+@contextmanager
+def answer_of_a_deed() -> Iterator[None]:
+    """Print, inside, the answer of what is done and must not be done again: that nobody reads it is no fault of it."""
+    error = None
+    try:
+        yield
+    except OSError as broken:
+        error = broken
+    error = _flushed() or error
+    if error is not None and not isinstance(error, BrokenPipeError):
+        note(f"what was asked is done, but the answer could not be printed: {error.strerror}")
+
+
+def _flushed() -> OSError | None:
+    """Flush stdout. Where that fails it leads nowhere from now on, or Python would try again and end with 120."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:  # ValueError: closed
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that left (head, less) has what it wanted.
+        return error if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) else None
+    return None
+
+
+def _tell(text: str) -> None:
+    """Print on stderr; what it does not take, nobody wants to hear."""
+    with suppress(OSError):
+        sys.stderr.write(text)
 
 
 def fault(error: Fault) -> None:
@@ -99,7 +146,7 @@ def fault(error: Fault) -> None:
     # Each line of a why or fix is a thing of its own, such as one of several arguments.
     told = [(word, line) for word, text in (("why", error.why), ("fix", error.fix)) for line in text.splitlines()]
     lines = [head, *(f"   {word}  {diagnostic.visible(line)}" for word, line in told)]
-    sys.stderr.write("\n".join(lines) + "\n")
+    _tell("\n".join(lines) + "\n")
 
 
 def bug(error: Exception) -> None:
@@ -109,7 +156,5 @@ def bug(error: Exception) -> None:
 
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"
-    sys.stderr.write(
-        f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n"
-    )
-    sys.stderr.write("   fix  run it again with MLGEN_DEBUG=1 and report what it prints\n")
+    _tell(f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n")
+    _tell("   fix  run it again with MLGEN_DEBUG=1 and report what it prints\n")

@@ -7,7 +7,6 @@ import random
 import re
 import sys
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
-from mlgen.cli.output import answer_json
+from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
@@ -89,7 +88,7 @@ def run(
             clock=clock,
             on_event=on_event,
         )
-    with suppress(BrokenPipeError):  # what became of the run is the exit code, whether somebody reads it or not
+    with answer_of_a_deed():  # what became of the run is the exit code, whether somebody reads it or not
         if form is Format.JSON:
             answer_json(_json(outcome))
         else:
