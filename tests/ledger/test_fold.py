@@ -192,7 +192,6 @@ def test_other_bytes_in_one_batch(spool: Spool, repository: Repository) -> None:
 def test_what_is_no_record_does_not_stop_the_others(spool: Spool, repository: Repository) -> None:
     good = records.task()
     bad = {
-        "not-ours.txt": b"?",
         f"{records.uid('x')}.{'0' * 16}.json": to_bytes(records.task(name="elsewhere")),
         f"{records.uid('y')}.{hashlib.sha256(b'{}').hexdigest()[:16]}.json": b"{}",
     }
@@ -206,21 +205,55 @@ def test_what_is_no_record_does_not_stop_the_others(spool: Spool, repository: Re
     )
     assert spool.waiting() == []
     assert {spool.get(key) for key in spool.dead()} == set(bad.values())
-    spool.store.put(f"{SPOOL}/not-ours.txt", b"other bytes of that name")
+    name = next(iter(bad))
+    spool.store.put(f"{SPOOL}/{name}", b"other bytes of that name")
     fold(spool, repository, "ledger", now=NOW)
     assert b"other bytes of that name" in [spool.get(key) for key in spool.dead()]
+
+
+def test_what_has_no_record_s_name_stays_where_it_is(spool: Spool, tmp_path: Path) -> None:
+    repository = git.init_bare(tmp_path / "l.git", ENVIRON)
+    good = records.task()
+    name = spool.put(good).rpartition("/")[2]
+    folder = os.fsencode(next(tmp_path.rglob("_ledger/spool")))
+    strays = [b"notes.txt", b"a\nb.json", b"\xff.json", b"n" * 250, b"sub/" + name.encode(), name.encode() + b"\n"]
+    os.mkdir(folder + b"/sub")
+    for stray in strays:
+        Path(os.fsdecode(folder + b"/" + stray)).write_bytes(b"mine")
+    folded = fold(spool, repository, "ledger", now=NOW)
+    assert folded.landed == [good.path]
+    assert {left.key for left in folded.left} == {f"{SPOOL}/{os.fsdecode(stray)}" for stray in strays}
+    assert {Path(os.fsdecode(folder + b"/" + stray)).read_bytes() for stray in strays} == {b"mine"}
+    assert (spool.waiting(), spool.dead()) == ([], [])
+
+
+@pytest.mark.parametrize("linked", ["_ledger/spool", "_ledger"])
+def test_a_spool_that_is_a_link_is_not_followed(tmp_path: Path, linked: str) -> None:
+    repository = git.init_bare(tmp_path / "l.git", ENVIRON)
+    mine = tmp_path / "mine" / "spool"
+    mine.mkdir(parents=True)
+    (mine / f"{records.uid('x')}.{'0' * 16}.json").write_bytes(b"mine")
+    link = tmp_path / "artifacts" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(mine if linked.endswith("spool") else mine.parent)
+    spool = Spool(Folder(tmp_path / "artifacts", "artifacts"))
+    with pytest.raises(CannotAnswer, match="is a link"):
+        fold(spool, repository, "ledger", now=NOW)
+    with pytest.raises(CannotAnswer, match="is a link"):
+        spool.put(records.task())
+    assert [path.read_bytes() for path in mine.iterdir()] == [b"mine"]
 
 
 def test_what_is_far_too_large_is_told_and_not_read(spool: Spool, repository: Repository, tmp_path: Path) -> None:
     good = records.task()
     spool.put(good)
-    large = next(tmp_path.rglob("_ledger/spool")) / "large.json"
+    large = next(tmp_path.rglob("_ledger/spool")) / f"{records.uid('x')}.{'0' * 16}.json"
     with large.open("wb") as stream:
         stream.truncate(1 << 40)  # a terabyte that takes no room
     folded = fold(spool, repository, "ledger", now=NOW)
     assert folded.landed == [good.path]
-    assert [(r.key, r.code) for r in folded.left] == [(f"{SPOOL}/large.json", "bad-record")]
-    assert spool.waiting() == [f"{SPOOL}/large.json"]
+    assert [(r.key, r.code) for r in folded.left] == [(f"{SPOOL}/{large.name}", "bad-record")]
+    assert spool.waiting() == [f"{SPOOL}/{large.name}"]
     assert oldest(spool, spool.waiting()) is None
 
 

@@ -37,7 +37,7 @@ class Folded:
 
     landed: paths that this fold added. already: paths that were there with the same bytes. conflicts: records that
     met other bytes at their path. refused: others that can never land. left: what waits on: records that only a newer
-    mlgen can place, and what is too large to be one.
+    mlgen can place, what is too large to be one, and what has no record's name.
     """
 
     commit: str | None = None
@@ -76,6 +76,7 @@ def fold(
     folded = Folded()
     landing = _Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, folded)
     with _git_errors(branch):
+        folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in spool.strays()]
         keys = spool.waiting()
         if keys:
             _check_free(repository, branch)

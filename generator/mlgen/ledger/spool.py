@@ -38,7 +38,11 @@ class Spool:
 
     def waiting(self) -> list[str]:
         """The keys of what waits, sorted."""
-        return self.store.keys(SPOOL)
+        return [key for key in self.store.keys(SPOOL) if _KEY.fullmatch(key)]
+
+    def strays(self) -> list[str]:
+        """What lies in the spool under names that no record has, sorted: not ours to read, move or delete."""
+        return [key for key in self.store.keys(SPOOL) if not _KEY.fullmatch(key)]
 
     def get(self, key: str) -> bytes | None:
         """The bytes that wait under a key; None when another fold landed them meanwhile. Raises TooLarge."""

@@ -36,7 +36,7 @@ class Folder:
                     os.fsync(handle)
                 disk.appear(part, target)
             except FileExistsError:
-                if target.read_bytes() != data:
+                if _read(target, len(data) + 1) != data:
                     raise Taken(f"other bytes are kept as {key} in {self.uri} already") from None
             finally:
                 part.unlink()
@@ -44,14 +44,15 @@ class Folder:
 
     def get(self, key: str, *, at_most: int = SMALL) -> bytes:
         try:
-            with self._path(key).open("rb") as stream:
-                data = stream.read(at_most + 1)
+            data = _read(self._path(key), at_most + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise Missing(f"{self.uri} keeps nothing as {key}") from None
         return check_size(data, at_most, f"{self.uri}/{key}")
 
     def keys(self, folder: str) -> list[str]:
-        found, waiting = [], [check_key(folder.rstrip("/"))]
+        top = check_key(folder.rstrip("/"))
+        _check_plain(self._path(top))
+        found, waiting = [], [top]
         while waiting:
             below = waiting.pop()
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / below) as entries:
@@ -137,7 +138,12 @@ class Folder:
             disk.remove(part)
 
     def _path(self, key: str) -> Path:
-        return self.root / check_key(key)
+        """Where a key is. Raises CannotAnswer when a folder on the way is a link: it may lead to anybody's files."""
+        path = self.root
+        for part in check_key(key).split("/")[:-1]:
+            path /= part
+            _check_plain(path)
+        return self.root / key
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -152,6 +158,29 @@ class Folder:
                 why="nothing was half written: what a store keeps appears whole or not at all",
                 fix=f"make room on the disk of {self.root} and run the same command again",
             ) from None
+
+
+def _check_plain(path: Path) -> None:
+    """Raises CannotAnswer for a link."""
+    if path.is_symlink():
+        raise CannotAnswer(
+            "store-linked",
+            f"{path} is a link, and a store follows none",
+            why="below its root a store has what it made itself; a link, as a clone may bring one, leads elsewhere",
+            fix="remove the link; the root itself may be one, or set `artifacts` to the other folder",
+        )
+
+
+def _read(path: Path, at_most: int) -> bytes:
+    """The first bytes of a file. Raises CannotAnswer for a link."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            _check_plain(path)
+        raise
+    with os.fdopen(handle, "rb") as stream:
+        return stream.read(at_most)
 
 
 def _mode(path: Path) -> int:
