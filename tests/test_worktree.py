@@ -139,3 +139,23 @@ def test_digests_are_those_of_sha256sum(tmp_path: Path) -> None:
     lines = f"{sha(b'2')}  b\n{sha(b'1')}  a/c\n".splitlines(keepends=True)
     assert tree.sha256("data") == folder_digest({"a/c": sha(b"1"), "b": sha(b"2")})
     assert tree.sha256("data") == f"sha256:{sha(''.join(sorted(lines)).encode())}"
+
+
+@pytest.mark.parametrize("name", ["a\n" + "0" * 64 + "  b", "a\tb", "a\x7f"])
+def test_a_name_with_a_control_character_is_refused(tmp_path: Path, name: str) -> None:
+    lay(tmp_path, {f"code/{name}": ""})
+    for ask in (Worktree(tmp_path).listing, Worktree(tmp_path).sha256):
+        with pytest.raises(ValueError, match="control character"):
+            ask("code")
+
+
+def test_a_link_in_the_place_of_a_tracked_folder_is_refused(tmp_path: Path) -> None:
+    lay(tmp_path, {"outside/hosts": "secret", "repo/code/d/e/hosts": "1"})
+    root = tmp_path / "repo"
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    (root / "code/d/e/hosts").unlink()
+    (root / "code/d/e").rmdir()
+    (root / "code/d/e").symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match='"code/d/e" is a link'):
+        tracked(root).listing("code")

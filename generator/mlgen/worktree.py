@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from mlgen.canonical import folder_digest
 
 MAX_SPEC_BYTES = 1 << 20
 SKIPPED = frozenset({".git", ".mlgen", "__pycache__"})  # never an author's, also where nobody told Git to ignore them
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Lister = Callable[[str], list[str] | None]
 
@@ -89,14 +92,17 @@ class Worktree:
 
     def _hashed(self, folder: str, names: Iterator[str] | list[str]) -> dict[str, str]:
         found = {}
+        parents = {"."}  # those known to be no links
         for name in sorted(names):
+            _check_name(folder, name)
             here = self.root / folder / name
+            for parent in Path(name).parents:
+                if parent.as_posix() not in parents and (self.root / folder / parent).is_symlink():
+                    raise ValueError(f'"{folder}/{parent.as_posix()}" is a link')  # in its place, Git tracks a folder
+                parents.add(parent.as_posix())
             try:
-                name.encode()
                 mode = here.lstat().st_mode
-            except UnicodeEncodeError:
-                raise ValueError(f'"{folder}" holds a file whose name is not UTF-8') from None
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue  # Git still tracks it, the author deleted it
             if stat.S_ISLNK(mode):
                 raise ValueError(f'"{folder}/{name}" is a link')
@@ -105,6 +111,16 @@ class Worktree:
             if stat.S_ISREG(mode):
                 found[name] = _sha256(here)
         return found
+
+
+def _check_name(folder: str, name: str) -> None:
+    # A newline would make two different folders share one list of `<sha256>  <path>\n`, and so one digest.
+    if _CONTROL.search(name):
+        raise ValueError(f'"{folder}" holds a file with a newline or another control character in its name')
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f'"{folder}" holds a file whose name is not UTF-8') from None
 
 
 def _walk(folder: Path) -> Iterator[str]:
