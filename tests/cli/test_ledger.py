@@ -292,6 +292,33 @@ def test_what_waits_is_landed_by_hand(project: Path, capsys: Capture) -> None:
     assert answer_json(capsys, "ledger", "fold", "--status")["dead"] == 1
 
 
+@pytest.mark.parametrize("artifacts", [".mlgen/artifacts", "kept"])
+def test_records_that_a_clone_brought_do_not_land(project: Path, capsys: Capture, artifacts: str) -> None:
+    (project / "mlgen.yaml").write_text(f"version: 1\nenvironments: {{local: {{artifacts: {artifacts}}}}}\n")
+    run(capsys, "mine", "-p", "word=hi")
+    before = tip(project)
+    spool = Spool(Folder(project / artifacts, artifacts))
+    key = spool.put(records.task())
+    subprocess.run(["git", "add", "-f", f"{artifacts}/{key}"], cwd=project, check=True)
+    assert mlgen(["runs", "list"]) == 0
+    told = capsys.readouterr()
+    assert "mine" in told.out
+    assert "git rm -r --cached" in told.err
+    assert mlgen(["ledger", "fold"]) == 3
+    assert "a clone may carry forged records" in capsys.readouterr().err
+    assert (tip(project), spool.waiting()) == (before, [key])
+    subprocess.run(["git", "rm", "-rq", "--cached", artifacts], cwd=project, check=True)
+    assert answer(capsys, "ledger", "fold").startswith("1 landed")
+
+
+def test_a_name_that_is_no_text_is_told(project: Path, capsys: Capture) -> None:
+    run(capsys, "mine", "-p", "word=hi")
+    (project / os.fsdecode(b".mlgen/artifacts/_ledger/spool/\xff\n")).write_text("")
+    for arguments in (["runs", "list"], ["ledger", "fold"], ["ledger", "fold", "--format", "json"]):
+        assert mlgen(arguments) == 0
+        assert "in the spool" in (err := capsys.readouterr().err) or "no record's name" in err
+
+
 def test_a_ledger_elsewhere_is_not_confused_with_this_one(project: Path, capsys: Capture) -> None:
     (project / "mlgen.yaml").write_text(
         "version: 1\nenvironments:\n  away:\n    namespace: ml\n    artifacts: s3://ml-artifacts/away\n"

@@ -16,6 +16,7 @@ FAULTS: dict[str, str] = {
     "bad-option": "an option that does not belong to this environment",
     "bad-store": "artifacts at a URI that there is no store for",
     "in-the-way": "a file that mlgen did not make, where it would write one",
+    "link-out": "a link out of the repository where mlgen would write",
     "missing-secret": "a secret of a task that is not in the environment of `mlgen run`",
     "no-log": "a task or run that has left no log on this machine",
     "no-specs": "a project without specs",
@@ -50,6 +51,7 @@ FAULTS: dict[str, str] = {
     "store-linked": "a link inside a folder of artifacts, where mlgen follows none",
     "store-unreachable": "a bucket that is not there, not reached, or refuses the credentials",
     "system-error": "a file that the operating system does not let mlgen use",
+    "tracked-state": "a commit with mlgen's own files in it: runs, or records that wait",
     "unreadable": "a spec that cannot be read",
     "unreadable-run": "a run that was cut off and left files that cannot be read",
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cached_property
 
 from mlgen import git
 from mlgen.cli.clock import SystemClock
@@ -13,12 +15,14 @@ from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.fold import Folded, fold
+from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
 from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Project
-from mlgen.store import Store, open_store
+from mlgen.store import Folder, Store, open_store
 
-OUTSIDE_GIT = ".mlgen/ledger.git"  # the ledger of a project that is in no repository
+STATE = ".mlgen"
+OUTSIDE_GIT = f"{STATE}/ledger.git"  # the ledger of a project that is in no repository
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Records:
         self.spool.put_bytes(data)
 
     def fold(self, now: datetime) -> Folded:
-        """Land all that waits."""
+        """Land all that waits. Raises CannotAnswer "tracked-state"."""
+        self._check_ours()
         repository = self.repository
         if repository is None:
             if not self.spool.waiting():
@@ -65,7 +70,11 @@ class Records:
         return fold(self.spool, repository, self.branch, now=now)
 
     def recover(self) -> None:
-        """Tell of runs whose engine could not: before a command reads records, or writes new ones."""
+        """Tell of runs whose engine could not: before a command reads records, or writes new ones.
+
+        Raises CannotAnswer "tracked-state".
+        """
+        self._check_ours()
         for told in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
             if not told.cut_off:
                 note(f"{told.run} had ended, and its records waited; they are told now")
@@ -76,11 +85,45 @@ class Records:
 
     def catch_up(self) -> None:
         """Recover, and land what waits; where it cannot land, a command goes on with the records that have."""
+        try:
+            self._check_ours()
+        except CannotAnswer as reason:
+            note(f"only what is on the branch is told: {reason.message}; {reason.fix}")
+            return
         self.recover()
         try:
-            self.fold(SystemClock().now())
+            folded = self.fold(SystemClock().now())
         except CannotAnswer as reason:
             note(f"some records wait in the spool: {reason.message}")
+            return
+        if folded.left:
+            note(f"{len(folded.left)} files are left in the spool; `mlgen ledger fold` says why")
+
+    def _check_ours(self) -> None:
+        """Raises CannotAnswer "tracked-state" where Git tracks what runs or waiting records are told from."""
+        if self._tracked:
+            shown = STATE if self._tracked[0].split("/")[0] == STATE else self._tracked[0]
+            raise CannotAnswer(
+                "tracked-state",
+                f"Git tracks {self._tracked[0]}, where mlgen keeps what is yet to be told",
+                why="a clone may carry forged records",
+                fix=f"git rm -r --cached {shown} and put it in .gitignore",
+            )
+
+    @cached_property
+    def _tracked(self) -> list[str]:
+        """What Git tracks of runs and waiting records, as paths below the project's folder; one git call at most."""
+        repository = self.workspace.repository
+        if repository is None or repository.work_tree is None:
+            return []
+        places = [self.workspace.root / STATE]
+        if isinstance(self.store, Folder) and not self.store.root.is_relative_to(places[0]):
+            places.append(self.store.root / LEDGER_FOLDER)
+        # The last part is kept as it is: Git tracks a link, not what is behind it.
+        real = [place.parent.resolve() / place.name for place in places if os.path.lexists(place)]
+        inside = [place for place in real if place.is_relative_to(repository.work_tree)]
+        found = repository.tracked(inside) if inside else []
+        return [os.path.relpath(repository.work_tree / path, self.workspace.root) for path in found]
 
 
 def open_records(workspace: Workspace, name: str) -> Records:

@@ -137,6 +137,11 @@ class Repository:
         found = self._run(arguments, cwd=folder).decode(errors="surrogateescape").split("\0")
         return sorted({path for path in found if path})
 
+    def tracked(self, paths: Iterable[Path]) -> list[str]:
+        """The files of the index at or below paths of the work tree, there or not: posix paths below the work tree."""
+        found = self._run(["ls-files", "-z", "--cached", "--", *map(str, paths)])
+        return [path for path in found.decode(errors="surrogateescape").split("\0") if path]
+
     def is_clean(self, paths: Iterable[str]) -> bool:
         """Whether HEAD has these files and folders, by their paths below the work tree, just as they are there now.
 

@@ -13,7 +13,8 @@ from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.store import Missing, Store, Taken, TooLarge
 
-SPOOL, DEAD = "_ledger/spool", "_ledger/dead"
+FOLDER = "_ledger"
+SPOOL, DEAD = f"{FOLDER}/spool", f"{FOLDER}/dead"
 _KEY = re.compile(rf"{SPOOL}/([0-9a-f-]{{36}})\.([0-9a-f]{{16}})\.json")
 
 
