@@ -121,3 +121,32 @@ def test_a_full_disk_exits_3_and_leaves_whole_files(project: Path) -> None:
     assert tree(project / "tekton").items() <= expected.items()
     mlgen("render", "--env", "prod", cwd=project)
     assert tree(project / "tekton") == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "command"),
+    [
+        ("tekton", ["render"]),
+        ("out", ["render", "--out", "out/below"]),
+        (".mlgen", ["run", "pipelines/churn.yaml"]),
+        (".mlgen", ["ledger", "fold"]),
+        ("pipelines", ["run", "pipelines/churn.yaml"]),
+    ],
+)
+def test_no_link_leads_out_of_the_repository(link: str, command: list[str], project: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    if (project / link).exists():
+        (project / link).rename(outside)
+    else:
+        outside.mkdir()
+    before = tree(outside)
+    (project / link).symlink_to(outside)
+    done = mlgen(*command, cwd=project)
+    assert done.returncode == 2, done.stderr
+    assert "a link" in done.stderr
+    assert tree(outside) == before
+
+
+def test_out_may_lie_anywhere(project: Path, tmp_path: Path) -> None:
+    assert mlgen("render", "--out", str(tmp_path / "elsewhere"), cwd=project).returncode == 0
+    assert (tmp_path / "elsewhere" / "prod" / "manifests").is_dir()

@@ -55,7 +55,7 @@ def render(
     environments = _environments(workspace.project, env)
     plans = workspace.plans(workspace.specs(files))
     rendered = _render(workspace, plans, environments)
-    root = out if out is not None else workspace.root / OUT
+    root = _root(workspace, out)
     scope = scope_of(plans, environments, whole=not files)
     if stdout:
         sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
@@ -65,6 +65,14 @@ def render(
         raise typer.Exit(1 if found else 0)
     else:
         _print_changes(write(root, rendered, scope), root, form)
+
+
+def _root(workspace: Workspace, out: Path | None) -> Path:
+    """The output folder. --out may name any; what lies in the project must not lead out of the repository."""
+    given = Path(os.path.abspath(out)) if out is not None else workspace.root / OUT
+    if given.is_relative_to(workspace.root):
+        workspace.own(given.relative_to(workspace.root).as_posix())
+    return given
 
 
 def _environments(project: Project, name: str | None) -> list[Environment]:

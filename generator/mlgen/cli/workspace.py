@@ -24,6 +24,7 @@ from mlgen.spec.paths import uses
 from mlgen.spec.project import Project
 from mlgen.worktree import Worktree
 
+OWN, OWN_FOLDERS = ".mlgen", ("runs", "artifacts", "ledger.git")
 PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", "pipelines"
 
 
@@ -50,14 +51,30 @@ class Workspace:
 
         Without one: the Git repository, else the folder that holds `pipelines/`.
         """
-        start = (files[0].parent if files else Path()).resolve()
+        # As the path is given: a link among its folders is a part of the project, and judged as one.
+        start = Path(os.path.abspath(files[0].parent if files else Path()))
         folders = [start, *start.parents]
         root = next((f for f in folders if os.path.isfile(f / PROJECT_FILE)), None)
         root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
         root = root or (start.parent if start.name == PIPELINES else start)
-        workspace = Workspace(root)
+        workspace = Workspace(root.resolve())
         output.source = workspace._source
+        for path in (OWN, *(f"{OWN}/{name}" for name in OWN_FOLDERS)):
+            workspace.own(path)
         return workspace
+
+    def own(self, path: str) -> Path:
+        """A folder below the project's that mlgen writes to. Raises Misuse where a link leads out of the repository.
+
+        A repository's author could otherwise have files made anywhere on the machine of who runs it.
+        """
+        here = self.root / path
+        if os.path.realpath(here) != str(here) and self.files.kind(path) == "escape":  # kind may ask Git: seldom
+            why = "mlgen writes through no link out of the repository"
+            raise Misuse(
+                "link-out", f"{path} is, or lies behind, a link that leads out", why=why, fix="remove the link"
+            )
+        return here
 
     def _source(self, path: str) -> bytes:
         return self.files.read(path)
