@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
+
+from mlgen.spec.checks.context import Context
+from mlgen.spec.document import read
+from mlgen.spec.load import load_pipeline
+from mlgen.worktree import Worktree
 
 NASTY = """
 import sys
@@ -39,3 +47,25 @@ def test_nasty_megabytes_end_in_findings_not_in_a_crash(tmp_path: Path) -> None:
         command, cwd=tmp_path, env={"PYTHONPATH": path}, capture_output=True, timeout=120, check=False
     )
     assert (done.stdout, done.stderr) == (b"survived\n", b"")
+
+
+HEAD = "version: 1\nname: x\n"
+WORD = "x" * 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "params:\n" + "".join(f"  p{i}: 1\n" for i in range(10_000))
+        + "defaults:\n" + "".join(f"  k{i}: 1\n" for i in range(10_000)) + "tasks: {t: {run: x}}\n",
+        HEAD + "params:\n" + "".join(f"  {WORD}{i:04}: 1\n" for i in range(2_000))
+        + "tasks:\n" + "".join(f"  t{i}: {{run: x, in: [params.{WORD}z{i:03}]}}\n" for i in range(120)),
+        HEAD + "tasks: {t: {run: x, out: [" + "a," * 30_000 + "a]}}\n",
+    ],
+    ids=["refused and unused", "misspelt", "one out many times"],
+)  # fmt: skip
+def test_what_is_checked_takes_no_squares_of_time(tmp_path: Path, text: str) -> None:
+    document = read("x.yaml", text.encode())
+    start = time.process_time()
+    assert load_pipeline(document, {}, Context(Worktree(tmp_path)))[1]
+    assert time.process_time() - start < 20  # seconds; each took a minute or more, a slow machine takes three

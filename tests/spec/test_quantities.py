@@ -136,6 +136,9 @@ def test_cpu(text: str, millis: int, stored: str) -> None:
         "9" * 30,
         "1m1",
         "1e-99",
+        "1e999990",  # a number of a million digits, were it written out
+        "1e9999999",
+        "1e-9999999",
     ],
 )
 def test_no_cpu(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 
 from mlgen.diagnostic import Diagnostic, Span
@@ -33,8 +34,14 @@ class Doubt:
 
     def untold(self, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
         """The findings less those about values that were refused already."""
-        told = [self.document.span(route) for route in self.bad if self._value(route) is not None]
-        return [f for f in findings if not any(_within(f.span, span) for span in told)] if told else list(findings)
+        told = _outermost(self.document.span(route) for route in self.bad if self._value(route) is not None)
+        starts = [_start(span) for span in told]
+
+        def is_told(place: Span) -> bool:
+            before = bisect_right(starts, _start(place))
+            return before > 0 and _within(place, told[before - 1])
+
+        return [f for f in findings if not is_told(f.span)]
 
     def _value(self, route: Route) -> object:
         """The value at a route; None where there is none, or where it was refused."""
@@ -47,6 +54,19 @@ class Doubt:
             else:
                 return None
         return found
+
+
+def _outermost(spans: Iterable[Span]) -> list[Span]:
+    """The spans that are in no other one, in the order of the file. Those of values are nested or apart."""
+    outer: list[Span] = []
+    for span in sorted(spans, key=lambda s: (*_start(s), -s.end_line, -s.end_column)):
+        if not outer or not _within(span, outer[-1]):
+            outer.append(span)
+    return outer
+
+
+def _start(span: Span) -> tuple[int, int]:
+    return span.line, span.column
 
 
 def _within(inner: Span, outer: Span) -> bool:

@@ -79,15 +79,16 @@ def cpu_millis(text: str) -> int:
     elif len(text) <= 20 and INTEGER.fullmatch(text):
         millis = Decimal(parse_integer(text)) * 1000
     elif len(text) <= 20 and FLOAT.fullmatch(text):
-        millis = Decimal(text) * 1000
+        cores = Decimal(text)
+        millis = cores * 1000 if cores <= 10**6 else cores  # times 1000, 1e999999 would overflow
     else:
         raise ValueError(f'"{text[:40]}" is not an amount of cpu')
     if millis <= 0:
         raise ValueError("cpu must be more than zero")
+    if millis > 10**6 * 1000:  # before int(): 1e999990 would be written out
+        raise ValueError("no machine has a million cores")
     if millis != int(millis):
         raise ValueError("cpu is counted in thousandths of a core: nothing finer")
-    if millis > 10**9:
-        raise ValueError("no machine has a million cores")
     return int(millis)
 
 

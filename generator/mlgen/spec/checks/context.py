@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from heapq import nlargest
 
 from mlgen.spec.model import Files, Out, Pipeline, Ref, Task
 from mlgen.spec.project import Project
@@ -21,6 +22,7 @@ class Context:
 
 
 MOST = 12  # names that a finding lists
+LONGEST, COMPARED = 80, 50  # characters and names that are compared in full, to guess one
 
 
 def listed(names: Iterable[str]) -> str:
@@ -36,9 +38,23 @@ def a(kind: str) -> str:
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant. Long names and long lists are not compared: it takes squares of time."""
-    names = sorted(n for n in known if len(n) <= 80)
-    return next(iter(get_close_matches(name, names)), None) if len(name) <= 80 and len(names) <= 2000 else None
+    """The known name that was probably meant. Long names are not compared, nor many: it takes squares of time."""
+    names = sorted(n for n in known if len(n) <= LONGEST)
+    if len(name) > LONGEST:
+        return None
+    if len(names) > COMPARED:  # a slip of the pen leaves most of a name's begin and end
+        names = nlargest(COMPARED, names, key=lambda other: _same_ends(name, other))
+    return next(iter(get_close_matches(name, names)), None)
+
+
+def _same_ends(one: str, other: str) -> int:
+    """How many characters two names have in common at their begins and ends."""
+    return _same_begin(one, other) + _same_begin(one[::-1], other[::-1])
+
+
+def _same_begin(one: str, other: str) -> int:
+    shorter = min(len(one), len(other))
+    return next((at for at in range(shorter) if one[at] != other[at]), shorter)
 
 
 def out_of(pipeline: Pipeline, ref: Ref) -> Out | None:
