@@ -11,6 +11,7 @@ from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import State
 from mlgen.local.events import Ended, Noted, Skipped, Started
+from mlgen.local.log import tail
 from mlgen.local.recover import Recovered, recover
 from mlgen.local.run import run
 from mlgen.local.schedule import GATE_FALSE, MISSING, STOPPING
@@ -425,15 +426,45 @@ def test_a_spool_that_cannot_be_used_leaves_the_records_to_the_next_command(proj
     assert (records["a-0"].state, run_record.state) == (State.COMPLETE, State.COMPLETE)
 
 
-def test_a_run_that_recovery_cannot_read_is_named(project: Project) -> None:
+@pytest.mark.parametrize("damage", ["of another version", "a pipe", "of another type"])
+def test_a_run_that_recovery_cannot_read_is_named_and_keeps_no_other_from_being_told(
+    project: Project, damage: str
+) -> None:
     def full(_data: bytes) -> None:
         raise CannotAnswer("disk-full", "no space left")
 
-    told = run(project.job(plan(task("a"))), **project.parts(spool=full))
-    (told.folder / "start.json").write_text('{"of": "another version"}')
-    with pytest.raises(CannotAnswer, match="cannot be read") as caught:
-        recover(project.root, spool=project.spooled.append, clock=RealClock())
-    assert f"remove {told.folder}/run.lock" in caught.value.fix
+    runs = [run(project.job(plan(task("a")), run=name), **project.parts(spool=full)) for name in ("x1", "x2")]
+    start = runs[0].folder / "start.json"
+    if damage == "a pipe":
+        start.unlink()
+        os.mkfifo(start)
+    else:
+        start.write_text('{"of": "another version"}' if damage == "of another version" else "[1]")
+    found = recover(project.root, spool=project.spooled.append, clock=RealClock())
+    assert [(r.run, r.told) for r in found] == [("x1", False), ("x2", True)]
+    assert f"remove {runs[0].folder}/run.lock" in str(found[0].fault)
+    again = recover(project.root, spool=project.spooled.append, clock=RealClock())
+    assert [r.run for r in again] == ["x1"]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "mkdir -p ../record.json/x",
+        "mkfifo ../record.json",
+        "mkfifo ../.record.json.new",
+        "mkdir -p ../.record.json.new/x",
+        "rm ../log; mkfifo ../log; false",
+        "mkfifo ../inputs.json",
+        "echo '[1]' > ../inputs.json",
+        "echo '[{\"name\": 1}]' > ../inputs.json",
+        "echo '[{\"name\":1,\"uri\":1,\"digest\":1,\"size_bytes\":1,\"media_type\":1,\"type\":1}]' > ../inputs.json",
+    ],
+)
+def test_a_task_that_tampers_with_its_folder_is_told_and_waited_for_by_nobody(project: Project, tamper: str) -> None:
+    told = project.run(plan(task("a", tamper)))
+    assert told.records["a-0"].state is (State.FAIL if "false" in tamper else State.COMPLETE)
+    assert tail(told.folder / "a-0" / "log", 5) == []
 
 
 def test_nothing_is_left_of_a_task_that_ended_well_but_what_people_read(project: Project) -> None:

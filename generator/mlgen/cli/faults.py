@@ -53,5 +53,4 @@ FAULTS: dict[str, str] = {
     "system-error": "a file that the operating system does not let mlgen use",
     "tracked-state": "a commit with mlgen's own files in it: runs, or records that wait",
     "unreadable": "a spec that cannot be read",
-    "unreadable-run": "a run that was cut off and left files that cannot be read",
 }

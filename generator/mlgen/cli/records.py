@@ -76,7 +76,9 @@ class Records:
         """
         self._check_ours()
         for told in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
-            if not told.cut_off:
+            if not told.told:
+                note(f"{told.run} was cut off, and what it left cannot be read: {told.fault}")
+            elif not told.cut_off:
                 note(f"{told.run} had ended, and its records waited; they are told now")
             elif told.fault:
                 note(f"{told.run} could not go on: {told.fault}; what is known of it is told now")

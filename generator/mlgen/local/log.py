@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlgen.local.mask import Masker
 from mlgen.local.wakeups import Wakeups
+from mlgen.runtime.regular import Unreadable, open_regular
 
 CHUNK = 1 << 16
 MOST_CHUNKS = 64  # that a pipe can hold, and more
@@ -71,8 +72,8 @@ def _write(descriptor: int, data: bytes) -> None:
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines of a log, of its last 64 KiB."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - CHUNK))
             return stream.read().decode(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
+    except (FileNotFoundError, Unreadable):
         return []

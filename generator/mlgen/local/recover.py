@@ -6,28 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger import entry
 from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.record import RecordTooLarge, State, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local import guardian, rundir, shorttmp
 from mlgen.local.events import Clock, timestamp
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started, write
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
+from mlgen.runtime.regular import Unreadable
 from mlgen.runtime.stage_in import staged_inputs
 
 CUT_OFF = "the engine was gone before this ended; told by the next command"
 
+# What the files of a run raise that another version wrote or that a task of it changed.
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, BadRecord, RecordTooLarge, Unreadable, PermissionError)
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A run that was told of now. cut_off: it had not ended. fault: why its engine could not go on, where known."""
+    """A run that was told of now. cut_off: it had not ended. fault: why its engine could not go on, where known.
+
+    told: False where its files cannot be understood, and fault says why: the next command tries again.
+    """
 
     run: str
     cut_off: bool
     fault: str | None
+    told: bool = True
 
 
 def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) -> list[Recovered]:
@@ -37,25 +44,23 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
     run.json into the spool, and marks it as told. Safe to repeat, to interrupt and to run twice at once: the bytes of
     each record are fixed in the run's folder before they are put. A run that an engine works on is left alone.
     project: the folder of mlgen.yaml. spool: makes a record's bytes durable; the same bytes again are fine.
-    Raises CannotAnswer for a run whose files cannot be understood, and what the spool raises.
+    A run whose files cannot be understood is left as it is, and keeps no other from being told of.
+    Raises what the spool raises.
     """
-    told = []
+    found = []
     for folder, _lock in rundir.unfinished(project):
         try:
             started = folder.read_start()
             if started is not None:
                 cut_off = _recover(folder, started, spool, timestamp(clock.now()))
-                told.append(Recovered(started.run, cut_off, folder.fault()))
-        except (KeyError, TypeError, ValueError, BadRecord) as error:
-            raise CannotAnswer(
-                "unreadable-run",
-                f"the run in {folder.path} was cut off, and what it left cannot be read: {error}",
-                why="another version of mlgen wrote it, or its files were changed",
-                fix=f"use that version; or remove {folder.path / rundir.LOCK}, and the run stays untold",
-            ) from None
+                found.append(Recovered(started.run, cut_off, folder.fault()))
+        except UNREADABLE as error:
+            fault = f"{error} (written by another mlgen, or changed; remove {folder.path / rundir.LOCK} to leave it so)"
+            found.append(Recovered(folder.run, True, fault, told=False))
+            continue
         folder.forget_code()
         folder.finish()
-    return told
+    return found
 
 
 def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], object], now: str) -> bool:
@@ -65,13 +70,14 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
     fault = folder.fault()
     error = f"the engine could not go on before this ended: {fault}" if fault else CUT_OFF
     attempts = list(folder.attempts())
-    cut_off = rundir.read(folder.run_json) is None or any(rundir.read(a.record) is None for a in attempts)
+    cut_off = not all(map(rundir.is_whole, [folder.run_json, *(a.record for a in attempts)]))
     for attempt in attempts:
         data = _fixed_record(attempt, error, now)
         if data is not None:
             spool(data)
             found = entry.from_bytes(data)
-            assert isinstance(found, TaskRecord)
+            if not isinstance(found, TaskRecord):
+                raise BadRecord(f"{attempt.record} is no task's record")
             records.append(found)
     spool(_fixed_run(folder, started, records, now))
     return cut_off
@@ -79,7 +85,7 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
 
 def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
     """The bytes of an attempt's record, made now if there were none; None for one that never began."""
-    if rundir.read(attempt.record) is None:
+    if not rundir.is_whole(attempt.record):
         started = attempt.read_start()
         if started is None:
             return None
@@ -92,7 +98,7 @@ def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
 
 def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], now: str) -> bytes:
     """The bytes of run.json, made now if there were none."""
-    if rundir.read(folder.run_json) is None:
+    if not rundir.is_whole(folder.run_json):
         last: dict[str, TaskRecord] = {}
         for record in sorted(records, key=lambda r: r.attempt):
             last[record.task] = record

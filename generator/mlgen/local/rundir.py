@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
+from mlgen.runtime.regular import Unreadable, read_regular
 
 RUNS = Path(".mlgen") / "runs"
 LOCK = "run.lock"  # holds the engine's process number
@@ -37,19 +38,40 @@ def write(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_bytes(data)
+        _make_way(temporary)
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        if path.is_dir():
+            _make_way(path)
         temporary.rename(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(IsADirectoryError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
-def read(path: Path) -> Any | None:
-    """The JSON of a file; None when there is none, or a crash of the machine left it empty."""
+def _make_way(path: Path) -> None:
+    """Remove what a kill left, or a task put here: opening its FIFO would wait for ever."""
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
+
+
+def read(path: Path) -> Any | None:
+    """The JSON of a file; None when there is none, or a crash of the machine left it empty. Raises Unreadable."""
+    try:
+        return json.loads(read_regular(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a file with JSON, and not something that a task put in its place."""
+    try:
+        return read(path) is not None
+    except Unreadable:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +187,8 @@ class RunFolder:
     def skipped(self) -> dict[str, tuple[str, str]]:
         """task -> Tekton's reason, and why in words for people. A last line that a kill cut off is not there yet."""
         try:
-            lines = (self.path / "skipped.jsonl").read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
+            lines = read_regular(self.path / "skipped.jsonl").split(b"\n")[:-1]
+        except (FileNotFoundError, Unreadable):
             return {}
         return {task: (reason, why) for task, reason, why in map(json.loads, lines)}
 
@@ -186,8 +208,8 @@ class RunFolder:
     def fault(self) -> str | None:
         """Why the engine could not go on; None where it did, or was killed."""
         try:
-            return (self.path / "fault").read_text(errors="replace") or None
-        except FileNotFoundError:
+            return read_regular(self.path / "fault").decode(errors="replace") or None
+        except (FileNotFoundError, Unreadable):
             return None
 
     def finish(self) -> None:
@@ -233,7 +255,7 @@ def find(project: Path, run: str, uid: str) -> RunFolder | None:
 
 def _by_start(parent: Path) -> list[Path]:
     """The folders in which something was started, in that order."""
-    found = [(start.stat().st_mtime_ns, start.parent.name, start.parent) for start in parent.glob("*/start.json")]
+    found = [(start.lstat().st_mtime_ns, start.parent.name, start.parent) for start in parent.glob("*/start.json")]
     return [path for _, _, path in sorted(found)]
 
 
@@ -261,7 +283,7 @@ def _take(path: Path) -> int | None:
     """
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     for _ in range(int(PATIENCE_SECONDS / PAUSE_SECONDS)):
         try:

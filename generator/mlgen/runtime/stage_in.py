@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mlgen.diagnostic import Fault
 from mlgen.ledger.artifact import Artifact
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
+from mlgen.runtime.regular import Unreadable, read_regular
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.store import Store, StoreError, locate
 
@@ -43,9 +45,17 @@ def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: St
 def staged_inputs(tree: Tree) -> tuple[Artifact, ...]:
     """The artifacts that stage-in brought; none where it did not get to its end."""
     try:
-        return tuple(Artifact(**data) for data in json.loads((tree.state / INPUTS).read_bytes()))
-    except (FileNotFoundError, ValueError):
+        return tuple(_artifact(data) for data in json.loads(read_regular(tree.state / INPUTS)))
+    except (FileNotFoundError, Unreadable, TypeError, ValueError, RecursionError):  # here the program can write, too
         return ()
+
+
+def _artifact(data: dict[str, Any]) -> Artifact:
+    found = Artifact(**data)
+    texts = (found.name, found.uri, found.digest, found.media_type, found.type)
+    if not all(isinstance(text, str) for text in texts) or type(found.size_bytes) is not int:
+        raise TypeError("not what stage-in wrote")
+    return found
 
 
 def _fetch(item: In, text: str, destination: Path, store: Store, open_at: OpenStore) -> Artifact:
