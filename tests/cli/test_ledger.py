@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mlgen import git
 from mlgen.cli.main import run as mlgen
 from mlgen.ledger.spool import Spool
 from mlgen.store import Folder
@@ -309,6 +310,21 @@ def test_records_that_a_clone_brought_do_not_land(project: Path, capsys: Capture
     assert (tip(project), spool.waiting()) == (before, [key])
     subprocess.run(["git", "rm", "-rq", "--cached", artifacts], cwd=project, check=True)
     assert answer(capsys, "ledger", "fold").startswith("1 landed")
+
+
+def test_a_bad_file_on_the_branch_hides_no_other(project: Path, capsys: Capture) -> None:
+    run(capsys, "mine", "-p", "word=hi")
+    repository = git.discover(project)
+    assert repository is not None
+    path = records.task().path
+    commit = repository.commit({path: b"{}"}, parent=tip(project), message="by hand", seconds=0)
+    repository.move_ref("refs/heads/ledger", commit, old=tip(project))
+    for arguments in (["runs", "list"], ["lineage", "mine"]):
+        assert mlgen(arguments) == 0
+        told = capsys.readouterr()
+        assert "mine" in told.out
+        assert f"1 file of the ledger cannot be read here: {path}: " in told.err
+        assert told.err.count("\n") == 1
 
 
 def test_a_name_that_is_no_text_is_told(project: Path, capsys: Capture) -> None:

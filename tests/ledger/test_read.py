@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen import git
-from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.diagnostic import Misuse
 from mlgen.ledger import query
 from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fold import fold
@@ -208,19 +208,19 @@ def test_other_files_are_none_of_our_business(keep: Keep) -> None:
     assert [run.name for run in read(history.repository, "ledger").runs] == ["r1"]
 
 
-def test_a_damaged_ledger_is_said_not_skipped(keep: Keep) -> None:
+def test_what_is_no_record_is_skipped_and_told(keep: Keep) -> None:
     history = keep([records.run()])
-    path = records.task().path
-    by_hand(history, {path: b"{}"})
-    with pytest.raises(CannotAnswer, match=path) as error:
-        read(history.repository, "ledger")
-    assert error.value.code == "ledger-damaged"
-
-
-def test_a_newer_ledger_says_upgrade(keep: Keep) -> None:
-    history = keep([records.run()])
-    data = to_bytes(records.task()).replace(b"/1/MlgenTaskRunFacet", b"/2/MlgenTaskRunFacet")
-    by_hand(history, {records.task().path: data})
-    with pytest.raises(CannotAnswer, match="upgrade mlgen") as error:
-        read(history.repository, "ledger")
-    assert (error.value.code, error.value.exit_code) == ("ledger-too-new", 3)
+    good, other = records.task(), records.task(name="other")
+    newer = to_bytes(good).replace(b"/1/MlgenTaskRunFacet", b"/2/MlgenTaskRunFacet")
+    large = b"{" + b" " * (17 << 20)
+    bad = {
+        good.path: (newer, "upgrade mlgen"),
+        other.path: (to_bytes(records.task(name="elsewhere")), "its path would be"),
+        records.task(name="big").path: (large, f"{len(large):,} bytes"),
+        records.run("r2").path: (b"{}", ""),
+    }
+    by_hand(history, {path: data for path, (data, _) in bad.items()})
+    again = read(history.repository, "ledger")
+    assert list(again.runs) == list(history.runs)
+    assert {skipped.path for skipped in again.skipped} == bad.keys()
+    assert all(bad[skipped.path][1] in skipped.reason for skipped in again.skipped)

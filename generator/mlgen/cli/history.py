@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+from mlgen.cli.output import note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
@@ -26,7 +27,12 @@ def open_history(env: str) -> History:
     # All records live until the answer is given. To look for cycles among them, again and again, costs a fifth.
     gc.disable()
     try:
-        return read(records.repository, records.branch)
+        history = read(records.repository, records.branch)
     finally:
         gc.freeze()
         gc.enable()
+    if history.skipped:
+        first, count = history.skipped[0], len(history.skipped)
+        files, others = ("1 file", "") if count == 1 else (f"{count} files", " and others")
+        note(f"{files} of the ledger cannot be read here: {first.path}{others}: {first.reason}")
+    return history

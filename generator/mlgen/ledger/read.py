@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Repository, branch_ref
+from mlgen.git import Object, Repository, branch_ref
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.entry import Entry, from_bytes
-from mlgen.ledger.fields import BadRecord, NewerFormat
+from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import RunRecord
 
@@ -104,16 +104,26 @@ def outcomes(executions: Iterable[Execution]) -> list[Execution]:
     return list(best.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file of the ledger that is no record, and why: a newer mlgen, or somebody by other means, wrote it."""
+
+    path: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class History:
     """What the ledger says at a commit. The queries ask only this; an index may answer in its place.
 
-    commit: None where there is no ledger yet. runs: the latest to end first.
+    commit: None where there is no ledger yet. runs: the latest to end first. skipped: files that are not told of, in
+    the order of their paths.
     """
 
     repository: Repository | None = field(repr=False)
     commit: str | None
     runs: Sequence[Run]
+    skipped: Sequence[Skipped] = ()
 
     def events(self, executions: Sequence[Execution]) -> list[dict[str, Any]]:
         """The OpenLineage events of executions, as they were written."""
@@ -149,7 +159,8 @@ class History:
 def read(repository: Repository | None, branch: str) -> History:
     """All that a branch says now; nothing where there is no repository.
 
-    Raises CannotAnswer "ledger-too-new" for records that a newer mlgen wrote, "ledger-damaged" for what is none.
+    What is no record, or lies at another path than its own, is skipped: one bad file must not hide all others.
+    Raises CannotAnswer "ledger-damaged" where bytes are gone.
     """
     commit = repository.resolve(branch_ref(branch)) if repository else None
     if repository is None or commit is None:
@@ -157,30 +168,35 @@ def read(repository: Repository | None, branch: str) -> History:
     files = [f for f in repository.list_tree(commit, "runs") if _KNOWN.fullmatch(f.path)]
     run_records: dict[str, list[RunRecord]] = defaultdict(list)
     executions: dict[str, list[Execution]] = defaultdict(list)
+    skipped: list[Skipped] = []
     with repository.reader() as reader:
         for file, blob in zip(files, reader.get_all(f.oid for f in files), strict=True):
             if blob is None:
                 raise CannotAnswer(
                     "ledger-damaged", f"{file.path} of the ledger has no bytes", fix="`git fsck` says more"
                 )
-            entry = _entry(file.path, blob.data)
+            try:
+                entry = _entry(file.path, blob)
+            except BadRecord as error:
+                skipped.append(Skipped(file.path, str(error)))
+                continue
             if isinstance(entry, RunRecord):
                 run_records[entry.uid].append(entry)
             else:
                 digest = "sha256:" + hashlib.sha256(blob.data).hexdigest()
                 executions[entry.run_uid].append(Execution(entry, file.path, digest, file.oid))
     runs = [_run(uid, run_records[uid], executions[uid]) for uid in {*run_records, *executions}]
-    return History(repository, commit, sorted(runs, key=lambda run: (run.ended, run.uid), reverse=True))
+    return History(repository, commit, sorted(runs, key=lambda run: (run.ended, run.uid), reverse=True), skipped)
 
 
-def _entry(path: str, data: bytes) -> Entry:
-    try:
-        return from_bytes(data)
-    except NewerFormat as error:
-        raise CannotAnswer("ledger-too-new", f"{path}: {error}", fix="upgrade mlgen here") from None
-    except BadRecord as error:
-        why = "nothing that mlgen folds looks like that; somebody wrote to the branch by other means"
-        raise CannotAnswer("ledger-damaged", f"{path} of the ledger is no record: {error}", why=why) from None
+def _entry(path: str, blob: Object) -> Entry:
+    """Raises BadRecord."""
+    if blob.size_bytes != len(blob.data):
+        raise BadRecord(f"the record has {blob.size_bytes:,} bytes")
+    entry = from_bytes(blob.data)
+    if entry.path != path:
+        raise BadRecord(f"its path would be {entry.path}")
+    return entry
 
 
 def _run(uid: str, records: list[RunRecord], executions: list[Execution]) -> Run:
