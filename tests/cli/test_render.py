@@ -150,3 +150,28 @@ def test_no_link_leads_out_of_the_repository(link: str, command: list[str], proj
 def test_out_may_lie_anywhere(project: Path, tmp_path: Path) -> None:
     assert mlgen("render", "--out", str(tmp_path / "elsewhere"), cwd=project).returncode == 0
     assert (tmp_path / "elsewhere" / "prod" / "manifests").is_dir()
+
+
+def test_an_environment_that_is_no_more_leaves_nothing_of_ours(project: Path) -> None:
+    mlgen("render", cwd=project)
+    gone = project / "tekton" / "gone" / "manifests"
+    shutil.copytree(project / "tekton" / "prod" / "manifests", gone)
+    (gone / "own.yaml").write_text("kind: ConfigMap\n")
+    differ = mlgen("render", "--check", cwd=project)
+    assert differ.returncode == 1
+    assert "stale     tekton/gone/manifests/pipeline-churn.yaml" in differ.stdout
+    for narrower in (["--env", "prod"], ["--out", "tekton"], ["pipelines/churn.yaml"]):
+        assert mlgen("render", *narrower, "--check", cwd=project).returncode == 0
+    assert mlgen("render", cwd=project).returncode == 0
+    assert list(tree(gone)) == ["own.yaml"]
+    assert mlgen("render", "--check", cwd=project).returncode == 0
+
+
+def test_the_last_spec_takes_its_manifests_with_it(project: Path) -> None:
+    mlgen("render", cwd=project)
+    for spec in (project / "pipelines").glob("*.yaml"):
+        spec.unlink()
+    assert mlgen("render", "--check", cwd=project).returncode == 1
+    assert mlgen("render", cwd=project).returncode == 0
+    assert tree(project / "tekton") == {}
+    assert "error[no-specs]" in mlgen("render", cwd=project).stderr

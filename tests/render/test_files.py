@@ -212,3 +212,13 @@ def test_two_renderings_at_once_leave_one_of_them(tmp_path: Path) -> None:
     with writer(tmp_path, "a") as one, writer(tmp_path, "b") as two:
         assert (one.wait(timeout=30), two.wait(timeout=30)) == (0, 0)
     assert contents(tmp_path) in ({b"a" * 20000}, {b"b" * 20000})
+
+
+def test_nothing_to_do_needs_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_path: object, **_at: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    wanted = files(spec())
+    write(tmp_path, wanted, PROD)
+    monkeypatch.setattr(os, "unlink", read_only)  # as on a read-only mount, whether there is such a file or not
+    assert write(tmp_path, wanted, PROD).unchanged == len(wanted)

@@ -18,7 +18,7 @@ from mlgen.cli.output import answer_json
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Findings, Misuse, visible
 from mlgen.plan.model import Plan
-from mlgen.render.files import Changes, Difference, Files, compare, scope_of, to_stdout, write
+from mlgen.render.files import Changes, Difference, Files, compare, environments_in, scope_of, to_stdout, write
 from mlgen.render.rendering import render_all
 from mlgen.spec.project import Environment, Project
 
@@ -52,11 +52,15 @@ def render(
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
     workspace = Workspace.around(files)
-    environments = _environments(workspace.project, env)
-    plans = workspace.plans(workspace.specs(files))
-    rendered = _render(workspace, plans, environments)
     root = _root(workspace, out)
-    scope = scope_of(plans, environments, whole=not files)
+    # Only in the project's own folder: --out may name one where other projects have their environments.
+    left = environments_in(root) if not files and env is None and out is None else []
+    environments = _environments(workspace.project, env, left)
+    # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
+    plans = workspace.plans(workspace.specs(files) if files or workspace.listed or not left else [])
+    rendered = _render(workspace, plans, environments)
+    gone = set(left) - {environment.name for environment in environments}
+    scope = scope_of(plans, environments, whole=not files, gone=sorted(gone))
     if stdout:
         sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
     elif check:
@@ -75,10 +79,11 @@ def _root(workspace: Workspace, out: Path | None) -> Path:
     return given
 
 
-def _environments(project: Project, name: str | None) -> list[Environment]:
+def _environments(project: Project, name: str | None, left: list[str]) -> list[Environment]:
+    """Those to render; none only where manifests are left of environments that are no more."""
     known = list(project.rendered)
     found = [one for one in known if name is None or one.name == name]
-    if found:
+    if found or left:
         return found
     fix = f"those that are: {', '.join(one.name for one in known)}" if known else "give one a `namespace` in mlgen.yaml"
     what = f'"{name}" is no environment that is rendered' if name is not None else "no environment is rendered"

@@ -133,15 +133,19 @@ class Workspace:
             raise Findings(lost)
         return paths
 
+    @property
+    def listed(self) -> list[str]:
+        """What lies in pipelines/ under a spec's name."""
+        folder = self.root / PIPELINES
+        return [f"{PIPELINES}/{name}" for name in sorted(p.name for p in folder.glob("*.yaml"))]
+
     def candidates(self, files: Sequence[Path] | None) -> tuple[list[str], list[Diagnostic]]:
         """As `specs`, and the findings of what in pipelines/ is no file of the repository."""
         if not files:
-            folder = self.root / PIPELINES
-            found = sorted(p.name for p in folder.glob("*.yaml")) if folder.is_dir() else []
-            if not found:
+            paths = self.listed
+            if not paths:
                 fix = "name a spec, or make a repository with `mlgen init`"
                 raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
-            paths = [f"{PIPELINES}/{name}" for name in found]
             lost = [path for path in paths if self.files.kind(path) != "file"]
             return [path for path in paths if path not in lost], [_no_file(path) for path in lost]
         return list(dict.fromkeys(self._below(file) for file in files)), []

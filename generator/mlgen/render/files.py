@@ -59,10 +59,34 @@ class Difference:
     diff: str = ""
 
 
-def scope_of(plans: Sequence[Plan], environments: Sequence[Environment], *, whole: bool) -> Scope:
-    """whole: the plans are all there are, so that a file of ours from any other spec is stale."""
+def scope_of(
+    plans: Sequence[Plan], environments: Sequence[Environment], *, whole: bool, gone: Iterable[str] = ()
+) -> Scope:
+    """whole: the plans are all there are, so that a file of ours from any other spec is stale.
+
+    gone: environments that are no more, of which every file of ours is.
+    """
     sources = None if whole else frozenset(visible(plan.source) for plan in plans)
-    return Scope(tuple(environment.name for environment in environments), sources)
+    return Scope((*(environment.name for environment in environments), *gone), sources)
+
+
+def environments_in(root: Path) -> list[str]:
+    """The names of the folders below the output folder that hold files of ours, sorted: of environments, once."""
+    try:
+        with _top(root) as top, os.scandir(top) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return [name for name in names if any(_has_ours(top, f"{name}/{folder}") for folder in FOLDERS)]
+    except FileNotFoundError:
+        return []
+
+
+def _has_ours(top: int, folder: str) -> bool:
+    try:
+        with _folder(top, folder) as here:
+            names = [name for name in os.listdir(here) if name.endswith(".yaml")]
+            return any(_OURS.match(_read(here, name, _HEAD_BYTES) or b"") for name in names)
+    except (FileNotFoundError, Misuse):  # Misuse: a link or a file, so nothing of ours
+        return False
 
 
 def write(root: Path, files: Files, scope: Scope) -> Changes:
@@ -114,6 +138,7 @@ def _clean(top: int, scope: Scope) -> None:
     """Take away what a killed rendering left."""
     for folder in _folders(scope):
         with suppress(FileNotFoundError), _folder(top, folder) as here:
+            os.stat(_TEMPORARY, dir_fd=here, follow_symlinks=False)  # to unlink what is not there fails if read-only
             os.unlink(_TEMPORARY, dir_fd=here)
 
 
