@@ -11,6 +11,7 @@ import pytest
 
 from mlgen import git
 from mlgen.canonical import folder_digest
+from mlgen.store.content import measure
 from mlgen.worktree import MAX_SPEC_BYTES, Worktree
 
 
@@ -159,3 +160,16 @@ def test_a_link_in_the_place_of_a_tracked_folder_is_refused(tmp_path: Path) -> N
     (root / "code/d/e").symlink_to(tmp_path / "outside")
     with pytest.raises(ValueError, match='"code/d/e" is a link'):
         tracked(root).listing("code")
+
+
+def test_an_input_has_the_digest_that_a_run_finds(tmp_path: Path) -> None:
+    lay(tmp_path, {"data/a": "1", "data/__pycache__/b": "2", "data/.mlgen/c": "3"})
+    assert Worktree(tmp_path).sha256("data") == measure(tmp_path / "data").digest
+
+
+@pytest.mark.parametrize("path", [".", "..", "../.git/config", ".mlgen", ".mlgen/runs", "link"])
+def test_what_git_and_runs_keep_is_no_input(tmp_path: Path, path: str) -> None:
+    lay(tmp_path, {".git/config": "", "ml/.mlgen/runs/x": ""})
+    (tmp_path / "ml/link").symlink_to(".mlgen/runs")
+    with pytest.raises(ValueError, match="keep"):
+        Worktree(tmp_path / "ml", boundary=tmp_path).sha256(path)

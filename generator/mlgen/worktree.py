@@ -7,13 +7,14 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 from mlgen.canonical import folder_digest
 
 MAX_SPEC_BYTES = 1 << 20
-SKIPPED = frozenset({".git", ".mlgen", "__pycache__"})  # never an author's, also where nobody told Git to ignore them
+OWN = {".git": "Git keeps", ".mlgen": "mlgen keeps"}
+SKIPPED = frozenset({*OWN, "__pycache__"})  # never an author's, also where nobody told Git to ignore them
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -67,8 +68,12 @@ class Worktree:
             return stream.read(MAX_SPEC_BYTES + 1)
 
     def sha256(self, path: str) -> str:
-        """The digest of a file, or of a folder with all its files. Raises ValueError when it holds a link."""
+        """The digest of a file, or of a folder with all its files: what `store` says of the same bytes.
+
+        Raises ValueError when it holds a link, and for what is Git's or a run's own.
+        """
         if path not in self._digests:
+            self._check_own(path)
             here = self.root / path
             found = folder_digest(self._hashed(path, _walk(here))) if here.is_dir() else f"sha256:{_sha256(here)}"
             self._digests[path] = found
@@ -84,10 +89,19 @@ class Worktree:
         """The files of a code folder: posix path below it -> where it lies."""
         return {name: self.root / folder / name for name in self.listing(folder)}
 
+    def _check_own(self, path: str) -> None:
+        """Raises ValueError for what changes with every commit or run, and so has no digest that could be reviewed."""
+        real = (self.root / path).resolve()
+        if self.root.is_relative_to(real):
+            raise ValueError(f'"{path}" holds the project itself, with what Git and runs keep in it')
+        parts = real.parts[len(self.boundary.parts) :] if real.is_relative_to(self.boundary) else ()
+        if own := next((part for part in parts if part in OWN), None):
+            raise ValueError(f'"{path}" is in {own}, which {OWN[own]} for itself')
+
     def _names(self, folder: str) -> list[str]:
         tracked = self._tracked(folder)
         if tracked is None:
-            return list(_walk(self.root / folder))
+            return list(_walk(self.root / folder, SKIPPED))
         return [name.rstrip("/") for name in tracked if SKIPPED.isdisjoint(name.split("/"))]
 
     def _hashed(self, folder: str, names: Iterator[str] | list[str]) -> dict[str, str]:
@@ -123,9 +137,9 @@ def _check_name(folder: str, name: str) -> None:
         raise ValueError(f'"{folder}" holds a file whose name is not UTF-8') from None
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, skipped: Set[str] = frozenset()) -> Iterator[str]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(set(folders) - SKIPPED)
+        folders[:] = sorted(set(folders) - skipped)
         linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in [*files, *linked]:
             yield Path(parent, name).relative_to(folder).as_posix()

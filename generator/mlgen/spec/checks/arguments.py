@@ -189,8 +189,10 @@ def _bytes(item: Input, place: Place, path: str, digest: str | None, context: Co
     try:
         actual = context.files.sha256(path)
     except ValueError as error:
-        why = "an input is files of this repository: what a link holds is not reviewed here"
-        yield place.finding("path-escape", str(error), why, "put the files themselves into the folder")
+        why = "an input is files that are reviewed with the spec: what a link, Git or a run holds is not"
+        yield place.finding(
+            "path-escape", str(error), why, "write the path of a folder that holds the files themselves"
+        )
         return
     if digest is not None and DIGEST.fullmatch(digest) and actual != digest:
         where = item.place / "digest" if item.digest else place
