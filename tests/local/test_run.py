@@ -458,13 +458,24 @@ def test_a_run_that_recovery_cannot_read_is_named_and_keeps_no_other_from_being_
         "mkfifo ../inputs.json",
         "echo '[1]' > ../inputs.json",
         "echo '[{\"name\": 1}]' > ../inputs.json",
-        "echo '[{\"name\":1,\"uri\":1,\"digest\":1,\"size_bytes\":1,\"media_type\":1,\"type\":1}]' > ../inputs.json",
+        'echo \'[{"name":1,"uri":1,"digest":1,"size_bytes":1,"media_type":1,"type":1}]\' > ../inputs.json',
     ],
 )
 def test_a_task_that_tampers_with_its_folder_is_told_and_waited_for_by_nobody(project: Project, tamper: str) -> None:
     told = project.run(plan(task("a", tamper)))
     assert told.records["a-0"].state is (State.FAIL if "false" in tamper else State.COMPLETE)
     assert tail(told.folder / "a-0" / "log", 5) == []
+
+
+@pytest.mark.parametrize("type_", [Type.STRING, Type.FILE])
+@pytest.mark.parametrize("spoil", ["rmdir ../out; echo 1 > ../out", "chmod 000 ../out", "mkdir $x; mkfifo $x/p"])
+def test_an_out_that_cannot_be_read_fails_its_task(project: Project, type_: Type, spoil: str) -> None:
+    if "chmod" in spoil and os.getuid() == 0:
+        pytest.skip("root may read everything")
+    told = project.run(plan(task("a", spoil, outs=[out("x", type_)])))
+    assert told.records["a-0"].state is State.FAIL
+    assert 'out "x"' in str(told.records["a-0"].error)
+    (told.folder / "a-0" / "out").chmod(0o755)
 
 
 def test_nothing_is_left_of_a_task_that_ended_well_but_what_people_read(project: Project) -> None:

@@ -84,9 +84,10 @@ def read_text(path: Path, out: Out) -> str | None:
         raise not_written(out) from None
     except OSError as error:
         raise StagingError(f'out "{out.name}" cannot be read: {error.strerror}') from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)  # now, as a stream of a folder cannot even be made
+        raise StagingError(f'out "{out.name}" is a {out.type}: write a file, not a folder or device')
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StagingError(f'out "{out.name}" is a {out.type}: write a file, not a folder or device')
         data = stream.read(limit + 2)  # one more may be the newline that is dropped
         size = max(os.fstat(descriptor).st_size, len(data))
     if len(data.removesuffix(b"\n")) > limit:

@@ -95,6 +95,8 @@ def _exists(tree: Tree, out: Out) -> bool:
         tree.output(out.name).lstat()
     except FileNotFoundError:
         return False
+    except OSError:  # why it cannot be looked at is told by the attempt to keep it
+        return True
     return True
 
 
