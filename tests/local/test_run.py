@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import State
+from mlgen.local.code import lay
 from mlgen.local.events import Ended, Noted, Skipped, Started
 from mlgen.local.log import tail
 from mlgen.local.recover import Recovered, recover
@@ -394,10 +397,41 @@ def test_an_input_that_is_not_what_its_digest_says_fails_with_its_name(project: 
     assert wrong in record.error
 
 
+def test_code_without_files_is_an_empty_working_directory(project: Project) -> None:
+    code = Code(("src",), canonical.folder_digest({}))
+    told = project.run(plan(task("a", "ls -A", code=code)), code={("src",): {}})
+    assert (told.outcome.ok, told.log("a")) == (True, "")
+
+
+def test_a_full_disk_while_code_is_laid_is_known_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept, work = tmp_path / "kept", tmp_path / "work"
+    (kept / "below").mkdir(parents=True)
+    (kept / "below" / "a.py").touch()
+    work.mkdir()
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        lay(kept, work)
+    assert caught.value.errno == errno.ENOSPC
+
+
 def test_events_tell_the_story(project: Project) -> None:
     told = project.run(plan(task("a")))
     kinds = [type(event) for event in told.events]
     assert kinds == [Started, Ended]
+
+
+def test_a_repository_that_takes_no_writes_costs_a_line_and_not_the_run(project: Project) -> None:
+    def read_only() -> str:
+        raise OSError(errno.EROFS, "Read-only file system", ".git/objects")
+
+    told = project.run(plan(task("a")), fold=read_only)
+    assert told.outcome.ok
+    notes = [e.text for e in told.events if isinstance(e, Noted)]
+    assert len(notes) == 1
+    assert "Read-only file system" in notes[0]
 
 
 def test_a_ledger_that_cannot_be_written_costs_a_line_and_not_the_run(project: Project) -> None:

@@ -19,6 +19,7 @@ def keep(code: Code, files: Mapping[str, Path], folder: Path) -> None:
 
     Raises CannotAnswer when the bytes are not those that the plan was made from.
     """
+    folder.mkdir(parents=True)  # also for a folder without files
     digests = {}
     for name, path in files.items():
         target = folder / name
@@ -35,7 +36,13 @@ def keep(code: Code, files: Mapping[str, Path], folder: Path) -> None:
 
 def lay(kept: Path, work: Path) -> None:
     """Lay kept code into a working directory."""
-    shutil.copytree(kept, work, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    # Not shutil.copytree(): its error has no errno, by which a full disk is known.
+    for source in sorted(kept.rglob("*")):
+        target = work / source.relative_to(kept)
+        if source.is_dir():
+            target.mkdir()
+        else:
+            shutil.copyfile(source, target)
 
 
 def _copy(source: Path, target: Path) -> str:
