@@ -116,7 +116,7 @@ def _wait_for(spooler: Spooler, on_event: OnEvent) -> bool:
     """Whether all records are in the spool."""
     try:
         spooler.close()
-    except CannotAnswer as reason:
+    except (CannotAnswer, OSError) as reason:
         on_event(Noted(f"the records wait in the run's folder for the next command: {_sentence(reason)}"))
         return False
     return True
@@ -125,10 +125,12 @@ def _wait_for(spooler: Spooler, on_event: OnEvent) -> bool:
 def _fold(fold: Callable[[], str | None], on_event: OnEvent) -> str | None:
     try:
         return fold()
-    except CannotAnswer as reason:
+    except (CannotAnswer, OSError) as reason:
         on_event(Noted(f"the records wait in the spool: {_sentence(reason)}"))
         return None
 
 
-def _sentence(reason: CannotAnswer) -> str:
+def _sentence(reason: CannotAnswer | OSError) -> str:
+    if isinstance(reason, OSError):
+        return str(reason)
     return f"{reason.message} ({reason.fix})" if reason.fix else reason.message
