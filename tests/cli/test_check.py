@@ -223,6 +223,15 @@ def test_what_may_not_be_read_is_not_shown_either(project: Path, say: Any) -> No
     assert "the secret" not in out + err
 
 
+def test_the_boundary_is_the_folder_of_the_repository_whatever_its_config_says(project: Path, say: Any) -> None:
+    (project.parent / f"{project.name}-beside").mkdir()
+    spec = f"version: 1\nname: out\ndefaults: {{code: ../{project.name}-beside}}\ntasks: {{a: {{run: echo}}}}\n"
+    (project / "pipelines/out.yaml").write_text(spec.replace("../", "../../"))
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    subprocess.run(["git", "config", "core.worktree", "/"], cwd=project, check=True)
+    assert "error[path-escape]" in say("check")[1]
+
+
 def test_an_unreadable_file_is_no_answer(project: Path, say: Any) -> None:
     if os.geteuid() == 0:
         pytest.skip("root reads everything")

@@ -86,10 +86,11 @@ class Workspace:
 
     @cached_property
     def files(self) -> Worktree:
+        around = next((f for f in (self.root, *self.root.parents) if os.path.lexists(f / ".git")), None)
         repository = self.repository
-        if repository is None or repository.work_tree is None:
-            return Worktree(self.root)
-        return Worktree(self.root, boundary=repository.work_tree, tracked=self._tracked)
+        if repository is None or repository.work_tree is None or repository.work_tree.resolve() != around:
+            return Worktree(self.root)  # a repository's config may claim, with core.worktree, the whole machine
+        return Worktree(self.root, boundary=around, tracked=self._tracked)
 
     def _tracked(self, folder: str) -> list[str]:
         assert self.repository is not None
