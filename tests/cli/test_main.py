@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from mlgen import diagnostic
 from mlgen.cli import main as command_line
+from mlgen.cli.output import answer_json
 from mlgen.cli.verbs import VERBS, help_text
 
 PYTHON = [sys.executable, "-m", "mlgen"]
@@ -112,6 +114,26 @@ def test_a_stream_that_takes_nothing_is_told(command: str, code: int, said: str,
     assert said in found.stderr
     assert "Traceback" not in found.stderr
     assert "error[bug]" not in found.stderr
+
+
+def test_json_says_the_same_and_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"café →": "\x1b[2J \x9b2J \u202egnp\u2066 \x7f \udcff \U000e0041 \u2028"}
+    answer_json(value)
+    printed = capsys.readouterr().out
+    assert "café →" in printed
+    assert all(line.isprintable() for line in printed.split("\n"))
+    assert json.loads(printed) == value
+
+
+def test_a_path_commands_no_terminal(tmp_path: Path) -> None:
+    folder = tmp_path / "a\x1b[2J\u202e"
+    made = mlgen("init", str(folder))
+    assert made.returncode == 0, made.stderr
+    (folder / "pipelines" / "a.yaml").write_text(DEMO.replace("echo", "echo said; exit 1"))
+    run = mlgen("run", "pipelines/a.yaml", cwd=folder)
+    assert "its log: " in run.stderr
+    for printed in (made.stdout, run.stdout, run.stderr):
+        assert all(line.isprintable() for line in printed.split("\n"))
 
 
 def test_our_own_mistake_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import typer
 from mlgen.cli import schema
 from mlgen.cli.main import new_app
 from mlgen.cli.workspace import PROJECT_FILE
-from mlgen.diagnostic import Misuse
+from mlgen.diagnostic import Misuse, visible
 from mlgen.store import disk
 
 app = new_app()
@@ -50,9 +50,9 @@ def init(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, files[name])
-        sys.stdout.write(f"wrote {path}\n")
+        sys.stdout.write(visible(f"wrote {path}") + "\n")
     for name in kept:
-        sys.stdout.write(f"kept  {folder / name}, which was there\n")
+        sys.stdout.write(visible(f"kept  {folder / name}, which was there") + "\n")
     sys.stdout.write(NEXT)
 
 

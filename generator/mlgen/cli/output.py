@@ -35,8 +35,12 @@ def answer_json(value: object) -> None:
     """Print a JSON answer on stdout, for people to read as well."""
     plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
     text = json.dumps(value, indent=2, ensure_ascii=plain)
-    # A file's name may hold bytes that are not UTF-8; what stands for them in Python is written as JSON escapes it.
-    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
+    sys.stdout.write("".join(f"{_printable(line)}\n" for line in text.split("\n")))
+
+
+def _printable(line: str) -> str:
+    """A line of JSON that says the same, and that a terminal shows: C1 and bidi controls, surrogates as escapes."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def note(text: str) -> None:

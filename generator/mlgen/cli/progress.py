@@ -86,7 +86,7 @@ class Progress(AbstractContextManager[OnEvent]):
         lines = tail(event.log, TAIL_LINES)
         for line in lines:
             self._say(f"{'':{self._width}}  | {visible(line)}")
-        self._say(f"{'':{self._width}}  {f'its log: {event.log}' if lines else 'it printed nothing'}")
+        self._say(f"{'':{self._width}}  {visible(f'its log: {event.log}') if lines else 'it printed nothing'}")
 
     def _say(self, line: str) -> None:
         # Nobody may listen any more: a pager that was left, a terminal that was closed. The run is not about that.
