@@ -308,3 +308,13 @@ def test_graphviz_reads_it(hostile: Graph, churn: History) -> None:
         )
         drawn = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("node")]
         assert len(drawn) == sum(node["kind"] != "run" for node in graph.nodes.values())
+
+
+def test_an_artifact_of_no_completed_run_is_asked_for_by_its_run() -> None:
+    tasks = [records.task(run=run, name="train", outputs=(MODEL,)) for run in ("r1", "r2")]
+    failed = history(*tasks, states={"r1": State.FAIL, "r2": State.FAIL})
+    with pytest.raises(Misuse, match="no run that made churn/train/model has completed") as told:
+        find(failed, "churn/train/model")
+    wanted = told.value.fix.rpartition(" ")[2]
+    assert wanted == "churn/train/model@r2"
+    assert find(failed, wanted).artifacts

@@ -92,13 +92,18 @@ def _not_in(run: Run, task: str, out: str) -> Misuse:
 
 def _unknown(history: History, wanted: str, path: str | None = None) -> Misuse:
     outs: dict[str, bool] = {}  # pipeline/task/out -> whether it is an artifact
+    made_in: dict[str, str] = {}  # an artifact's -> the latest run that has it
     for run in history.runs:
         for record in (e.record for e in run.outcomes):
             task = f"{run.pipeline}/{record.task}"
             outs |= {f"{task}/{name}": False for name in (*record.values, *record.metrics)}
             outs |= {f"{task}/{artifact.name}": True for artifact in record.outputs}
+            made_in = {f"{task}/{artifact.name}": run.name for artifact in record.outputs} | made_in
     name = wanted.partition("@")[0]
     artifacts = [out for out, is_artifact in outs.items() if is_artifact]
+    if wanted in made_in:
+        what = f"no run that made {wanted} has completed"
+        return Misuse("unknown-artifact", what, fix=f"name the run that is meant: {wanted}@{made_in[wanted]}")
     if outs.get(name) is False:
         fix = "it is a value, not an artifact: `mlgen runs show RUN` tells it"
     elif near := get_close_matches(name, artifacts, n=3) or (_near_uris(history, path) if path else []):
