@@ -79,9 +79,9 @@ def answer_json(capsys: Capture, *arguments: str, code: int = 0) -> Any:
     return json.loads(answer(capsys, *arguments, "--format", "json", code=code))
 
 
-def tip(project: Path) -> str:
+def tip(project: Path, name: str = "ledger") -> str:
     return subprocess.run(
-        ["git", "rev-parse", "ledger"], cwd=project, capture_output=True, text=True, check=True
+        ["git", "rev-parse", name], cwd=project, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
@@ -325,6 +325,32 @@ def test_a_bad_file_on_the_branch_hides_no_other(project: Path, capsys: Capture)
         assert "mine" in told.out
         assert f"1 file of the ledger cannot be read here: {path}: " in told.err
         assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("ref", ["1" * 40, "garbage", "", "blob"])
+def test_a_broken_ledger_is_not_an_empty_one(project: Path, capsys: Capture, ref: str) -> None:
+    path = project / ".git/refs/heads/ledger"
+    if ref == "blob":
+        ref = tip(project, "HEAD:data.txt")
+    path.write_text(f"{ref}\n")
+    key = (spool := Spool(Folder(project / ".mlgen/artifacts", ".mlgen/artifacts"))).put(records.task())
+    for arguments in (["runs", "list"], ["lineage", "x"], ["ledger", "fold"]):
+        assert mlgen(arguments) == 3
+        assert "ledger-broken" in capsys.readouterr().err
+    assert spool.waiting() == [key]
+
+
+def test_a_ledger_without_its_objects(project: Path, capsys: Capture) -> None:
+    run(capsys, "mine", "-p", "word=hi")
+    oid = tip(project, "ledger:runs")
+    for pack in (packs := project / ".git/objects/pack").glob("*.pack"):  # fast-import may have made one
+        data = pack.read_bytes()
+        for part in packs.iterdir():
+            part.unlink()
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=project, input=data, check=True)
+    (project / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    assert mlgen(["runs", "list"]) == 3
+    assert "ledger-broken" in capsys.readouterr().err
 
 
 def test_a_name_that_is_no_text_is_told(project: Path, capsys: Capture) -> None:

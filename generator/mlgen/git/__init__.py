@@ -4,7 +4,7 @@ A clone of a fork, or an unpacked archive with a `.git` in it, is hostile: its c
 fsmonitor, filters, transports). What we run here is plumbing that starts none of them, or is told not to.
 """
 
-from mlgen.git.command import GitError, RefLocked, RefMoved
+from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
 from mlgen.git.objects import Object, Reader
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
 
@@ -12,6 +12,7 @@ __all__ = [
     "GitError",
     "Object",
     "Reader",
+    "RefBroken",
     "RefLocked",
     "RefMoved",
     "Repository",

@@ -41,8 +41,18 @@ _LOCKED = re.compile(r"Unable to create '([^']*\.lock)': File exists")
 _MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference")
 
 
-class GitError(Exception):
-    """A git command said no; the message is what it said."""
+class GitError(CannotAnswer):
+    """A git command said no; its text is what git said. Whoever cannot say more lets it pass, as an answer."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("git-refused", "git cannot use the repository", why=said, fix="`git fsck` may say more")
+
+    def __str__(self) -> str:
+        return self.why
+
+
+class RefBroken(GitError):
+    """A ref is there, and no commit can be found by it."""
 
 
 class RefMoved(GitError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import command
-from mlgen.git.command import IDENTITY, GitError
+from mlgen.git.command import IDENTITY, GitError, RefBroken
 from mlgen.git.objects import Reader
 
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])")
@@ -123,6 +123,28 @@ class Repository:
         except GitError:
             return None
         return found.decode().strip()
+
+    def tip(self, ref: str) -> str | None:
+        """The id of the commit that a ref, by its full name, points to; None where there is no such ref.
+
+        Raises RefBroken for one that is there but leads to no commit: not an id, a lost object, a blob.
+        """
+        found = self.resolve(ref)
+        if found is not None:
+            return found
+        try:
+            oid = self.run("rev-parse", "--verify", "--end-of-options", ref).decode().strip()
+        except GitError as error:
+            if "broken ref" in str(error):
+                raise RefBroken(str(error)) from None
+            return None
+        try:
+            kind = self.run("cat-file", "-t", oid).decode().strip()
+        except GitError as error:
+            raise RefBroken(f"{ref} is {oid}: {error}") from None
+        if kind == "commit":  # somebody made the ref after our first look
+            return oid
+        raise RefBroken(f"{ref} is {oid}, which is a {kind}, not a commit")
 
     def head(self) -> str | None:
         """The id of the commit that the work tree started from; None before the first one."""

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import GitError, Object, Reader, RefLocked, RefMoved, Repository, branch_ref
+from mlgen.git import GitError, Object, Reader, RefBroken, RefLocked, RefMoved, Repository, branch_ref
 from mlgen.ledger import chain
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
+from mlgen.ledger.read import broken
 from mlgen.ledger.spool import Spool, fits
 from mlgen.store import TooLarge
 
@@ -70,8 +71,8 @@ def fold(
     records that one commit adds.
     A record leaves the spool only after its bytes were read back from the branch's tip, or are kept in
     `_ledger/dead/`. Work tree, index and HEAD are not touched.
-    Raises CannotAnswer "ledger-checked-out", "ledger-locked", "ledger-busy", "ledger-refused", "disk-full",
-    "git-missing"; what waits then goes on waiting.
+    Raises CannotAnswer "ledger-broken", "ledger-checked-out", "ledger-locked", "ledger-busy", "ledger-refused",
+    "disk-full", "git-missing"; what waits then goes on waiting.
     """
     folded = Folded()
     landing = _Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, folded)
@@ -80,13 +81,14 @@ def fold(
         keys = spool.waiting()
         if keys:
             _check_free(repository, branch)
+            repository.tip(branch_ref(branch))  # raises for a broken one, which would look like none at all
         while keys:
             with repository.reader() as reader:
                 for start in range(0, len(keys), batch):
                     landing.land(reader, keys[start : start + batch])
             left = {one.key for one in folded.left}
             keys = [key for key in spool.waiting() if key not in left]
-        folded.commit = repository.resolve(branch_ref(branch))
+        folded.commit = repository.tip(branch_ref(branch))
     return folded
 
 
@@ -214,6 +216,8 @@ def _locked(ref: str, lock: str) -> CannotAnswer:
 def _git_errors(branch: str) -> Iterator[None]:
     try:
         yield
+    except RefBroken as error:
+        raise broken(branch, f"{error}; the records wait in the spool") from None
     except GitError as error:
         raise CannotAnswer(
             "ledger-refused",

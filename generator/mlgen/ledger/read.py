@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Object, Repository, branch_ref
+from mlgen.git import GitError, Object, Repository, branch_ref
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.entry import Entry, from_bytes
 from mlgen.ledger.fields import BadRecord
@@ -160,9 +160,26 @@ def read(repository: Repository | None, branch: str) -> History:
     """All that a branch says now; nothing where there is no repository.
 
     What is no record, or lies at another path than its own, is skipped: one bad file must not hide all others.
-    Raises CannotAnswer "ledger-damaged" where bytes are gone.
+    Raises CannotAnswer "ledger-broken" where git cannot read the branch.
     """
-    commit = repository.resolve(branch_ref(branch)) if repository else None
+    try:
+        return _read(repository, branch)
+    except GitError as error:
+        raise broken(branch, str(error)) from None
+
+
+def broken(branch: str, said: str) -> CannotAnswer:
+    """What to tell of a ledger that git cannot read. said: by git."""
+    return CannotAnswer(
+        "ledger-broken",
+        f'the ledger\'s branch "{branch}" is there, and git cannot read it',
+        why=said,
+        fix="`git fsck` says more; `git reflog` of the branch, or another clone, may have what is lost",
+    )
+
+
+def _read(repository: Repository | None, branch: str) -> History:
+    commit = repository.tip(branch_ref(branch)) if repository else None
     if repository is None or commit is None:
         return History(repository, None, ())
     files = [f for f in repository.list_tree(commit, "runs") if _KNOWN.fullmatch(f.path)]
@@ -172,9 +189,7 @@ def read(repository: Repository | None, branch: str) -> History:
     with repository.reader() as reader:
         for file, blob in zip(files, reader.get_all(f.oid for f in files), strict=True):
             if blob is None:
-                raise CannotAnswer(
-                    "ledger-damaged", f"{file.path} of the ledger has no bytes", fix="`git fsck` says more"
-                )
+                raise GitError(f"{file.path} has no bytes: {file.oid} is missing")
             try:
                 entry = _entry(file.path, blob)
             except BadRecord as error:
