@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from mlgen.canonical import Json, encode
@@ -39,6 +40,7 @@ ARTIFACTS = frozenset({Type.FILE, Type.DIRECTORY, Type.DATASET, Type.MODEL, Type
 NUMBERS = frozenset({Type.INTEGER, Type.NUMBER, Type.METRIC})
 PARAM_TYPES = (Type.STRING, Type.INTEGER, Type.NUMBER, Type.BOOLEAN, Type.JSON)
 
+MAX_DEPTH = 64  # of JSON, as of a spec's YAML: records hold it a few levels down, and every reader has its limit
 MAX_INTEGER = 2**53 - 1  # beyond it JSON readers round (RFC 8259 §6)
 
 # The numbers of YAML 1.2's core schema (§10.3.2), without infinities and NaN.
@@ -77,6 +79,8 @@ def parse_json(text: str) -> Json:
     """A JSON value in the ranges that every reader keeps. Raises ValueError with a sentence for people."""
     try:
         value: Json = json.loads(text, parse_int=parse_integer, parse_float=parse_number, parse_constant=_no_constant)
+        if _is_deeper(value, MAX_DEPTH):
+            raise ValueError(f"the JSON is nested deeper than {MAX_DEPTH} levels")
         encode(value)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
@@ -85,6 +89,22 @@ def parse_json(text: str) -> Json:
     except UnicodeEncodeError:
         raise ValueError("the JSON holds half of a character, such as \\ud800 alone") from None
     return value
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    """Level by level and not by recursion, which has a limit of its own."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [item for each in layer for item in _items(each) if isinstance(item, dict | list)]
+        if not layer:
+            return False
+    return True
+
+
+def _items(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _no_constant(word: str) -> Json:

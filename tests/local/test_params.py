@@ -114,3 +114,15 @@ def test_inputs_start_where_they_are_named(tmp_path: Path) -> None:
         with pytest.raises(Misuse) as caught:
             located(text)
         assert caught.value.message == f'input "raw": {problem}'
+
+
+@pytest.mark.parametrize(("opening", "inner", "closing"), [("[", "", "]"), ('{"a":', "1", "}")])
+def test_json_that_is_nested_too_deep_for_a_record_is_refused(
+    tmp_path: Path, opening: str, inner: str, closing: str
+) -> None:
+    params = [Param("grid", Type.JSON, None)]
+    fits = opening * 64 + inner + closing * 64
+    assert given(f"grid={fits}", cwd=tmp_path, params=params) == {"grid": fits}
+    for levels in (65, 490, 100_000):
+        with pytest.raises(Misuse, match="nested"):
+            given(f"grid={opening * levels + inner + closing * levels}", cwd=tmp_path, params=params)
