@@ -223,6 +223,25 @@ def test_what_may_not_be_read_is_not_shown_either(project: Path, say: Any) -> No
     assert "the secret" not in out + err
 
 
+@pytest.mark.parametrize("name", ["mlgen.yaml", "mlgen.lock"])
+def test_what_lies_in_place_of_a_file_of_the_project_is_told(project: Path, say: Any, name: str) -> None:
+    def escapes() -> int:
+        code, out, _ = say("check", "pipelines/clean.yaml")
+        assert code == 1
+        return int(out.count(f"{name}:1:1: error[path-escape]"))
+
+    there = project / name
+    there.unlink(missing_ok=True)
+    os.mkfifo(there)  # whoever opens it waits for ever
+    assert escapes() == 1
+    there.unlink()
+    there.symlink_to("nowhere")
+    assert escapes() == 1
+    there.unlink()
+    there.mkdir()
+    assert escapes() == 1
+
+
 def test_the_boundary_is_the_folder_of_the_repository_whatever_its_config_says(project: Path, say: Any) -> None:
     (project.parent / f"{project.name}-beside").mkdir()
     spec = f"version: 1\nname: out\ndefaults: {{code: ../{project.name}-beside}}\ntasks: {{a: {{run: echo}}}}\n"

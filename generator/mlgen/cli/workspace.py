@@ -54,7 +54,7 @@ class Workspace:
         # As the path is given: a link among its folders is a part of the project, and judged as one.
         start = Path(os.path.abspath(files[0].parent if files else Path()))
         folders = [start, *start.parents]
-        root = next((f for f in folders if os.path.isfile(f / PROJECT_FILE)), None)
+        root = next((f for f in folders if os.path.lexists(f / PROJECT_FILE)), None)
         root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
         root = root or (start.parent if start.name == PIPELINES else start)
         workspace = Workspace(root.resolve())
@@ -98,11 +98,18 @@ class Workspace:
 
     @cached_property
     def _project(self) -> tuple[Project, list[Diagnostic]]:
-        return (Project(), []) if self.files.kind(PROJECT_FILE) is None else load_project(self._read(PROJECT_FILE)[0])
+        lost, is_there = self._optional(PROJECT_FILE)
+        return load_project(self._read(PROJECT_FILE)[0]) if is_there else (Project(), lost)
 
     @cached_property
     def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
-        return ({}, []) if self.files.kind(LOCK_FILE) is None else load_lock(self._read(LOCK_FILE)[0])
+        lost, is_there = self._optional(LOCK_FILE)
+        return load_lock(self._read(LOCK_FILE)[0]) if is_there else ({}, lost)
+
+    def _optional(self, path: str) -> tuple[list[Diagnostic], bool]:
+        """Whether a file is there that a project may lack; with the finding of what else lies in its place."""
+        is_file = self.files.kind(path) == "file"
+        return [_no_file(path)] if not is_file and os.path.lexists(self.root / path) else [], is_file
 
     @cached_property
     def _context(self) -> Context:
@@ -266,5 +273,5 @@ def _is_task_file(document: Document) -> bool:
 
 
 def _no_file(path: str) -> Diagnostic:
-    why, fix = "specs are files of the repository: a link may lead anywhere", "replace the link by the file"
+    why, fix = "specs are files of the repository: a link may lead anywhere", "put the file itself there"
     return Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2), why, fix)
