@@ -332,10 +332,11 @@ def test_secrets_come_from_the_environment_and_leave_no_trace(project: Project) 
     assert not any(b"swordfish" in data for data in project.spooled)
 
 
-def test_a_param_that_holds_a_secret_stops_the_run_before_anything_starts(project: Project) -> None:
-    made = plan(task("a", secrets=["TOKEN"]), params=[Param("note", Type.STRING, None)])
-    with pytest.raises(Misuse, match='param "note" holds the secret TOKEN'):
-        project.run(made, "note=use swordfish", environ=environment(TOKEN="swordfish\n"))
+@pytest.mark.parametrize("given", ["note=use swordfish", "raw=s3://b/k?token=swordfish"])
+def test_an_argument_that_holds_a_secret_stops_the_run_before_anything_starts(project: Project, given: str) -> None:
+    made = plan(task("a", secrets=["TOKEN"]), params=[Param("note", Type.STRING, "")], inputs=[RAW])
+    with pytest.raises(Misuse, match="holds the secret TOKEN"):
+        project.run(made, given, environ=environment(TOKEN="swordfish\n"))
     assert not (project.root / ".mlgen").exists()
 
 

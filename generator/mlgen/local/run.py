@@ -41,12 +41,12 @@ def run(
     store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
     durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
     Where the spool or the ledger cannot be used, the records wait, in the run's folder or in the spool, and the run
-    is no less what it was. Raises Misuse for a secret that is not set or that a param holds, CannotAnswer and OSError
-    when the run cannot go on: every process is ended then, and recovery tells the rest. To be called in the main
-    thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
+    is no less what it was. Raises Misuse for a secret that is not set or that an argument holds, CannotAnswer and
+    OSError when the run cannot go on: every process is ended then, and recovery tells the rest. To be called in the
+    main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
     """
     secrets = environment.secrets(job.plan, job.environ)
-    _refuse_secret_params(job, secrets)
+    _refuse_secret_arguments(job, secrets)
     started = job.started(timestamp(clock.now()))
     with Wakeups() as wakeups:
         folder, lock = rundir.create(job.project, started)
@@ -87,15 +87,18 @@ def run(
     )
 
 
-def _refuse_secret_params(job: Job, secrets: dict[str, str]) -> None:
-    for name, value in job.arguments.values(job.plan).items():
-        secret = held_secret([job.arguments.params[name], to_text(value)], secrets)
+def _refuse_secret_arguments(job: Job, secrets: dict[str, str]) -> None:
+    values = job.arguments.values(job.plan)
+    given = {f'param "{name}"': [text, to_text(values[name])] for name, text in job.arguments.params.items()}
+    given |= {f'input "{name}"': [location.uri] for name, location in job.arguments.inputs.items()}
+    for what, texts in given.items():
+        secret = held_secret(texts, secrets)
         if secret is not None:
             raise Misuse(
                 "bad-argument",
-                f'param "{name}" holds the secret {secret}',
-                why="params are recorded in the ledger, for everyone who can read it",
-                fix=f"give the param another value; a task reads the secret as ${secret}",
+                f"{what} holds the secret {secret}",
+                why="params and inputs are recorded in the ledger, for everyone who can read it",
+                fix=f"give another value; a task reads the secret as ${secret}",
             )
 
 
