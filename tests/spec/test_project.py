@@ -107,6 +107,9 @@ def test_what_is_not_given_has_the_defaults() -> None:
         ('ledger: {url: "https://git.example/l.git", interval: 5}', "wrong-type"),
         ('ledger: {url: "https://git.example/l.git", interval: 0s}', "bad-duration"),
         ('ledger: {url: "https://git.example/l.git", secret: A b}', "bad-name"),
+        ('ledger: {url: "https://git.example/l.git", branch: a..b}', "bad-name"),
+        ('ledger: {url: "https://git.example/l.git", branch: -f}', "bad-name"),
+        ('ledger: {url: "https://git.example/l.git", branch: x.lock}', "bad-name"),
         ("service_account: mlgen_runner", "bad-name"),
         ("user: 0", "bad-value"),
         ("user: root", "wrong-type"),
@@ -115,6 +118,10 @@ def test_what_is_not_given_has_the_defaults() -> None:
         ("s3: {endpoint: s3.example}", "bad-uri"),
         ("buckets: {ml-data: {endpoint: s3.example}}", "bad-uri"),
         ("gpus: {A100: {resource: nvidia.com/gpu}}", "bad-name"),
+        ("gpus: {a100: {resource: cpu}}", "bad-name"),
+        ("gpus: {a100: {resource: requests.nvidia.com/gpu}}", "bad-name"),
+        ("gpus: {a100: {resource: kubernetes.io/gpu}}", "bad-name"),
+        ("gpus: {a100: {resource: nvidia.com/}}", "bad-name"),
         ("gpus: {a100: {}}", "missing-key"),
         ("gpus: {a100: {resource: nvidia.com/gpu, node_selector: {a b: c}}}", "bad-label"),
         ("gpus: {a100: {resource: nvidia.com/gpu, queue: soon}}", "bad-duration"),
@@ -178,3 +185,18 @@ def test_a_newer_project_is_not_judged() -> None:
 def test_locks(text: str, digests: dict[str, str], codes: list[str]) -> None:
     found, findings = load_lock(read("mlgen.lock", text.encode()))
     assert (found, [f"{d.span.line}:{d.span.column} {d.code}" for d in findings]) == (digests, codes)
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "codes"),
+    [
+        ("ftp://host/x", ["bad-uri"]),
+        ("s3://", ["bad-uri"]),
+        ("s3://bucket/x", []),
+        ("../artifacts", []),
+        ("file:///var/artifacts", []),
+    ],
+)
+def test_artifacts_of_this_machine(artifacts: str, codes: list[str]) -> None:
+    text = f"version: 1\nenvironments: {{local: {{artifacts: '{artifacts}'}}}}\n"
+    assert [code for code, _, _ in project(text)[1]] == codes

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mlgen.diagnostic import Diagnostic
+from mlgen.diagnostic import Diagnostic, Misuse
+from mlgen.git import branch_ref
 from mlgen.spec.checks.names import NODE, label, rename
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
@@ -21,6 +22,10 @@ LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval")
 # RFC 1123: what Kubernetes takes as the name of a namespace, and of most other objects.
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OBJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+# Kubernetes keeps the domains kubernetes.io and its subdomains for itself, and `requests.` for quotas.
+_EXTENDED = re.compile(
+    rf"(?!requests\.)(?!([^/]*\.)?kubernetes\.io/){_OBJECT.pattern}/[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?"
+)
 _ARTIFACTS = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}(?:/[A-Za-z0-9._=-]+)*/?")
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _GIT_URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:\S+")
@@ -42,6 +47,7 @@ def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> 
         )
     yield from _names(data, place)
     yield from _addresses(data, place)
+    yield from _branch(_map(data, "ledger").get("branch"), place / "ledger" / "branch")
     for pool, value in _map(data, "gpus").items():
         yield from _pool(pool, value if isinstance(value, dict) else {}, place / "gpus" / pool)
     yield from _labels(data, "labels", place)
@@ -82,17 +88,22 @@ def _names(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
             yield where.finding("bad-name", f'"{name[:80]}" is not the name of a {what}', _NAME_RULE, rename(name, "-"))
 
 
+def _branch(branch: object, place: Place) -> Iterator[Diagnostic]:
+    if not isinstance(branch, str) or not branch:
+        return
+    try:
+        branch_ref(branch)
+    except Misuse as error:
+        yield place.finding("bad-name", error.message, "Git has no branch of that name", f"write {error.fix}")
+
+
 def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     image, artifacts, url = data.get("runtime_image"), data.get("artifacts"), _map(data, "ledger").get("url")
     if isinstance(image, str) and image and not IMAGE.fullmatch(image):
         fix = "write name:tag or name@sha256:<64 hex digits>"
         yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference', fix=fix)
-    if isinstance(artifacts, str) and artifacts and "namespace" in data and not _holds_artifacts(artifacts):
-        why = "pods share no disk: what one leaves, the next reads from a bucket"
-        fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-        yield (place / "artifacts").finding(
-            "bad-uri", f'"{artifacts[:80]}" cannot hold the artifacts of pods', why, fix
-        )
+    if isinstance(artifacts, str) and artifacts:
+        yield from _artifacts(artifacts, place / "artifacts", in_pods="namespace" in data)
     if isinstance(url, str) and url and not _GIT_URL.fullmatch(url):
         fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
         yield (place / "ledger" / "url").finding("bad-uri", f'"{url[:80]}" is not the URL of a Git repository', fix=fix)
@@ -105,6 +116,15 @@ def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
             yield (where / "endpoint").finding("bad-uri", f'"{endpoint[:80]}" is not the URL of a service', fix=fix)
 
 
+def _artifacts(uri: str, place: Place, *, in_pods: bool) -> Iterator[Diagnostic]:
+    fix = "write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+    if in_pods and not _holds_artifacts(uri):
+        why = "pods share no disk: what one leaves, the next reads from a bucket"
+        yield place.finding("bad-uri", f'"{uri[:80]}" cannot hold the artifacts of pods', why, fix)
+    elif "://" in uri and not uri.startswith("file://") and not _holds_artifacts(uri):
+        yield place.finding("bad-uri", f'"{uri[:80]}" cannot hold artifacts', fix=f"write a folder, or {fix[6:]}")
+
+
 def _holds_artifacts(uri: str) -> bool:
     return _ARTIFACTS.fullmatch(uri) is not None and {".", ".."}.isdisjoint(uri.split("/"))
 
@@ -113,6 +133,12 @@ def _pool(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]
     if not POOL.fullmatch(name):
         why = f"a task asks for it as {name[:40]}:1; {_NAME_RULE}, at most 40"
         yield place.key_finding("bad-name", f'"{name[:80]}" is not a name for a GPU pool', why, rename(name, "-"))
+    resource = data.get("resource")
+    if isinstance(resource, str) and resource and not _EXTENDED.fullmatch(resource):
+        why = "a task has its cpu and memory already; GPUs are extended resources, named after who makes them"
+        yield (place / "resource").finding(
+            "bad-name", f'"{resource[:80]}" is no extended resource', why, "write domain/name, such as nvidia.com/gpu"
+        )
     yield from _labels(data, "node_selector", place, ours=True)
 
 
