@@ -98,7 +98,8 @@ def _unknown(history: History, wanted: str, path: str | None = None) -> Misuse:
             task = f"{run.pipeline}/{record.task}"
             outs |= {f"{task}/{name}": False for name in (*record.values, *record.metrics)}
             outs |= {f"{task}/{artifact.name}": True for artifact in record.outputs}
-            made_in = {f"{task}/{artifact.name}": run.name for artifact in record.outputs} | made_in
+            for artifact in record.outputs:
+                made_in.setdefault(f"{task}/{artifact.name}", run.name)
     name = wanted.partition("@")[0]
     artifacts = [out for out, is_artifact in outs.items() if is_artifact]
     if wanted in made_in:
