@@ -353,6 +353,16 @@ def test_a_ledger_without_its_objects(project: Path, capsys: Capture) -> None:
     assert "ledger-broken" in capsys.readouterr().err
 
 
+def test_records_of_an_unknown_environment_are_set_aside(project: Path, capsys: Capture) -> None:
+    spool = Spool(Folder(project / ".mlgen/artifacts", ".mlgen/artifacts"))
+    spool.put(records.task())
+    key = spool.put(records.task(env="forged", name="forged"))
+    folded = answer_json(capsys, "ledger", "fold", code=1)
+    assert folded["landed"] == [records.task().path]
+    assert [refused["key"] for refused in folded["refused"]] == [key]
+    assert "of the environment forged" in folded["refused"][0]["message"]
+
+
 def test_a_name_that_is_no_text_is_told(project: Path, capsys: Capture) -> None:
     run(capsys, "mine", "-p", "word=hi")
     (project / os.fsdecode(b".mlgen/artifacts/_ledger/spool/\xff\n")).write_text("")

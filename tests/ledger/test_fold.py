@@ -21,7 +21,7 @@ from mlgen.git import Repository
 from mlgen.ledger import chain
 from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.fold import fold
+from mlgen.ledger.fold import Expected, fold
 from mlgen.ledger.spool import DEAD, SPOOL, Spool, oldest
 from mlgen.store import Folder
 from tests.ledger import records
@@ -266,6 +266,18 @@ def test_what_a_newer_mlgen_wrote_waits(spool: Spool, repository: Repository) ->
     assert folded.landed == [records.run().path]
     assert [(left.key, left.code) for left in folded.left] == [(key, "ledger-too-new")]
     assert spool.waiting() == [key]
+
+
+def test_records_of_other_environments(spool: Spool, tmp_path: Path) -> None:
+    repository = git.init_bare(tmp_path / "l.git", ENVIRON)
+    entries = {env: records.task(env=env, name=env) for env in ("local", "same", "other", "unknown")}
+    keys = {env: spool.put(entry) for env, entry in entries.items()}
+    expected = Expected(frozenset({"local", "same"}), frozenset({"other"}))
+    folded = fold(spool, repository, "ledger", now=NOW, expected=expected)
+    assert sorted(folded.landed) == sorted(entries[env].path for env in expected.here)
+    assert [(left.key, left.code) for left in folded.left] == [(keys["other"], "other-ledger")]
+    assert [refused.key for refused in folded.refused] == [keys["unknown"]]
+    assert (spool.waiting(), len(spool.dead())) == ([keys["other"]], 1)
 
 
 def test_the_spool_takes_records_only(spool: Spool) -> None:

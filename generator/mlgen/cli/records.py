@@ -14,7 +14,7 @@ from mlgen.cli.clock import SystemClock
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.fold import Folded, fold
+from mlgen.ledger.fold import Expected, Folded, fold
 from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
 from mlgen.local.recover import recover
@@ -67,7 +67,14 @@ class Records:
             if not self.spool.waiting():
                 return Folded()
             repository = git.init_bare(self.workspace.root / OUTSIDE_GIT)
-        return fold(self.spool, repository, self.branch, now=now)
+        return fold(self.spool, repository, self.branch, now=now, expected=self._expected())
+
+    def _expected(self) -> Expected:
+        """Records of no environment with this spool were forged, or brought here by mistake."""
+        known = {e.name: e for e in (Environment("local"), *self.workspace.project.environments, self.environment)}
+        sharing = [e for e in known.values() if e.artifacts == self.environment.artifacts]
+        here = frozenset(e.name for e in sharing if e.ledger == self.environment.ledger)
+        return Expected(here, frozenset(e.name for e in sharing) - here)
 
     def recover(self) -> None:
         """Tell of runs whose engine could not: before a command reads records, or writes new ones.

@@ -37,8 +37,8 @@ class Folded:
     """What a fold did. commit: the tip that the paths were read back from; None: there is no ledger yet.
 
     landed: paths that this fold added. already: paths that were there with the same bytes. conflicts: records that
-    met other bytes at their path. refused: others that can never land. left: what waits on: records that only a newer
-    mlgen can place, what is too large to be one, and what has no record's name.
+    met other bytes at their path. refused: others that can never land. left: what stays: records that only a newer
+    mlgen can place, those of another ledger, what is too large to be one, and what has no record's name.
     """
 
     commit: str | None = None
@@ -47,6 +47,14 @@ class Folded:
     conflicts: list[Refused] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     left: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Whose records a fold takes, by environment. here: those of this ledger. elsewhere: those that share the spool."""
+
+    here: frozenset[str]
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +70,21 @@ def fold(
     branch: str,
     *,
     now: datetime,
+    expected: Expected | None = None,
     lock_tries: int = LOCK_TRIES,
     batch: int = MAX_BATCH,
 ) -> Folded:
     """Land all that waits on a branch, which is made if it is not there. Any number may fold at once.
 
-    now: the commits' time. lock_tries: seconds to wait for a ref that another process has locked. batch: the most
-    records that one commit adds.
+    now: the commits' time. expected: None takes the records of any environment. lock_tries: seconds to wait for a ref
+    that another process has locked. batch: the most records that one commit adds.
     A record leaves the spool only after its bytes were read back from the branch's tip, or are kept in
     `_ledger/dead/`. Work tree, index and HEAD are not touched.
     Raises CannotAnswer "ledger-broken", "ledger-checked-out", "ledger-locked", "ledger-busy", "ledger-refused",
     "disk-full", "git-missing"; what waits then goes on waiting.
     """
     folded = Folded()
-    landing = _Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, folded)
+    landing = _Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, expected, folded)
     with _git_errors(branch):
         folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in spool.strays()]
         keys = spool.waiting()
@@ -110,6 +119,7 @@ class _Landing:
     ref: str
     seconds: int
     lock_tries: int
+    expected: Expected | None
     folded: Folded
 
     def land(self, reader: Reader, keys: list[str]) -> None:
@@ -140,12 +150,23 @@ class _Landing:
             try:
                 if not fits(key, data):
                     raise BadRecord("its key is not the one that its bytes have")
-                yield _Waiting(key, from_bytes(data).path, data)
+                entry = from_bytes(data)
+                if self._is_ours(key, entry.env):
+                    yield _Waiting(key, entry.path, data)
             except NewerFormat as error:
                 self.folded.left.append(Refused(key, "ledger-too-new", str(error)))
             except BadRecord as error:
                 refused = Refused(key, "bad-record", str(error))
                 self._bury(_Waiting(key, "", data), refused, self.folded.refused)
+
+    def _is_ours(self, key: str, env: str) -> bool:
+        """Whether this ledger takes an environment's records. Raises BadRecord where no ledger of this spool does."""
+        if self.expected is None or env in self.expected.here:
+            return True
+        if env not in self.expected.elsewhere:
+            raise BadRecord(f"it is of the environment {env}, whose records do not wait here")
+        self.folded.left.append(Refused(key, "other-ledger", f"{key} waits for a fold of the environment {env}"))
+        return False
 
     def _bury(self, waiting: _Waiting, refused: Refused, told: list[Refused]) -> None:
         self.spool.bury(waiting.key, waiting.data, refused.code, refused.message)
