@@ -14,8 +14,9 @@ from mlgen.ledger.record import RecordTooLarge, State
 from mlgen.local import code, shorttmp
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes
-from mlgen.local.rundir import AttemptFolder, AttemptStarted, write
+from mlgen.local.rundir import AttemptFolder, AttemptStarted
 from mlgen.local.wakeups import Wakeups
+from mlgen.local.whole import write
 from mlgen.plan.model import Script, Task
 from mlgen.runtime.ending import (
     CANCELLED,

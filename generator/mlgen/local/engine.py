@@ -14,11 +14,12 @@ from mlgen.local.attempt import Attempt
 from mlgen.local.events import Clock, Ended, OnEvent, Skipped, Started, timestamp
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
-from mlgen.local.rundir import RunFolder, write
+from mlgen.local.rundir import RunFolder
 from mlgen.local.rundir import Started as RunStarted
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule, state_of
 from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
+from mlgen.local.whole import write
 from mlgen.plan.model import Task
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending
 from mlgen.runtime.stage_in import OpenStore

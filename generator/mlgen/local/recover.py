@@ -12,8 +12,9 @@ from mlgen.ledger.record import RecordTooLarge, State, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local import guardian, rundir, shorttmp
 from mlgen.local.events import Clock, timestamp
-from mlgen.local.rundir import AttemptFolder, RunFolder, Started, write
+from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
+from mlgen.local.whole import is_whole, write
 from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
 from mlgen.runtime.regular import Unreadable
 from mlgen.runtime.stage_in import staged_inputs
@@ -70,7 +71,7 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
     fault = folder.fault()
     error = f"the engine could not go on before this ended: {fault}" if fault else CUT_OFF
     attempts = list(folder.attempts())
-    cut_off = not all(map(rundir.is_whole, [folder.run_json, *(a.record for a in attempts)]))
+    cut_off = not all(map(is_whole, [folder.run_json, *(a.record for a in attempts)]))
     for attempt in attempts:
         data = _fixed_record(attempt, error, now)
         if data is not None:
@@ -85,7 +86,7 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
 
 def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
     """The bytes of an attempt's record, made now if there were none; None for one that never began."""
-    if not rundir.is_whole(attempt.record):
+    if not is_whole(attempt.record):
         started = attempt.read_start()
         if started is None:
             return None
@@ -98,7 +99,7 @@ def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
 
 def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], now: str) -> bytes:
     """The bytes of run.json, made now if there were none."""
-    if not rundir.is_whole(folder.run_json):
+    if not is_whole(folder.run_json):
         last: dict[str, TaskRecord] = {}
         for record in sorted(records, key=lambda r: r.attempt):
             last[record.task] = record

@@ -23,55 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlgen.local.whole import read, write
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
 
 RUNS = Path(".mlgen") / "runs"
 LOCK = "run.lock"  # holds the engine's process number
 PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.01  # for a dead engine's lock
-
-
-def write(path: Path, data: bytes) -> None:
-    """Make a file that is whole at every moment, also when the disk is full or the engine killed.
-
-    Not forced to the disk: a crash of the machine may lose it. What must survive that is put into the spool.
-    """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        _make_way(temporary)
-        with temporary.open("xb") as stream:
-            stream.write(data)
-        if path.is_dir():
-            _make_way(path)
-        temporary.rename(path)
-    except OSError:
-        with suppress(IsADirectoryError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _make_way(path: Path) -> None:
-    """Remove what a kill left, or a task put here: opening its FIFO would wait for ever."""
-    try:
-        path.unlink(missing_ok=True)
-    except IsADirectoryError:
-        shutil.rmtree(path)
-
-
-def read(path: Path) -> Any | None:
-    """The JSON of a file; None when there is none, or a crash of the machine left it empty. Raises Unreadable."""
-    try:
-        return json.loads(read_regular(path))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-
-
-def is_whole(path: Path) -> bool:
-    """Whether there is a file with JSON, and not something that a task put in its place."""
-    try:
-        return read(path) is not None
-    except Unreadable:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""Files that are whole at every moment, in folders where an author's program can put something else in their place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlgen.runtime.regular import Unreadable, read_regular
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make a file that is whole at every moment, also when the disk is full or the engine killed.
+
+    Not forced to the disk: a crash of the machine may lose it. What must survive that is put into the spool.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        _make_way(temporary)
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        if path.is_dir():
+            _make_way(path)
+        temporary.rename(path)
+    except OSError:
+        with suppress(IsADirectoryError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _make_way(path: Path) -> None:
+    """Remove what a kill left, or a task put here: opening its FIFO would wait for ever."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
+
+
+def read(path: Path) -> Any | None:
+    """The JSON of a file; None when there is none, or a crash of the machine left it empty. Raises Unreadable."""
+    try:
+        return json.loads(read_regular(path))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a file with JSON, and not something that a task put in its place."""
+    try:
+        return read(path) is not None
+    except Unreadable:
+        return False
