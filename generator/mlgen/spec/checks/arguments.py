@@ -149,6 +149,10 @@ def digest_fix(written: str, whence: str = "") -> str:
 def _uri(item: Input, given: str, context: Context) -> Iterator[Diagnostic]:
     uri, digest = split_digest(given)
     place = item.place / "uri" if isinstance(item.place.value, dict) else item.place
+    if digest is not None and item.digest is not None and digest != item.digest and DIGEST.fullmatch(item.digest):
+        message = f'the input "{item.name}" has two digests, here and at the end of its uri'
+        yield (item.place / "digest").finding("digest-mismatch", message, "no bytes have both", "remove the wrong one")
+        return
     if is_remote(uri):
         yield from _remote(uri, place)
         return
