@@ -17,6 +17,7 @@ from mlgen.local.events import Ended, Noted, Skipped, Started
 from mlgen.local.log import tail
 from mlgen.local.recover import Recovered, recover
 from mlgen.local.run import run
+from mlgen.local.rundir import RunFolder
 from mlgen.local.schedule import GATE_FALSE, MISSING, STOPPING
 from mlgen.plan.model import Code, GateTask, Input, Param, Value
 from mlgen.store import Content, Folder, Store
@@ -511,6 +512,12 @@ def test_an_out_that_cannot_be_read_fails_its_task(project: Project, type_: Type
     assert told.records["a-0"].state is State.FAIL
     assert 'out "x"' in str(told.records["a-0"].error)
     (told.folder / "a-0" / "out").chmod(0o755)
+
+
+@pytest.mark.parametrize("tamper", ["mkfifo", "mkdir", "echo '[1]\n{' >"])
+def test_a_skip_is_noted_whatever_a_task_put_in_the_notes_place(project: Project, tamper: str) -> None:
+    told = project.run(plan(task("a", f"{tamper} ../../skipped.jsonl; false"), task("b", after=["a"])))
+    assert RunFolder(told.folder).skipped() == {"b": (STOPPING, "a failed")}
 
 
 def test_nothing_is_left_of_a_task_that_ended_well_but_what_people_read(project: Project) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlgen.local.whole import read, write
+from mlgen.local.whole import append, read, write
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
 
@@ -139,16 +139,20 @@ class RunFolder:
         return None if data is None else Started(**data)
 
     def note_skipped(self, task: str, reason: str, why: str) -> None:
-        with (self.path / "skipped.jsonl").open("ab") as stream:
-            stream.write(json.dumps([task, reason, why]).encode() + b"\n")
+        append(self.path / "skipped.jsonl", json.dumps([task, reason, why]).encode())
 
     def skipped(self) -> dict[str, tuple[str, str]]:
-        """task -> Tekton's reason, and why in words for people. A last line that a kill cut off is not there yet."""
+        """task -> Tekton's reason, and why in words for people. A line that a kill cut off, or not ours, is no line."""
         try:
             lines = read_regular(self.path / "skipped.jsonl").split(b"\n")[:-1]
         except (FileNotFoundError, Unreadable):
             return {}
-        return {task: (reason, why) for task, reason, why in map(json.loads, lines)}
+        found = {}
+        for line in lines:
+            with suppress(ValueError, TypeError, RecursionError):
+                task, reason, why = map(str, json.loads(line))
+                found[task] = (reason, why)
+        return found
 
     def code(self, digest: str) -> Path:
         """Where the run keeps the code of that digest."""

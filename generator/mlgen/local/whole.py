@@ -30,6 +30,14 @@ def write(path: Path, data: bytes) -> None:
         raise
 
 
+def append(path: Path, line: bytes) -> None:
+    """Add a line to a file that is made if need be."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        _make_way(path)
+    with path.open("ab") as stream:
+        stream.write(line + b"\n")
+
+
 def _make_way(path: Path) -> None:
     """Remove what a kill left, or a task put here: opening its FIFO would wait for ever."""
     try:
