@@ -150,6 +150,14 @@ def test_a_name_with_a_control_character_is_refused(tmp_path: Path, name: str) -
             ask("code")
 
 
+def test_a_folder_with_a_pipe_is_refused(tmp_path: Path) -> None:
+    lay(tmp_path, {"data/a": ""})
+    os.mkfifo(tmp_path / "data/pipe")
+    for ask in (Worktree(tmp_path).listing, Worktree(tmp_path).sha256):
+        with pytest.raises(ValueError, match='"data/pipe" is a pipe'):
+            ask("data")
+
+
 def test_a_link_in_the_place_of_a_tracked_folder_is_refused(tmp_path: Path) -> None:
     lay(tmp_path, {"outside/hosts": "secret", "repo/code/d/e/hosts": "1"})
     root = tmp_path / "repo"

@@ -122,8 +122,9 @@ class Worktree:
                 raise ValueError(f'"{folder}/{name}" is a link')
             if stat.S_ISDIR(mode):  # Git lists files, and of a repository within only its folder
                 raise ValueError(f'"{folder}/{name}" is another repository')
-            if stat.S_ISREG(mode):
-                found[name] = _sha256(here)
+            if not stat.S_ISREG(mode):
+                raise ValueError(f'"{folder}/{name}" is a pipe, a socket or a device')
+            found[name] = _sha256(here)
         return found
 
 
