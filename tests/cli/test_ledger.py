@@ -337,6 +337,7 @@ def test_a_broken_ledger_is_not_an_empty_one(project: Path, capsys: Capture, ref
     for arguments in (["runs", "list"], ["lineage", "x"], ["ledger", "fold"]):
         assert mlgen(arguments) == 3
         assert "ledger-broken" in capsys.readouterr().err
+    assert mlgen(["ledger", "fold", "--status"]) == 3
     assert spool.waiting() == [key]
 
 

@@ -56,7 +56,7 @@ def _status(records: Records) -> dict[str, Any]:
         "waiting": len(waiting),
         "oldestSeconds": age,
         "dead": len(records.spool.dead()),
-        "ledger": repository.resolve(branch_ref(records.branch)) if repository else None,
+        "ledger": repository.tip(branch_ref(records.branch)) if repository else None,
     }
 
 

@@ -106,7 +106,8 @@ class Records:
             note(f"some records wait in the spool: {reason.message}")
             return
         if folded.left:
-            note(f"{len(folded.left)} files are left in the spool; `mlgen ledger fold` says why")
+            count = len(folded.left)
+            note(f"{count} file{' stays' if count == 1 else 's stay'} in the spool; `mlgen ledger fold` says why")
 
     def _check_ours(self) -> None:
         """Raises CannotAnswer "tracked-state" where Git tracks what runs or waiting records are told from."""
