@@ -251,6 +251,17 @@ def test_the_boundary_is_the_folder_of_the_repository_whatever_its_config_says(p
     assert "error[path-escape]" in say("check")[1]
 
 
+@pytest.mark.parametrize("claimed", ["/", "beside"])
+def test_a_work_tree_that_only_a_config_claims_is_none(
+    project: Path, say: Any, claimed: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = claimed if claimed == "/" else str(tmp_path_factory.mktemp(claimed))
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    subprocess.run(["git", "config", "core.worktree", folder], cwd=project, check=True)
+    assert say("run", "pipelines/clean.yaml")[0] == 0
+    assert "COMPLETE" in say("runs", "list")[1]
+
+
 def test_an_unreadable_file_is_no_answer(project: Path, say: Any) -> None:
     if os.geteuid() == 0:
         pytest.skip("root reads everything")

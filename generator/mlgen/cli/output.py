@@ -14,7 +14,7 @@ from typing import IO
 from mlgen import diagnostic
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
 
-RED, YELLOW, DIM, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
 def coloured(stream: IO[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -81,16 +81,23 @@ class Workspace:
 
     @cached_property
     def repository(self) -> git.Repository | None:
-        """The Git repository around the project. Its files are listed by Git; without it, all are taken."""
-        return git.discover(self.root)
+        """The Git repository around the project. Its files are listed by Git; without it, all are taken.
+
+        It has a work tree only where that is the nearest folder with a `.git`: a repository's config may claim, with
+        core.worktree, any other folder, or the whole machine.
+        """
+        found = git.discover(self.root)
+        around = next((f for f in (self.root, *self.root.parents) if os.path.lexists(f / ".git")), None)
+        if found is not None and found.work_tree is not None and found.work_tree.resolve() != around:
+            return replace(found, work_tree=None)
+        return found
 
     @cached_property
     def files(self) -> Worktree:
-        around = next((f for f in (self.root, *self.root.parents) if os.path.lexists(f / ".git")), None)
         repository = self.repository
-        if repository is None or repository.work_tree is None or repository.work_tree.resolve() != around:
-            return Worktree(self.root)  # a repository's config may claim, with core.worktree, the whole machine
-        return Worktree(self.root, boundary=around, tracked=self._tracked)
+        if repository is None or repository.work_tree is None:
+            return Worktree(self.root)
+        return Worktree(self.root, boundary=repository.work_tree, tracked=self._tracked)
 
     def _tracked(self, folder: str) -> list[str]:
         assert self.repository is not None
