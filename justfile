@@ -54,10 +54,11 @@ lock *args:
     compile() {
         out=$1; shift
         uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-            --no-emit-index-url --no-emit-find-links --output-file "generator/locks/$out" "$@" pyproject.toml >/dev/null
+            --no-emit-index-url --no-emit-find-links --output-file "generator/locks/$out" "$@" >/dev/null
     }
-    compile run.txt {{ args }}
-    compile dev.txt --extra dev --extra demo {{ args }}
+    compile run.txt pyproject.toml {{ args }}
+    compile dev.txt pyproject.toml --extra dev --extra demo {{ args }}
+    compile build.txt --group build {{ args }}
 
 # a throwaway cluster with Tekton for tests/e2e (needs kind, kubectl and a container engine); then: just test tests/e2e
 cluster: # kind

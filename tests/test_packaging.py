@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "generator" / "locks").glob("*.txt"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -35,11 +36,13 @@ def test_a_lock_names_no_host_and_every_package_has_a_hash(lock: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "wanted"),
-    [("run.txt", ["dependencies"]), ("dev.txt", ["dependencies", "dev", "demo"])],
+    [("run.txt", ["dependencies"]), ("dev.txt", ["dependencies", "dev", "demo"]), ("build.txt", ["build-system"])],
 )
 def test_a_lock_fits_the_project(lock: str, wanted: list[str]) -> None:
     locked = pins(ROOT / "generator" / "locks" / lock)
-    groups = {"dependencies": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    build = PYPROJECT["build-system"]["requires"]
+    assert PYPROJECT["dependency-groups"]["build"] == build
+    groups = {"dependencies": PROJECT["dependencies"], "build-system": build, **PROJECT["optional-dependencies"]}
     for requirement in (Requirement(line) for group in wanted for line in groups[group]):
         version = locked.get(canonicalize_name(requirement.name), "not locked")
         assert requirement.specifier.contains(version), f"{requirement} but {version}: run `just lock`"
