@@ -51,6 +51,25 @@ def read_tree(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
+def test_what_is_kept_is_known_without_reading_it(store: Store, tmp_path: Path) -> None:
+    make_tree(tmp_path / "tree")
+    (tmp_path / "file").write_bytes(b"x")
+    assert not store.has("_inputs/ab/file")
+    store.put_artifact("_inputs/ab/file", tmp_path / "file")
+    store.put_artifact("_inputs/ab/tree", tmp_path / "tree")
+    assert [store.has(f"_inputs/{key}") for key in ("ab/file", "ab/tree", "ab/other", "file")] == [1, 1, 0, 0]
+
+
+def test_half_a_folder_is_not_kept() -> None:
+    from obstore.store import MemoryStore
+
+    from mlgen.store.bucket import Bucket
+
+    bucket = Bucket(MemoryStore(), "memory://")
+    bucket.put("_inputs/ab/tree/a.csv", b"1")
+    assert not bucket.has("_inputs/ab/tree")
+
+
 def test_small_objects(store: Store) -> None:
     store.put("_ledger/spool/b.json", b"b")
     store.put("_ledger/spool/a.json", b"a")

@@ -39,6 +39,10 @@ class Store(Protocol):
         """Forget a small object. One that is not there is fine."""
         ...
 
+    def has(self, key: str) -> bool:
+        """Whether an artifact, file or folder, is kept under a key, whole. Reads none of its bytes."""
+        ...
+
     def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
         """Keep a file or a folder, and say what it holds. The same content again is fine, other raises Taken.
 

@@ -79,6 +79,13 @@ class Bucket:
         with _reach(self.uri), suppress(FileNotFoundError):
             obstore.delete(self.objects, check_key(key))
 
+    def has(self, key: str) -> bool:
+        for name in (check_key(key), key + MANIFEST):
+            with _reach(self.uri), suppress(FileNotFoundError):
+                obstore.head(self.objects, name)
+                return True
+        return False
+
     def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
         check_key(key)
         if not os.path.lexists(path):

@@ -69,6 +69,9 @@ class Folder:
         with suppress(FileNotFoundError, NotADirectoryError):
             self._path(key).unlink()
 
+    def has(self, key: str) -> bool:
+        return os.path.lexists(self._path(key))
+
     def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
         target = self._path(key)
         with self._disk():
