@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,4 +184,11 @@ def test_half_an_archive_is_refused(cut: int, tree: Tree, store: Folder, tmp_pat
 def test_places_are_named_by_digests() -> None:
     digest = "sha256:" + "ab" * 32
     assert code_key(digest) == f"_code/{'ab' * 32}.tar"
-    assert input_key(digest, "wdbc.csv") == f"_inputs/{'ab' * 32}/wdbc.csv"
+    assert input_key(digest, "pipelines/data/wdbc.csv") == f"_inputs/{'ab' * 32}/wdbc.csv"
+    assert input_key(digest, "images/") == f"_inputs/{'ab' * 32}/images"
+
+
+@pytest.mark.parametrize("name", ["$(params.x).csv", "a b@c#?%.csv", "größe\n.csv", "x" * 300 + ".csv"])
+def test_a_name_makes_a_plain_key(name: str) -> None:
+    key = input_key("sha256:" + "ab" * 32, f"data/{name}")
+    assert re.fullmatch(r"_inputs/(ab){32}/[A-Za-z0-9._-]{1,100}\.csv", key)

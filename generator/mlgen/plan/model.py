@@ -68,6 +68,11 @@ class Input:
     uri: str | None
     digest: str | None
 
+    @property
+    def path(self) -> str | None:
+        """Where it lies in the repository; None for a URI, and for what only a run is told."""
+        return None if self.uri is None or "://" in self.uri else self.uri
+
 
 @dataclass(frozen=True, slots=True)
 class In:

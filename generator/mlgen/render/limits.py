@@ -111,7 +111,7 @@ def _results(plan: Plan, task: Task, route: Route) -> Iterator[Problem]:
 
 def _arguments(plan: Plan) -> Iterator[Problem]:
     texts = [("params", p.name, text) for p in plan.params for text in (p.default, *p.choices)]
-    texts += [("inputs", i.name, i.uri) for i in plan.inputs]
+    texts += [("inputs", i.name, i.uri) for i in plan.inputs if i.path is None]
     for section, name, text in dict.fromkeys(texts):
         # Tekton's own variables are told by `check`, wherever they stand.
         if text and (match := pod.NOT_IN_PARAMS.search(text)) and not TEKTON.search(text):

@@ -57,7 +57,7 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
             Manifest(manifest_path(environment, "Task", names[task]), comment, data, task)
             for task, data in tasks.items()
         ),
-        Manifest(run_path(environment, plan.name), (*comment, *_run_comment(plan)), run),
+        Manifest(run_path(environment, plan.name), (*comment, *_run_comment(plan, environment)), run),
     ]
 
 
@@ -77,13 +77,13 @@ def _name(data: Data) -> str:
     return str(metadata["name"])
 
 
-def _run_comment(plan: Plan) -> tuple[str, ...]:
+def _run_comment(plan: Plan, environment: Environment) -> tuple[str, ...]:
     lines = [
         "",
         "Starts a run: `kubectl create -f` this file, or `mlgen run --env`. Not for `apply`, nor for Argo CD.",
         "In the value of a param write $$ for every $: Kubernetes makes one of two.",
     ]
-    found = required(plan)
+    found = required(plan, environment)
     if found:
         lines += ["", "A run must be given, under spec.params:"]
         lines += [f"  {name} ({kind})" for name, kind in found]

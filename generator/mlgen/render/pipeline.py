@@ -11,7 +11,7 @@ from mlgen.render import timeouts
 from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.task import RECORD
-from mlgen.runtime import pod, texts
+from mlgen.runtime import bundle, pod, texts
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 from mlgen.values import Type, to_text
@@ -22,7 +22,7 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
     writer = _Writer(plan, environment, task_names)
     spec: Data = {
         "description": plan.description,
-        "params": [*map(_param, plan.params), *map(_input, plan.inputs)],
+        "params": [*map(_param, plan.params), *(_input(i, environment) for i in plan.inputs)],
         "tasks": [*map(writer.gate, plan.gate_tasks), *map(writer.task, plan.tasks)],
         "finally": [*map(writer.final, plan.finally_tasks), writer.record()],
     }
@@ -46,16 +46,23 @@ def _param(param: Param) -> Data:
     return data if param.default is None else data | {"default": pod.escape(param.default)}
 
 
-def _input(item: Input) -> Data:
+def _input(item: Input, environment: Environment) -> Data:
     data: Data = {"name": item.name, "type": "string", "description": f"{item.type}, as URI or URI@sha256:<digest>"}
-    text = input_text(item)
+    text = input_text(item, environment)
     return data if text is None else data | {"default": pod.escape(text)}
 
 
-def input_text(item: Input) -> str | None:
-    """The text of an input's param; None: required at run time."""
+def input_text(item: Input, environment: Environment) -> str | None:
+    """The text of an input's param; None: required at run time. A file of the repository is read where it is published.
+
+    Raises ValueError for one without a digest, which no plan has.
+    """
     if item.uri is None:
         return None
+    if item.path is not None:
+        if item.digest is None:
+            raise ValueError(f"{item.path} has no digest")
+        return bundle.input_text(environment.artifacts, item.digest, item.path)
     return texts.pointer(item.uri, item.digest) if item.digest else item.uri
 
 

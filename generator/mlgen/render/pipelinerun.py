@@ -20,7 +20,11 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
     template = _pod_template(environment)
     spec: Data = {
         "pipelineRef": {"name": plan.name},
-        "params": [{"name": name, "value": pod.escape(text)} for name, _, text in _arguments(plan) if text is not None],
+        "params": [
+            {"name": name, "value": pod.escape(text)}
+            for name, _, text in _arguments(plan, environment)
+            if text is not None
+        ],
         "timeouts": {
             "pipeline": duration_text(total.pipeline),
             "tasks": duration_text(total.tasks),
@@ -42,14 +46,14 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
     }
 
 
-def required(plan: Plan) -> tuple[tuple[str, str], ...]:
+def required(plan: Plan, environment: Environment) -> tuple[tuple[str, str], ...]:
     """(name, type) of what has no default: a run must be given it."""
-    return tuple((name, kind) for name, kind, text in _arguments(plan) if text is None)
+    return tuple((name, kind) for name, kind, text in _arguments(plan, environment) if text is None)
 
 
-def _arguments(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
+def _arguments(plan: Plan, environment: Environment) -> Iterator[tuple[str, str, str | None]]:
     yield from ((p.name, str(p.type), p.default) for p in plan.params)
-    yield from ((i.name, f"URI of a {i.type}", input_text(i)) for i in plan.inputs)
+    yield from ((i.name, f"URI of a {i.type}", input_text(i, environment)) for i in plan.inputs)
 
 
 def _pod_template(environment: Environment) -> Data:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -18,12 +19,15 @@ from mlgen.canonical import folder_digest
 from mlgen.diagnostic import Fault
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import TaskDocument, Tree
+from mlgen.runtime.texts import pointer
 from mlgen.store import Missing, Store, StoreError
 from mlgen.store.base import check_key
 
 CODE, INPUTS = "_code", "_inputs"  # folders of the environment's artifacts; no pipeline has a name with "_"
 ARCHIVE = "code.tar"  # in Tree.state, while it is unpacked
 CHUNK = 1 << 20  # bytes
+MAX_NAME = 100  # characters
+_UNPLAIN = re.compile(r"[^A-Za-z0-9._-]")  # a URI, a key and a param of Tekton take each of the others otherwise
 
 
 def code_key(digest: str) -> str:
@@ -31,9 +35,18 @@ def code_key(digest: str) -> str:
     return f"{CODE}/{_hex(digest)}.tar"
 
 
-def input_key(digest: str, name: str) -> str:
-    """Where a published file or folder lies. name: its last part, by which its media type is told as where it was."""
+def input_key(digest: str, path: str) -> str:
+    """Where the published copy of a file or folder lies. path: where it was.
+
+    Its name goes with it: people know it again in a lineage, and its media type is told from its suffix.
+    """
+    name = _UNPLAIN.sub("_", path.rstrip("/").rpartition("/")[2])[-MAX_NAME:]
     return f"{INPUTS}/{_hex(digest)}/{name}"
+
+
+def input_text(artifacts: str, digest: str, path: str) -> str:
+    """What a run in a cluster is told of a published input: its URI and digest."""
+    return pointer(f"{artifacts.rstrip('/')}/{input_key(digest, path)}", digest)
 
 
 def _hex(digest: str) -> str:
