@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "plan": "Show what will happen: order, gates, resources",
     "graph": "Draw a pipeline as Mermaid or DOT",
     "render": "Write the Tekton manifests of an environment",
+    "publish": "Upload the code and files that an environment's manifests pin",
     "run": "Run a pipeline on this machine",
     "logs": "Show the kept logs of a run",
     "runs": "List, show and compare runs, from the ledger",
