@@ -4,20 +4,26 @@ A clone of a fork, or an unpacked archive with a `.git` in it, is hostile: its c
 fsmonitor, filters, transports). What we run here is plumbing that starts none of them, or is told not to.
 """
 
+from mlgen.git.base import Branches, Look
 from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
 from mlgen.git.objects import Object, Reader
+from mlgen.git.remote import Remote, open_remote
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
 
 __all__ = [
+    "Branches",
     "GitError",
+    "Look",
     "Object",
     "Reader",
     "RefBroken",
     "RefLocked",
     "RefMoved",
+    "Remote",
     "Repository",
     "TreeFile",
     "branch_ref",
     "discover",
     "init_bare",
+    "open_remote",
 ]

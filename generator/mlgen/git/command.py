@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 
 # The user's own settings. Every other GIT_* variable could point git at another repository, or at a program.
 _KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"})
+# How the user told git to ask for credentials. Only where the user's own are asked for.
+OF_USER = frozenset({"GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT"})
 IDENTITY = ("mlgen", "mlgen@localhost")
 _SET = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -67,21 +69,34 @@ class RefLocked(GitError):
         self.lock = lock
 
 
-def scrubbed(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """The environment that git gets. environ None: the process's own, which a child inherits anyhow."""
+def scrubbed(environ: Mapping[str, str] | None, *, kept: Collection[str] = ()) -> dict[str, str]:
+    """The environment that git gets. environ None: the process's own, which a child inherits anyhow.
+
+    kept: names that stay beside those that always do.
+    """
     found = os.environ if environ is None else environ
-    return {name: value for name, value in found.items() if not name.startswith("GIT_") or name in _KEPT} | _SET
+    stay = {*_KEPT, *kept}
+    return {name: value for name, value in found.items() if not name.startswith("GIT_") or name in stay} | _SET
 
 
 def start(
-    arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, durable: bool = False
+    arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, durable: bool = False, own_group: bool = False
 ) -> subprocess.Popen[bytes]:
-    """A git process with pipes to all three streams. environ: scrubbed. Raises CannotAnswer "git-missing"."""
+    """A git process with pipes to all three streams. environ: scrubbed. Raises CannotAnswer "git-missing".
+
+    own_group: in a process group of its own, which can be killed with all that git starts.
+    """
     config = [part for setting in _CONFIG + (_DURABLE if durable else ()) for part in ("-c", setting)]
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            ["git", *config, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ), cwd=cwd
+            ["git", *config, *arguments],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=dict(environ),
+            cwd=cwd,
+            start_new_session=own_group,
         )
     except OSError as error:
         if error.filename != "git":  # the folder is what is missing

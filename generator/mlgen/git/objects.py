@@ -56,6 +56,12 @@ class Reader:
             for _ in window:
                 yield self._answer(self._out)
 
+    def files(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """The bytes at those of the paths that a commit, by its id, has."""
+        asked = list(paths)
+        found = self.get_all(f"{commit}:{path}" for path in asked)
+        return {path: one.data for path, one in zip(asked, found, strict=True) if one is not None}
+
     def _answer(self, out: IO[bytes]) -> Object | None:
         header = out.readline()
         if not header.endswith(b"\n"):

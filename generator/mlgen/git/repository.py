@@ -49,14 +49,20 @@ def discover(folder: Path, environ: Mapping[str, str] | None = None) -> Reposito
     return Repository(Path(lines[1]), Path(lines[2]), lines[0], clean)
 
 
-def init_bare(git_dir: Path, environ: Mapping[str, str] | None = None) -> Repository:
-    """The bare repository at a path, made if there is none. Raises CannotAnswer "git-missing"."""
+def init_bare(
+    git_dir: Path, environ: Mapping[str, str] | None = None, *, object_format: str | None = None
+) -> Repository:
+    """The bare repository at a path, made if there is none. Raises CannotAnswer "git-missing".
+
+    object_format: of one that is made: "sha1", "sha256", or as git has it.
+    """
     clean = command.scrubbed(environ)
     git_dir = git_dir.resolve()
     if not (git_dir / "HEAD").is_file():
         git_dir.mkdir(parents=True, exist_ok=True)
         # No template, which could bring hooks. Git finishes a repository whose making was cut off.
-        command.run(["init", "--quiet", "--bare", "--template=", str(git_dir)], environ=clean, cwd=git_dir)
+        form = [] if object_format is None else [f"--object-format={object_format}"]
+        command.run(["init", "--quiet", "--bare", "--template=", *form, str(git_dir)], environ=clean, cwd=git_dir)
     found = command.run(["--git-dir", str(git_dir), "rev-parse", "--show-object-format"], environ=clean, cwd=git_dir)
     return Repository(git_dir, None, found.decode().strip(), clean)
 

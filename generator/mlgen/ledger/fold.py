@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import GitError, Object, Reader, RefBroken, RefLocked, RefMoved, Repository, branch_ref
+from mlgen.git import Branches, GitError, Look, RefBroken, RefLocked, RefMoved, branch_ref
 from mlgen.ledger import chain
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
@@ -66,7 +66,7 @@ class _Waiting:
 
 def fold(
     spool: Spool,
-    repository: Repository,
+    repository: Branches,
     branch: str,
     *,
     now: datetime,
@@ -90,18 +90,35 @@ def fold(
         keys = spool.waiting()
         if keys:
             _check_free(repository, branch)
-            repository.tip(branch_ref(branch))  # raises for a broken one, which would look like none at all
+        else:
+            folded.commit = repository.tip(branch_ref(branch))
         while keys:
             with repository.reader() as reader:
                 for start in range(0, len(keys), batch):
                     landing.land(reader, keys[start : start + batch])
             left = {one.key for one in folded.left}
             keys = [key for key in spool.waiting() if key not in left]
-        folded.commit = repository.tip(branch_ref(branch))
     return folded
 
 
-def _check_free(repository: Repository, branch: str) -> None:
+def last_fold_at(repository: Branches, branch: str) -> datetime | None:
+    """The time of the branch's newest commit, by the clock of whoever made it; None where there is no branch yet.
+
+    Raises CannotAnswer "ledger-broken", "ledger-refused", and what a remote repository's reader raises.
+    """
+    with _git_errors(branch), repository.reader() as reader:
+        tip = reader.get(branch_ref(branch))
+    return None if tip is None else _committed_at(tip.data)
+
+
+def _committed_at(commit: bytes) -> datetime:
+    """Source: git-commit-tree(1): `committer <name> <email> <seconds since 1970> <zone>` among the headers."""
+    headers = commit.partition(b"\n\n")[0].splitlines()
+    committer = next(line for line in headers if line.startswith(b"committer "))
+    return datetime.fromtimestamp(int(committer.split()[-2]), UTC)
+
+
+def _check_free(repository: Branches, branch: str) -> None:
     place = repository.checked_out(branch)
     if place is not None:
         raise CannotAnswer(
@@ -115,14 +132,14 @@ def _check_free(repository: Repository, branch: str) -> None:
 @dataclass(frozen=True, slots=True)
 class _Landing:
     spool: Spool
-    repository: Repository
+    repository: Branches
     ref: str
     seconds: int
     lock_tries: int
     expected: Expected | None
     folded: Folded
 
-    def land(self, reader: Reader, keys: list[str]) -> None:
+    def land(self, reader: Look, keys: list[str]) -> None:
         """Land the records of some keys in one commit, and let them leave the spool."""
         batch = list(self._take(keys))
         kept, landed = self._commit(reader, batch)
@@ -172,7 +189,7 @@ class _Landing:
         self.spool.bury(waiting.key, waiting.data, refused.code, refused.message)
         told.append(refused)
 
-    def _commit(self, reader: Reader, batch: list[_Waiting]) -> tuple[dict[str, bytes], set[str]]:
+    def _commit(self, reader: Look, batch: list[_Waiting]) -> tuple[dict[str, bytes], set[str]]:
         """(bytes at each path of the branch's tip, paths that we added): all paths of the batch are there then.
 
         The look that decides what is new, after a commit of ours, is the one that reads it back.
@@ -181,12 +198,15 @@ class _Landing:
         lost = locked = 0
         while True:
             tip = reader.get(self.ref)
-            kept = _read(reader, tip, [w.path for w in batch])
+            if tip is None:
+                self.repository.tip(self.ref)  # raises for a broken one, which would look like none at all
+            kept = {} if tip is None else reader.files(tip.oid, [w.path for w in batch])
             new: dict[str, bytes] = {}
             for waiting in batch:
                 if waiting.path not in kept:
                     new.setdefault(waiting.path, waiting.data)
             if not new:
+                self.folded.commit = tip.oid if tip else None
                 return kept, landed
             link = chain.link(new, chain.of_commit(tip.data) if tip else None)
             old = tip.oid if tip else None
@@ -202,14 +222,6 @@ class _Landing:
                 locked += 1
                 if locked >= self.lock_tries:
                     raise _locked(self.ref, error.lock) from None
-
-
-def _read(reader: Reader, tip: Object | None, paths: list[str]) -> dict[str, bytes]:
-    """The bytes at those of the paths that a commit has."""
-    if tip is None:
-        return {}
-    found = reader.get_all(f"{tip.oid}:{path}" for path in paths)
-    return {path: one.data for path, one in zip(paths, found, strict=True) if one is not None}
 
 
 def _message(files: dict[str, bytes], link: chain.Link) -> str:

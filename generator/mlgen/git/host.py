@@ -1,0 +1,231 @@
+"""One call of git at a time to a host elsewhere, with a limit in time, and what its refusals mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.git import command
+from mlgen.git.command import GitError
+from mlgen.git.credentials import has_credentials, presented
+
+NAME = "mlgen-ledger"  # of the remote, in settings that live as long as one call: a URL may look like an option
+PROTOCOLS = ("https", "http", "ssh")
+_URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<rest>[^\s\x00-\x1f]+)|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f]+")
+_SETTINGS = (
+    "protocol.version=2",
+    "http.followRedirects=false",  # the token would go along
+    "http.lowSpeedLimit=100",  # bytes a second, and
+    "http.lowSpeedTime=30",  # seconds: whoever is not there any more
+    "fetch.writeCommitGraph=false",
+    "fetch.recurseSubmodules=false",
+    "push.recurseSubmodules=no",
+    "push.gpgSign=false",
+    "push.followTags=false",
+    "push.useForceIfIncludes=false",
+)
+_TLS_OF_USER = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY")
+
+_CREDENTIALS = re.compile(
+    r"Authentication failed|could not read (Username|Password)|(returned error:|HTTP) 40[13]\b"
+    r"|Permission denied \(|Permission to \S+ denied|[Aa]ccess denied|not allowed to (push|pull|download)"
+    r"|No user exists for uid"
+)
+_UNTRUSTED = re.compile(r"certificate|Host key verification failed|gnutls_|SSL_|TLS|CAfile", re.IGNORECASE)
+_MOVED_AWAY = re.compile(r"returned error: 30[12378]|unable to update url base")
+_NO_REPOSITORY = re.compile(
+    r"repository '.*' not found|returned error: 404|[Rr]epository not found|not appear to be a git repository"
+    r"|[Rr]epository .*does not exist|could not be found"
+)
+_UNREACHABLE = re.compile(
+    r"Could not resolve|Failed to connect|unable to access|Connection (refused|timed out|reset|closed)|[Tt]imed out"
+    r"|RPC failed|disconnect|hung up|early EOF|returned error: [45]\d\d|No route to host|Operation too slow"
+    r"|Network is unreachable|Could not read from remote repository"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a call ended."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A repository's URL, and how it is asked.
+
+    secret, scratch: as for `presented`. secret_name: of the Kubernetes Secret, "" where there is none.
+    environ: scrubbed. deadline: of time.monotonic; None: a call takes as long as the host sends something.
+    """
+
+    url: str
+    secret: Path | None
+    secret_name: str
+    scratch: Path
+    environ: Mapping[str, str] = field(repr=False)
+    timeout_seconds: float | None
+    deadline: float | None
+
+    @staticmethod
+    def at(
+        url: str,
+        *,
+        secret: Path | None,
+        secret_name: str,
+        scratch: Path,
+        environ: Mapping[str, str] | None,
+        timeout_seconds: float | None,
+        protocols: Sequence[str],
+    ) -> Host:
+        """Raises Misuse "bad-git-url"."""
+        check_url(url, protocols)
+        kept = {*_TLS_OF_USER, *(() if has_credentials(secret) else command.OF_USER)}
+        clean = command.scrubbed(environ, kept=kept) | {"GIT_ALLOW_PROTOCOL": ":".join(protocols)}
+        del clean["GIT_CONFIG_NOSYSTEM"]  # where the machine's own certificates and credential helpers are named
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        return Host(url, secret, secret_name, scratch, clean, timeout_seconds, deadline)
+
+    def run(
+        self, git_dir: Path | None, *arguments: str, settings: Sequence[str] = (), data: bytes = b"", may: str = "read"
+    ) -> bytes:
+        """What a command that asks the host prints. may: what the host must let us do, in a word. Raises as `fault`."""
+        done = self.call(git_dir, *arguments, settings=settings, data=data)
+        if done.code:
+            raise self.fault(done.err, may)
+        return done.out
+
+    def call(self, git_dir: Path | None, *arguments: str, settings: Sequence[str] = (), data: bytes = b"") -> Done:
+        """The end of a command that asks the host, by the name NAME. git_dir None: in no repository.
+
+        Raises CannotAnswer "git-unreachable" when the time is up: all that git started is killed then.
+        """
+        with presented(self.secret, self.scratch) as (own, variables):
+            every = (f"remote.{NAME}.url={self.url}", *_SETTINGS, *own, *settings)
+            config = [part for setting in every for part in ("-c", setting)]
+            where = ["--git-dir", str(git_dir or os.devnull)]  # a folder around scratch may be a stranger's repository
+            environ = {**self.environ, **variables}
+            process = command.start([*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True)
+            with process:
+                try:
+                    out, err = process.communicate(data, self._left())
+                except BaseException as error:
+                    _kill_group(process)
+                    process.communicate()
+                    if isinstance(error, subprocess.TimeoutExpired):
+                        raise self.unreachable(f"no answer in {self.timeout_seconds:g} s") from None
+                    raise
+            return Done(process.returncode, out, err)
+
+    def _left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def fault(self, stderr: bytes, may: str) -> Exception:
+        """The exception that a refusal means.
+
+        CannotAnswer "git-denied", "git-untrusted", "git-no-repository", "git-unreachable"; of what is not the host's
+        doing, as for commands here.
+        """
+        said = self._said(stderr)
+        if _CREDENTIALS.search(said):
+            return self.denied(said, may)
+        if _UNTRUSTED.search(said):
+            return CannotAnswer(
+                "git-untrusted",
+                f"who answers at {self.shown} is not known to be that host",
+                why=said,
+                fix=f"have the host's certificate authority trusted here, or its key in known_hosts{self._of_secret}",
+            )
+        if _MOVED_AWAY.search(said):
+            return CannotAnswer(
+                "git-no-repository",
+                f"{self.shown} answers with another URL, which mlgen does not follow",
+                why=f"{said}: a token would be sent along",
+                fix="write the URL that it names as ledger.url",
+            )
+        if _NO_REPOSITORY.search(said):
+            return CannotAnswer(
+                "git-no-repository",
+                f"there is no Git repository at {self.shown}",
+                why=f"{said}; or {self.who} may not see it",
+                fix=f"check ledger.url, make the repository (empty), or let {self.who} read it",
+            )
+        if _UNREACHABLE.search(said):
+            return self.unreachable(said)
+        refusal = command.refusal(_not_of_host(stderr))
+        return GitError(f"{self.shown}: {said}") if type(refusal) is GitError else refusal
+
+    def denied(self, said: str, may: str) -> CannotAnswer:
+        """The host does not let us do what `may` names."""
+        if self.secret_name:
+            mend = f"put a token (or key) that may {may} there into {self.who}"
+        else:
+            mend = f"have git's own credentials for it: `git ls-remote {self.shown}` must work"
+        return CannotAnswer("git-denied", f"{self.shown} does not let {self.who} {may}", why=said, fix=mend)
+
+    def unreachable(self, said: str) -> CannotAnswer:
+        return CannotAnswer(
+            "git-unreachable",
+            f"{self.shown} cannot be reached",
+            why=said,
+            fix="check ledger.url and the way to that host; what could not be done now can be done again",
+        )
+
+    @property
+    def who(self) -> str:
+        """Whose credentials are presented, for people."""
+        return f'the secret "{self.secret_name}"' if self.secret_name else "this user"
+
+    @property
+    def _of_secret(self) -> str:
+        return f' of the secret "{self.secret_name}"' if self.secret_name else ""
+
+    @property
+    def shown(self) -> str:
+        """The URL without a user."""
+        return masked(self.url)
+
+    def _said(self, stderr: bytes) -> str:
+        """What git said, on one line, without users in URLs."""
+        lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
+        told = [line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:"))]
+        return "; ".join(told)[:600] or "git ended without a word"
+
+
+def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
+    """Raises Misuse "bad-git-url" for what is not to be given to git, or holds a password."""
+    match = _URL.fullmatch(url)
+    if not match or (match["scheme"] or "ssh") not in protocols:
+        fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
+        raise Misuse("bad-git-url", f'"{masked(url)[:80]}" is no URL of a Git repository that mlgen uses', fix=fix)
+    user, at, _ = (match["rest"] or "").partition("/")[0].rpartition("@")
+    if at and (":" in user or match["scheme"].startswith("http")):
+        why = "what stands in a spec, everybody reads"
+        fix = "leave it out: name a Secret in ledger.secret; on your machine git's credential helper has it"
+        raise Misuse("bad-git-url", f"the URL {masked(url)} has credentials in it", why=why, fix=fix)
+
+
+def masked(text: str) -> str:
+    """A text with the users of URLs, which may be tokens, left out."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
+
+
+def _not_of_host(stderr: bytes) -> bytes:
+    """What git said here: the host's own words, such as of a full disk there, stand behind "remote:"."""
+    return b"\n".join(line for line in stderr.splitlines() if not line.startswith(b"remote:"))
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
