@@ -92,7 +92,7 @@ def _environments(project: Project, name: str | None, left: list[str]) -> list[E
 
 def _render(workspace: Workspace, plans: list[Plan], environments: list[Environment]) -> Files:
     """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
-    rendering = render_all(plans, environments)
+    rendering = render_all(plans, environments, known=workspace.project.environments)
     if rendering.problems:
         raise Findings(
             found

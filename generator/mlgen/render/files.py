@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import Misuse, visible
 from mlgen.plan.model import Plan
+from mlgen.render.cronjob import PROJECT_FILE
 from mlgen.render.manifests import MADE_BY
 from mlgen.render.names import FOLDERS
 from mlgen.spec.project import Environment
@@ -62,11 +63,11 @@ class Difference:
 def scope_of(
     plans: Sequence[Plan], environments: Sequence[Environment], *, whole: bool, gone: Iterable[str] = ()
 ) -> Scope:
-    """whole: the plans are all there are, so that a file of ours from any other spec is stale.
+    """whole: the plans are all there are, so that a file of ours from any other spec is stale. mlgen.yaml always is.
 
     gone: environments that are no more, of which every file of ours is.
     """
-    sources = None if whole else frozenset(visible(plan.source) for plan in plans)
+    sources = None if whole else frozenset({PROJECT_FILE, *(visible(plan.source) for plan in plans)})
     return Scope((*(environment.name for environment in environments), *gone), sources)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlgen.plan.model import Plan, Task
-from mlgen.render import timeouts
+from mlgen.render import staging, timeouts
 from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
@@ -60,12 +60,7 @@ def _pod_template(environment: Environment) -> Data:
     template: Data = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # variables of every Service of the namespace are nothing a program should see
-        "securityContext": {
-            "fsGroup": environment.user,
-            "runAsNonRoot": True,
-            "runAsUser": environment.user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": staging.pod_security(environment),
     }
     if environment.image_pull_secrets:
         template["imagePullSecrets"] = [{"name": name} for name in environment.image_pull_secrets]

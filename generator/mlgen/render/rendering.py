@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlgen.diagnostic import Misuse
 from mlgen.plan.model import Plan
+from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import MAX_OBJECT_BYTES, Problem, check_limits, check_objects
 from mlgen.render.manifests import manifests
 from mlgen.spec.project import Environment
@@ -23,9 +24,15 @@ class Rendering:
     problems: tuple[tuple[Plan, Problem], ...]
 
 
-def render_all(plans: Sequence[Plan], environments: Sequence[Environment]) -> Rendering:
-    """Everything that `mlgen render` writes. Raises Misuse when two plans have one name."""
-    files: dict[str, bytes] = {}
+def render_all(
+    plans: Sequence[Plan], environments: Sequence[Environment], *, known: Iterable[Environment] = ()
+) -> Rendering:
+    """Everything that `mlgen render` writes. Raises Misuse when two plans have one name.
+
+    known: all environments of the project, where these are only some.
+    """
+    known = tuple(known) or environments
+    files = {m.path: m.bytes for environment in environments for m in cron_manifests(environment, known)}
     problems: list[tuple[Plan, Problem]] = []
     for plan in plans:
         found: dict[Problem, None] = {}

@@ -25,7 +25,7 @@ SECURITY: Data = Shared(
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 )
-_AMOUNTS = {**OURS, "record": OURS["results"]}
+_AMOUNTS = {**OURS, "record": OURS["results"], "reconcile": (100, 256 << 20)}
 
 WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger"
 ROOT_MOUNT: Data = Shared({"name": WORK_VOLUME, "mountPath": pod.ROOT})
@@ -49,6 +49,25 @@ _ANNOTATIONS = {
 def variable(name: str, text: str) -> Data:
     """An environment variable; Kubernetes stores none with an empty text otherwise than without a value."""
     return Shared({"name": name, "value": text} if text else {"name": name})
+
+
+def secret_volume(name: str) -> Data:
+    """The ledger's Secret, as files so that a pod that trains for hours sees a new token.
+
+    Optional, so that a missing token holds no task back: its record waits in the spool.
+    """
+    secret = {"secretName": name, "defaultMode": SECRET_MODE, "optional": True}
+    return {"name": LEDGER_VOLUME, "secret": secret}
+
+
+def pod_security(environment: Environment) -> Data:
+    """Pod fields of Pod Security `restricted`; those of containers are SECURITY."""
+    return {
+        "fsGroup": environment.user,
+        "runAsNonRoot": True,
+        "runAsUser": environment.user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def secret_variable(name: str, secret: str, key: str) -> Data:
@@ -150,11 +169,7 @@ def results(document: TaskDocument, environment: Environment, env: list[Data]) -
 
 
 def ledger_volume(document: TaskDocument, environment: Environment) -> list[Data]:
-    """The ledger's Secret, as files so that a pod that trains for hours sees a new token; only where a pod may fold.
-
-    Optional, so that a missing token holds no task back: its record waits in the spool.
-    """
+    """The ledger's Secret; only where a pod may fold."""
     secret = environment.ledger.secret
-    if secret is None or document.platform is None or document.platform.fold is None:
-        return []
-    return [{"name": LEDGER_VOLUME, "secret": {"secretName": secret, "defaultMode": SECRET_MODE, "optional": True}}]
+    folds = document.platform is not None and document.platform.fold is not None
+    return [secret_volume(secret)] if secret is not None and folds else []
