@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import pod_run_id
+from mlgen.ledger.run import TaskStatus
 from mlgen.runtime import pod
-from mlgen.runtime.invocation import read_invocation
+from mlgen.runtime.invocation import GatePod, RecordPod, TaskPod, read_invocation
 from mlgen.runtime.protocol import In, TaskDocument
 from mlgen.values import Type
 
@@ -35,6 +37,7 @@ ENVIRON = {
     "MLGEN_SOURCE": "pipelines/churn.yaml",
     "MLGEN_COMMIT": "",
     "MLGEN_IN_x": f"churn/x@{DIGEST}",
+    "MLGEN_EXIT_CODE_FILE": "/tekton/steps/step-main/exitCode",
 }
 
 
@@ -45,7 +48,9 @@ def test_a_pod_is_read_by_its_contract() -> None:
         pod.value("prepare.note", Type.STRING, "", optional=True),
     ]
     found = read_invocation(["stage-out", *values], ENVIRON)
+    assert isinstance(found, TaskPod)
     assert found.document == DOCUMENT
+    assert found.exit_code_file == "/tekton/steps/step-main/exitCode"
     e = found.execution
     assert e.run_id == pod_run_id(UID, POD_UID)
     assert e.attempt == 2
@@ -57,6 +62,31 @@ def test_a_pod_is_read_by_its_contract() -> None:
     assert e.tekton["podUid"] == POD_UID
 
 
+def test_a_gate_is_given_no_more_than_its_document_and_values() -> None:
+    document = replace(DOCUMENT, image=None)
+    values = [pod.value("params.floor", Type.NUMBER, "0.5"), pod.value("prepare.note", Type.STRING, "", optional=True)]
+    found = read_invocation(["stage-out", *values], {"MLGEN_TASK": json.dumps(document.to_json())})
+    assert found == GatePod(document, {"params.floor": "0.5"})
+
+
+def test_the_final_record_is_told_how_the_tasks_ended() -> None:
+    tasks = {"train": {"status": "Failed", "reason": "StepOOM"}}
+    names = ("MLGEN_TASK", "MLGEN_RUN", "MLGEN_RUN_UID", "MLGEN_SPEC_DIGEST", "MLGEN_COMMIT")
+    environ = {name: ENVIRON[name] for name in names}
+    environ |= {"MLGEN_RUN_STATUS": "Failed", "MLGEN_TASKS": json.dumps(tasks)}
+    found = read_invocation(["record", pod.value("params.floor", Type.NUMBER, "0.5")], environ)
+    assert isinstance(found, RecordPod)
+    assert (found.run, found.status, found.params, found.commit) == ("churn-x1", "Failed", {"floor": 0.5}, None)
+    assert found.tasks == {"train": TaskStatus("Failed", "StepOOM")}
+
+
+@pytest.mark.parametrize("tasks", ["", "[]", '{"a": 1}', '{"a": {}}'])
+def test_torn_statuses_are_no_traceback(tasks: str) -> None:
+    environ = ENVIRON | {"MLGEN_RUN_STATUS": "Failed", "MLGEN_TASKS": tasks}
+    with pytest.raises(CannotAnswer, match="cannot be read"):
+        read_invocation(["record"], environ)
+
+
 @pytest.mark.parametrize("arguments", [[], ["stage"], ["--help"]])
 def test_another_command_line_is_told_how(arguments: list[str]) -> None:
     with pytest.raises(Misuse, match=r"usage: mlgen-runtime stage-in\|stage-out"):
@@ -66,7 +96,7 @@ def test_another_command_line_is_told_how(arguments: list[str]) -> None:
 @pytest.mark.parametrize("name", sorted(set(ENVIRON) - {"MLGEN_SOURCE", "MLGEN_COMMIT"}))
 def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(CannotAnswer, match=name):
-        read_invocation(["stage-in"], {k: v for k, v in ENVIRON.items() if k != name})
+        read_invocation(["stage-out"], {k: v for k, v in ENVIRON.items() if k != name})
 
 
 @pytest.mark.parametrize("document", ["", "{}", '{"version": 2}', "[]"])
@@ -78,12 +108,12 @@ def test_a_torn_document_is_no_traceback(document: str) -> None:
 def test_the_program_says_what_it_cannot_do(tmp_path: Path) -> None:
     path = os.pathsep.join(sys.path)
     for arguments, code, said in (
-        (["stage-in"], 3, "does not run in pods yet"),
+        (["stage-in"], 3, "error[not-in-a-pod]: MLGEN_TASK is not set"),
         ([], 2, "usage: mlgen-runtime"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "mlgen.runtime", *arguments],
-            check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRON | {"PYTHONPATH": path},
+            check=False, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": path},
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (code, "")
         assert said in done.stderr

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Fulfils `local.events.Clock`."""
+    """Fulfils `runtime.clock.Clock`."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -11,7 +11,7 @@ from mlgen.ledger import entry
 from mlgen.ledger.record import State
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local.attempt import Attempt
-from mlgen.local.events import Clock, Ended, OnEvent, Skipped, Started, timestamp
+from mlgen.local.events import Ended, OnEvent, Skipped, Started
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
 from mlgen.local.rundir import RunFolder
@@ -21,6 +21,7 @@ from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
+from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.runtime.stage_out import Staged

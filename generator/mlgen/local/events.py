@@ -4,27 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
-
-
-class Clock(Protocol):
-    """The only way by which the engine knows time; the command line has the real one."""
-
-    def now(self) -> datetime:
-        """The time of day, with its zone."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow, for timeouts."""
-
-
-def timestamp(time: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as records have it."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import RecordTooLarge, State, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local import guardian, rundir, shorttmp
-from mlgen.local.events import Clock, timestamp
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.local.whole import is_whole, write
+from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
 from mlgen.runtime.regular import Unreadable
 from mlgen.runtime.stage_in import staged_inputs

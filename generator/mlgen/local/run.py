@@ -9,12 +9,13 @@ from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.run import RunRecord
 from mlgen.local import code, environment, rundir
 from mlgen.local.engine import Engine, Parts
-from mlgen.local.events import Clock, Noted, OnEvent, Outcome, timestamp
+from mlgen.local.events import Noted, OnEvent, Outcome
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes
 from mlgen.local.rundir import RunFolder
 from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
+from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.secrets import held_secret, masked
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.store import Store

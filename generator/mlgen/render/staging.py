@@ -98,12 +98,12 @@ def platform(environment: Environment, *, inputs: bool, folds: bool) -> pod.Plat
     return pod.Platform(
         s3=_bucket(environment.s3),
         buckets=tuple((name, _bucket(s3)) for name, s3 in environment.buckets) if inputs else (),
-        fold=pod.Fold(ledger.url, ledger.branch, ledger.interval_seconds) if folds and ledger.url else None,
+        fold=pod.Fold(ledger.url, ledger.branch, ledger.interval_seconds, ledger.secret) if folds and ledger.url else None,
     )
 
 
 def _bucket(s3: S3) -> pod.Bucket:
-    return pod.Bucket(s3.endpoint, s3.region)
+    return pod.Bucket(s3.endpoint, s3.region, s3.secret)
 
 
 def credentials(s3: S3, prefix: str = "") -> list[Data]:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from signal import Signals
 
 from mlgen.canonical import Json
+from mlgen.ledger import entry
 from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.record import Source, State, TaskRecord
+from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
 
-# Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and one of ours where it has no word.
+# Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and two of ours where it has no word.
 SUCCEEDED = "Succeeded"
 STEP_FAILED = "StepFailed"
 TIMED_OUT = "TaskRunTimeout"
 CANCELLED = "TaskRunCancelled"
+STEP_OOM = "StepOOM"
+SIDECAR_FAILED = "SidecarFailed"
 ENGINE_LOST = "EngineLost"
+POD_STOPPED = "PodStopped"  # by whom and why is known outside of the pod only
 
 SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
+KILLED = 128 + Signals.SIGKILL  # a shell's exit code when what it ran was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,15 @@ def of_exit_code(exit_code: int, started_at: str, ended_at: str, *, signal: str 
         return Ending(State.COMPLETE, SUCCEEDED, 0, None, started_at, ended_at)
     error = f"the program was ended by {signal or 'a signal'}" if exit_code < 0 else ended_with(exit_code)
     return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
+
+
+def of_pod_exit_code(exit_code: int, started_at: str, ended_at: str) -> Ending:
+    """The ending of a pod's program: nobody kills what runs in one, but the kernel for want of memory."""
+    ending = of_exit_code(exit_code, started_at, ended_at)
+    if exit_code != KILLED:
+        return ending
+    error = f"{ended_with(exit_code)}: it was killed, most likely out of memory; raise the task's `memory`"
+    return replace(ending, reason=STEP_OOM, error=error)
 
 
 def record_of(
@@ -103,3 +118,22 @@ def source_of(execution: Execution) -> Source | None:
     if execution.commit is None:
         return None
     return Source(execution.commit, execution.source, execution.repository)
+
+
+def fix(record: TaskRecord) -> tuple[TaskRecord, bytes]:
+    """The record and its bytes; of one that no ledger would take, one that says so and is as short as can be."""
+    try:
+        return record, entry.to_bytes(record)
+    except (RecordTooLarge, BadRecord) as error:
+        short = replace(
+            record,
+            state=State.FAIL,
+            reason=STEP_FAILED,
+            error=str(error),
+            inputs=(),
+            outputs=(),
+            params={},
+            metrics={},
+            values={},
+        )
+        return short, entry.to_bytes(short)

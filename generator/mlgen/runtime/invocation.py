@@ -2,39 +2,84 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.record import pod_run_id
+from mlgen.ledger.run import TaskStatus
 from mlgen.runtime import pod
 from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.texts import read_result
 from mlgen.values import parse
 
 VERBS = ("stage-in", "stage-out", "results", "record")
+KEYS = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}  # variable -> store option
 _RETRY = re.compile(r".*-pod-retry([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
-    """One start of `mlgen-runtime` in a task's pod."""
+class TaskPod:
+    """A start of stage-in, stage-out or results in a task's pod.
+
+    exit_code_file: where stage-out finds main's. bucket_keys: name of a bucket of inputs -> store options.
+    """
 
     verb: str
     document: TaskDocument
     execution: Execution
+    exit_code_file: str = ""
+    bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GatePod:
+    """A start of stage-out in a pod that only evaluates. values: text of each ref that was written."""
+
+    document: TaskDocument
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPod:
+    """A start of record. status: Tekton's `$(tasks.status)`. tasks: by name, of `tasks` only."""
+
+    document: TaskDocument
+    run: str
+    run_uid: str
+    params: Mapping[str, Json]
+    spec_digest: str
+    commit: str | None
+    status: str
+    tasks: Mapping[str, TaskStatus]
+
+
+Invocation = TaskPod | GatePod | RecordPod
 
 
 def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Invocation:
     """Read what a pod was given. Raises Misuse for another command line, CannotAnswer for what is missing or torn."""
     if not arguments or arguments[0] not in VERBS:
         raise Misuse("usage", f"usage: mlgen-runtime {'|'.join(VERBS)} [REF:TYPE=TEXT]...")
+    verb = arguments[0]
     try:
         document = TaskDocument.loads(_variable(environ, "MLGEN_TASK"))
-        return Invocation(arguments[0], document, _execution(document, arguments[1:], environ))
-    except (KeyError, TypeError, ValueError) as error:
+        values = _Values.read(arguments[1:])
+        if verb == "record":
+            return _record(document, values, environ)
+        if verb == "stage-out" and document.image is None:
+            return GatePod(document, values.texts)
+        return TaskPod(
+            verb,
+            document,
+            _execution(document, values, environ),
+            _variable(environ, "MLGEN_EXIT_CODE_FILE") if verb == "stage-out" else "",
+            _bucket_keys(document, environ) if verb == "stage-in" else {},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CannotAnswer(
             "bad-invocation",
             f"what this pod was given cannot be read: {error}",
@@ -42,17 +87,28 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
         ) from None
 
 
-def _execution(document: TaskDocument, values: Sequence[str], environ: Mapping[str, str]) -> Execution:
-    params: dict[str, Json] = {}
-    gate_values: dict[str, str] = {}
-    for argument in values:
-        ref, type_, result, optional = pod.read_value(argument)
-        text = read_result(result, optional=optional)
-        if text is None:
-            continue
-        gate_values[ref] = text
-        if ref.startswith("params."):
-            params[ref.removeprefix("params.")] = parse(type_, text)
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """texts: by ref, what was written. params: of the run, parsed."""
+
+    texts: dict[str, str]
+    params: dict[str, Json]
+
+    @staticmethod
+    def read(arguments: Sequence[str]) -> _Values:
+        found = _Values({}, {})
+        for argument in arguments:
+            ref, type_, result, optional = pod.read_value(argument)
+            text = read_result(result, optional=optional)
+            if text is None:
+                continue
+            found.texts[ref] = text
+            if ref.startswith("params."):
+                found.params[ref.removeprefix("params.")] = parse(type_, text)
+        return found
+
+
+def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, str]) -> Execution:
     retry = _RETRY.fullmatch(_variable(environ, "MLGEN_POD"))
     names = ("NAMESPACE", "TASK_RUN", "TASK_RUN_UID", "POD", "POD_UID", "RUN", "RUN_UID")
     told = {name: _variable(environ, f"MLGEN_{name}") for name in names}
@@ -62,8 +118,8 @@ def _execution(document: TaskDocument, values: Sequence[str], environ: Mapping[s
         run_id=pod_run_id(told["TASK_RUN_UID"], told["POD_UID"]),
         attempt=int(retry[1]) if retry else 0,
         ins={i.name: _variable(environ, f"MLGEN_IN_{i.name}") for i in document.ins if i.kind != "value"},
-        gate_values=gate_values,
-        params=params,
+        gate_values=values.texts,
+        params=values.params,
         spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),
         plan_digest=_variable(environ, "MLGEN_PLAN_DIGEST"),
         commit=environ.get("MLGEN_COMMIT") or None,
@@ -80,6 +136,29 @@ def _execution(document: TaskDocument, values: Sequence[str], environ: Mapping[s
         source=environ.get("MLGEN_SOURCE", ""),
         repository=environ.get("MLGEN_REPOSITORY") or None,
     )
+
+
+def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str]) -> RecordPod:
+    tasks = json.loads(_variable(environ, "MLGEN_TASKS"))
+    return RecordPod(
+        document,
+        run=_variable(environ, "MLGEN_RUN"),
+        run_uid=_variable(environ, "MLGEN_RUN_UID"),
+        params=values.params,
+        spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),
+        commit=environ.get("MLGEN_COMMIT") or None,
+        status=_variable(environ, "MLGEN_RUN_STATUS"),
+        tasks={name: TaskStatus(task["status"], task["reason"]) for name, task in tasks.items()},
+    )
+
+
+def _bucket_keys(document: TaskDocument, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    buckets = document.platform.buckets if document.platform else ()
+    found = {}
+    for index, (name, _) in enumerate(buckets):
+        prefix = f"MLGEN_BUCKET_{index}_"
+        found[name] = {option: environ[prefix + key] for key, option in KEYS.items() if prefix + key in environ}
+    return found
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

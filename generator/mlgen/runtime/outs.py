@@ -39,6 +39,20 @@ def reason_of(error: StoreError | Fault | OSError) -> str:
     return str(error)
 
 
+def sentence(error: Exception) -> str:
+    """Whatever went wrong, in words for people; what nobody foresaw is said to be our mistake."""
+    if isinstance(error, StagingError):
+        return str(error)
+    try:
+        if isinstance(error, (StoreError, Fault, OSError)):
+            return reason_of(error)
+    except Fault as full:
+        return f"{full.message}: give the task more `disk`"
+    except OSError as full:
+        return f"{full.strerror or full}: give the task more `disk`"
+    return f"a mistake in mlgen-runtime: {type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
     """The value outs of a task. texts: None for an optional one not written. parsed: of those that were."""

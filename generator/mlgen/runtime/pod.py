@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlgen.values import Type
@@ -41,6 +42,17 @@ READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look f
 MAIN_RUN = "/mlgen-main"  # Tekton's run folder of step main, in the sidecar: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of a pod, as our containers see them."""
+
+    root: Path = Path(ROOT)
+    state: Path = Path(STATE)
+    main_run: Path = Path(MAIN_RUN)
+    results: Path = Path(RESULTS)
+    ledger_secret: Path = Path(LEDGER_SECRET)
 
 
 def escape(text: str) -> str:
@@ -78,33 +90,43 @@ def read_value(argument: str) -> tuple[str, Type, str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How a bucket is reached; None: as its provider has it."""
+    """How a bucket is reached; None: as its provider has it. secret: name of the Secret with its keys, for errors."""
 
     endpoint: str | None = None
     region: str | None = None
+    secret: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"endpoint": self.endpoint, "region": self.region}
+        return {"endpoint": self.endpoint, "region": self.region, "secret": self.secret}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Bucket:
-        return Bucket(data["endpoint"], data["region"])
+        return Bucket(data["endpoint"], data["region"], data["secret"])
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """The ledger that a pod may fold into, and how old the branch's last fold must be for that."""
+    """The ledger that a pod may fold into, and how old the branch's last fold must be for that.
+
+    secret: the name of the Secret whose files lie at LEDGER_SECRET, for errors; None: the ledger needs none.
+    """
 
     url: str
     branch: str
     interval_seconds: int
+    secret: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"url": self.url, "branch": self.branch, "intervalSeconds": self.interval_seconds}
+        return {
+            "url": self.url,
+            "branch": self.branch,
+            "intervalSeconds": self.interval_seconds,
+            "secret": self.secret,
+        }
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Fold:
-        return Fold(data["url"], data["branch"], data["intervalSeconds"])
+        return Fold(data["url"], data["branch"], data["intervalSeconds"], data["secret"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ INPUTS = "inputs.json"  # in Tree.state: what stage-in verified, for the record 
 
 
 def prepare(tree: Tree) -> None:
-    """Make the folders of an execution. The root exists."""
+    """Make the folders of an execution. The root exists; in a pod the kubelet may have made some."""
     for name in ("in", "out", "work", "home", "tmp"):
-        (tree.root / name).mkdir()
+        (tree.root / name).mkdir(exist_ok=True)
 
 
 def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: Store, open_at: OpenStore) -> None:

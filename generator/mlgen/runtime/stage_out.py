@@ -74,13 +74,16 @@ def prefix(document: TaskDocument, execution: Execution) -> str:
     return f"{document.pipeline}/{execution.run}/{document.task}.{unique[:8]}"
 
 
-def evaluate(document: TaskDocument, execution: Execution, parsed: Mapping[str, Json]) -> dict[str, str]:
-    """The conditions that a task decides: `if-<index>` -> "true" or "false". parsed: its own values."""
+def evaluate(document: TaskDocument, gate_values: Mapping[str, str], parsed: Mapping[str, Json]) -> dict[str, str]:
+    """The conditions that a task decides: `if-<index>` -> "true" or "false". parsed: its own values.
+
+    gate_values: as in `Execution`.
+    """
 
     def read(ref: Ref) -> Json:
         if ref.owner == document.task:
             return parsed.get(ref.name)
-        text = execution.gate_values.get(str(ref))
+        text = gate_values.get(str(ref))
         return None if text is None else parse(types[str(ref)], text)
 
     found = {}
@@ -110,7 +113,7 @@ def _keep_all(
         key = f"{prefix(document, execution)}/{out.name}"
         try:
             # A copy: a process that escaped may still hold what the author wrote open, and must not reach what is kept.
-            content = store.put_artifact(key, tree.output(out.name), move=False)
+            content = store.put_artifact(key, tree.output(out.name))
         except (StoreError, Fault, OSError) as error:
             problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
         else:
@@ -125,4 +128,4 @@ def _texts(
     texts: dict[str, str | None] = {out.name: None for out in document.outs if out.type.is_artifact}
     for artifact in outputs:
         texts[artifact.name] = pointer(artifact.uri.removeprefix(f"{store.uri}/"), artifact.digest)
-    return {**texts, **values.texts, **evaluate(document, execution, values.parsed)}
+    return {**texts, **values.texts, **evaluate(document, execution.gate_values, values.parsed)}

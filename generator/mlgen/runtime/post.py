@@ -1,0 +1,54 @@
+"""Where a program of ours stands in a task's pod: what it was given, and what it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from mlgen.runtime.clock import Clock
+from mlgen.runtime.handover import Handover
+from mlgen.runtime.invocation import TaskPod
+from mlgen.runtime.pod import Places
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree
+from mlgen.store import Store
+
+
+def _nowhere(_point: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Post:
+    """open_store: of the environment's artifacts; raises CannotAnswer. pause: waits for so many seconds.
+
+    at: is told which point is reached, so that a test can end the program there.
+    """
+
+    pod: TaskPod
+    places: Places
+    open_store: Callable[[], Store]
+    clock: Clock
+    pause: Callable[[float], None]
+    at: Callable[[str], None] = _nowhere
+
+    @property
+    def document(self) -> TaskDocument:
+        return self.pod.document
+
+    @property
+    def execution(self) -> Execution:
+        return self.pod.execution
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(self.places.root, self.places.state)
+
+    @cached_property
+    def handover(self) -> Handover:
+        return Handover(self.places.state, self.pod.verb)
+
+    @cached_property
+    def store(self) -> Store:
+        """Opened when first asked for: a pod that keeps nothing need not load a bucket's client."""
+        return self.open_store()

@@ -1,0 +1,147 @@
+"""The steps around the author's program in a pod, and the pod that only evaluates gates."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mlgen.diagnostic import CannotAnswer
+from mlgen.ledger.record import State
+from mlgen.ledger.spool import Spool
+from mlgen.runtime import bundle, stage_in, stage_out, tekton
+from mlgen.runtime.clock import timestamp
+from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
+from mlgen.runtime.handover import FAILED, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.invocation import GatePod
+from mlgen.runtime.outs import StagingError, sentence
+from mlgen.runtime.pod import Places, escape
+from mlgen.runtime.post import Post
+from mlgen.runtime.protocol import TaskDocument
+from mlgen.runtime.stage_in import OpenStore, staged_inputs
+from mlgen.runtime.texts import result
+
+SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
+LOOK_SECONDS = 0.02
+SIGNAL_EXIT_CODE = 255  # a process cannot end with -1
+
+
+def bring(post: Post, open_at: OpenStore) -> None:
+    """Step stage-in. Raises CannotAnswer "not-staged", and has left its words for the sidecar then.
+
+    open_at: the store at a URI, for inputs.
+    """
+    handover = post.handover
+    handover.begin()
+    post.at("begun")
+    try:
+        unreachable = handover.told(UNREACHABLE)
+        if unreachable is not None:
+            raise StagingError(f"the records of this run cannot be kept: {unreachable}")
+        bundle.stage_code(post.document, post.tree, post.store)
+        stage_in.stage_in(post.document, post.execution, post.tree, post.store, open_at)
+    except Exception as error:
+        problem = sentence(error)
+        handover.tell(FAILED, problem)
+        handover.wake()
+        raise CannotAnswer("not-staged", problem) from error
+    handover.tell(STAGED)
+    handover.wake()
+
+
+def keep(post: Post) -> int:
+    """Step stage-out; the exit code that it ends with: the author's, 255 for a signal.
+
+    Raises CannotAnswer "not-kept" where outs are not what they must be, "not-recorded" where the record of the
+    execution could not be made durable, or says otherwise.
+    """
+    handover, results = post.handover, post.places.results
+    handover.begin()
+    post.at("begun")
+    ended_at = timestamp(post.clock.now())
+    ending = _ending(Path(post.pod.exit_code_file), handover.told(STARTED) or ended_at, ended_at)
+    staged = _stage_out(post, ending)
+    record, data = fix(staged.record)
+    complete = record.state is State.COMPLETE
+    post.at("staged")
+    # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
+    _write_results(results, post.document, staged.texts if complete else {})
+    post.at("results")
+    if handover.decide(data) != data:
+        _write_results(results, post.document, {})
+        raise CannotAnswer("not-recorded", "the execution was recorded as ended before stage-out was done")
+    handover.wake()
+    post.at("decided")
+    problem = _await_seal(post, data)
+    if problem:
+        _write_results(results, post.document, {})
+        raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
+    if ending.state is State.COMPLETE and not complete:
+        raise CannotAnswer("not-kept", record.error or "")
+    code = record.exit_code
+    return SIGNAL_EXIT_CODE if code is None or code < 0 else code
+
+
+def evaluate(pod: GatePod, places: Places) -> None:
+    """The only step of a gate's pod."""
+    for name, text in stage_out.evaluate(pod.document, pod.values, {}).items():
+        (places.results / name).write_text(text)
+
+
+def _ending(path: Path, started_at: str, ended_at: str) -> Ending:
+    code = tekton.exit_code(path)
+    if code is None:
+        error = "the exit code of the program cannot be read"
+        return Ending(State.FAIL, STEP_FAILED, None, error, started_at, ended_at)
+    return of_pod_exit_code(code, started_at, ended_at)
+
+
+def _stage_out(post: Post, ending: Ending) -> stage_out.Staged:
+    try:
+        staged = stage_out.stage_out(post.document, post.execution, post.tree, post.store, ending)
+    except Exception as error:
+        return _failed(post, ending, STEP_FAILED, sentence(error))
+    if post.handover.ended("results"):  # Tekton fails such a pod, whatever its steps do
+        return _failed(post, ending, SIDECAR_FAILED, "the results sidecar was killed")
+    return staged
+
+
+def _failed(post: Post, ending: Ending, reason: str, error: str) -> stage_out.Staged:
+    """An execution that fails for another reason than its program; one whose program failed goes on saying so."""
+    if ending.state is State.COMPLETE:
+        ending = replace(ending, state=State.FAIL, reason=reason, error=error)
+    record = record_of(post.document, post.execution, ending, inputs=staged_inputs(post.tree))
+    return stage_out.Staged(record, {})
+
+
+def _write_results(folder: Path, document: TaskDocument, texts: Mapping[str, str | None]) -> None:
+    """Write a file for each text, and remove all else: main's program can write here, too."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    optional = {out.name: out.optional for out in document.outs}
+    for name, text in texts.items():
+        (folder / name).write_text(escape(result(text, optional=optional.get(name, False))), newline="")
+
+
+def _await_seal(post: Post, data: bytes) -> str | None:
+    """Wait until the record is durable; why it could not be made so."""
+    handover, clock = post.handover, post.clock
+    deadline = clock.monotonic() + SEAL_SECONDS
+    while clock.monotonic() < deadline:
+        lost = handover.ended("results")  # before the look: the sidecar seals, then ends
+        sealed = handover.told(SEALED)
+        if sealed is not None:
+            return sealed or None
+        if lost:
+            break
+        post.pause(LOOK_SECONDS)
+    # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
+    try:
+        Spool(post.store).put_bytes(data)
+    except Exception as error:
+        return sentence(error)
+    return None

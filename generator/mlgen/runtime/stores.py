@@ -1,0 +1,34 @@
+"""The stores that a pod reaches: of the environment's artifacts, and where its inputs lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlgen.runtime.pod import Bucket, Platform
+from mlgen.runtime.protocol import TaskDocument
+from mlgen.store import Store, open_store
+
+BASE = Path("/")  # of a folder's path: in a pod nothing is relative
+
+
+def open_artifacts(document: TaskDocument) -> Store:
+    """The store of the environment's artifacts; its keys are variables. Raises CannotAnswer, Misuse."""
+    return open_store(document.artifacts, options=_options(_platform(document).s3), base=BASE)
+
+
+def open_input(document: TaskDocument, uri: str, bucket_keys: Mapping[str, Mapping[str, str]]) -> Store:
+    """The store at an input's URI. bucket_keys: as in `TaskPod`. Raises CannotAnswer, Misuse."""
+    platform = _platform(document)
+    bucket = uri.partition("://")[2].partition("/")[0]
+    found = dict(platform.buckets).get(bucket, platform.s3)
+    return open_store(uri, options={**_options(found), **bucket_keys.get(bucket, {})}, base=BASE)
+
+
+def _platform(document: TaskDocument) -> Platform:
+    return document.platform or Platform()
+
+
+def _options(bucket: Bucket) -> dict[str, str]:
+    found = {"endpoint": bucket.endpoint, "region": bucket.region}
+    return {name: value for name, value in found.items() if value is not None}
