@@ -149,6 +149,11 @@ class Project:
         """The project's prefix, by the client library alone, and past any proxy."""
         return _bucket(self.name)
 
+    def put(self, key: str, data: bytes) -> str:
+        """Put what exists before a run below the project's prefix; its URI."""
+        obstore.put(self.bucket(), key, data)
+        return f"{self.artifacts}/{key}"
+
     def keys(self, below: str = "") -> list[str]:
         """The keys below a folder of the project's prefix, sorted."""
         return sorted(meta["path"] for page in self.bucket().list(below or None) for meta in page)

@@ -21,11 +21,14 @@ class Verdict(Enum):
     PASS = "goes through"
     REFUSE = "its connection is closed before anything is read of it"
     HANG = "is never answered, while the fault lasts"
-    UNAVAILABLE = "503, which S3 says SlowDown with"
+    UNAVAILABLE = "503 SlowDown"
+    FORBIDDEN = "403 AccessDenied"
+    NO_BUCKET = "404 NoSuchBucket"
     LOSE_ANSWER = "is carried out, and the connection closed before the answer"
     CUT = "is broken off in the middle of its body, or of the answer's where it has none"
 
 
+ANSWERS = (Verdict.UNAVAILABLE, Verdict.FORBIDDEN, Verdict.NO_BUCKET)
 Fault = Callable[[str, str], Verdict]  # (method, path) -> what becomes of it
 
 
@@ -103,10 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
                 while self.server.fault is fault and not waited.wait(0.2):
                     pass
                 self.close_connection = True
-            case Verdict.UNAVAILABLE:
+            case _ if verdict in ANSWERS:
                 for _ in self._body():
                     pass
-                self._say_unavailable()
+                self._say(verdict)
             case _:
                 self._pass_on(verdict)
 
@@ -183,9 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(block)
             yield block
 
-    def _say_unavailable(self) -> None:
-        body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-        self.send_response_only(503)
+    def _say(self, verdict: Verdict) -> None:
+        status, _, code = verdict.value.partition(" ")
+        body = f"<Error><Code>{code}</Code><Message>as the test asked</Message></Error>".encode()
+        self.send_response_only(int(status))
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -33,11 +33,12 @@ def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = PATIEN
     return found
 
 
-def start(project: Project, pipeline: str, **params: str) -> Run:
+def start(project: Project, pipeline: str, *, timeouts: dict[str, str] | None = None, **params: str) -> Run:
     """Create the rendered PipelineRun. params: as the manifest holds them, with every `$` doubled."""
     run = yaml.safe_load((project.root / "tekton" / ENV / "runs" / f"{pipeline}.yaml").read_text())
     given = {p["name"]: p["value"] for p in run["spec"].get("params", [])} | params
     run["spec"]["params"] = [{"name": name, "value": value} for name, value in given.items()]
+    run["spec"]["timeouts"] = timeouts or run["spec"]["timeouts"]
     made = json.loads(kubectl("create", "-o", "json", "-f", "-", given=run))["metadata"]
     return Run(project, made["name"], made["uid"])
 
@@ -59,6 +60,11 @@ class Told:
         found = self.of(task)
         assert len(found) == 1, f"{task} has {len(found)} records: {json.dumps(found, indent=1)}"
         return found[0]
+
+    def statuses(self) -> tuple[str, dict[str, str]]:
+        """State of the run, and status of each task, by run.json."""
+        assert self.run is not None, "there is no run.json"
+        return self.run["state"], {name: task["status"] for name, task in self.run["tasks"].items()}
 
 
 @dataclass(frozen=True)
