@@ -30,17 +30,21 @@ __all__ = [
 BUCKETS = ("s3://", "gs://", "az://")
 
 
-def open_store(uri: str, *, options: Mapping[str, str] | None = None, base: Path) -> Store:
+def open_store(
+    uri: str, *, options: Mapping[str, str] | None = None, base: Path, patience_seconds: float = 120.0
+) -> Store:
     """The store at a URI: a folder (relative to `base`, or absolute), or a bucket with or without a prefix.
 
-    options: of a bucket, as obstore names them: `endpoint`, `region`, `access_key_id`, `secret_access_key`, …
-    Raises Misuse for a scheme that there is no store for.
+    options: of a bucket, as obstore names them: `endpoint`, `region`, `access_key_id`, `secret_access_key`, …; and
+    `secret`, the name of the Kubernetes secret that the keys are from, which errors tell. patience_seconds: how long a
+    bucket's request is repeated while the bucket is away.
+    Raises Misuse for a scheme that there is no store for, CannotAnswer where a bucket has no credentials.
     """
     if uri.startswith(BUCKETS):
         # Here: obstore costs 36 ms to load, and a run on this machine needs none of it.
         from mlgen.store.bucket import Bucket
 
-        return Bucket.open(uri, options or {})
+        return Bucket.open(uri, options or {}, patience_seconds=patience_seconds)
     if "://" in uri and not uri.startswith("file://"):
         raise Misuse("bad-store", f'there is no store for "{uri}"', fix="use a folder, s3://, gs:// or az://")
     path = uri.removeprefix("file://")

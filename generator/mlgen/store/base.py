@@ -43,10 +43,9 @@ class Store(Protocol):
         """Whether an artifact, file or folder, is kept under a key, whole. Reads none of its bytes."""
         ...
 
-    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+    def put_artifact(self, key: str, path: Path) -> Content:
         """Keep a file or a folder, and say what it holds. The same content again is fine, other raises Taken.
 
-        move: the caller has no more use for `path`, so a store on the same disk may take it away.
         Raises BadArtifact, Missing when there is nothing at `path`.
         """
         ...

@@ -4,119 +4,105 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore
 
 from mlgen import canonical
-from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
 from mlgen.store.base import SMALL, check_digest, check_key
-from mlgen.store.content import CHUNK, Content, File, Hashed, chunks, folder_content, measure, walk
-from mlgen.store.errors import Missing, Taken, TooLarge
+from mlgen.store.connect import connect
+from mlgen.store.content import Content, File, folder_content, measure, walk
+from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
+from mlgen.store.refusal import Place, refusals
+from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
 
-PART_BYTES = 8 << 20  # of a multipart upload; at 10,000 parts an object may have 80 GiB
 MANIFEST_BYTES = 1 << 28  # some two million files
-PARTS_AT_ONCE = 4  # so an upload holds some 40 MiB in memory
 MANIFEST = ".files.json"  # beside a folder artifact: what it holds; an out's name has no dot, so no out has this key
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """uri: with the prefix, without a "/" at its end."""
+    """place: what it is called in records and errors."""
 
     objects: ObjectStore
-    uri: str
+    place: Place
 
     @staticmethod
-    def open(uri: str, options: Mapping[str, str]) -> Bucket:
-        """The bucket at a URI. Raises CannotAnswer when obstore cannot use the options."""
-        config: Any = dict(options)
-        plain_http = options.get("endpoint", "").startswith("http://")
-        client: Any = {"allow_http": True} if plain_http else None
-        with _reach(uri):
-            return Bucket(from_url(uri, config=config, client_options=client), uri.rstrip("/"))
+    def open(uri: str, options: Mapping[str, str], *, patience_seconds: float) -> Bucket:
+        """The bucket at a URI; see `connect`."""
+        return Bucket(*connect(uri, options, patience_seconds=patience_seconds))
+
+    @property
+    def uri(self) -> str:
+        return self.place.uri
 
     def put(self, key: str, data: bytes) -> None:
-        check_key(key)
-        with _reach(self.uri):
-            try:
-                obstore.put(self.objects, key, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                self._same(key, data)
-            except NotSupportedError:
-                # A store without conditional writes. Keys that two writers share hold the digest of their bytes.
-                with suppress(Missing):
-                    return self._same(key, data)
-                obstore.put(self.objects, key, data, use_multipart=False)
-
-    def _same(self, key: str, data: bytes) -> None:
-        if self.get(key) != data:
-            raise Taken(f"other bytes are kept as {key} in {self.uri} already")
+        with refusals(self.place):
+            put_once(self.objects, check_key(key), data, self._where(key))
 
     def get(self, key: str, *, at_most: int = SMALL) -> bytes:
-        with _reach(self.uri):
-            try:
-                found = obstore.get(self.objects, check_key(key))
-                if found.meta["size"] > at_most:
-                    raise TooLarge(f"{self.uri}/{key} has more than {at_most:,} bytes")
-                return bytes(found.bytes())
-            except FileNotFoundError:
-                raise Missing(f"{self.uri} keeps nothing as {key}") from None
+        with refusals(self.place):
+            found = find(self.objects, check_key(key))
+            if found is None:
+                raise Missing(f"{self.uri} keeps nothing as {key}")
+            if found.meta["size"] > at_most:
+                raise TooLarge(f"{self.uri}/{key} has more than {at_most:,} bytes")
+            return bytes(found.bytes())
 
     def keys(self, folder: str) -> list[str]:
-        prefix = check_key(folder.rstrip("/")) + "/"
-        with _reach(self.uri):
-            return sorted(item["path"] for page in obstore.list(self.objects, prefix) for item in page)
+        return sorted(key for key, _ in self._below(check_key(folder.rstrip("/"))))
+
+    def _below(self, folder: str) -> list[tuple[str, int]]:
+        """(key, size in bytes) of what lies below a folder."""
+        with refusals(self.place):
+            return persist(
+                lambda: [
+                    (item["path"], item["size"]) for page in obstore.list(self.objects, f"{folder}/") for item in page
+                ]
+            )
 
     def delete(self, key: str) -> None:
-        with _reach(self.uri), suppress(FileNotFoundError):
+        with refusals(self.place), suppress(FileNotFoundError):
             obstore.delete(self.objects, check_key(key))
 
     def has(self, key: str) -> bool:
-        for name in (check_key(key), key + MANIFEST):
-            with _reach(self.uri), suppress(FileNotFoundError):
-                obstore.head(self.objects, name)
-                return True
-        return False
+        with refusals(self.place):
+            return any(find(self.objects, name) is not None for name in (check_key(key), key + MANIFEST))
 
-    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+    def put_artifact(self, key: str, path: Path) -> Content:
         check_key(key)
         if not os.path.lexists(path):
             raise Missing(f"there is nothing at {path}")
-        with _reach(self.uri):
-            if path.is_symlink() or not path.is_dir():
-                return self._upload(key, path).content(path.name)
-            names = [check_key(f"{key}/{name}") and name for name in walk(path)]  # all good before any goes up
-            files = [self._upload(f"{key}/{name}", path / name).file(name) for name in names]
-            # Last: a folder is there once its manifest is.
-            self.put(key + MANIFEST, _manifest(files))
-            return folder_content(files)
+        with refusals(self.place):
+            if path.is_dir() and not path.is_symlink():
+                return self._upload_folder(key, path)
+            if not path.is_file() or path.is_symlink():
+                measure(path)  # raises, with the words for what it is
+            return upload(self.objects, key, path, self._where(key)).content(path.name)
 
-    def _upload(self, key: str, path: Path) -> Hashed:
-        """Upload a file, hashing on the way: a plain put, for nobody else writes below an execution's prefix."""
-        if path.is_symlink() or not path.is_file():
-            measure(path)  # raises, with the words for what it is
-        passed = Hashed(chunks(path, PART_BYTES))
-        obstore.put(self.objects, key, passed, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
-        kept = obstore.head(self.objects, key)["size"]
-        if kept != passed.size_bytes:
-            raise CannotAnswer(
-                "store-broken", f"{self.uri} keeps {kept} bytes as {key}, and was given {passed.size_bytes}"
-            )
-        return passed
+    def _upload_folder(self, key: str, path: Path) -> Content:
+        names = [check_key(f"{key}/{name}") and name for name in walk(path)]  # all good before any goes up
+        calls = ((_weight((path / name).lstat().st_size), partial(self._upload, key, path, name)) for name in names)
+        with closing(in_order(calls)) as uploads:
+            files = list(uploads)
+        # Last: a folder is there once its manifest is.
+        put_once(self.objects, key + MANIFEST, _manifest(files), self._where(key))
+        return folder_content(files)
+
+    def _upload(self, key: str, path: Path, name: str) -> File:
+        return upload(self.objects, f"{key}/{name}", path / name, self._where(f"{key}/{name}")).file(name)
 
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
         name = check_key(key.rstrip("/"))
         disk.check_free(destination)
         try:
-            with _reach(self.uri):
+            with refusals(self.place):
                 found = self._download_any(name, destination, is_folder=key.endswith("/"))
             return check_digest(found, digest, f"{self.uri}/{key}")
         except BaseException:
@@ -124,51 +110,65 @@ class Bucket:
             raise
 
     def _download_any(self, key: str, destination: Path, *, is_folder: bool) -> Content:
-        if not is_folder:
-            with suppress(FileNotFoundError):  # a folder has no object of its own name
-                return self._download(key, destination).content(key.rpartition("/")[2])
-        names = self._files(key, is_folder=is_folder)
-        if names is None:
+        if not is_folder:  # a folder has no object of its own name
+            passed = download(self.objects, key, destination, self._where(key))
+            if passed is not None:
+                return passed.content(key.rpartition("/")[2])
+        listing = self._listing(key, is_folder=is_folder)
+        if listing is None:
             raise Missing(f"{self.uri} keeps nothing as {key}")
         destination.mkdir()
-        files = []
-        for name in names:
-            place = destination / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            files.append(self._download(f"{key}/{name}", place).file(name))
-        return folder_content(files)
+        calls = ((_weight(item.size_bytes), partial(self._download, key, destination, item)) for item in listing)
+        with closing(in_order(calls)) as downloads:
+            return folder_content(downloads)
 
-    def _files(self, key: str, *, is_folder: bool) -> list[str] | None:
+    def _listing(self, key: str, *, is_folder: bool) -> list[Listed] | None:
         """The files of a folder artifact, or (is_folder) of one that others uploaded; None where there is neither."""
         with suppress(Missing):
-            listing = json.loads(self.get(key + MANIFEST, at_most=MANIFEST_BYTES))["files"]
-            return [check_key(item["path"]) for item in listing]
+            return _read_manifest(self.get(key + MANIFEST, at_most=MANIFEST_BYTES), self._where(key))
         if not is_folder:
             return None  # files without a manifest may be half of an upload
         # Object stores have no folders; consoles mark one by an empty object whose key ends in "/".
-        below = [path.removeprefix(f"{key}/") for path in self.keys(key)]
-        return [path for path in below if path and not path.endswith("/")] or None
+        below = [Listed(path.removeprefix(f"{key}/"), size) for path, size in self._below(key)]
+        return [item for item in below if item.path and not item.path.endswith("/")] or None
 
-    def _download(self, key: str, target: Path) -> Hashed:
-        stream = obstore.get(self.objects, key).stream(min_chunk_size=CHUNK)
-        with os.fdopen(disk.open_new(target), "wb") as file:
-            passed = Hashed(bytes(chunk) for chunk in stream)
-            file.writelines(passed)
-        return passed
+    def _download(self, key: str, destination: Path, item: Listed) -> File:
+        where = self._where(f"{key}/{item.path}")
+        target = destination / item.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        passed = download(self.objects, f"{key}/{item.path}", target, where)
+        if passed is None:
+            raise Mismatch(f"{where} is not there, and the folder's manifest names it")
+        if item.sha256 not in (None, passed.sha256):
+            raise Mismatch(f"{where} has the digest sha256:{passed.sha256}, not sha256:{item.sha256}")
+        return passed.file(item.path)
+
+    def _where(self, key: str) -> str:
+        return f"{key} in {self.uri}"
 
 
-def _manifest(files: list[File]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of a folder in a bucket. sha256: None where others uploaded it."""
+
+    path: str
+    size_bytes: int
+    sha256: str | None = None
+
+
+def _weight(size_bytes: int) -> int:
+    """What a file holds in memory while it travels."""
+    return min(size_bytes, IN_FLIGHT_BYTES)
+
+
+def _manifest(files: Iterable[File]) -> bytes:
     listing = [{"path": f.path, "sha256": f.sha256, "sizeBytes": f.size_bytes} for f in files]
     return canonical.encode({"version": 1, "files": listing})
 
 
-@contextmanager
-def _reach(uri: str) -> Iterator[None]:
+def _read_manifest(data: bytes, where: str) -> list[Listed]:
     try:
-        yield
-    except BaseError as error:
-        raise CannotAnswer(
-            "store-unreachable",
-            f"{uri} cannot be used: {str(error).splitlines()[0][:300]}",
-            fix="see that the bucket exists, that its endpoint is reached from here and that the credentials are good",
-        ) from error
+        files = json.loads(data)["files"]
+        return [Listed(check_key(f["path"]), int(f["sizeBytes"]), str(f["sha256"])) for f in files]
+    except (ValueError, KeyError, TypeError):
+        raise BadArtifact(f"the list of files of {where} is not one that mlgen wrote") from None

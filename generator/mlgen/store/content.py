@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,10 +106,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def hash_file(path: Path) -> Hashed:
     """A file, read and hashed."""
-    passed = Hashed(chunks(path))
-    for _ in passed:
-        pass
-    return passed
+    return Hashed(chunks(path)).drained()
 
 
 def copy_file(source: Path, target: BinaryIO) -> Hashed:
@@ -119,7 +116,7 @@ def copy_file(source: Path, target: BinaryIO) -> Hashed:
     return passed
 
 
-def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
+def chunks(path: Path, size: int = CHUNK) -> Generator[bytes]:
     """The bytes of a file, `size` at a time."""
     with readable(path):
         stream = path.open("rb")
@@ -134,17 +131,23 @@ HEAD = 512  # bytes, enough to tell a file's type
 class Hashed:
     """Hands chunks of bytes on; once all have passed, it knows what they were."""
 
-    def __init__(self, stream: Iterable[bytes]) -> None:
+    def __init__(self, stream: Iterable[bytes | memoryview]) -> None:
         self._stream, self._hash = stream, hashlib.sha256()
         self.size_bytes, self.head = 0, b""
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         for chunk in self._stream:
             self._hash.update(chunk)
             self.size_bytes += len(chunk)
             if len(self.head) < HEAD:
                 self.head += chunk[:HEAD]
             yield chunk
+
+    def drained(self) -> Hashed:
+        """Itself, after all has passed: for what is read only to be hashed."""
+        for _ in self:
+            pass
+        return self
 
     @property
     def sha256(self) -> str:

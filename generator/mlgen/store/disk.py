@@ -6,7 +6,6 @@ import errno
 import itertools
 import os
 import shutil
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -62,37 +61,6 @@ def rename_folder(path: Path, target: Path) -> bool:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
         return False
-    return True
-
-
-def seal_file(path: Path) -> bool:
-    """Make a file read-only before it is kept under its own inode; False when that would not be safe.
-
-    A file of another owner is not ours to change; a second hard link would let its owner change what is kept.
-    """
-    info = path.lstat()
-    if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or info.st_uid != os.geteuid():
-        return False
-    path.chmod(0o444)
-    return True
-
-
-def seal_folder(root: Path) -> bool:
-    """Make a finished folder ready to be kept: files sealed, empty folders gone; False when that is not safe."""
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        if not all(seal_file(here / name) for name in files):
-            return False
-        for path in (here / name for name in folders):
-            info = path.lstat()
-            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-                return False
-            path.chmod(0o755)
-    for folder, _, _ in os.walk(root, topdown=False):
-        if folder != str(root):
-            with suppress(OSError):  # it has files
-                os.rmdir(folder)
-    root.chmod(0o755)
     return True
 
 

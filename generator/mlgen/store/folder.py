@@ -72,13 +72,12 @@ class Folder:
     def has(self, key: str) -> bool:
         return os.path.lexists(self._path(key))
 
-    def put_artifact(self, key: str, path: Path, *, move: bool = False) -> Content:
+    def put_artifact(self, key: str, path: Path) -> Content:
         target = self._path(key)
         with self._disk():
             is_folder = stat.S_ISDIR(_mode(path))
             disk.make_folder(target.parent)
-            move = move and path.lstat().st_dev == target.parent.stat().st_dev
-            content = (self._put_folder if is_folder else self._put_file)(target, path, move)
+            content = (self._put_folder if is_folder else self._put_file)(target, path)
             if content is None:
                 content = measure(path)
                 if measure(target).digest != content.digest:
@@ -100,17 +99,8 @@ class Folder:
                 disk.remove(destination)
                 raise
 
-    def _put_file(self, target: Path, path: Path, move: bool) -> Content | None:
+    def _put_file(self, target: Path, path: Path) -> Content | None:
         """Keep a file; None when the key is taken."""
-        if move and disk.seal_file(path):
-            content = measure(path)
-            disk.sync(path)
-            try:
-                disk.appear(path, target)
-            except FileExistsError:
-                return None
-            path.unlink()
-            return content
         part, handle = disk.new_part(target.parent, lambda part: disk.open_new(part, 0o444))
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -124,15 +114,12 @@ class Folder:
             part.unlink()
         return passed.content(path.name)
 
-    def _put_folder(self, target: Path, path: Path, move: bool) -> Content | None:
+    def _put_folder(self, target: Path, path: Path) -> Content | None:
         """Keep a folder; None when the key is taken.
 
         The files of a folder are not synced one by one, which takes minutes for a data set of small ones: a power
         cut in the next seconds may cost bytes, and the digest in the record tells.
         """
-        if move and disk.seal_folder(path):
-            content = measure(path)
-            return content if disk.rename_folder(path, target) else None
         part, _ = disk.new_part(target.parent, Path.mkdir)
         try:
             content = disk.copy_folder(path, part)

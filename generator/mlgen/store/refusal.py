@@ -1,0 +1,229 @@
+"""What a bucket's refusal means, in words for people: which store, whose secret, how to mend it.
+
+obstore has the server's answer in the text of its errors, and there only. What is shown is made of what is known by
+name in it: never the text itself, which may hold URLs with tokens, and what a server says of keys and signatures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from obstore.exceptions import BaseError
+
+from mlgen.diagnostic import CannotAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket. uri: with its prefix. endpoint: without path and user, or "". secret: its Kubernetes name, or ""."""
+
+    uri: str
+    endpoint: str = ""
+    secret: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.uri} at {self.endpoint}" if self.endpoint else self.uri
+
+    @property
+    def bucket(self) -> str:
+        return self.uri.partition("://")[2].partition("/")[0]
+
+
+@contextmanager
+def refusals(place: Place) -> Iterator[None]:
+    """Raises CannotAnswer for what the bucket at a place refuses, or when it is not reached."""
+    try:
+        yield
+    except BaseError as error:
+        raise refused(place, error) from None
+    except FileNotFoundError as error:
+        if error.errno is not None:  # a file of this machine
+            raise
+        raise refused(place, error) from None
+
+
+def is_bucket_missing(error: Exception) -> bool:
+    """Whether "not found" is said of the bucket and not of an object."""
+    return _code(str(error)) in NO_BUCKET
+
+
+def is_about_identity(error: Exception) -> bool:
+    """Whether no credentials could be had at all."""
+    return bool(_IDENTITY.search(str(error)))
+
+
+def is_worth_another_try(error: Exception) -> bool:
+    """Whether the same call may do better, where obstore did not repeat it by itself.
+
+    It repeats no conditional put whose answer did not come, and no request whose short answer was cut off; and a body
+    that arrived with another checksum than it left with may arrive whole the next time.
+    """
+    text = str(error)
+    return " retries, " not in text and (bool(_LOST.search(text)) or _code(text) in DAMAGED)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error that no server had a part in."""
+    return str(error).split("\n", 1)[0][:200]
+
+
+def refused(place: Place, error: Exception) -> CannotAnswer:
+    """The fault that an error of obstore's tells of."""
+    text = str(error)
+    code, status = _code(text), _status(text)
+    if is_about_identity(error):
+        return _no_credentials(place)
+    if not status:
+        return _other_region(place) if "incorrectly configured region" in text else _unreachable(place, _network(text))
+    if status >= 500 or status == 429:
+        return _unreachable(place, f"it answers {status} {code}".rstrip())
+    return _answered(place, status, code) if code or " HEAD " in text else _no_store(place, status)
+
+
+def _answered(place: Place, status: int, code: str) -> CannotAnswer:
+    answer = f"{status} {code}".rstrip()
+    if code in NO_BUCKET:
+        return _no_bucket(place)
+    if code in BAD_CREDENTIALS:
+        return _bad_credentials(place, code)
+    if code in OTHER_REGION:
+        return _other_region(place)
+    if code in DAMAGED:
+        return _damaged(place, answer)
+    return _denied(place, answer) if status in (401, 403) else _odd(place, answer)
+
+
+NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "InvalidDigest", "Md5Mismatch"}
+OTHER_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+# code -> why. Source: "Error responses" of Amazon S3; "Common REST API error codes" of Azure Storage.
+BAD_CREDENTIALS = {
+    "InvalidAccessKeyId": "the store knows no such access key id",
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key id",
+    "RequestTimeTooSkewed": "the clock here and the store's are more than 15 minutes apart",
+    "ExpiredToken": "the session's token has expired",
+    "InvalidToken": "the store does not take the session's token",
+    "TokenRefreshRequired": "the session's token must be renewed",
+    "InvalidSecurity": "the store does not take the keys",
+    "AuthenticationFailed": "the store does not take the credentials",
+    "InvalidAuthenticationInfo": "the store does not take the credentials",
+    "NoAuthenticationInformation": "the store got no credentials",
+}
+NETWORK = {
+    "dns error": "its name is not known here",
+    "Connection refused": "nothing listens there",
+    "UnknownIssuer": "its certificate is of an authority that is not trusted here",
+    "invalid peer certificate": "its certificate is not valid",
+    "InvalidContentType": "what listens there does not speak HTTPS",
+    "unreachable": "there is no way to it from here",
+    "TimedOut": "no answer came in time",
+    "kind: Timeout": "no answer came in time",
+    "kind: Connect": "no connection to it can be made",
+    "IncompleteMessage": "it ends connections without an answer",
+    "IncompleteBody": "it ends connections in the middle of an answer",
+}
+
+_STATUS = re.compile(r"status code: (\d{3})\b")
+_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+_LOST = re.compile(r"kind: (Interrupted|Timeout)|IncompleteMessage|IncompleteBody|ConnectionReset|BrokenPipe")
+# Where cloud providers hand out a machine's or workload's identity.
+_IDENTITY = re.compile(
+    r"https?://[^\s?]*(/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity|oauth2|[/.]sts[.-]|169\.254\.)"
+    r"|Missing (AccessKeyId|SecretAccessKey)"
+)
+
+
+def _code(text: str) -> str:
+    found = _CODE.search(text)
+    return found[1] if found else ""
+
+
+def _status(text: str) -> int:
+    found = _STATUS.search(text)
+    return int(found[1]) if found else 0
+
+
+def _network(text: str) -> str:
+    return next((words for sign, words in NETWORK.items() if sign in text), "it cannot be spoken with")
+
+
+def _keys(place: Place) -> str:
+    if place.secret:
+        return f'put the right AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the secret "{place.secret}"'
+    if place.uri.startswith("s3://"):
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that this bucket knows"
+    return "see that the identity of this workload, or the credentials in its variables, are good"
+
+
+def _owner(place: Place) -> str:
+    return f'of the secret "{place.secret}"' if place.secret else "that are in use here"
+
+
+def _no_credentials(place: Place) -> CannotAnswer:
+    why = "no keys were given, and neither this workload nor this machine has an identity that its provider tells"
+    return CannotAnswer("store-credentials", f"there are no credentials for {place}", why=why, fix=_keys(place))
+
+
+def _bad_credentials(place: Place, code: str) -> CannotAnswer:
+    message = f"{place} refuses the credentials {_owner(place)}: {code}"
+    return CannotAnswer("store-credentials", message, why=BAD_CREDENTIALS[code], fix=_keys(place))
+
+
+def _denied(place: Place, answer: str) -> CannotAnswer:
+    return CannotAnswer(
+        "store-denied",
+        f"{place} denies access to the credentials {_owner(place)}: {answer}",
+        why="the store knows who asks, and that one may not do this",
+        fix=f"allow it to list, read and write below {place.uri}, or see that the name of the bucket is right",
+    )
+
+
+def _no_bucket(place: Place) -> CannotAnswer:
+    return CannotAnswer(
+        "no-bucket",
+        f'there is no bucket "{place.bucket}" ({place})',
+        fix="create it, or correct its name in `artifacts` or the input's URI, or the endpoint in `s3`, of mlgen.yaml",
+    )
+
+
+def _other_region(place: Place) -> CannotAnswer:
+    fix = "set `region` of `s3` in mlgen.yaml to the bucket's own"
+    return CannotAnswer("store-region", f"{place} is in another region than it was asked for in", fix=fix)
+
+
+def _no_store(place: Place, status: int) -> CannotAnswer:
+    return CannotAnswer(
+        "not-a-store",
+        f"what answers for {place} is no object store: it says {status} and no more",
+        why="an object store tells a code with each error; a web server, a proxy or a login page does not",
+        fix="correct `endpoint` of `s3` in mlgen.yaml: the address of the store's API, not of its console",
+    )
+
+
+def _damaged(place: Place, answer: str) -> CannotAnswer:
+    return CannotAnswer(
+        "store-broken",
+        f"bytes arrive at {place} as others than were sent: {answer}",
+        why="the store compares each body with its SHA-256; several tries ended in this way",
+        fix="look for a proxy or a network card that alters what passes",
+    )
+
+
+def _odd(place: Place, answer: str) -> CannotAnswer:
+    return CannotAnswer(
+        "store-odd",
+        f"{place} answers {answer}, which mlgen does not expect",
+        fix="look that code up in the manual of the store",
+    )
+
+
+def _unreachable(place: Place, why: str) -> CannotAnswer:
+    return CannotAnswer(
+        "store-unreachable",
+        f"{place} cannot be used: {why}",
+        why="it was asked again and again for as long as this may take",
+        fix="see that the store is up, that `endpoint` is right, and that it is reached from here",
+    )
