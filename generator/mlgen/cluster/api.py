@@ -15,6 +15,7 @@ Object = dict[str, Any]
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 WATCH_SECONDS = 240  # the server ends a watch after that; bookmarks come each minute, so that silence is a lost one
 SILENCE_SECONDS = 100.0
+PAGE = 50  # items of a long list that are held at once: a pod takes 30 KB as JSON, and ten times that as objects
 PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -72,6 +73,25 @@ class Api:
         accept = PARTIAL if partial else "application/json"
         return self._json("GET", path, verb="list", what=_in(resource.plural, namespace), accept=accept)
 
+    def items(
+        self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "", partial: bool = False
+    ) -> Iterator[Object]:
+        """The items of a list that may be long, a page at a time. partial: only their metadata.
+
+        Raises ApiError 410 when it took too long to read.
+        """
+        what, token = _in(resource.plural, namespace), ""
+        while True:
+            path = resource.path(namespace) + _query(
+                labelSelector=labels, fieldSelector=fields, limit=str(PAGE), **{"continue": token}
+            )
+            accept = PARTIAL if partial else "application/json"
+            found = self._json("GET", path, verb="list", what=what, accept=accept)
+            yield from found.get("items") or ()
+            token = str((found.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return
+
     def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """The object as stored. Never tried twice: after Unreachable it may be there or not."""
         what = _in(resource.plural, namespace)
@@ -81,6 +101,16 @@ class Api:
         """Merge a patch (RFC 7396) into an object."""
         what = _in(f"{resource.plural} {name}", namespace)
         return self._json("PATCH", resource.path(namespace, name), verb="patch", what=what, body=patch)
+
+    def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete an object, if it is still the one of that uid; it may take its time. One that is gone is fine."""
+        what = _in(f"{resource.plural} {name}", namespace)
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            self._json("DELETE", resource.path(namespace, name), verb="delete", what=what, body=body)
+        except ApiError as error:
+            if error.status not in (404, 409):  # 409: another one has its name now
+                raise
 
     def watch(
         self, resource: Resource, namespace: str, *, version: str, labels: str = "", fields: str = ""

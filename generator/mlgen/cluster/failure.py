@@ -1,0 +1,90 @@
+"""Why an attempt failed, in the words of who knows best: our own containers, the author's exit code, or Tekton."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from mlgen.cluster.events import Failure
+from mlgen.cluster.view import CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt
+from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
+
+# How our programs in a pod tell what stopped them: a line, then its why and fix (`runtime.__main__`).
+_OURS = re.compile(r"mlgen-runtime: error\[(?P<code>[a-z0-9-]+)\]: (?P<message>.*)")
+_MORE = re.compile(r"\s+(?P<word>why|fix)\s+(?P<text>.*)")
+_IMAGE = re.compile(r'the step "(?P<step>[^"]*)".*errored with the message: "(?P<pod>.*?)[". ]*', re.DOTALL)
+SIGKILLED = 137  # the exit code of a container that was killed
+
+STEP, SIDECAR = "step-", "sidecar-"  # how Tekton names containers
+OUR_CONTAINERS = (f"{STEP}stage-in", f"{STEP}stage-out", f"{STEP}record", f"{SIDECAR}results")
+
+ReadLog = Callable[[str], Iterable[str]]  # container -> its last lines; none where it has none (any more)
+
+
+def explain(attempt: Attempt, read: ReadLog) -> Failure:
+    """Why a failed attempt failed."""
+    return _by_author(attempt) or _by_us(read) or _by_tekton(attempt)
+
+
+def _by_author(attempt: Attempt) -> Failure | None:
+    """What the author's program, or the limits that its author set, ended."""
+    main = attempt.step(MAIN)
+    if main is None or main.exit_code is None:
+        return None
+    if main.reason == "TimeoutExceeded":
+        return Failure("the program ran longer than its timeout", fix="give the task a longer `timeout`", log=MAIN)
+    if "OOMKilled" in (attempt.message, main.reason):
+        return Failure("the program was out of memory", fix="give the task more `memory`", log=MAIN)
+    if main.reason != CONTINUED or main.exit_code == 0:
+        return None
+    ended = "the program was ended by a signal" if main.exit_code == SIGNALLED else ended_with(main.exit_code)
+    return Failure(ended, exit_code=main.exit_code, log=MAIN)
+
+
+def _by_us(read: ReadLog) -> Failure | None:
+    return next((ours for container in OUR_CONTAINERS if (ours := told(read(container)))), None)
+
+
+def told(lines: Iterable[str]) -> Failure | None:
+    """The last error that a program of ours told in its log."""
+    found: Failure | None = None
+    for line in lines:
+        if match := _OURS.search(line):
+            found = Failure(match["message"], code=match["code"])
+        elif found and (match := _MORE.fullmatch(line)):
+            text = f"{getattr(found, match['word'])}\n{match['text']}".strip()
+            why, fix = (text, found.fix) if match["word"] == "why" else (found.why, text)
+            found = Failure(found.message, why, fix, found.code)
+    return found
+
+
+def _by_tekton(attempt: Attempt) -> Failure:
+    main = attempt.step(MAIN)
+    why = next((step.message for step in attempt.steps if step.message), attempt.message)
+    if main is not None and main.reason == "Error":  # not `Continued`: Tekton's own process could not go on
+        if main.exit_code == SIGKILLED:
+            return Failure(
+                "the program was killed, its container with it", fix="is the node short of memory?", log=MAIN
+            )
+        return Failure("the program could not be started", fix="is the command in the image?", log=MAIN)
+    if attempt.reason == "TaskRunImagePullFailed":
+        parts = _IMAGE.fullmatch(attempt.message)
+        whose = "its image" if parts is None or parts["step"] == MAIN else f"the image of {parts['step']}"
+        return Failure(f"{whose} cannot be pulled", parts["pod"] if parts else why, fix=PULL_FIX)
+    words = _OF_REASON.get(attempt.reason)
+    if words is None:
+        return Failure(attempt.message or attempt.reason or "it failed", why=attempt.reason if attempt.message else "")
+    return Failure(words[0], why, fix=words[1])
+
+
+_OF_REASON = {
+    CANCELLED: ("it was cancelled", ""),
+    TIMED_OUT: (
+        "it did not end in time, staging and the wait for a node included",
+        "`timeout` of the task, `queue` and `staging` of the environment say how long it may take",
+    ),
+    "PodEvicted": ("its pod was evicted from the node", "ask for the memory and disk that it needs"),
+    "CreateContainerConfigError": ("its container cannot be made", MAKE_FIX),
+    "PodAdmissionFailed": ("the cluster did not take its pod", ""),
+    "PodCreationFailed": ("the cluster did not take its pod", ""),
+}

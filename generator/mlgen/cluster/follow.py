@@ -1,0 +1,180 @@
+"""A run followed to its end: what is new is told, a server that is away is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from queue import Empty
+
+from mlgen.cluster import failure, view
+from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, Unreachable
+from mlgen.cluster.events import Failure, Noted, OnEvent, Outcome, Printed, Started
+from mlgen.cluster.known import Known
+from mlgen.cluster.patience import Patience
+from mlgen.cluster.printing import Printing, lines
+from mlgen.cluster.refusals import fault_of
+from mlgen.cluster.telling import Teller
+from mlgen.cluster.view import FAILED, MAIN, NONE, Attempt
+from mlgen.cluster.watch import Listed, Lost, News, Refused, Watch
+from mlgen.ledger.record import State
+from mlgen.ledger.run import TaskStatus
+from mlgen.runtime.clock import Clock
+
+TAIL_LINES = 12  # of a failed attempt's log
+OUR_LINES = 200  # of our containers' logs, in which their last error is looked for
+TAKE_UP_SECONDS = 20.0  # in which Tekton takes up a run, if it is there
+LAST_LINES_SECONDS = 3.0
+LOOK_SECONDS = 1.0
+
+CANCEL = {"spec": {"status": "CancelledRunFinally"}}  # `record` and the author's finally tasks run all the same
+
+
+class Follower:
+    """A run that was created. tasks, finals: names of the plan's tasks and finally tasks. logs: tell what they print.
+
+    `follow` may be left by an exception, such as KeyboardInterrupt, and called again.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        run: Object,
+        *,
+        tasks: Collection[str],
+        finals: Collection[str],
+        on_event: OnEvent,
+        clock: Clock,
+        logs: bool = False,
+    ) -> None:
+        self._api, self._on_event, self._clock = api, on_event, clock
+        self._tasks, self._finals = tuple(tasks), tuple(finals)
+        self._known = Known(run)
+        self._watch = Watch(api, self._known.namespace)
+        self._teller = Teller({*tasks, *finals}, self._explain)
+        self._printing = Printing(api, self._known.namespace, self._watch.tell) if logs else None
+        self._patience = Patience(api.server)
+        self._since: float | None = None
+        self._told_waiting = False
+
+    def follow(self) -> Outcome:
+        """Tell what happens until the run has ended; what became of it.
+
+        Raises CannotAnswer when it was deleted, may not be read, or the server does not come back.
+        """
+        if self._since is None:
+            self._since = self._clock.monotonic()
+            for watched in self._known.watched:
+                self._watch.start(watched)
+        while view.condition(self._known.run)[0] is None:
+            self._hear()
+            self._tell()
+        self._watch.close()
+        self._catch_up()
+        self._tell()
+        if self._printing:
+            self._printing.finish(LAST_LINES_SECONDS)
+        self._drain()
+        return self._outcome()
+
+    def cancel(self) -> None:
+        """Ask for the run to end, its finally tasks to run. Nothing comes of it where it has ended.
+
+        Raises Fault.
+        """
+        try:
+            self._api.patch(PIPELINE_RUNS, self._known.namespace, self._known.name, CANCEL)
+        except (ApiError, Unreachable) as error:
+            raise fault_of(error, self._api.server) from None
+
+    def _hear(self) -> None:
+        """Wait a moment for news, and take in all that there is."""
+        with suppress(Empty):
+            self._take(self._watch.news.get(timeout=LOOK_SECONDS))
+        self._drain()
+        try:
+            self._note(*self._patience.waited(self._clock.monotonic()))
+        except Unreachable as reason:
+            raise fault_of(reason, self._api.server) from None
+        self._note_waiting()
+
+    def _drain(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._take(self._watch.news.get_nowait())
+
+    def _take(self, news: News | Printed) -> None:
+        match news:
+            case Printed():
+                self._on_event(news)
+            case Lost(reason=reason):
+                self._patience.lost(reason, self._clock.monotonic())
+            case Refused(reason=refused):
+                if "pods" not in refused.what:
+                    raise fault_of(refused, self._api.server)
+                self._note(f"what its pods wait for is not told: {refused.message}")
+            case _:
+                if isinstance(news, Listed):
+                    self._note(*self._patience.answered())
+                self._known.take(news)
+
+    def _note(self, *texts: str) -> None:
+        for text in texts:
+            self._on_event(Noted(text))
+
+    def _note_waiting(self) -> None:
+        """A run without any status is one that no controller saw."""
+        waited = self._clock.monotonic() - (self._since or 0.0)
+        if not self._told_waiting and waited > TAKE_UP_SECONDS and not self._known.run.get("status"):
+            self._told_waiting = True
+            self._note(
+                "Tekton has not taken up the run yet: does its controller run? (kubectl -n tekton-pipelines get pods)"
+            )
+
+    def _tell(self) -> None:
+        for event in self._teller.news(self._known.objects):
+            if isinstance(event, Started) and self._printing:
+                self._printing.start(self._attempt(event))
+            self._on_event(event)
+
+    def _attempt(self, event: Started) -> Attempt:
+        task_run = self._known.task_run(event.task)
+        return view.attempts(task_run)[event.attempt]
+
+    def _explain(self, attempt: Attempt) -> tuple[Failure, tuple[str, ...]]:
+        found = failure.explain(attempt, lambda container: self._log(attempt.pod, container, OUR_LINES))
+        tail = self._log(attempt.pod, failure.STEP + MAIN, TAIL_LINES) if found.log and not self._printing else ()
+        return found, tail
+
+    def _log(self, pod: str, container: str, count: int) -> tuple[str, ...]:
+        """The last lines of a container's log; none where it is not there, or no more."""
+        if not pod:
+            return ()
+        try:
+            return tuple(lines(self._api.log(self._known.namespace, pod, container, tail_lines=count)))
+        except (ApiError, Unreachable):
+            return ()
+
+    def _catch_up(self) -> None:
+        """The TaskRuns as they are now that the run has ended: their watch may be a moment behind."""
+        with suppress(ApiError, Unreachable):
+            [_, watched, _] = self._known.watched
+            found = self._api.list(TASK_RUNS, self._known.namespace, labels=watched.labels)
+            self._known.take(Listed(TASK_RUNS, tuple(found["items"])))
+
+    def _outcome(self) -> Outcome:
+        objects = self._known.objects
+        found = view.settled(objects, [*self._tasks, *map(view.task_of, objects.task_runs), *self._finals])
+        tasks = {name: found.get(name, TaskStatus(NONE, "")) for name in self._tasks}
+        others = {name: status for name, status in found.items() if name not in tasks}
+        succeeded, reason, message = view.condition(objects.run)
+        state = view.state_of(objects.run, [found.get(name) for name in self._tasks])
+        told = state is State.ABORT or any(one.status == FAILED for one in found.values())
+        return Outcome(
+            run=self._known.name,
+            uid=self._known.uid,
+            state=state,
+            tasks=tasks,
+            others=others,
+            results={view.task_of(one): view.results(one) for one in objects.task_runs},
+            error=None if succeeded or told else f"{reason}: {message}",
+        )

@@ -1,0 +1,91 @@
+"""What is new about a run: from all that the API has of it now, the events that were not told yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from mlgen.cluster import view
+from mlgen.cluster.api import Object
+from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Skipped, Started, Waits
+from mlgen.cluster.view import Attempt, Objects
+from mlgen.ledger.record import State
+from mlgen.runtime.ending import CANCELLED
+
+# A TaskRun whose pod the cluster does not take yet stays pending for that reason.
+NO_POD_YET = ("ExceededResourceQuota", "PodCreationFailed")
+
+Explain = Callable[[Attempt], tuple[Failure, tuple[str, ...]]]  # of a failed one: why, and the tail of its log
+
+
+class Teller:
+    """Tells each thing once, from whatever moments of the API's objects it is shown: some are never seen.
+
+    tasks: those of the plan; of others (gate tasks, `record`) only what goes wrong is told.
+    """
+
+    def __init__(self, tasks: Collection[str], explain: Explain) -> None:
+        self._tasks, self._explain = frozenset(tasks), explain
+        self._told: set[tuple[object, ...]] = set()
+        self._phases: dict[str, str] = {}
+        self._pod_uids: dict[str, str] = {}
+
+    def news(self, objects: Objects) -> Iterator[Event]:
+        """The events; one counts as told when it is handed out."""
+        yield from self._skipped(objects.run)
+        for task_run in sorted(objects.task_runs, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+            yield from self._task_run(task_run)
+        ended = {a.pod for one in objects.task_runs for a in view.attempts(one) if a.succeeded is not None}
+        for pod in objects.pods:
+            if pod["metadata"]["name"] not in ended:
+                yield from self._pod(pod)
+
+    def _once(self, *key: object) -> bool:
+        """Whether this is new; it no longer is."""
+        if key in self._told:
+            return False
+        self._told.add(key)
+        return True
+
+    def _skipped(self, run: Object) -> Iterator[Event]:
+        for one in (run.get("status") or {}).get("skippedTasks") or ():
+            if one["name"] in self._tasks and self._once("skipped", one["name"]):
+                yield Skipped(one["name"], view.skip_reason(one))
+
+    def _task_run(self, task_run: Object) -> Iterator[Event]:
+        task = view.task_of(task_run)
+        succeeded, reason, message = view.condition(task_run)
+        attempts = view.attempts(task_run)
+        for attempt in attempts:
+            if task in self._tasks and attempt.started and self._once("started", task, attempt.number):
+                yield Started(task, attempt.number)
+            if attempt.succeeded is not None and self._once("ended", task, attempt.number):
+                self._phases.pop(task, None)
+                last = attempt is attempts[-1] and succeeded is not None
+                if task in self._tasks or not attempt.succeeded:
+                    yield self._ended(attempt, retried=not last)
+        if succeeded is None and task in self._tasks:
+            phase = attempts[-1].phase if attempts and attempts[-1].succeeded is None else view.WAITS
+            if self._phases.get(task) != phase:
+                self._phases[task] = phase
+                yield Moved(task, phase)
+        if succeeded is None and reason in NO_POD_YET and self._once("waits", task, reason):
+            yield Waits(
+                task, f"the cluster does not take its pod yet: {message}", "free something, or ask for more quota"
+            )
+
+    def _ended(self, attempt: Attempt, *, retried: bool) -> Ended:
+        if attempt.succeeded:
+            return Ended(attempt.task, attempt.number, State.COMPLETE, attempt.seconds, retried)
+        state = State.ABORT if attempt.reason == CANCELLED else State.FAIL
+        failure, tail = self._explain(attempt)
+        return Ended(attempt.task, attempt.number, state, attempt.seconds, retried, failure, tail)
+
+    def _pod(self, pod: Object) -> Iterator[Event]:
+        task, name, uid = view.task_of(pod), pod["metadata"]["name"], pod["metadata"]["uid"]
+        if self._pod_uids.setdefault(name, uid) != uid:
+            self._pod_uids[name] = uid
+            yield Noted(f"{task}: its pod was deleted, and Tekton starts it anew")
+        for why, fix in view.waits(pod):
+            # Its numbers change with the cluster; what it waits for does not.
+            if self._once("waits", uid, why.partition(":")[0]):
+                yield Waits(task, why, fix)

@@ -1,0 +1,208 @@
+"""PipelineRun, TaskRuns and pods as the API has them → what is known of each task. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlgen.cluster.api import Object
+from mlgen.ledger.record import State
+from mlgen.ledger.run import TaskStatus
+from mlgen.runtime.ending import CANCELLED
+
+TASK_LABEL, RUN_UID_LABEL = "tekton.dev/pipelineTask", "tekton.dev/pipelineRunUID"
+SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
+STOPPING = "PipelineRun was stopping"
+MAIN = "main"
+PENDING = "Pending"  # reason of a TaskRun that waits for its pod
+CONTINUED = "Continued"  # terminationReason of a step with onError: continue whose program failed
+
+WAITS = "waits for its pod"
+PULL_FIX = "is its name right, and may the namespace pull it (image_pull_secrets of mlgen.yaml)?"
+MAKE_FIX = "make what is missing in the namespace"
+
+_ABORTS = ("Cancelled", "CancelledRunningFinally", "StoppedRunningFinally", "PipelineRunTimeout")
+_RETRY = re.compile(r"-pod-retry([0-9]+)$")
+# Reasons for which a container waits and will not stop waiting by itself: k8s.io/kubernetes pkg/kubelet/images/types.go
+# and pkg/kubelet/kuberuntime/kuberuntime_container.go.
+_STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+_CONFIG = ("CreateContainerConfigError", "CreateContainerError")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of an attempt. exit_code: None until it ends. reason: why it ended, in Tekton's word.
+
+    message: why its container waits.
+    """
+
+    name: str
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a task. succeeded: None while it goes on. Times: RFC 3339 in UTC, "" where unknown."""
+
+    task: str
+    number: int
+    pod: str
+    succeeded: bool | None
+    reason: str
+    message: str
+    started_at: str
+    ended_at: str
+    steps: tuple[Step, ...]
+
+    @property
+    def started(self) -> bool:
+        """Whether its containers are up, or have been."""
+        return self.reason == "Running" or (self.succeeded is not None and bool(self.steps))
+
+    @property
+    def seconds(self) -> float:
+        if not (self.started_at and self.ended_at):
+            return 0.0
+        return (datetime.fromisoformat(self.ended_at) - datetime.fromisoformat(self.started_at)).total_seconds()
+
+    @property
+    def phase(self) -> str:
+        """What goes on, in a word or two, for who looks on."""
+        if not self.started:
+            return WAITS
+        left = [step.name for step in self.steps if step.exit_code is None]
+        return {"stage-in": "stages in", "stage-out": "stages out"}.get(left[0] if left else "", "runs")
+
+    def step(self, name: str) -> Step | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """All that the API has of a run at one moment."""
+
+    run: Object
+    task_runs: tuple[Object, ...] = ()
+    pods: tuple[Object, ...] = ()
+
+
+def task_of(thing: Object) -> str:
+    """The task of the pipeline that a TaskRun or pod belongs to; "" of something else."""
+    return str((thing["metadata"].get("labels") or {}).get(TASK_LABEL, ""))
+
+
+def condition(thing: Object) -> tuple[bool | None, str, str]:
+    """(succeeded, reason, message) of a run; succeeded is None while it goes on."""
+    for one in (thing.get("status") or {}).get("conditions") or ():
+        if one["type"] == "Succeeded":
+            outcome = {"True": True, "False": False}.get(one["status"])
+            return outcome, str(one.get("reason", "")), str(one.get("message", ""))
+    return None, "", ""
+
+
+def attempts(task_run: Object) -> list[Attempt]:
+    """The attempts of a TaskRun, first to last; one that was decided on but has no pod yet is left out."""
+    status = task_run.get("status") or {}
+    task = task_of(task_run)
+    earlier = [_attempt(task, at, old, final=True) for at, old in enumerate(status.get("retriesStatus") or ())]
+    current = _attempt(task, len(earlier), status, final=False)
+    # Between two attempts Tekton has forgotten the pod of the last one, and has none yet for the next.
+    return [*earlier, current] if current.pod or current.succeeded is not None else earlier
+
+
+def _attempt(task: str, number: int, status: Object, *, final: bool) -> Attempt:
+    succeeded, reason, message = condition({"status": status})
+    started, ended = status.get("startTime") or "", status.get("completionTime") or ""
+    if succeeded is not None and not ended:  # of one whose container could not be made there is no completionTime
+        ended = status["conditions"][0].get("lastTransitionTime") or ""
+    return Attempt(
+        task=task,
+        number=number,
+        pod=status.get("podName") or "",
+        succeeded=False if final and succeeded is None else succeeded,
+        reason=reason,
+        message=message,
+        started_at=started,
+        ended_at=ended,
+        # A retry that waits for its pod still shows the steps of the attempt before.
+        steps=() if reason == PENDING else tuple(_step(one) for one in status.get("steps") or ()),
+    )
+
+
+def _step(data: Object) -> Step:
+    ended: Any = data.get("terminated") or {}
+    reason = data.get("terminationReason") or ended.get("reason") or ""
+    return Step(data.get("name", ""), ended.get("exitCode"), reason, (data.get("waiting") or {}).get("message", ""))
+
+
+def pod_attempt(pod: str) -> int:
+    """The attempt that a pod of this name executes; the first is 0."""
+    match = _RETRY.search(pod)
+    return int(match[1]) if match else 0
+
+
+def waits(pod: Object) -> Iterator[tuple[str, str]]:
+    """(why, fix) of what keeps a pod from starting, and that somebody may have to mend."""
+    status = pod.get("status") or {}
+    for one in status.get("conditions") or ():
+        if one["type"] == "PodScheduled" and one["status"] == "False" and one.get("reason") == "Unschedulable":
+            lacking = (
+                str(one.get("message", "")).partition(" preemption:")[0].partition(" no new claims")[0].rstrip(", ")
+            )
+            fix = "it starts when there is room; ask for less in the spec, or let the cluster grow"
+            yield f"no node has room: {lacking}", fix
+    for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        reason, message = waiting.get("reason", ""), str(waiting.get("message") or "")
+        if reason in _STUCK:
+            yield f'its image "{one["image"]}" cannot be pulled: {_last(message) or reason}', PULL_FIX
+        elif reason in _CONFIG:
+            yield f"its container cannot be made: {message or reason}", MAKE_FIX
+
+
+def _last(message: str) -> str:
+    """What a registry said at last: before that, every layer of software repeats the image's name."""
+    return message.rpartition(": ")[2].strip(' "')
+
+
+def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
+    """The statuses, as Tekton tells a finally task, of those of these tasks that are settled."""
+    runs = {task_of(one): one for one in objects.task_runs}
+    skipped = {one["name"]: skip_reason(one) for one in (objects.run.get("status") or {}).get("skippedTasks") or ()}
+    found = {}
+    for name in names:
+        succeeded, reason, _ = condition(runs.get(name, {}))
+        if succeeded is not None:
+            found[name] = TaskStatus(SUCCEEDED if succeeded else FAILED, reason)
+        elif name in skipped:
+            found[name] = TaskStatus(NONE, skipped[name])
+    return found
+
+
+def skip_reason(skipped: Object) -> str:
+    """Why Tekton skipped a task. While a run is being cancelled it has other words, for a moment, for stopping."""
+    reason = str(skipped.get("reason", ""))
+    return STOPPING if reason.startswith("PipelineRun was ") else reason
+
+
+def state_of(run: Object, tasks: Collection[TaskStatus | None]) -> State:
+    """How a run ended, as its `tasks` have it (None: one that never settled); finally tasks change nothing."""
+    _, reason, _ = condition(run)
+    if any(one is not None and one.reason == CANCELLED for one in tasks):
+        return State.ABORT
+    if any(one is not None and one.status == FAILED for one in tasks):
+        return State.FAIL
+    if any(one is None or one.reason == STOPPING for one in tasks):
+        return State.ABORT if reason in _ABORTS else State.FAIL
+    return State.COMPLETE
+
+
+def results(task_run: Object) -> dict[str, str]:
+    """What a task handed on: result name -> text."""
+    found = (task_run.get("status") or {}).get("results") or ()
+    return {one["name"]: str(one["value"]) for one in found}

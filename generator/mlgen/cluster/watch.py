@@ -1,0 +1,110 @@
+"""Objects as they change: listed, then watched, and listed again whenever a watch is lost."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from mlgen.cluster.api import Api, ApiError, Object, Resource, Unreachable
+from mlgen.cluster.events import Printed
+
+GONE = 410  # the version that a watch was to go on from is too old
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched: the objects of a kind that selectors choose."""
+
+    resource: Resource
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All that there is, now: what is not in it is no more."""
+
+    resource: Resource
+    objects: tuple[Object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    resource: Resource
+    object: Object
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The server does not answer; it is asked again."""
+
+    reason: Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server will not tell, and will not tomorrow."""
+
+    reason: ApiError
+
+
+News = Listed | Changed | Lost | Refused
+
+
+@dataclass
+class Watch:
+    """Watches in threads of its own, which end with the program: one that is silent cannot be woken."""
+
+    api: Api
+    namespace: str
+    news: SimpleQueue[News | Printed] = field(default_factory=SimpleQueue)
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, news: News | Printed) -> None:
+        """Put in what comes from elsewhere, to be told with the rest."""
+        self.news.put(news)
+
+    def start(self, watched: Watched) -> None:
+        threading.Thread(target=self._run, args=(watched,), daemon=True).start()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _run(self, watched: Watched) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._closed.is_set():
+            try:
+                version = self._list(watched)
+                pause = FIRST_PAUSE_SECONDS
+                self._follow(watched, version)
+            except Unreachable as reason:
+                self.news.put(Lost(reason))
+                self._closed.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except ApiError as reason:
+                if reason.status != GONE:
+                    self.news.put(Refused(reason))
+                    return
+
+    def _list(self, watched: Watched) -> str:
+        """Tell all that there is; the version that it has."""
+        found = self.api.list(watched.resource, self.namespace, labels=watched.labels, fields=watched.fields)
+        self.news.put(Listed(watched.resource, tuple(found["items"])))
+        return str(found["metadata"]["resourceVersion"])
+
+    def _follow(self, watched: Watched, version: str) -> None:
+        """Tell each change. Returns only when there is nobody to be told."""
+        while not self._closed.is_set():
+            events = self.api.watch(
+                watched.resource, self.namespace, version=version, labels=watched.labels, fields=watched.fields
+            )
+            for event in events:
+                version = event["object"]["metadata"]["resourceVersion"]
+                if self._closed.is_set():
+                    return
+                if event["type"] != "BOOKMARK":
+                    self.news.put(Changed(watched.resource, event["object"], event["type"] == "DELETED"))
+            self._closed.wait(FIRST_PAUSE_SECONDS)  # a proxy may end every watch at once
