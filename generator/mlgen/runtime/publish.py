@@ -81,7 +81,7 @@ def publish(
     """Upload what is not there. Content-addressed: again is harmless, from anywhere, also after a kill.
 
     store: of the environment's artifacts. files: the project, as its plans were made from it. scratch: an empty
-    folder for copies, so that what goes up is what was verified, whatever an editor does meanwhile.
+    folder with room for copies of them, so that what goes up is what was verified, whatever an editor does meanwhile.
     on_missing, on_end: told of what is to be uploaded, once, and of the end of each upload.
     Raises CannotAnswer "code-changed", "other-bytes", and what the store raises.
     """
@@ -109,7 +109,7 @@ class _Sender:
         copy = self.scratch / item.key.replace("/", "-")
         (self._pack if item.kind == "code" else self._copy)(item, copy)
         try:
-            self.store.put_artifact(item.key, copy, move=True)
+            self.store.put_artifact(item.key, copy)
         except StoreError as error:
             raise _unpublishable(item, error) from None
         return item
