@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e import node
+from tests.e2e.fates import failed, single
 from tests.e2e.lab import Lab
-from tests.e2e.run import MAIN, Json, Run, start
+from tests.e2e.run import MAIN, start
 
 pytestmark = pytest.mark.together
 
@@ -139,21 +140,3 @@ def test_a_retry_after_a_failure(lab: Lab) -> None:
     assert first["outputs"] == {}
     assert run.bytes_of(second["outputs"]["x"]).endswith(b"-retry1\n")
     assert told.statuses() == ("COMPLETE", {"it": "Succeeded"})
-
-
-def single(lab: Lab, name: str, task: str) -> Run:
-    """A run of a pipeline of one task, `it`. task: its keys."""
-    project = lab.project(name)
-    indented = "".join(f"    {line}\n" for line in task.splitlines())
-    project.pipeline("die", f"tasks:\n  it:\n{indented}")
-    return start(project, "die")
-
-
-def failed(run: Run) -> Json:
-    """The record of a run whose one task failed: it alone, and nothing kept."""
-    told = run.told()
-    record = told.only("it")
-    assert record["state"] == "FAIL"
-    assert record["outputs"] == {}
-    assert told.statuses() == ("FAIL", {"it": "Failed"})
-    return record
