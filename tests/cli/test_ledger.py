@@ -370,13 +370,3 @@ def test_a_name_that_is_no_text_is_told(project: Path, capsys: Capture) -> None:
     for arguments in (["runs", "list"], ["ledger", "fold"], ["ledger", "fold", "--format", "json"]):
         assert mlgen(arguments) == 0
         assert "in the spool" in (err := capsys.readouterr().err) or "no record's name" in err
-
-
-def test_a_ledger_elsewhere_is_not_confused_with_this_one(project: Path, capsys: Capture) -> None:
-    (project / "mlgen.yaml").write_text(
-        "version: 1\nenvironments:\n  away:\n    namespace: ml\n    artifacts: s3://ml-artifacts/away\n"
-        f"    runtime_image: ghcr.io/acme/runtime@{records.DIGEST}\n"
-        '    ledger: {url: "https://git.example/ledger.git"}\n'
-    )
-    assert mlgen(["runs", "list", "--env", "away"]) == 3
-    assert "not read yet" in capsys.readouterr().err

@@ -5,24 +5,14 @@ from __future__ import annotations
 import gc
 
 from mlgen.cli.output import note
-from mlgen.cli.records import Records, open_records
+from mlgen.cli.records import open_records
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.read import History, read
-
-
-def open_ledger(env: str) -> Records:
-    """The records of an environment of the project around the current folder, whose ledger can be read here."""
-    records = open_records(Workspace.around(), env)
-    if records.environment.ledger.url is not None:
-        fix = "read the records of runs on this machine, without --env"
-        raise CannotAnswer("not-yet", f"the ledger of {env} is a repository elsewhere, which is not read yet", fix=fix)
-    return records
 
 
 def open_history(env: str) -> History:
     """All that is known now."""
-    records = open_ledger(env)
+    records = open_records(Workspace.around(), env)
     records.catch_up()
     # All records live until the answer is given. To look for cycles among them, again and again, costs a fifth.
     gc.disable()

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from mlgen import git
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.elsewhere import mirrored, reached
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
@@ -18,7 +19,7 @@ from mlgen.ledger.fold import Expected, Folded, fold
 from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
 from mlgen.local.recover import recover
-from mlgen.spec.project import S3, Environment, Project
+from mlgen.spec.project import S3, Environment, Ledger, Project
 from mlgen.store import Folder, Store, open_store
 
 STATE = ".mlgen"
@@ -31,19 +32,45 @@ class Records:
 
     workspace: Workspace
     environment: Environment
-    store: Store
+
+    @cached_property
+    def store(self) -> Store:
+        """Where artifacts and spool are; opened when it is used, since the ledger alone answers questions."""
+        return open_store(self.environment.artifacts, options=_options(self.environment.s3), base=self.workspace.root)
 
     @property
     def repository(self) -> git.Repository | None:
-        """The repository that has the ledger; None outside Git, before any record landed: a question makes nothing."""
+        """The repository to read the ledger in; None where there is none yet: a question makes nothing here.
+
+        Of a ledger elsewhere, a mirror that is refreshed by this. Raises what `elsewhere.mirrored` raises.
+        """
+        if self.ledger.url is not None:
+            return mirrored(self.ledger)
         if self.workspace.repository is not None:
             return self.workspace.repository
         folder = self.workspace.root / OUTSIDE_GIT
         return git.init_bare(folder) if folder.exists() else None
 
     @property
+    def ledger(self) -> Ledger:
+        return self.environment.ledger
+
+    def tip(self) -> str | None:
+        """The id of the ledger's newest commit; None where there is no ledger yet."""
+        ref = git.branch_ref(self.branch)
+        if self.ledger.url is not None:
+            with reached(self.ledger) as remote:
+                return remote.tip(ref)
+        return self.repository.tip(ref) if self.repository else None
+
+    @property
     def spool(self) -> Spool:
         return Spool(self.store)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether its runs are a cluster's; of others, engines on this machine put records into the spool."""
+        return self.environment.namespace is not None
 
     @property
     def branch(self) -> str:
@@ -62,6 +89,9 @@ class Records:
     def fold(self, now: datetime) -> Folded:
         """Land all that waits. Raises CannotAnswer "tracked-state"."""
         self._check_ours()
+        if self.ledger.url is not None:
+            with reached(self.ledger) as remote:
+                return fold(self.spool, remote, self.branch, now=now, expected=self._expected())
         repository = self.repository
         if repository is None:
             if not self.spool.waiting():
@@ -70,17 +100,26 @@ class Records:
         return fold(self.spool, repository, self.branch, now=now, expected=self._expected())
 
     def _expected(self) -> Expected:
-        """Records of no environment with this spool were forged, or brought here by mistake."""
+        """Records of no environment with this spool were forged, or brought here by mistake.
+
+        In a bucket they may be of an environment that this mlgen.yaml does not have: another repository's, or left
+        out in a CronJob's. They stay there, then.
+        """
         known = {e.name: e for e in (Environment("local"), *self.workspace.project.environments, self.environment)}
         sharing = [e for e in known.values() if e.artifacts == self.environment.artifacts]
-        here = frozenset(e.name for e in sharing if e.ledger == self.environment.ledger)
+        place = (self.ledger.url, self.ledger.branch)
+        here = frozenset(e.name for e in sharing if (e.ledger.url, e.ledger.branch) == place)
+        if self.in_cluster:
+            return Expected(here, None)
         return Expected(here, frozenset(e.name for e in sharing) - here)
 
     def recover(self) -> None:
         """Tell of runs whose engine could not: before a command reads records, or writes new ones.
 
-        Raises CannotAnswer "tracked-state".
+        Of runs on this machine only. Raises CannotAnswer "tracked-state".
         """
+        if self.in_cluster:
+            return
         self._check_ours()
         for told in recover(self.workspace.root, spool=self.put, clock=SystemClock()):
             if not told.told:
@@ -93,7 +132,12 @@ class Records:
                 note(f"{told.run} was cut off before it ended; what is known of it is told now")
 
     def catch_up(self) -> None:
-        """Recover, and land what waits; where it cannot land, a command goes on with the records that have."""
+        """Recover, and land what waits; where it cannot land, a command goes on with the records that have.
+
+        What waits in a bucket is left to the cluster: who asks may have the credentials of neither bucket nor ledger.
+        """
+        if self.in_cluster:
+            return
         try:
             self._check_ours()
         except CannotAnswer as reason:
@@ -138,9 +182,7 @@ class Records:
 
 def open_records(workspace: Workspace, name: str) -> Records:
     """The records of an environment by its name. Raises Misuse for an unknown one, CannotAnswer "git-missing"."""
-    environment = environment_of(workspace.project, name)
-    store = open_store(environment.artifacts, options=_options(environment.s3), base=workspace.root)
-    return Records(workspace, environment, store)
+    return Records(workspace, environment_of(workspace.project, name))
 
 
 def environment_of(project: Project, name: str) -> Environment:

@@ -6,6 +6,7 @@ fsmonitor, filters, transports). What we run here is plumbing that starts none o
 
 from mlgen.git.base import Branches, Look
 from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
+from mlgen.git.mirror import kept, refresh
 from mlgen.git.objects import Object, Reader
 from mlgen.git.remote import Remote, open_remote
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
@@ -25,5 +26,7 @@ __all__ = [
     "branch_ref",
     "discover",
     "init_bare",
+    "kept",
     "open_remote",
+    "refresh",
 ]

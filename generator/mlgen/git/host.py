@@ -95,16 +95,21 @@ class Host:
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         return Host(url, secret, secret_name, scratch, clean, timeout_seconds, deadline)
 
-    def run(
-        self, git_dir: Path | None, *arguments: str, settings: Sequence[str] = (), data: bytes = b"", may: str = "read"
-    ) -> bytes:
-        """What a command that asks the host prints. may: what the host must let us do, in a word. Raises as `fault`."""
-        done = self.call(git_dir, *arguments, settings=settings, data=data)
+    def run(self, git_dir: Path | None, *arguments: str, at_most_seconds: float | None = None) -> bytes:
+        """What a command prints that reads from the host. Raises as `call` and `fault`."""
+        done = self.call(git_dir, *arguments, at_most_seconds=at_most_seconds)
         if done.code:
-            raise self.fault(done.err, may)
+            raise self.fault(done.err, "read")
         return done.out
 
-    def call(self, git_dir: Path | None, *arguments: str, settings: Sequence[str] = (), data: bytes = b"") -> Done:
+    def call(
+        self,
+        git_dir: Path | None,
+        *arguments: str,
+        settings: Sequence[str] = (),
+        data: bytes = b"",
+        at_most_seconds: float | None = None,
+    ) -> Done:
         """The end of a command that asks the host, by the name NAME. git_dir None: in no repository.
 
         Raises CannotAnswer "git-unreachable" when the time is up: all that git started is killed then.
@@ -114,23 +119,27 @@ class Host:
             config = [part for setting in every for part in ("-c", setting)]
             where = ["--git-dir", str(git_dir or os.devnull)]  # a folder around scratch may be a stranger's repository
             environ = {**self.environ, **variables}
+            seconds = self._left(at_most_seconds)
             process = command.start([*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True)
             with process:
                 try:
-                    out, err = process.communicate(data, self._left())
+                    out, err = process.communicate(data, seconds)
                 except BaseException as error:
                     _kill_group(process)
                     process.communicate()
                     if isinstance(error, subprocess.TimeoutExpired):
-                        raise self.unreachable(f"no answer in {self.timeout_seconds:g} s") from None
+                        raise self.unreachable(f"no answer in {self.timeout_seconds or at_most_seconds:g} s") from None
                     raise
             return Done(process.returncode, out, err)
 
-    def _left(self) -> float | None:
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+    def _left(self, at_most_seconds: float | None) -> float | None:
+        limits = [] if at_most_seconds is None else [at_most_seconds]
+        if self.deadline is not None:
+            limits.append(max(0.0, self.deadline - time.monotonic()))
+        return min(limits, default=None)
 
     def fault(self, stderr: bytes, may: str) -> Exception:
-        """The exception that a refusal means.
+        """The exception that a refusal means. may: what the host should have let us do, in a word.
 
         CannotAnswer "git-denied", "git-untrusted", "git-no-repository", "git-unreachable"; of what is not the host's
         doing, as for commands here.
@@ -170,6 +179,8 @@ class Host:
             mend = f"put a token (or key) that may {may} there into {self.who}"
         else:
             mend = f"have git's own credentials for it: `git ls-remote {self.shown}` must work"
+        if self.secret is not None and not has_credentials(self.secret):
+            said += f"; {self.secret} has neither username and password nor ssh-privatekey and known_hosts"
         return CannotAnswer("git-denied", f"{self.shown} does not let {self.who} {may}", why=said, fix=mend)
 
     def unreachable(self, said: str) -> CannotAnswer:

@@ -8,13 +8,14 @@ ledger. Elsewhere the tip with all its files, without history, and from then on 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import host as _host
-from mlgen.git.command import GitError, RefMoved
+from mlgen.git.command import GitError, RefBroken, RefMoved
 from mlgen.git.host import NAME, Host
 from mlgen.git.objects import Object, Reader
 from mlgen.git.repository import Repository, init_bare
@@ -26,7 +27,8 @@ _NO_FILTER = b"filtering not recognized by server"
 _NO_IDS = re.compile(rb"not our ref|unadvertised object|does not allow")
 # The host's own race, or its lock: another push was faster, or is at work.
 _RACE = re.compile(r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value")
-_OTHER_FORMAT = re.compile(rb"hash algorithm|object format", re.IGNORECASE)
+_OTHER_FORMAT = b"does not support this repository's hash algorithm"
+_HELLO_SECONDS = 30.0  # for the smallest question: curl alone would wait for a silent host for 5 minutes
 
 
 def open_remote(
@@ -76,12 +78,16 @@ class Remote:
         """The URL, for people."""
         return self._host.shown
 
+    @property
+    def scratch(self) -> Path:
+        return self._host.scratch
+
     def checked_out(self, _branch: str) -> None:
         """None: a repository that is pushed to has no work tree that would be disturbed."""
 
     def tip(self, ref: str) -> str | None:
         """The id of the commit that a ref points to there, now; None where there is no such ref."""
-        found = self._host.run(None, "ls-remote", "--refs", NAME, ref).decode()
+        found = self._host.run(None, "ls-remote", "--refs", NAME, ref, at_most_seconds=_HELLO_SECONDS).decode()
         names = (line.partition("\t") for line in found.splitlines())
         return next((oid for oid, _, name in names if name == ref), None)
 
@@ -129,6 +135,10 @@ class Remote:
         if done.code == 0:
             return
         if refused is None:
+            if _OTHER_FORMAT in done.err:  # an empty repository says only now that its ids are SHA-256
+                self.forget()
+                self.local("0" * 64)
+                raise RefMoved(f"{ref} wants commits with other ids")
             raise self._host.fault(done.err, "push")
         reason = refused[1].decode(errors="replace")
         said = _remote_words(done.err)
@@ -145,9 +155,17 @@ class Remote:
         """The repository in scratch, made if there is none. oid: of an object of the host's, which has its format."""
         if self._found is None:
             form = None if oid is None else "sha256" if len(oid) == 64 else "sha1"
-            folder = self._host.scratch / "objects.git"
-            self._found = init_bare(folder, self._environ, object_format=form)
+            self._found = init_bare(self._objects, self._environ, object_format=form)
         return self._found
+
+    def forget(self) -> None:
+        """Throw away what is in scratch."""
+        self._found = None
+        shutil.rmtree(self._objects, ignore_errors=True)
+
+    @property
+    def _objects(self) -> Path:
+        return self._host.scratch / "objects.git"
 
     def fetch_objects(self, oids: Sequence[str]) -> bool:
         """Fetch just these objects. False where the host gives no single ones; it may have sent more, or nothing."""
@@ -170,6 +188,7 @@ class RemoteReader:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
         self._open: Reader | None = None
+        self._of: Repository | None = None
         self._ref = ""
 
     def close(self) -> None:
@@ -178,10 +197,18 @@ class RemoteReader:
             self._open = None
 
     def get(self, name: str) -> Object | None:
-        """The commit that a ref, by its full name, points to there, now; None where there is no such ref."""
+        """The commit that a ref, by its full name, points to there, now; None where there is no such ref.
+
+        Raises RefBroken where it is no commit.
+        """
         self._ref = name
         tip = self._remote.tip(name)
-        return None if tip is None else self._bring([tip])[0]
+        if tip is None:
+            return None
+        (found,) = self._bring([tip])
+        if found.kind != "commit":
+            raise RefBroken(f"{name} of {self._remote.shown} is {tip}, which is a {found.kind}, not a commit")
+        return found
 
     def files(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
         """The bytes at those of the paths that the commit which `get` gave last has."""
@@ -220,8 +247,10 @@ class RemoteReader:
         return self._remote.local().tip(self._ref) is not None
 
     def _here(self, oid: str) -> Reader:
-        if self._open is None:
-            self._open = self._remote.local(oid).reader()
+        repository = self._remote.local(oid)
+        if self._open is None or repository is not self._of:  # it was made anew, with ids of the other length
+            self.close()
+            self._open, self._of = repository.reader(), repository
         return self._open
 
 

@@ -51,10 +51,13 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Whose records a fold takes, by environment. here: those of this ledger. elsewhere: those that share the spool."""
+    """Whose records a fold takes, by environment.
+
+    here: those of this ledger. elsewhere: those that share the spool; None: nobody here knows which do.
+    """
 
     here: frozenset[str]
-    elsewhere: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ class _Landing:
         """Whether this ledger takes an environment's records. Raises BadRecord where no ledger of this spool does."""
         if self.expected is None or env in self.expected.here:
             return True
-        if env not in self.expected.elsewhere:
+        if self.expected.elsewhere is not None and env not in self.expected.elsewhere:
             raise BadRecord(f"it is of the environment {env}, whose records do not wait here")
         self.folded.left.append(Refused(key, "other-ledger", f"{key} waits for a fold of the environment {env}"))
         return False
@@ -198,7 +201,7 @@ class _Landing:
         lost = locked = 0
         while True:
             tip = reader.get(self.ref)
-            if tip is None:
+            if tip is None or tip.kind != "commit":
                 self.repository.tip(self.ref)  # raises for a broken one, which would look like none at all
             kept = {} if tip is None else reader.files(tip.oid, [w.path for w in batch])
             new: dict[str, bytes] = {}

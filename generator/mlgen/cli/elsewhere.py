@@ -1,0 +1,59 @@
+"""The ledger of an environment whose repository is elsewhere: records are pushed to it, questions read a mirror."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlgen import git
+from mlgen.cli.output import note
+from mlgen.diagnostic import CannotAnswer
+from mlgen.git import Remote, Repository
+from mlgen.spec.project import Ledger
+
+SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as mounted in pods; absent: git's own ways
+
+
+@contextmanager
+def reached(ledger: Ledger) -> Iterator[Remote]:
+    """The ledger's repository, to be asked and pushed to."""
+    with tempfile.TemporaryDirectory(prefix="mlgen-ledger-") as scratch:
+        yield _open(ledger, Path(scratch))
+
+
+def mirrored(ledger: Ledger) -> Repository | None:
+    """What the ledger's branch has, in a repository of the user's cache; None where there is no such branch.
+
+    Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
+    "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted".
+    """
+    remote = _open(ledger, _cache(ledger))
+    try:
+        return git.refresh(remote, ledger.branch)
+    except CannotAnswer as fault:
+        known = git.kept(remote, ledger.branch) if fault.code == "git-unreachable" else None
+        if known is None:
+            raise
+        repository, at = known
+        note(f"{fault.message} ({fault.why}): this is the ledger as it was on {at:%Y-%m-%d %H:%M} UTC")
+        return repository
+
+
+def _open(ledger: Ledger, scratch: Path) -> Remote:
+    assert ledger.url is not None
+    folder = os.environ.get(SECRET)
+    secret = Path(folder) if folder else None
+    return git.open_remote(
+        ledger.url, secret=secret, scratch=scratch, secret_name=ledger.secret or "" if secret is not None else ""
+    )
+
+
+def _cache(ledger: Ledger) -> Path:
+    """Not in the project: what a clone brings there could hold settings that name programs."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    name = hashlib.sha256(f"{ledger.url}\n{ledger.branch}".encode()).hexdigest()[:32]
+    return Path(home) / "mlgen" / "ledgers" / name

@@ -1,0 +1,77 @@
+"""All files of a remote branch's tip, kept in a folder for reading: what is new is fetched when it is asked for."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlgen.git.command import GitError, RefLocked
+from mlgen.git.remote import Remote
+from mlgen.git.repository import Repository, branch_ref
+
+_PACKS = 30  # one or none for each refresh; more of them make each look slower
+_STAMP = "refreshed"
+
+
+def refresh(remote: Remote, branch: str) -> Repository:
+    """The repository in the remote's scratch, with the branch as it is there now: all its files, none of its history.
+
+    Any number of processes may share a scratch, and any may be killed: what it left broken is fetched anew.
+    Raises what the remote's methods raise.
+    """
+    ref = branch_ref(branch)
+    tip = remote.tip(ref)
+    with _alone(remote.scratch):
+        try:
+            repository = _bring(remote, ref, tip)
+        except (GitError, RefLocked):
+            remote.forget()
+            repository = _bring(remote, ref, tip)
+        (remote.scratch / _STAMP).touch()
+    return repository
+
+
+def kept(remote: Remote, branch: str) -> tuple[Repository, datetime] | None:
+    """What the last refresh brought, and when that was; None where there was none, or it found no branch."""
+    stamp = remote.scratch / _STAMP
+    if not stamp.exists():
+        return None
+    repository = remote.local()
+    if repository.tip(branch_ref(branch)) is None:
+        return None
+    return repository, datetime.fromtimestamp(stamp.stat().st_mtime, UTC)
+
+
+def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
+    repository = remote.local(tip)
+    here = repository.tip(ref)
+    if tip is None:
+        if here is not None:
+            repository.run("update-ref", "-d", ref)
+    elif tip != here:
+        _unlock(repository.git_dir)
+        remote.fetch_whole(ref)
+        if len(list((repository.git_dir / "objects" / "pack").glob("*.pack"))) > _PACKS:
+            repository.run("repack", "-a", "-d", "-q")
+    return repository
+
+
+@contextmanager
+def _alone(scratch: Path) -> Iterator[None]:
+    """Waits until no other process refreshes there. The lock ends with its process, however that ends."""
+    descriptor = os.open(scratch / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _unlock(git_dir: Path) -> None:
+    """Remove git's own locks: nobody else is at work here, so a killed process left them."""
+    for lock in (*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")):
+        lock.unlink(missing_ok=True)

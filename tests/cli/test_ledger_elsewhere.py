@@ -1,0 +1,144 @@
+"""`mlgen runs`, `lineage` and `ledger fold` with --env: an environment whose ledger is a repository elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen import git
+from mlgen.cli.main import run as mlgen
+from mlgen.ledger.fold import fold
+from mlgen.ledger.spool import Spool
+from mlgen.store import Folder
+from tests import git_host
+from tests.git_host import GitHost, secret
+from tests.ledger import records
+from tests.ledger.test_fold import NOW
+
+Capture = pytest.CaptureFixture[str]
+CLUSTER = """\
+version: 1
+environments:
+  local: {{artifacts: artifacts, ledger: {{url: "{url}/l.git"}}}}
+  away:
+    namespace: ml
+    artifacts: s3://no-such-bucket/away
+    s3: {{endpoint: "http://127.0.0.1:1", region: us-east-1, secret: s3}}
+    runtime_image: ghcr.io/acme/runtime@{digest}
+    ledger: {{url: "{url}/l.git", secret: ledger-token}}
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[GitHost]:
+    with git_host.serve(tmp_path / "host") as host:
+        yield host
+
+
+@pytest.fixture
+def project(tmp_path: Path, host: GitHost, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project outside Git, a Secret as it is mounted in pods, and a cache of its own."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "mlgen.yaml").write_text(CLUSTER.format(url=host.url, digest=records.DIGEST))
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLGEN_LEDGER_SECRET", str(secret(tmp_path / "secret")))
+    return root
+
+
+def land(host: GitHost, tmp_path: Path, *runs: str, env: str = "away") -> None:
+    """Runs in the ledger, as a cluster's pods left them there."""
+    spool = Spool(Folder(tmp_path / "spool", "spool"))
+    for run in runs:
+        made = records.artifact("model", f"s3://ml/{run}/model", kind="model")
+        spool.put(records.task(run, env=env, outputs=(made,)))
+        spool.put(records.run(run, env=env))
+    fold(spool, git.init_bare(host.root / "l.git"), "ledger", now=NOW)
+
+
+def answer(capsys: Capture, *arguments: str, code: int = 0) -> Any:
+    assert mlgen([*arguments, "--format", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_questions_are_answered_from_the_ledger_alone(
+    project: Path, host: GitHost, tmp_path: Path, capsys: Capture
+) -> None:
+    """There is neither bucket nor cluster, and nothing is made in the project."""
+    there = host.repository("l")
+    land(host, tmp_path, "one", "two")
+    listed = answer(capsys, "runs", "list", "--env", "away")
+    assert {run["run"] for run in listed["runs"]} == {"one", "two"}
+    tip = subprocess.run(["git", "-C", there, "rev-parse", "ledger"], capture_output=True, text=True, check=True)
+    assert listed["ledger"] == tip.stdout.strip()
+    land(host, tmp_path, "three")
+    shown = answer(capsys, "runs", "show", "three", "--env", "away")
+    assert [event["run"]["facets"]["mlgen_task"]["task"] for event in shown["records"]] == ["train"]
+    graph = answer(capsys, "lineage", "three", "--env", "away")
+    assert any(node.get("uri") == "s3://ml/three/model" for node in graph["nodes"])
+    assert [path.name for path in project.iterdir()] == ["mlgen.yaml"]
+
+
+def test_a_host_that_is_away(project: Path, host: GitHost, tmp_path: Path, capsys: Capture) -> None:
+    host.repository("l")
+    host.fault = lambda _path: "drop"
+    assert mlgen(["runs", "list", "--env", "away"]) == 3
+    assert f"error[git-unreachable]: {host.url}/l.git" in capsys.readouterr().err
+    host.fault = git_host.no_fault
+    land(host, tmp_path, "one")
+    assert mlgen(["runs", "list", "--env", "away"]) == 0
+    capsys.readouterr()
+    land(host, tmp_path, "two")
+    host.fault = lambda _path: "drop"
+    assert mlgen(["runs", "list", "--env", "away"]) == 0
+    told = capsys.readouterr()
+    assert "one" in told.out
+    assert "two" not in told.out
+    assert re.search(r"cannot be reached .*: this is the ledger as it was on \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", told.err)
+
+
+def test_who_may_not_read_is_told_whose_token_it_is(
+    project: Path, host: GitHost, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.repository("l")
+    land(host, tmp_path, "one")
+    assert mlgen(["runs", "list", "--env", "away"]) == 0
+    secret(tmp_path / "secret", ("mlgen", "revoked"))
+    assert mlgen(["runs", "list", "--env", "away"]) == 3
+    told = capsys.readouterr()
+    assert 'does not let the secret "ledger-token" read' in told.err
+    assert "revoked" not in told.err
+    monkeypatch.delenv("MLGEN_LEDGER_SECRET")
+    assert mlgen(["runs", "list", "--env", "away"]) == 3
+    assert f"`git ls-remote {host.url}/l.git` must work" in capsys.readouterr().err
+
+
+def test_what_waits_here_lands_there(project: Path, host: GitHost, capsys: Capture) -> None:
+    host.repository("l")
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    spool.put(records.task(env="local"))
+    status = answer(capsys, "ledger", "fold", "--status", "--env", "local")
+    assert (status["waiting"], status["ledger"]) == (1, None)
+    folded = answer(capsys, "ledger", "fold", "--env", "local")
+    assert folded["landed"] == [records.task(env="local").path]
+    assert answer(capsys, "ledger", "fold", "--status", "--env", "local")["ledger"] == folded["ledger"]
+    assert answer(capsys, "runs", "list", "--env", "local")["ledger"] == folded["ledger"]
+    assert spool.waiting() == []
+
+
+def test_a_host_that_is_away_keeps_nothing_from_waiting(project: Path, host: GitHost, capsys: Capture) -> None:
+    host.repository("l")
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    key = spool.put(records.task(env="local"))
+    host.fault = lambda path: "403" if path.endswith("/git-receive-pack") else ""
+    assert mlgen(["ledger", "fold", "--env", "local"]) == 3
+    assert "does not let" in capsys.readouterr().err
+    assert spool.waiting() == [key]

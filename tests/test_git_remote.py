@@ -1,0 +1,386 @@
+"""A repository elsewhere, over real HTTP: `git http-backend` behind a server that can be made to fail."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlgen import git
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.git import RefMoved, Remote
+from tests import git_host
+from tests.git_host import READER, WRITER, GitHost, secret
+
+ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}
+REF = git.branch_ref("ledger")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[GitHost]:
+    with git_host.serve(tmp_path / "host") as host:
+        yield host
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    return secret(tmp_path / "secret")
+
+
+def remote(host: GitHost, folder: Path, token: Path | None, name: str = "l", **more: object) -> Remote:
+    url = f"{host.url}/{name}.git"
+    more = {"environ": ENVIRON, "secret_name": "ledger-token" if token else "", **more}
+    return git.open_remote(url, secret=token, scratch=folder, **more)  # type: ignore[arg-type]
+
+
+def call(git_dir: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "--git-dir", git_dir, *arguments], env=ENVIRON, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def add(far: Remote, files: dict[str, bytes], *, seconds: int = 0) -> str:
+    """One commit of files on the branch, as a fold makes it."""
+    with far.reader() as reader:
+        tip = reader.get(REF)
+        if tip is not None:
+            reader.files(tip.oid, files)
+        commit = far.commit(files, parent=tip.oid if tip else None, message="m", seconds=seconds)
+        far.move_ref(REF, commit, old=tip.oid if tip else None)
+    return commit
+
+
+def seed(git_dir: Path, count: int) -> dict[str, bytes]:
+    """A ledger of so many records, ten a run, in the repository itself."""
+    files = {}
+    for n in range(count):
+        run = n // 10
+        day = f"{run // 28 % 12 + 1:02}/{run % 28 + 1:02}"
+        files[f"runs/2026/{day}/prod/r{run}.00000000/t{n % 10}-0.00000000.json"] = b"%d" % n
+    here = git.init_bare(git_dir, ENVIRON)
+    here.move_ref(REF, here.commit(files, parent=None, message="seed", seconds=0), old=here.tip(REF))
+    return files
+
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "single": {},
+    "no filter": {"uploadpack_allowFilter": "false"},
+    "old protocol": {},
+    "sha256": {"object_format": "sha256"},
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_reading_and_writing_without_a_clone(host: GitHost, tmp_path: Path, token: Path, kind: str) -> None:
+    there = host.repository("l", **SETTINGS[kind])
+    far = remote(host, tmp_path / "a", token)
+    host.old = kind == "old protocol"
+    assert far.tip(REF) is None
+    if kind == "sha256":
+        with pytest.raises(RefMoved):  # only a push tells what an empty repository has: look again
+            add(far, {"x": b"x"})
+    one = add(far, {"runs/a/x.json": b"x", "README": b"r"})
+    two = add(far, {"runs/a/y.json": b"y"}, seconds=9)
+    three = add(remote(host, tmp_path / "b", token), {"runs/b/deep/z.json": b"z"})
+    assert far.tip(REF) == three
+    for where in (far, remote(host, tmp_path / "c", token)):
+        with where.reader() as reader:
+            tip = reader.get(REF)
+            assert tip is not None
+            assert tip.oid == three
+            paths = ["runs/a/x.json", "runs/a/none.json", "none/a", "runs/b/deep/z.json", "README"]
+            assert reader.files(three, paths) == {
+                "runs/a/x.json": b"x",
+                "runs/b/deep/z.json": b"z",
+                "README": b"r",
+            }
+    assert call(there, "log", "--format=%H", "ledger").split()[:3] == [three, two, one]
+    assert call(there, "fsck", "--strict", "--no-dangling") == ""
+
+
+def test_the_cost_does_not_grow_with_the_ledger(host: GitHost, tmp_path: Path, token: Path) -> None:
+    cost = []
+    for name, count in (("few", 300), ("many", 20_000)):
+        seed(host.repository(name), count)
+        host.requests.clear()
+        host.sent_bytes = 0
+        far = remote(host, tmp_path / name, token, name)
+        add(far, {"runs/2026/01/03/prod/new.00000000/t-0.00000000.json": b"n"})
+        objects = call(tmp_path / name / "objects.git", "count-objects", "-v").splitlines()
+        here = sum(int(line.split()[1]) for line in objects if line.startswith(("count:", "in-pack:")))
+        cost.append((len(host.requests), here, host.sent_bytes))
+    few, many = cost
+    assert many[:2] == few[:2]
+    assert many[2] < few[2] + 4000, "only the open path's trees may be larger"
+
+
+def test_two_writers_and_one_branch(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    a, b = (remote(host, tmp_path / name, token) for name in "ab")
+    first = a.commit({"a": b"a"}, parent=None, message="m", seconds=0)
+    second = b.commit({"b": b"b"}, parent=None, message="m", seconds=0)
+    a.move_ref(REF, first, old=None)
+    with pytest.raises(RefMoved):
+        b.move_ref(REF, second, old=None)
+    with pytest.raises(RefMoved):
+        b.move_ref(REF, second, old="1" * 40)
+    assert call(there, "rev-parse", "ledger").strip() == first
+    a.move_ref(REF, first, old=None)  # said twice is once
+
+
+def test_an_answer_that_is_lost(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    far = remote(host, tmp_path / "a", token)
+    commit = far.commit({"a": b"a"}, parent=None, message="m", seconds=0)
+    host.fault = lambda path: "late" if path.endswith("/git-receive-pack") else ""
+    far.move_ref(REF, commit, old=None)
+    assert call(there, "rev-parse", "ledger").strip() == commit
+    other = far.commit({"b": b"b"}, parent=commit, message="m", seconds=0)
+    host.fault = lambda path: "drop" if path.endswith("/git-receive-pack") else ""
+    with pytest.raises(CannotAnswer) as error:
+        far.move_ref(REF, other, old=commit)
+    assert error.value.code == "git-unreachable"
+    assert call(there, "rev-parse", "ledger").strip() == commit
+
+
+def test_what_a_hook_refuses(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    hook = there / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(CannotAnswer) as error:
+        add(remote(host, tmp_path / "a", token), {"a": b"a"})
+    assert error.value.code == "git-push-refused"
+    assert "this branch is protected" in error.value.why
+    assert 'the secret "ledger-token"' in error.value.fix
+
+
+FAULTS = {
+    "nowhere": ("", WRITER, "git-no-repository"),
+    "wrong token": ("", ("mlgen", "wr0ng-token"), "git-denied"),
+    "no token": ("", None, "git-denied"),
+    "forbidden": ("403", WRITER, "git-denied"),
+    "broken": ("500", WRITER, "git-unreachable"),
+    "moved": ("301", WRITER, "git-no-repository"),
+    "silent": ("drop", WRITER, "git-unreachable"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_refusal_names_what_to_mend(host: GitHost, tmp_path: Path, case: str) -> None:
+    fault, user, code = FAULTS[case]
+    name = "nothing" if case == "nowhere" else "l"
+    host.repository("l")
+    host.fault = lambda _path: fault
+    token = secret(tmp_path / "secret", user) if user else None
+    far = remote(host, tmp_path / "a", token, name)
+    with pytest.raises(CannotAnswer) as error:
+        far.tip(REF)
+    told = error.value
+    assert told.code == code
+    assert f"{host.url}/{name}.git" in told.message
+    assert told.why
+    assert told.fix
+    if code == "git-denied":
+        assert ('the secret "ledger-token"' if user else "this user") in told.message
+    if user:
+        assert user[1] not in f"{told.message}{told.why}{told.fix}"
+    assert all("/elsewhere/" not in request for request in host.requests), "a redirect was followed"
+
+
+def test_a_token_that_may_only_read(host: GitHost, tmp_path: Path) -> None:
+    seed(host.repository("l"), 10)
+    far = remote(host, tmp_path / "a", secret(tmp_path / "secret", READER))
+    with pytest.raises(CannotAnswer) as error:
+        add(far, {"a": b"a"})
+    assert error.value.code == "git-denied"
+    assert 'does not let the secret "ledger-token" push' in error.value.message
+
+
+def test_a_token_that_was_renewed(host: GitHost, tmp_path: Path) -> None:
+    host.repository("l")
+    far = remote(host, tmp_path / "a", secret(tmp_path / "secret", ("mlgen", "old")))
+    with pytest.raises(CannotAnswer):
+        far.tip(REF)
+    secret(tmp_path / "secret")
+    assert far.tip(REF) is None
+
+
+def test_a_secret_without_its_files(host: GitHost, tmp_path: Path) -> None:
+    host.repository("l")
+    (tmp_path / "secret").mkdir()
+    with pytest.raises(CannotAnswer) as error:
+        remote(host, tmp_path / "a", tmp_path / "secret").tip(REF)
+    assert error.value.code == "git-denied"
+    assert "neither username and password" in error.value.why
+
+
+def test_a_host_that_says_nothing(tmp_path: Path, token: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        far = git.open_remote(
+            f"http://127.0.0.1:{silent.getsockname()[1]}/l.git",
+            secret=token,
+            scratch=tmp_path / "a",
+            environ=ENVIRON,
+            timeout_seconds=0.5,
+        )
+        began = time.monotonic()
+        for _ in range(2):  # the second finds its time used up
+            with pytest.raises(CannotAnswer, match="cannot be reached") as error:
+                far.tip(REF)
+            assert "no answer in 0.5 s" in error.value.why
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c touch% /tmp/x",
+        "--upload-pack=touch x",
+        "-u",
+        "file:///srv/l.git",
+        "/srv/l.git",
+        "../l.git",
+        "git://host/l.git",
+        "ftp://host/l.git",
+        "https://host/a b.git",
+        "https://host/\x1b[0m.git",
+        "https://user:s3cret@host/l.git",
+        "https://s3cret@host/l.git",
+        "ssh://git:s3cret@host/l.git",
+        "",
+    ],
+)
+def test_urls_that_git_is_not_given(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Misuse) as error:
+        git.open_remote(url, secret=None, scratch=tmp_path / "a", environ=ENVIRON)
+    assert error.value.code == "bad-git-url"
+    assert "s3cret" not in f"{error.value.message}{error.value.why}{error.value.fix}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host/l.git", "http://h:3000/a/l", "ssh://git@host:22/l.git", "git@host:a/l.git"]
+)
+def test_urls_that_git_is_given(tmp_path: Path, url: str) -> None:
+    assert git.open_remote(url, secret=None, scratch=tmp_path / "a", environ=ENVIRON).shown
+
+
+def test_the_token_is_seen_by_nobody_else(host: GitHost, tmp_path: Path, token: Path) -> None:
+    """Neither in what git writes to disk, nor on the command line of a process, nor in what a process inherits."""
+    host.repository("l")
+    seen: list[str] = []
+
+    def look(path: str) -> str:
+        for process in Path("/proc").glob("[0-9]*"):
+            for about in ("cmdline", "environ"):
+                try:
+                    seen.append((process / about).read_bytes().decode(errors="replace"))
+                except OSError:
+                    continue
+        return ""
+
+    host.fault = look
+    add(remote(host, tmp_path / "a", token), {"a": b"a"})
+    assert any("receive-pack" in request for request in host.requests)
+    assert any("remote-http" in text for text in seen)
+    assert not [text for text in seen if WRITER[1] in text]
+    for path in (tmp_path / "a").rglob("*"):
+        assert not path.is_file() or WRITER[1].encode() not in path.read_bytes()
+
+
+def test_a_hostile_repository_around_runs_nothing(host: GitHost, tmp_path: Path, token: Path) -> None:
+    """The scratch, and the folder that the command stands in, lie in a clone whose config names programs."""
+    host.repository("l")
+    clone, marks, trap = tmp_path / "clone", tmp_path / "ran", tmp_path / "trap"
+    marks.mkdir()
+    trap.write_text(f'#!/bin/sh\ntouch {marks}/"$$"\n')
+    trap.chmod(0o755)
+    subprocess.run(["git", "init", "-q", clone], check=True)
+    for key, value in {
+        "core.sshCommand": str(trap),
+        "core.gitProxy": str(trap),
+        "core.askPass": str(trap),
+        "credential.helper": f"!{trap}",
+        "core.fsmonitor": str(trap),
+        "core.hooksPath": str(tmp_path),
+        "http.proxy": "http://127.0.0.1:1",
+        "url.ext::trap.insteadOf": host.url,
+        "remote.mlgen-ledger.uploadpack": str(trap),
+        "remote.mlgen-ledger.receivepack": str(trap),
+        "remote.mlgen-ledger.vcs": "ext",
+        "remote.mlgen-ledger.url": f"ext::{trap}",
+        "protocol.ext.allow": "always",
+        "remote.mlgen-ledger.proxy": "http://127.0.0.1:1",
+    }.items():
+        subprocess.run(["git", "-C", clone, "config", key, value], check=True)
+    environ = {**ENVIRON, "GIT_DIR": str(clone / ".git"), "GIT_SSH_COMMAND": str(trap), "GIT_ASKPASS": str(trap)}
+    far = remote(host, clone / ".mlgen" / "scratch", token, environ=environ)
+    add(far, {"a": b"a"})
+    add(far, {"b": b"b"})
+    assert git.refresh(far, "ledger").tip(REF) == far.tip(REF)
+    assert list(marks.iterdir()) == []
+
+
+def test_a_mirror_is_kept_up(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    far = remote(host, tmp_path / "mirror", token)
+    assert git.refresh(far, "ledger").tip(REF) is None
+    assert git.kept(far, "ledger") is None
+    files = seed(there, 1000)
+    here = git.refresh(far, "ledger")
+    tip = here.tip(REF)
+    assert tip is not None
+    assert {f.path for f in here.list_tree(tip, "runs")} == set(files)
+    host.requests.clear()
+    git.refresh(far, "ledger")
+    assert [r for r in host.requests if r.startswith("POST")] == [
+        "POST /l.git/git-upload-pack"
+    ]  # the branch's tip only
+
+    host.sent_bytes = 0
+    new = add(remote(host, tmp_path / "a", token), {"runs/new.json": b"new"})
+    host.sent_bytes = 0
+    again = git.refresh(remote(host, tmp_path / "mirror", token), "ledger")
+    assert again.tip(REF) == new
+    assert host.sent_bytes < 5000, "only what is new was sent"
+    assert call(again.git_dir, "show", "ledger:runs/new.json") == "new"
+
+    host.fault = lambda _path: "drop"
+    lost = remote(host, tmp_path / "mirror", token)
+    with pytest.raises(CannotAnswer):
+        git.refresh(lost, "ledger")
+    known = git.kept(lost, "ledger")
+    assert known is not None
+    assert known[0].tip(REF) == new
+
+    host.fault = git_host.no_fault
+    call(there, "update-ref", "-d", "refs/heads/ledger")
+    assert git.refresh(far, "ledger").tip(REF) is None
+
+
+def test_a_mirror_that_was_broken_is_fetched_anew(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    seed(there, 100)
+    far = remote(host, tmp_path / "mirror", token)
+    objects = git.refresh(far, "ledger").git_dir
+    tip = call(there, "rev-parse", "ledger").strip()
+
+    (objects / "shallow.lock").touch()  # of a git that was killed
+    (objects / "refs" / "heads" / "ledger.lock").touch()
+    new = add(remote(host, tmp_path / "a", token), {"runs/new.json": b"new"})
+    assert git.refresh(remote(host, tmp_path / "mirror", token), "ledger").tip(REF) == new
+
+    for path in objects.rglob("*.pack"):
+        path.unlink()
+    again = git.refresh(remote(host, tmp_path / "mirror", token), "ledger")
+    assert call(again.git_dir, "show", "ledger:runs/new.json") == "new"
+    (objects / "refs" / "heads" / "ledger").write_text("garbage\n")
+    assert git.refresh(remote(host, tmp_path / "mirror", token), "ledger").tip(REF) == new
+    assert tip != new
