@@ -5,6 +5,7 @@ The same objects give the same bytes: all times are the API's.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,6 @@ from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord, recon
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
-from mlgen.runtime.protocol import TaskDocument
 from mlgen.values import parse
 
 TASK_RUN_UID_LABEL = "tekton.dev/taskRunUID"
@@ -61,7 +61,7 @@ def slim(thing: Object) -> Object:
     return {**kept, "spec": {"params": params}} if params else kept
 
 
-_BULKY = ("provenance", "artifacts", "conditions_", "taskSpec", "retriesStatus", "pipelineSpec")
+_BULKY = ("provenance", "artifacts", "taskSpec", "retriesStatus", "pipelineSpec")
 
 
 def _slim_status(status: Object) -> Object:
@@ -155,9 +155,9 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
         params=_values(_params(task_run)),
         error=None if state is State.COMPLETE else _error(attempt),
         source=_source(notes),
-        image=document.image if document else None,
-        image_digest=document.image_digest if document else None,
-        code_digest=document.code_digest if document else None,
+        image=document.get("image"),
+        image_digest=document.get("imageDigest"),
+        code_digest=document.get("codeDigest"),
         tekton={
             "namespace": about["namespace"],
             "pipelineRun": run["name"],
@@ -201,11 +201,15 @@ def _pod_uid(objects: Objects, task_run_uid: str, attempt: Attempt) -> str | Non
     return None
 
 
-def _document(status: Object) -> TaskDocument | None:
-    """What the task was, from its own spec; None where Tekton never had it."""
+def _document(status: Object) -> Object:
+    """What the task was, from its own spec; empty where Tekton never had it.
+
+    Not as a TaskDocument: one of another version is better told of in part than not at all.
+    """
     for one in _document_variables(status):
-        return TaskDocument.loads(_unescaped(one["value"]))
-    return None
+        found = json.loads(_unescaped(one["value"]))
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _unescaped(text: str) -> str:

@@ -1,0 +1,48 @@
+"""What a fold did, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlgen.cli.output import note
+from mlgen.ledger.fold import Folded, Refused
+
+
+def tell_refused(folded: Folded) -> None:
+    """Say on stderr why records did not land."""
+    for refused in (*folded.conflicts, *folded.refused, *folded.left):
+        note(f"{refused.code}: {refused.message}")
+
+
+def folded_answer(folded: Folded) -> dict[str, Any]:
+    """The answer of `ledger fold`, as JSON."""
+    return {
+        "landed": folded.landed,
+        "already": folded.already,
+        "conflicts": _refused(folded.conflicts),
+        "refused": _refused(folded.refused),
+        "left": _refused(folded.left),
+        "ledger": folded.commit,
+    }
+
+
+def _refused(refused: Sequence[Refused]) -> list[dict[str, Any]]:
+    return [{"key": r.key, "code": r.code, "message": r.message, "path": r.path} for r in refused]
+
+
+# What became of records -> what it means, where that needs words.
+FATES = {
+    "landed": "",
+    "already": "on the branch already",
+    "conflicts": "set aside: the branch has other bytes at their paths",
+    "refused": "set aside: no ledger can take them",
+    "left": "wait on: of a newer mlgen, or no records of ours",
+}
+
+
+def folded_lines(answer: dict[str, Any]) -> list[str]:
+    """The same in words."""
+    counts = {fate: len(answer[fate]) for fate in FATES}
+    told = [f"{n} {fate}" if not FATES[fate] else f"{n} {FATES[fate]}" for fate, n in counts.items() if n]
+    return ["; ".join(told) or "nothing waited"]

@@ -1,0 +1,91 @@
+"""What the containers of a pod printed, kept in the bucket before the pod is pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from mlgen.cluster.api import Api, ApiError, Object
+from mlgen.cluster.failure import OUR_CONTAINERS, STEP
+from mlgen.cluster.view import MAIN, pod_attempt, task_of
+from mlgen.store import Store, Taken
+from mlgen.store.base import SMALL
+
+FOLDER = "_logs"
+MAX_BYTES = 64 << 20  # of one log; a kubelet keeps 10 MiB, or what its node was told to
+OUR_BYTES = 1 << 20  # of what a container of ours may print at most before it is no error of ours
+_CUT = b"\n(mlgen kept the first %d bytes; there were more)\n"
+_OURS = b"mlgen-runtime: "
+
+_NO_LOG = (400, 404)  # a container that never started; a pod that is gone
+
+
+def log_key(run_uid: str, pod: Object) -> str:
+    """Where the log of a pod is kept, below the environment's artifacts."""
+    about = pod["metadata"]
+    return f"{log_folder(run_uid)}/{task_of(pod)}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
+
+
+def log_folder(run_uid: str) -> str:
+    """Where the logs of a run are kept, below the environment's artifacts."""
+    return f"{FOLDER}/{run_uid}"
+
+
+def keep(api: Api, pod: Object, store: Store, key: str, scratch: Path) -> None:
+    """Keep what main of a pod printed, and after it the errors of our own containers. A key that is taken stays.
+
+    scratch: a file that is written here, as large as the log. Raises ApiError, Unreachable, CannotAnswer.
+    """
+    with scratch.open("wb") as file:
+        file.writelines(_capped(_printed(api, pod)))
+    if scratch.stat().st_size <= SMALL:
+        with suppress(Taken):
+            store.put(key, scratch.read_bytes())
+    else:
+        with suppress(Taken):
+            store.put_artifact(key, scratch)
+    scratch.unlink(missing_ok=True)
+
+
+def _printed(api: Api, pod: Object) -> Iterator[bytes]:
+    names = [one["name"] for one in (pod.get("status") or {}).get("containerStatuses") or ()]
+    last = b"\n"
+    if f"{STEP}{MAIN}" in names:
+        for chunk in _log(api, pod, f"{STEP}{MAIN}"):
+            last = chunk[-1:] or last
+            yield chunk
+    for name in OUR_CONTAINERS:
+        if name in names and (told := _errors(_log(api, pod, name))):
+            yield told if last == b"\n" else b"\n" + told
+            last = b"\n"
+
+
+def _log(api: Api, pod: Object, container: str) -> Iterator[bytes]:
+    about = pod["metadata"]
+    try:
+        yield from api.log(about["namespace"], about["name"], container)
+    except ApiError as error:
+        if error.status not in _NO_LOG:
+            raise
+
+
+def _errors(chunks: Iterable[bytes]) -> bytes:
+    """From the last error that a container of ours told, to the end of what it printed."""
+    text = b""
+    for chunk in chunks:
+        text = (text + chunk)[-OUR_BYTES:]
+    lines = text.splitlines(keepends=True)
+    starts = [at for at, line in enumerate(lines) if line.startswith(_OURS)]
+    told = b"".join(lines[starts[-1] :]) if starts else b""
+    return told if not told or told.endswith(b"\n") else told + b"\n"
+
+
+def _capped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    left = MAX_BYTES
+    for chunk in chunks:
+        yield chunk[:left]
+        if len(chunk) > left:
+            yield _CUT % MAX_BYTES
+            return
+        left -= len(chunk)

@@ -1,0 +1,165 @@
+"""Tells what no pod could, keeps what pods printed, ends pods that hold on: run by run, safe to repeat at any point.
+
+Nothing is remembered but in the bucket: a run of which all is told and kept leaves an empty object there, and is not
+looked at again. So a pass with nothing to do asks for one list of runs, and for one of those objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from mlgen.cluster import podlogs, view
+from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Api, ApiError, Object, Unreachable
+from mlgen.cluster.outside import TASK_RUN_UID_LABEL, Outside, Unfit, outside, slim
+from mlgen.cluster.view import RUN_UID_LABEL, Objects
+from mlgen.ledger.entry import Entry
+from mlgen.ledger.spool import Spool
+
+ENV_LABEL = "mlgen.dev/env"
+SETTLED = "_ledger/settled"  # in the bucket: <env>/<uid of a run>
+UNREAD = 3  # logs that cannot be read, each after half a minute, before a pass leaves the rest to the next one
+BATCH = 200  # records that are looked for at once: to look costs some ten trips to the ledger's host, for any number
+
+Missing = Callable[[Sequence[Entry]], list[Entry]]  # of some records, those of what neither spool nor ledger tells
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What a pass did. records: paths that reconciled records will have. logs: keys. pods: names of those deleted.
+
+    runs: how many were looked at. unfit: what cannot be told of. unread: why logs could not be read.
+    """
+
+    runs: int = 0
+    records: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    pods: list[str] = field(default_factory=list)
+    unfit: list[Unfit] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """What a pass works with. now: when it began. grace: how long after an end the pods may still tell it themselves.
+
+    missing: None where the ledger cannot be asked; then logs are kept, and nothing is told. scratch: a folder.
+    """
+
+    api: Api
+    namespace: str
+    env: str
+    spool: Spool
+    missing: Missing | None
+    now: datetime
+    grace: timedelta
+    scratch: Path
+    done: Reconciled = field(default_factory=Reconciled)
+
+    def run(self) -> Reconciled:
+        """One pass over all runs of the environment. Raises ApiError, Unreachable, CannotAnswer."""
+        waiting: list[tuple[str, Outside]] = []  # runs that are looked at, and not settled yet
+        for uid, name in self._unsettled():
+            objects = self._objects(uid, name)
+            if objects is None:
+                continue
+            self.done.runs += 1
+            kept = self._keep_logs(objects)
+            gone = self._end_pods(objects)
+            found = outside(objects, self.env, ended_before=self.now - self.grace)
+            self.done.unfit += found.unfit
+            waiting.append((uid if kept and gone and found.complete else "", found))
+            if sum(len(one.entries) for _, one in waiting) >= BATCH:
+                self._tell(waiting)
+                waiting = []
+        self._tell(waiting)
+        return self.done
+
+    def _unsettled(self) -> Iterator[tuple[str, str]]:
+        """(uid, name) of the runs that are to be looked at; marks of those that are no more are taken away."""
+        store = self.spool.store
+        folder = f"{SETTLED}/{self.env}"
+        settled = {key.rpartition("/")[2] for key in store.keys(folder)}
+        labels = f"{ENV_LABEL}={self.env}"
+        listed = self.api.items(PIPELINE_RUNS, self.namespace, labels=labels, partial=True)
+        runs = [(str(one["metadata"]["uid"]), str(one["metadata"]["name"])) for one in listed]
+        for uid in sorted(settled - {uid for uid, _ in runs}):
+            store.delete(f"{folder}/{uid}")
+        return iter([(uid, name) for uid, name in runs if uid not in settled])
+
+    def _objects(self, uid: str, name: str) -> Objects | None:
+        """All that the API has of a run; None where it is gone. Asked by `list` alone, the only right that is given."""
+        found = self.api.items(PIPELINE_RUNS, self.namespace, fields=f"metadata.name={name}")
+        runs = [slim(one) for one in found if one["metadata"]["uid"] == uid]
+        if not runs:
+            return None
+        labels = f"{RUN_UID_LABEL}={uid}"
+        pods = (slim(one) for one in self.api.items(PODS, self.namespace, labels=labels))
+        return Objects(
+            runs[0],
+            task_runs=tuple(slim(one) for one in self.api.items(TASK_RUNS, self.namespace, labels=labels)),
+            pods=tuple(pods),
+        )
+
+    def _keep_logs(self, objects: Objects) -> bool:
+        """Keep the logs of the pods whose steps have ended; whether all are kept."""
+        uid = str(objects.run["metadata"]["uid"])
+        ended = [pod for pod in objects.pods if _has_ended(pod)]
+        known = set(self.spool.store.keys(podlogs.log_folder(uid))) if ended else set()
+        wanted = [(key, pod) for pod in ended if (key := podlogs.log_key(uid, pod)) not in known]
+        kept = [self._keep_log(key, pod) for key, pod in wanted]
+        return all(kept) and len(ended) == len(objects.pods)
+
+    def _keep_log(self, key: str, pod: Object) -> bool:
+        if len(self.done.unread) == UNREAD:
+            return False
+        try:
+            podlogs.keep(self.api, pod, self.spool.store, key, self.scratch / "log")
+        except (ApiError, Unreachable) as error:  # its node may be lost, and all others' logs are to be kept
+            self.done.unread.append(f"{pod['metadata']['name']}: {error}")
+            return False
+        self.done.logs.append(key)
+        return True
+
+    def _end_pods(self, objects: Objects) -> bool:
+        """Delete the pods that hold on though their attempt ended long ago; whether all have ended."""
+        ends = {
+            (str(one["metadata"]["uid"]), attempt.number): attempt.ended_at
+            for one in objects.task_runs
+            for attempt in view.attempts(one)
+            if attempt.succeeded is not None
+        }
+        left = [pod for pod in objects.pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+        for pod in left:
+            about = pod["metadata"]
+            owner = str((about.get("labels") or {}).get(TASK_RUN_UID_LABEL, ""))
+            ended_at = ends.get((owner, view.pod_attempt(about["name"])))
+            if not ended_at or about.get("deletionTimestamp"):
+                continue
+            if datetime.fromisoformat(ended_at) <= self.now - self.grace:
+                self.api.delete(PODS, self.namespace, about["name"], uid=about["uid"])
+                self.done.pods.append(about["name"])
+        return not left
+
+    def _tell(self, waiting: list[tuple[str, Outside]]) -> None:
+        """Put the records that are missing, and mark the runs of which all is told."""
+        if self.missing is None:
+            return
+        entries = [entry for _, found in waiting for entry in found.entries]
+        for entry in self.missing(entries) if entries else ():
+            self.spool.put(entry)
+            self.done.records.append(entry.path)
+        for uid, _ in waiting:
+            if uid:
+                self.spool.store.put(f"{SETTLED}/{self.env}/{uid}", b"")
+
+
+def _has_ended(pod: Object) -> bool:
+    """Whether all steps of a pod have: what they print is complete, though the sidecar may hold on."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return True
+    steps = [one for one in status.get("containerStatuses") or () if one["name"].startswith("step-")]
+    return bool(steps) and all("terminated" in (one.get("state") or {}) for one in steps)

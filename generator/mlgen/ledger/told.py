@@ -1,0 +1,121 @@
+"""What is told already: which executions and runs have a record, on the ledger's branch or in the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from mlgen.git import Branches, GitError, Look, branch_ref
+from mlgen.git.tree import read_tree
+from mlgen.ledger.entry import Entry, from_bytes
+from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.read import broken
+from mlgen.ledger.record import TaskRecord, pod_run_id, run_folder
+from mlgen.ledger.run import RunRecord
+from mlgen.ledger.spool import Spool
+from mlgen.store import TooLarge
+
+# How far the clocks of nodes may be from the API server's; and how long after the last of `tasks` the finally task
+# `record` may have got its pod.
+SKEW = timedelta(hours=1)
+RECORD_DELAY = timedelta(days=2)
+
+_RUN_NAMES = ("run.json", "run.reconciled.json")
+Identity = tuple[str, int] | str
+
+
+def missing(entries: Sequence[Entry], spool: Spool, repository: Branches, branch: str) -> list[Entry]:
+    """Those of some reconciled records whose execution, or run, has no record at all.
+
+    A record that is being folded meanwhile is seen: it is in the spool until it is on the branch.
+    Raises CannotAnswer, "ledger-broken" among others.
+    """
+    waiting = set(_waiting(spool)) if entries else set()
+    left = [entry for entry in entries if _identity(entry) not in waiting]
+    if not left:
+        return []
+    try:
+        with repository.reader() as look:
+            tip = look.get(branch_ref(branch))
+            return left if tip is None else _not_on(look, tip.oid, left)
+    except GitError as error:
+        raise broken(branch, str(error)) from None
+
+
+def _identity(entry: Entry) -> Identity:
+    """What a record tells of: an attempt of a TaskRun, or a run."""
+    if isinstance(entry, RunRecord):
+        return entry.uid
+    return str((entry.tekton or {}).get("taskRunUid")), entry.attempt
+
+
+def _waiting(spool: Spool) -> Iterator[Identity]:
+    for key in spool.waiting():
+        with suppress(BadRecord, TooLarge):
+            data = spool.get(key)
+            if data is not None:
+                yield _identity(from_bytes(data))
+
+
+def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
+    """Those that no file of a commit tells of. All are asked for at once: each question costs a trip to the host."""
+    folders = {folder for entry in entries for folder in _folders(entry)}
+    trees = look.files(tip, sorted(folders))
+    names = {folder: sorted(read_tree(data, len(tip) // 2)) for folder, data in trees.items()}
+    doubtful: dict[str, list[str]] = {}  # what may tell of the execution, by the path of its reconciled record
+    left = []
+    for entry in entries:
+        paths = list(_alike(entry, names))
+        if paths and isinstance(entry, TaskRecord) and not _is_named(entry, paths):
+            doubtful[entry.path] = paths
+        if not paths or entry.path in doubtful:
+            left.append(entry)
+    files = look.files(tip, sorted({path for paths in doubtful.values() for path in paths})) if doubtful else {}
+    told = {path: _told(data) for path, data in files.items()}
+    return [e for e in left if _identity(e) not in {told.get(path) for path in doubtful.get(e.path, ())}]
+
+
+def _folders(entry: Entry) -> Iterator[str]:
+    """Where records of the same execution, or run, may lie: the day is that of their own end."""
+    late = RECORD_DELAY if isinstance(entry, RunRecord) else SKEW
+    day = (datetime.fromisoformat(entry.started_at) - SKEW).date()
+    last = (datetime.fromisoformat(entry.ended_at) + late).date()
+    while day <= last:
+        yield run_folder(day.isoformat(), entry.env, entry.run, _run_uid(entry))
+        day += timedelta(days=1)
+
+
+def _run_uid(entry: Entry) -> str:
+    return entry.uid if isinstance(entry, RunRecord) else entry.run_uid
+
+
+def _alike(entry: Entry, names: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Paths of files with the name that a record of the same execution, or run, would have."""
+    for folder in _folders(entry):
+        for name in names.get(folder, ()):
+            if isinstance(entry, RunRecord):
+                alike = name in _RUN_NAMES
+            else:
+                alike = name.startswith(f"{entry.task}-{entry.attempt}.")
+            if alike:
+                yield f"{folder}/{name}"
+
+
+def _is_named(entry: TaskRecord, paths: Sequence[str]) -> bool:
+    """Whether the names alone say that one is of the same execution: by runId, reconciled or by the pod that is known.
+
+    A TaskRun that was deleted and made again has another uid, and records of the same name otherwise.
+    """
+    ids = [entry.run_id]
+    about = entry.tekton or {}
+    if about.get("podUid"):
+        ids.append(pod_run_id(str(about["taskRunUid"]), str(about["podUid"])))
+    return any(path.endswith(f".{one[:8]}.json") for path in paths for one in ids)
+
+
+def _told(data: bytes) -> Identity | None:
+    try:
+        return _identity(from_bytes(data))
+    except BadRecord:
+        return None
