@@ -12,7 +12,7 @@ from mlgen.spec.quantities import cpu_text, size_text
 
 Data = dict[str, object]
 
-MAIN_INDEX = 1  # of step main among the steps: Tekton numbers its run folders so
+STAGE_IN_INDEX, MAIN_INDEX = 0, 1  # among the steps: Tekton numbers its run folders so
 READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
 SECRET_MODE = 0o440  # the pod's fsGroup reads it; ssh wants a copy of its own anyway
 
@@ -31,7 +31,10 @@ WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger
 ROOT_MOUNT: Data = Shared({"name": WORK_VOLUME, "mountPath": pod.ROOT})
 STATE_MOUNT: Data = Shared({"name": STATE_VOLUME, "mountPath": pod.STATE})
 LEDGER_MOUNT: Data = Shared({"name": LEDGER_VOLUME, "mountPath": pod.LEDGER_SECRET, "readOnly": True})
-MAIN_RUN_MOUNT: Data = Shared({"name": f"tekton-internal-run-{MAIN_INDEX}", "mountPath": pod.MAIN_RUN})
+RUN_MOUNTS: list[Data] = [
+    Shared({"name": f"tekton-internal-run-{STAGE_IN_INDEX}", "mountPath": pod.STAGE_IN_RUN}),
+    Shared({"name": f"tekton-internal-run-{MAIN_INDEX}", "mountPath": pod.MAIN_RUN}),
+]
 
 _RUN = {"MLGEN_RUN": "$(params.mlgen-run)", "MLGEN_RUN_UID": "$(params.mlgen-run-uid)"}
 _TASK_RUN = {
@@ -98,7 +101,9 @@ def platform(environment: Environment, *, inputs: bool, folds: bool) -> pod.Plat
     return pod.Platform(
         s3=_bucket(environment.s3),
         buckets=tuple((name, _bucket(s3)) for name, s3 in environment.buckets) if inputs else (),
-        fold=pod.Fold(ledger.url, ledger.branch, ledger.interval_seconds, ledger.secret) if folds and ledger.url else None,
+        fold=pod.Fold(ledger.url, ledger.branch, ledger.interval_seconds, ledger.secret)
+        if folds and ledger.url
+        else None,
     )
 
 
@@ -156,7 +161,7 @@ def stage_out(environment: Environment, env: list[Data]) -> Data:
 def results(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
     """The sidecar: ready before step 1, writes the record, sees when the program cannot be followed by stage-out."""
     look: Data = {"exec": {"command": ["test", "-e", pod.READY]}, "periodSeconds": 1, "timeoutSeconds": 5}
-    mounts = [ROOT_MOUNT, STATE_MOUNT, MAIN_RUN_MOUNT]
+    mounts = [ROOT_MOUNT, STATE_MOUNT, *RUN_MOUNTS]
     if ledger_volume(document, environment):
         mounts.append(LEDGER_MOUNT)
     return {

@@ -12,9 +12,12 @@ from functools import partial
 from mlgen.diagnostic import CannotAnswer, Fault, visible
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.invocation import GatePod, Invocation, RecordPod, TaskPod, read_invocation
-from mlgen.runtime.pod import Places
+from mlgen.runtime.pod import Fold, Places
 from mlgen.runtime.post import Post
+from mlgen.runtime.protocol import TaskDocument
 from mlgen.runtime.stores import open_artifacts, open_input
+
+FINAL_FOLD_SECONDS = 60  # for all that a run has left
 
 
 class SystemClock:
@@ -48,36 +51,70 @@ def _told(fault: Fault) -> int:
 def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> int:
     # What a verb runs is imported here: each start pays for one.
     match invocation:
+        case TaskPod(verb="results"):
+            from mlgen.runtime.sidecar import FOLD_SECONDS, Sidecar
+
+            post = _post(invocation, places, at)
+            ledger = _ledger(invocation.document)
+            fold = partial(_land, ledger, post.document, places, FOLD_SECONDS, True) if ledger else None
+            Sidecar(post, fold).run()
+        case TaskPod(verb="stage-out"):
+            from mlgen.runtime import steps
+
+            return steps.keep(_post(invocation, places, at))
         case TaskPod():
-            return _in_task(_post(invocation, places, at))
+            from mlgen.runtime import steps
+
+            post = _post(invocation, places, at)
+            steps.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
         case GatePod():
             from mlgen.runtime import steps
 
             steps.evaluate(invocation, places)
-            return 0
         case RecordPod():
-            from mlgen.runtime import final
-
-            final.record(invocation, open_artifacts(invocation.document), timestamp(SystemClock().now()))
-            return 0
+            _record(invocation, places)
+    return 0
 
 
 def _post(pod: TaskPod, places: Places, at: Callable[[str], None]) -> Post:
-    return Post(pod, places, partial(open_artifacts, pod.document), SystemClock(), time.sleep, at)
+    return Post(pod, places, partial(open_artifacts, pod.document), SystemClock(), time.sleep, _say, at)
 
 
-def _in_task(post: Post) -> int:
-    if post.pod.verb == "results":
-        from mlgen.runtime.sidecar import Sidecar  # here: see `_run`
+def _record(pod: RecordPod, places: Places) -> None:
+    from mlgen.runtime import final  # here: see `_run`
+    from mlgen.runtime.outs import sentence
 
-        Sidecar(post).run()
-        return 0
-    from mlgen.runtime import steps  # here: see `_run`
+    final.record(pod, open_artifacts(pod.document), timestamp(SystemClock().now()))
+    ledger = _ledger(pod.document)
+    if ledger is not None:
+        try:
+            _land(ledger, pod.document, places, FINAL_FOLD_SECONDS, False)
+        except Exception as error:  # whatever a fold meets fails no run: the records wait
+            _say(f"the records wait in the spool: {sentence(error)}")
 
-    if post.pod.verb == "stage-out":
-        return steps.keep(post)
-    steps.bring(post, lambda uri: open_input(post.document, uri, post.pod.bucket_keys))
-    return 0
+
+def _ledger(document: TaskDocument) -> Fold | None:
+    return document.platform.fold if document.platform else None
+
+
+def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, if_due: bool) -> None:
+    from mlgen.runtime.landing import land  # here: only a pod that folds runs git
+
+    land(
+        ledger,
+        open_artifacts(document),
+        env=document.env,
+        secret=places.ledger_secret,
+        scratch=places.state / "ledger",
+        environ=os.environ,
+        now=SystemClock().now(),
+        seconds=seconds,
+        if_due=if_due,
+    )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"mlgen-runtime: {visible(line)}\n")
 
 
 if __name__ == "__main__":

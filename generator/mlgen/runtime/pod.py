@@ -39,7 +39,8 @@ ROOT = "/mlgen"  # Tree.root: all containers
 STATE = "/mlgen-state"  # Tree.state: ours only
 ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, and a script of main holds open
 READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look for it, and step 1 waits for them
-MAIN_RUN = "/mlgen-main"  # Tekton's run folder of step main, in the sidecar: out, out.err, status/exitCode
+STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
+MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
 
@@ -50,6 +51,7 @@ class Places:
 
     root: Path = Path(ROOT)
     state: Path = Path(STATE)
+    stage_in_run: Path = Path(STAGE_IN_RUN)
     main_run: Path = Path(MAIN_RUN)
     results: Path = Path(RESULTS)
     ledger_secret: Path = Path(LEDGER_SECRET)

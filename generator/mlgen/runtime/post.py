@@ -21,6 +21,7 @@ def _nowhere(_point: str) -> None:
 @dataclass(frozen=True)
 class Post:
     """open_store: of the environment's artifacts; raises CannotAnswer. pause: waits for so many seconds.
+    say: a line for people, in the container's log.
 
     at: is told which point is reached, so that a test can end the program there.
     """
@@ -30,6 +31,7 @@ class Post:
     open_store: Callable[[], Store]
     clock: Clock
     pause: Callable[[float], None]
+    say: Callable[[str], None]
     at: Callable[[str], None] = _nowhere
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlgen.ledger.spool import Spool
-from mlgen.runtime import runstart, tekton
+from mlgen.runtime import tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import fix, record_of
 from mlgen.runtime.handover import FAILED, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.milestone import Milestone, note
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import prepare, staged_inputs
@@ -21,7 +23,7 @@ REFUSED_SECONDS = 10  # the same for a store that answers, and says no: a new Se
 KEEP_SECONDS = 600  # to put the record into the spool
 KEEP_UNREACHED_SECONDS = 20  # the same where the spool was never reached
 STOP_SECONDS = 25  # of the 30 that Kubernetes gives a pod that is told to end
-FOLD_SECONDS = 3
+FOLD_SECONDS = 3  # stage-out waits for it
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)  # between tries; then the last of them
 FAST, SLOW = 0.05, 5.0  # seconds between looks: at first, and in a task of many hours
 
@@ -53,7 +55,7 @@ class Sidecar:
         problem = self._keep(data, watch, KEEP_SECONDS if unreached is None else KEEP_UNREACHED_SECONDS)
         self.post.at("kept")
         if problem is None and self.fold is not None and not watch.stopping:
-            self._finish(watch.run_errand(self.fold), watch, FOLD_SECONDS)
+            self._fold(self.fold, watch)
             self.post.at("folded")
         self.post.handover.tell(SEALED, problem or "")
 
@@ -62,13 +64,28 @@ class Sidecar:
         run = self.post.execution
 
         def reach() -> None:
-            runstart.note(self.post.store, self.post.document.pipeline, run.run, run.run_uid, self._started_at)
+            note(
+                self.post.store,
+                Milestone.STARTED,
+                pipeline=self.post.document.pipeline,
+                run=run.run,
+                run_uid=run.run_uid,
+                time=self._started_at,
+            )
 
         return self._insist(reach, watch, REACH_SECONDS)
 
     def _keep(self, data: bytes, watch: Watch, seconds: float) -> str | None:
         """Make the record's bytes wait in the spool; why it cannot be done, None when they do."""
         return self._insist(lambda: Spool(self.post.store).put_bytes(data), watch, seconds)
+
+    def _fold(self, fold: Callable[[], object], watch: Watch) -> None:
+        """Fold, for a short while; what did not land waits for another fold."""
+        errand = watch.run_errand(fold)
+        if not self._finish(errand, watch, FOLD_SECONDS):
+            self.post.say(f"the record waits in the spool: the ledger took longer than {FOLD_SECONDS} s")
+        elif errand.error is not None:
+            self.post.say(f"the record waits in the spool: {sentence(errand.error)}")
 
     def _insist(self, work: Callable[[], object], watch: Watch, seconds: float) -> str | None:
         """Try until it is done, for so many seconds; why it could not be."""
@@ -117,8 +134,8 @@ class Sidecar:
             sight = self._look(watch)
             verdict = judge(sight, self.post.document.timeout_seconds)
             if verdict is not None:
-                if verdict.release:
-                    tekton.skip_after(self.post.places.main_run)
+                if verdict.release is not None:
+                    tekton.skip_after(self._run_folders[verdict.release])
                 ending = verdict.ending(self._started_at, timestamp(self.post.clock.now()))
                 inputs = staged_inputs(self.post.tree)
                 self.post.at("judged")
@@ -129,6 +146,10 @@ class Sidecar:
                 # No step has begun: why the pod never came so far is known to those alone who stopped it.
                 return None
             watch.wait(self._pace(began, sight))
+
+    @property
+    def _run_folders(self) -> dict[str, Path]:
+        return {"stage-in": self.post.places.stage_in_run, "main": self.post.places.main_run}
 
     @property
     def _started_at(self) -> str:

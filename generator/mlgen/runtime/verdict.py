@@ -38,13 +38,15 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """reason, error, exit_code: as in `Ending`. release: the steps that wait for main must be told not to run."""
+    """reason, error, exit_code: as in `Ending`. release: a step that died with its
+    entrypoint, so that the steps after it must be told not to wait for it.
+    """
 
     state: State
     reason: str
     error: str
     exit_code: int | None = None
-    release: bool = False
+    release: str | None = None
 
     def ending(self, started_at: str, ended_at: str) -> Ending:
         return Ending(self.state, self.reason, self.exit_code, self.error, started_at, ended_at)
@@ -75,14 +77,14 @@ def _died(sight: Sight, timeout_seconds: int) -> Verdict | None:
     if over(sight.main_skipped, TOGETHER_SECONDS):
         return _skipped(sight, timeout_seconds)
     if over(sight.stage_in_gone, ENTRYPOINT_SECONDS):
-        return _stage_in_died(release=True)
+        return _stage_in_died(release="stage-in")
     if sight.main_ended is None and over(sight.main_gone, ENTRYPOINT_SECONDS):
         return Verdict(
             State.FAIL,
             STEP_FAILED,
             "the program was killed together with its step: most likely it was out of memory",
             SIGNALLED,
-            release=True,
+            release="main",
         )
     if over(sight.stage_out_gone, TOGETHER_SECONDS):
         return Verdict(State.FAIL, STEP_FAILED, "stage-out was killed before it was done", sight.exit_code)
@@ -93,7 +95,7 @@ def _died(sight: Sight, timeout_seconds: int) -> Verdict | None:
 
 def _skipped(sight: Sight, timeout_seconds: int) -> Verdict:
     if sight.staged is None:
-        return _stage_in_died(release=False)
+        return _stage_in_died()
     assert sight.main_skipped is not None
     if sight.main_gone is not None or sight.staged - sight.main_skipped >= timeout_seconds:
         error = f"the program had not ended after {timeout_seconds} s, its timeout"
@@ -102,5 +104,5 @@ def _skipped(sight: Sight, timeout_seconds: int) -> Verdict:
     return Verdict(State.FAIL, STEP_FAILED, error)
 
 
-def _stage_in_died(*, release: bool) -> Verdict:
+def _stage_in_died(*, release: str | None = None) -> Verdict:
     return Verdict(State.FAIL, STEP_FAILED, "stage-in was killed before it was done", release=release)

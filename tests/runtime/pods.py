@@ -1,0 +1,224 @@
+"""A pod on this machine: our programs as real processes, and files written as Tekton's entrypoint writes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from mlgen.ledger.entry import from_bytes
+from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.run import RunRecord
+from mlgen.ledger.spool import Spool
+from mlgen.runtime import pod
+from mlgen.runtime.__main__ import main
+from mlgen.runtime.pod import Places
+from mlgen.runtime.prelude import prelude
+from mlgen.runtime.protocol import Evaluation, In, Out, TaskDocument
+from mlgen.store import Folder
+from mlgen.values import Type
+
+DIGEST = "sha256:" + "5" * 64
+PATIENCE = 30.0  # seconds, for anything: the machine may be busy
+
+
+def until(what: Callable[[], object], why: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end, f"waited {PATIENCE:.0f} s until {why}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Program:
+    """A process of `mlgen-runtime`, forked so that nothing need be imported again. log: what it wrote to stderr."""
+
+    pid: int
+    log: Path
+    code: int | None = None
+
+    def wait(self) -> int:
+        """The exit code; minus the signal's number."""
+        until(self._ended, f"process {self.pid} ends; it says: {self.text}")
+        assert self.code is not None
+        return self.code
+
+    def _ended(self) -> bool:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code is not None
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        if self.alive:
+            os.kill(self.pid, number)
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+
+@dataclass
+class Pod:
+    """store: of the artifacts, which several pods may share. places: as in /mlgen and so on."""
+
+    folder: Path
+    store: Path
+    ins: tuple[In, ...] = ()
+    outs: tuple[Out, ...] = ()
+    evaluates: tuple[Evaluation, ...] = ()
+    given: dict[str, str] = field(default_factory=dict)
+    values: tuple[str, ...] = ()
+    timeout_seconds: int = 60
+    code_digest: str | None = None
+    attempt: int = 0
+    run_uid: str = field(default_factory=lambda: str(uuid4()))
+    pod_uid: str = field(default_factory=lambda: str(uuid4()))
+    programs: list[Program] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("mlgen", "mlgen-state", "run-0", "run-1/status", "steps", "results"):
+            (self.folder / name).mkdir(parents=True)
+
+    @property
+    def places(self) -> Places:
+        at = self.folder
+        return Places(at / "mlgen", at / "mlgen-state", at / "run-0", at / "run-1", at / "results", at / "no-secret")
+
+    @property
+    def document(self) -> TaskDocument:
+        return TaskDocument(
+            "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
+            "img", None, self.timeout_seconds, pod.Platform(),
+        )  # fmt: skip
+
+    def environ(self) -> dict[str, str]:
+        name = "churn-x1-train-pod" + (f"-retry{self.attempt}" if self.attempt else "")
+        return {
+            "MLGEN_TASK": json.dumps(self.document.to_json()),
+            "MLGEN_RUN": "churn-x1",
+            "MLGEN_RUN_UID": self.run_uid,
+            "MLGEN_TASK_RUN": "churn-x1-train",
+            "MLGEN_TASK_RUN_UID": self.run_uid,
+            "MLGEN_NAMESPACE": "ml",
+            "MLGEN_POD": name,
+            "MLGEN_POD_UID": self.pod_uid,
+            "MLGEN_SPEC_DIGEST": DIGEST,
+            "MLGEN_PLAN_DIGEST": DIGEST,
+            "MLGEN_EXIT_CODE_FILE": str(self.folder / "steps" / "exitCode"),
+            **{f"MLGEN_IN_{name}": text for name, text in self.given.items()},
+        }
+
+    def begin(self, verb: str, *, kill_at: str | None = None, stop_at: str | None = None, **environ: str) -> Program:
+        """Start a program. kill_at: the point where it is killed. stop_at: where it waits for SIGCONT."""
+
+        def at(point: str) -> None:
+            if point == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if point == stop_at:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+        log = self.folder / f"{verb}.{len(self.programs)}.log"
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT, 0o644), 2)
+                sys.stderr = os.fdopen(2, "w", closefd=False)
+                sys.argv = ["mlgen-runtime", verb, *self.values]
+                os.environ.clear()
+                os.environ.update(self.environ() | environ)
+                code = main(self.places, at)
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        program = Program(pid, log)
+        self.programs.append(program)
+        until(log.exists, f"{verb} begins")
+        return program
+
+    def sidecar(self, **options: Any) -> Program:
+        """Start the sidecar; it is ready, or dead."""
+        program = self.begin("results", **options)
+        ready = self.places.state / "ready"
+        until(lambda: ready.exists() or not program.alive, f"the sidecar is ready: {program.text}")
+        return program
+
+    def stage_in(self, **options: Any) -> int:
+        """Run step 0 to its end."""
+        code = self.begin("stage-in", **options).wait()
+        (self.folder / "run-0" / ("out.err" if code else "out")).touch()
+        if code:  # main's entrypoint does not run it, nor does stage-out's
+            (self.folder / "run-1" / "out.err").touch()
+        return code
+
+    def main(self, script: str, *, tells: bool = True) -> int:
+        """Run the author's script to its end. tells: whether its entrypoint lives to tell."""
+        text = prelude(alive=str(self.places.root / "alive")) + script
+        env = {"PATH": os.environ["PATH"]}
+        env |= {i.name: str(self.places.root / "in" / i.name) for i in self.ins}
+        env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
+        done = subprocess.run(["sh", "-c", text], check=False, env=env, cwd=self.folder)
+        if tells:
+            self.main_ended(max(done.returncode, -1))
+        return done.returncode
+
+    def main_ended(self, code: int) -> None:
+        for path in (self.folder / "run-1" / "status" / "exitCode", self.folder / "steps" / "exitCode"):
+            path.write_text(str(code))
+        (self.folder / "run-1" / "out").touch()
+
+    def stage_out(self, **options: Any) -> int:
+        """Run step 2 to its end."""
+        return self.begin("stage-out", **options).wait()
+
+    @property
+    def results(self) -> dict[str, str]:
+        return {path.name: path.read_bytes().decode() for path in self.places.results.iterdir()}
+
+    @property
+    def records(self) -> list[TaskRecord]:
+        """Of this pod's run."""
+        spool = Spool(Folder(self.store, str(self.store)))
+        found = [from_bytes(spool.get(key) or b"") for key in spool.waiting()]
+        return [r for r in found if isinstance(r, TaskRecord) and r.run_uid == self.run_uid]
+
+    @property
+    def runs(self) -> list[RunRecord]:
+        spool = Spool(Folder(self.store, str(self.store)))
+        found = [from_bytes(spool.get(key) or b"") for key in spool.waiting()]
+        return [r for r in found if isinstance(r, RunRecord)]
+
+    def only_record(self) -> TaskRecord:
+        (record,) = self.records
+        return record
+
+    def end(self) -> None:
+        for program in self.programs:
+            program.kill()
+            program.wait()
+
+
+def an_artifact(store: Path, key: str, text: str) -> str:
+    """Keep a file as another task's out; its text as an in."""
+    path = store.parent / "made"
+    path.write_text(text)
+    content = Folder(store, str(store)).put_artifact(key, path)
+    return f"{key}@{content.digest}"
+
+
+MODEL = Out("model", Type.MODEL)
+ROWS = Out("rows", Type.INTEGER)
