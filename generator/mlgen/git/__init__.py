@@ -10,6 +10,7 @@ from mlgen.git.mirror import kept, refresh
 from mlgen.git.objects import Object, Reader
 from mlgen.git.remote import Remote, open_remote
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
+from mlgen.git.url import check_url
 
 __all__ = [
     "Branches",
@@ -24,6 +25,7 @@ __all__ = [
     "Repository",
     "TreeFile",
     "branch_ref",
+    "check_url",
     "discover",
     "init_bare",
     "kept",

@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.diagnostic import CannotAnswer
 from mlgen.git import command
 from mlgen.git.command import GitError
 from mlgen.git.credentials import has_credentials, presented
+from mlgen.git.url import check_url, masked
 
 NAME = "mlgen-ledger"  # of the remote, in settings that live as long as one call: a URL may look like an option
-PROTOCOLS = ("https", "http", "ssh")
-_URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<rest>[^\s\x00-\x1f]+)|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f]+")
 _SETTINGS = (
     "protocol.version=2",
     "http.followRedirects=false",  # the token would go along
@@ -210,24 +209,6 @@ class Host:
         lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
         told = [line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:"))]
         return "; ".join(told)[:600] or "git ended without a word"
-
-
-def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
-    """Raises Misuse "bad-git-url" for what is not to be given to git, or holds a password."""
-    match = _URL.fullmatch(url)
-    if not match or (match["scheme"] or "ssh") not in protocols:
-        fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
-        raise Misuse("bad-git-url", f'"{masked(url)[:80]}" is no URL of a Git repository that mlgen uses', fix=fix)
-    user, at, _ = (match["rest"] or "").partition("/")[0].rpartition("@")
-    if at and (":" in user or match["scheme"].startswith("http")):
-        why = "what stands in a spec, everybody reads"
-        fix = "leave it out: name a Secret in ledger.secret; on your machine git's credential helper has it"
-        raise Misuse("bad-git-url", f"the URL {masked(url)} has credentials in it", why=why, fix=fix)
-
-
-def masked(text: str) -> str:
-    """A text with the users of URLs, which may be tokens, left out."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
 
 
 def _not_of_host(stderr: bytes) -> bytes:

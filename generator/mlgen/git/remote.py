@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import host as _host
 from mlgen.git.command import GitError, RefBroken, RefMoved
 from mlgen.git.host import NAME, Host
 from mlgen.git.objects import Object, Reader
 from mlgen.git.repository import Repository, init_bare
 from mlgen.git.tree import read_tree
+from mlgen.git.url import PROTOCOLS
 
 # Given for one call, not written down: a later command must not take missing objects for promised ones, and fetch them.
 _SINGLE = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=tree:0")
@@ -39,7 +39,7 @@ def open_remote(
     environ: Mapping[str, str] | None = None,
     timeout_seconds: float | None = None,
     secret_name: str = "",
-    protocols: Sequence[str] = _host.PROTOCOLS,
+    protocols: Sequence[str] = PROTOCOLS,
 ) -> Remote:
     """The repository at a URL; nothing is asked of it yet.
 

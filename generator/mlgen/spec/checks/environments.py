@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic, Misuse
-from mlgen.git import branch_ref
+from mlgen.git import branch_ref, check_url
 from mlgen.spec.checks.names import NODE, label, rename
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
@@ -28,7 +28,6 @@ _EXTENDED = re.compile(
 )
 _ARTIFACTS = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,221}(?:/[A-Za-z0-9._=-]+)*/?")
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
-_GIT_URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:\S+")
 
 _NAME_RULE = "small letters, digits and -, a letter or digit at both ends"
 
@@ -97,6 +96,13 @@ def _branch(branch: object, place: Place) -> Iterator[Diagnostic]:
         yield place.finding("bad-name", error.message, "Git has no branch of that name", f"write {error.fix}")
 
 
+def _git_url(url: str, place: Place) -> Iterator[Diagnostic]:
+    try:
+        check_url(url)
+    except Misuse as error:
+        yield place.finding("bad-uri", error.message, error.why, error.fix)
+
+
 def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     image, artifacts, url = data.get("runtime_image"), data.get("artifacts"), _map(data, "ledger").get("url")
     if isinstance(image, str) and image and not IMAGE.fullmatch(image):
@@ -104,9 +110,8 @@ def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
         yield (place / "runtime_image").finding("bad-image", f'"{image[:80]}" is not an image reference', fix=fix)
     if isinstance(artifacts, str) and artifacts:
         yield from _artifacts(artifacts, place / "artifacts", in_pods="namespace" in data)
-    if isinstance(url, str) and url and not _GIT_URL.fullmatch(url):
-        fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
-        yield (place / "ledger" / "url").finding("bad-uri", f'"{url[:80]}" is not the URL of a Git repository', fix=fix)
+    if isinstance(url, str) and url:
+        yield from _git_url(url, place / "ledger" / "url")
     stores = [(place / "s3", _map(data, "s3"))]
     stores += [(place / "buckets" / k, v) for k, v in _map(data, "buckets").items() if isinstance(v, dict)]
     for where, store in stores:
