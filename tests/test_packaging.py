@@ -48,6 +48,15 @@ def test_a_lock_fits_the_project(lock: str, wanted: list[str]) -> None:
         assert requirement.specifier.contains(version), f"{requirement} but {version}: run `just lock`"
 
 
+def test_the_example_image_has_what_is_locked() -> None:
+    image = (ROOT / "pipelines" / "images" / "scikit-learn" / "requirements.txt").read_text().splitlines()
+    locked = (ROOT / "generator" / "locks" / "dev.txt").read_text()
+    assert [line for line in image if f"\n{line} \\\n" not in locked] == []
+    assert {Requirement(line).name for line in PROJECT["optional-dependencies"]["demo"]} <= {
+        Requirement(line).name for line in image
+    }
+
+
 def test_a_wheel_holds_the_data_of_the_package(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="needs hatchling, the build backend")
     build = f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})"
