@@ -65,7 +65,6 @@ FAULTS: dict[str, str] = {
     "not-published": "an input that no store can keep: a link, a special file",
     "not-recorded": "an execution whose record is not what stage-out had to say, or cannot be kept",
     "not-staged": "code or an in of a task that stage-in could not bring",
-    "not-yet": "what this version does not do yet",
     "other-bytes": "an input that has not the bytes of its digest, when it is published",
     "run-deleted": "a run that somebody deleted while it was followed",
     "store-broken": "a bucket that does not keep what it was given",

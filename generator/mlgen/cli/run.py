@@ -1,4 +1,4 @@
-"""`mlgen run FILE`: a pipeline run on this machine, its records in the ledger."""
+"""`mlgen run FILE`: a pipeline run on this machine or in a cluster, its records in the ledger."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import re
 import sys
 import uuid
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,9 @@ from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
 from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.records import Records, open_records
+from mlgen.cli.run_json import to_json
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
-from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import rundir
@@ -51,21 +53,27 @@ def run(
     env: EnvOption = "local",
     detach: Annotated[bool, typer.Option("--detach", help="In a cluster: do not follow the run to its end.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="RUN", help="The run's name.")] = None,
+    logs: Annotated[bool, typer.Option("--logs", help="In a cluster: show what the tasks print, as they do.")] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Run a pipeline on this machine. Exit 1 if it failed, 130 if it was interrupted.
+    """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
 
-    Its records land on the ledger's branch of this repository; the work tree is never touched.
+    Exit 1 if it failed, 130 if it was interrupted. Its records land on the ledger's branch; the work tree is never
+    touched. In a cluster the pipeline must be there as it is rendered; the run is followed to its end.
     """
     workspace = Workspace.around([file])
     plan = workspace.plan(file)
     records = open_records(workspace, env)
-    _only_here(records, detach)
+    if records.in_cluster:
+        raise typer.Exit(_in_cluster(records, plan, param or [], name, detach=detach, logs=logs, form=form))
+    if detach or logs:
+        option = "--detach" if detach else "--logs"
+        raise Misuse("bad-option", f"{option} is for runs in a cluster", fix="leave it out: `mlgen logs` shows them")
     arguments = parse_arguments(plan, param or [], project=workspace.root, cwd=Path.cwd())
     job = Job(
         plan=plan,
         arguments=arguments,
-        run=_name(workspace.root, plan, name),
+        run=_name(plan, name, taken=[folder.run for folder in rundir.kept(workspace.root)]),
         uid=str(uuid.uuid4()),
         project=workspace.root,
         artifacts=records.environment.artifacts,
@@ -90,31 +98,47 @@ def run(
         )
     with answer_of_a_deed():  # what became of the run is the exit code, whether somebody reads it or not
         if form is Format.JSON:
-            answer_json(_json(outcome))
+            answer_json(to_json(outcome.run, outcome.uid, outcome.state, outcome.tasks, outcome.ledger))
         else:
-            no_commit = "none: uncommitted changes" if workspace.repository else "none: outside Git"
-            sys.stdout.write(_text(plan, outcome, commit=job.commit or no_commit))
+            sys.stdout.write(_text(plan, outcome, commit=job.commit or _no_commit(workspace)))
     raise typer.Exit(130 if outcome.interrupted else 0 if outcome.ok else 1)
 
 
-def _only_here(records: Records, detach: bool) -> None:
-    if records.environment.namespace is not None:
-        name = records.environment.name
-        fix = (
-            f"`mlgen render --env {name}`, then `kubectl create -f tekton/{name}/runs/…`; or run it here, without --env"
-        )
-        raise CannotAnswer("not-yet", f"{name} is a cluster's environment, and this version runs only here", fix=fix)
-    if detach:
-        raise Misuse("bad-option", "--detach is for runs in a cluster", fix="leave it out, or end the command with &")
+def _in_cluster(
+    records: Records,
+    plan: Plan,
+    given: list[str],
+    name: str | None,
+    *,
+    detach: bool,
+    logs: bool,
+    form: Format,
+) -> int:
+    # Here: a run on this machine needs none of it.
+    from mlgen.cli import cluster_request, cluster_run
+
+    if detach and logs:
+        raise Misuse("options", "--detach and --logs exclude each other", fix="give one of them")
+    workspace = records.workspace
+    commit = _commit(workspace, plan)
+    request = cluster_request.make(
+        workspace, plan, records.environment, given, name=_name(plan, name, taken=()), commit=commit
+    )
+    shown = commit or _no_commit(workspace)
+    return cluster_run.run(records, plan, request, cluster_run.Choices(detach, logs, form, shown))
 
 
-def _name(root: Path, plan: Plan, given: str | None) -> str:
+def _no_commit(workspace: Workspace) -> str:
+    return "none: uncommitted changes" if workspace.repository else "none: outside Git"
+
+
+def _name(plan: Plan, given: str | None, *, taken: Container[str]) -> str:
     if given is None:
         return f"{plan.name}-{''.join(random.choices(ALPHABET, k=SUFFIX_LENGTH))}"
     if not RUN_NAME.fullmatch(given):
         fix = "a letter, then letters, digits and -, at most 63, not ending in -"
         raise Misuse("bad-name", f'"{given[:80]}" is no name for a run', fix=fix)
-    if any(folder.run == given for folder in rundir.kept(root)):
+    if given in taken:
         raise Misuse("run-exists", f'there is a run "{given}" already', fix="choose another name, or leave --name out")
     return given
 
@@ -135,16 +159,6 @@ def _commit(workspace: Workspace, plan: Plan) -> str | None:
     paths = {plan.source, PROJECT_FILE, LOCK_FILE, *workspace.task_files, *local, *code}
     below = workspace.root.relative_to(repository.work_tree.resolve())
     return repository.head() if repository.is_clean(sorted((below / path).as_posix() for path in paths)) else None
-
-
-def _json(outcome: Outcome) -> dict[str, object]:
-    return {
-        "run": outcome.run,
-        "uid": outcome.uid,
-        "state": str(outcome.state),
-        "tasks": {name: {"status": s.status, "reason": s.reason} for name, s in outcome.tasks.items()},
-        "ledger": outcome.ledger,
-    }
 
 
 def _text(plan: Plan, outcome: Outcome, *, commit: str) -> str:

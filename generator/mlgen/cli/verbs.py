@@ -9,7 +9,7 @@ VERBS: dict[str, str] = {
     "graph": "Draw a pipeline as Mermaid or DOT",
     "render": "Write the Tekton manifests of an environment",
     "publish": "Upload the code and files that an environment's manifests pin",
-    "run": "Run a pipeline on this machine",
+    "run": "Run a pipeline, on this machine or in a cluster",
     "logs": "Show the kept logs of a run",
     "runs": "List, show and compare runs, from the ledger",
     "lineage": "Say where an artifact came from and what was made of it",

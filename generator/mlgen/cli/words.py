@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlgen.cluster.events import Failure
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import TaskStatus
 from mlgen.local import why
@@ -21,6 +22,14 @@ def ending(state: State, exit_code: int | None, error: str | None) -> str:
     if state is State.COMPLETE or not error:
         return word
     return f"{word}: {error}"
+
+
+def of_failure(state: State, failure: Failure | None) -> str:
+    """The same of an attempt in a cluster, of which no record may be at hand."""
+    if failure is None:
+        return state.word
+    error = f"error[{failure.code}]: {failure.message}" if failure.code else failure.message
+    return ending(state, failure.exit_code, error)
 
 
 def of_record(record: TaskRecord) -> str:

@@ -96,7 +96,8 @@ OnEvent = Callable[[Event], None]
 class Outcome:
     """What became of a run. state, tasks: of `tasks`. others: finally tasks, gate tasks, `record`, as far as they ran.
 
-    results: of each task of either, what it handed on: out name -> text. error: why the run failed where no task did.
+    endings: how the last attempt of each task of either that was started ended. results: what each handed on, out
+    name -> text. error: why the run failed where no task did. ended_at: when its `tasks` had ended, about; RFC 3339.
     """
 
     run: str
@@ -104,7 +105,9 @@ class Outcome:
     state: State
     tasks: Mapping[str, TaskStatus]
     others: Mapping[str, TaskStatus]
+    endings: Mapping[str, Ended]
     results: Mapping[str, Mapping[str, str]]
+    ended_at: str
     error: str | None = None
 
     @property

@@ -8,7 +8,7 @@ from queue import Empty
 
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, Unreachable
-from mlgen.cluster.events import Failure, Noted, OnEvent, Outcome, Printed, Started
+from mlgen.cluster.events import Ended, Failure, Noted, OnEvent, Outcome, Printed, Started
 from mlgen.cluster.known import Known
 from mlgen.cluster.patience import Patience
 from mlgen.cluster.printing import Printing, lines
@@ -53,6 +53,7 @@ class Follower:
         self._teller = Teller({*tasks, *finals}, self._explain)
         self._printing = Printing(api, self._known.namespace, self._watch.tell) if logs else None
         self._patience = Patience(api.server)
+        self._endings: dict[str, Ended] = {}
         self._since: float | None = None
         self._told_waiting = False
 
@@ -134,6 +135,8 @@ class Follower:
         for event in self._teller.news(self._known.objects):
             if isinstance(event, Started) and self._printing:
                 self._printing.start(self._attempt(event))
+            if isinstance(event, Ended):
+                self._endings[event.task] = event
             self._on_event(event)
 
     def _attempt(self, event: Started) -> Attempt:
@@ -163,6 +166,7 @@ class Follower:
 
     def _outcome(self) -> Outcome:
         objects = self._known.objects
+        status = objects.run["status"]
         found = view.settled(objects, [*self._tasks, *map(view.task_of, objects.task_runs), *self._finals])
         tasks = {name: found.get(name, TaskStatus(NONE, "")) for name in self._tasks}
         others = {name: status for name, status in found.items() if name not in tasks}
@@ -175,6 +179,8 @@ class Follower:
             state=state,
             tasks=tasks,
             others=others,
+            endings=self._endings,
             results={view.task_of(one): view.results(one) for one in objects.task_runs},
+            ended_at=str(status.get("finallyStartTime") or status.get("completionTime") or ""),
             error=None if succeeded or told else f"{reason}: {message}",
         )

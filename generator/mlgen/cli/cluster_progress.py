@@ -1,0 +1,78 @@
+"""The progress of a run in a cluster, on stderr: in the words and the look of one on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from mlgen.cli import words
+from mlgen.cli.screen import Screen
+from mlgen.cluster.events import (
+    Ended,
+    Event,
+    Moved,
+    Noted,
+    OnEvent,
+    Printed,
+    Skipped,
+    Started,
+    Waits,
+)
+from mlgen.diagnostic import visible
+from mlgen.ledger.record import State
+
+
+class ClusterProgress(AbstractContextManager[OnEvent]):
+    """Shows events while it is entered. tasks: the names of all that the plan has, for the count."""
+
+    def __init__(self, run: str, tasks: Sequence[str], env: str) -> None:
+        self._screen = Screen(run, tasks)
+        self._tasks, self._run, self._env = frozenset(tasks), run, env
+
+    def __enter__(self) -> OnEvent:
+        self._screen.__enter__()
+        return self.hear
+
+    def __exit__(self, *about: Any) -> None:
+        self._screen.__exit__(*about)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Without a live picture, inside."""
+        return self._screen.paused()
+
+    def hear(self, event: Event) -> None:
+        screen = self._screen
+        match event:
+            case Moved():
+                screen.runs(event.task, event.phase)
+            case Started():
+                if not screen.draws:
+                    screen.say(event.task, "started" if not event.attempt else f"started, attempt {event.attempt + 1}")
+            case Waits():
+                screen.say(event.task, visible(f"waits: {event.why}"))
+                self._say_more("", event.fix)
+            case Ended():
+                self._ended(event)
+            case Skipped():
+                screen.skipped(event.task, words.skip(event.reason, ""))
+            case Printed():
+                screen.say(event.task, f"| {visible(event.line)}")
+            case Noted():
+                screen.note(event.text)
+
+    def _ended(self, event: Ended) -> None:
+        self._screen.rests(event.task, done=not event.retried and event.task in self._tasks)
+        more = words.of_failure(event.state, event.failure).removeprefix(event.state.word)
+        self._screen.ended(event.task, event.state, more, event.seconds, event.attempt, retried=event.retried)
+        if event.failure is None or event.state is State.ABORT:
+            return
+        self._say_more(event.failure.why, event.failure.fix)
+        self._screen.quote(event.tail)
+        if event.failure.log:
+            self._screen.say("", visible(f"its log: mlgen logs {self._run} {event.task} --env {self._env}"))
+
+    def _say_more(self, why: str, fix: str) -> None:
+        for word, text in (("why", why), ("fix", fix)):
+            for line in text.splitlines():
+                self._screen.say("", visible(f"{word}  {line}"))
