@@ -15,7 +15,7 @@ from mlgen.canonical import Json
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import Object
 from mlgen.cluster.view import NONE, Attempt, Objects
-from mlgen.ledger.entry import Entry, to_bytes
+from mlgen.ledger.entry import Entry, from_bytes, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.ledger.run import RunRecord, TaskStatus
@@ -104,7 +104,7 @@ def outside(objects: Objects, env: str, *, ended_before: datetime) -> Outside:
 def _add(name: str, make: Any, entries: list[Entry], unfit: list[Unfit]) -> None:
     try:
         entry: Entry = make()
-        to_bytes(entry)
+        from_bytes(to_bytes(entry))  # labels are anybody's, and some would lead to another path
         entries.append(entry)
     except (AttributeError, KeyError, TypeError, ValueError, BadRecord, RecordTooLarge) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
