@@ -92,11 +92,16 @@ class Pod:
     def __post_init__(self) -> None:
         for name in ("mlgen", "mlgen-state", "run-0", "run-1/status", "steps", "results"):
             (self.folder / name).mkdir(parents=True)
+        self.kernel_has_killed(3)
+
+    def kernel_has_killed(self, processes: int) -> None:
+        self.places.kernel.write_text(f"pgfault 12\noom_kill {processes}\nnuma_hit 1\n")
 
     @property
     def places(self) -> Places:
         at = self.folder
-        return Places(at / "mlgen", at / "mlgen-state", at / "run-0", at / "run-1", at / "results", at / "no-secret")
+        names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "no-secret", "vmstat")
+        return Places(*(at / name for name in names))
 
     @property
     def document(self) -> TaskDocument:

@@ -87,7 +87,7 @@ def test_dollars_and_optional_outs_travel_as_results(make: MakePod) -> None:
 @pytest.mark.parametrize(("script", "code", "exit_code", "reason"), [
     ("exit 7", 7, 7, "StepFailed"),
     ("kill -9 $$", 255, -1, "StepFailed"),
-    ("exit 137", 137, 137, "StepOOM"),
+    ("exit 137", 137, 137, "StepFailed"),  # nobody ran out of memory
 ])  # fmt: skip
 def test_a_program_that_fails(pod: Pod, script: str, code: int, exit_code: int, reason: str) -> None:
     beside = pod.sidecar()
@@ -98,6 +98,33 @@ def test_a_program_that_fails(pod: Pod, script: str, code: int, exit_code: int, 
     record = pod.only_record()
     assert (record.state, record.exit_code, record.reason) == (State.FAIL, exit_code, reason)
     assert (record.outputs, pod.results) == ((), {})
+
+
+@pytest.mark.parametrize(("script", "code", "exit_code", "reason"), [
+    ("exit 137", 137, 137, "StepOOM"),
+    ("kill -9 $$", 255, -1, "StepOOM"),
+    ("exit 7", 7, 7, "StepFailed"),
+])  # fmt: skip
+def test_a_program_that_is_killed_while_memory_is_short(
+    pod: Pod, script: str, code: int, exit_code: int, reason: str
+) -> None:
+    pod.sidecar()
+    pod.stage_in()
+    pod.main(script)
+    pod.kernel_has_killed(4)
+    assert pod.stage_out() == code
+    record = pod.only_record()
+    assert (record.state, record.exit_code, record.reason) == (State.FAIL, exit_code, reason)
+    assert ("memory" in (record.error or "")) is (reason == "StepOOM")
+
+
+def test_a_kernel_that_counts_nothing(pod: Pod) -> None:
+    pod.places.kernel.unlink()
+    pod.sidecar()
+    pod.stage_in()
+    pod.main("exit 137")
+    assert pod.stage_out() == 137
+    assert pod.only_record().reason == "StepOOM"
 
 
 def test_an_out_that_is_not_written(pod: Pod) -> None:
@@ -154,13 +181,15 @@ def test_a_step_that_times_out(pod: Pod) -> None:
     assert (record.state, record.exit_code, record.reason) == (State.FAIL, -1, "TaskRunTimeout")
 
 
-def test_a_program_killed_with_its_step(pod: Pod) -> None:
+@pytest.mark.parametrize(("killed", "reason"), [(3, "StepFailed"), (4, "StepOOM")])
+def test_a_program_killed_with_its_step(pod: Pod, killed: int, reason: str) -> None:
     beside = pod.sidecar()
     pod.stage_in()
+    pod.kernel_has_killed(killed)
     pod.main("kill -9 $$", tells=False)
     assert beside.wait() == 0
     record = pod.only_record()
-    assert (record.state, record.exit_code) == (State.FAIL, -1)
+    assert (record.state, record.exit_code, record.reason) == (State.FAIL, -1, reason)
     assert (pod.places.main_run / "out.err").exists()  # what releases stage-out
 
 

@@ -52,9 +52,9 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
     # What a verb runs is imported here: each start pays for one.
     match invocation:
         case TaskPod(verb="results"):
-            from mlgen.runtime.sidecar import FOLD_SECONDS, Sidecar
+            from mlgen.runtime.sidecar import FOLD_SECONDS, PATIENCE_SECONDS, Sidecar
 
-            post = _post(invocation, places, at)
+            post = _post(invocation, places, at, patience_seconds=PATIENCE_SECONDS)
             ledger = _ledger(invocation.document)
             fold = partial(_land, ledger, post.document, places, FOLD_SECONDS, True) if ledger else None
             Sidecar(post, fold).run()
@@ -76,8 +76,9 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
     return 0
 
 
-def _post(pod: TaskPod, places: Places, at: Callable[[str], None]) -> Post:
-    return Post(pod, places, partial(open_artifacts, pod.document), SystemClock(), time.sleep, _say, at)
+def _post(pod: TaskPod, places: Places, at: Callable[[str], None], **patience: float) -> Post:
+    open_store = partial(open_artifacts, pod.document, **patience)
+    return Post(pod, places, open_store, SystemClock(), time.sleep, _say, at)
 
 
 def _record(pod: RecordPod, places: Places) -> None:

@@ -63,13 +63,17 @@ def of_exit_code(exit_code: int, started_at: str, ended_at: str, *, signal: str 
     return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
 
 
-def of_pod_exit_code(exit_code: int, started_at: str, ended_at: str) -> Ending:
-    """The ending of a pod's program: nobody kills what runs in one, but the kernel for want of memory."""
+def of_pod_exit_code(exit_code: int, started_at: str, ended_at: str, *, out_of_memory: bool | None) -> Ending:
+    """The ending of a pod's program. out_of_memory: whether the kernel ended processes meanwhile; None: unknown.
+
+    A program that nobody is known to have killed for want of memory is taken for such a one by its exit code alone:
+    in a pod there is hardly anyone else.
+    """
     ending = of_exit_code(exit_code, started_at, ended_at)
-    if exit_code != KILLED:
+    killed = exit_code == KILLED or (exit_code == SIGNALLED and out_of_memory is not None)
+    if not killed or out_of_memory is False or ending.error is None:
         return ending
-    error = f"{ended_with(exit_code)}: it was killed, most likely out of memory; raise the task's `memory`"
-    return replace(ending, reason=STEP_OOM, error=error)
+    return replace(ending, reason=STEP_OOM, error=f"{ending.error}, most likely out of memory: raise its `memory`")
 
 
 def record_of(

@@ -47,7 +47,7 @@ RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders of a pod, as our containers see them."""
+    """Where things are in a pod, as our containers see them."""
 
     root: Path = Path(ROOT)
     state: Path = Path(STATE)
@@ -55,6 +55,7 @@ class Places:
     main_run: Path = Path(MAIN_RUN)
     results: Path = Path(RESULTS)
     ledger_secret: Path = Path(LEDGER_SECRET)
+    kernel: Path = Path("/proc/vmstat")
 
 
 def escape(text: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlgen.diagnostic import Fault
 from mlgen.ledger.spool import Spool
 from mlgen.runtime import tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import fix, record_of
-from mlgen.runtime.handover import FAILED, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import FAILED, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.milestone import Milestone, note
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.post import Post
@@ -19,9 +21,11 @@ from mlgen.runtime.verdict import Sight, judge
 from mlgen.runtime.watch import Errand, Watch
 
 REACH_SECONDS = 120  # to reach the spool, before step 1
-REFUSED_SECONDS = 10  # the same for a store that answers, and says no: a new Secret or bucket may take a moment
 KEEP_SECONDS = 600  # to put the record into the spool
 KEEP_UNREACHED_SECONDS = 20  # the same where the spool was never reached
+REFUSED_SECONDS = 10  # for a store that is there and says no, should it only have begun to say yes
+AWAY = ("store-unreachable", "store-busy")  # what may be over if one waits
+PATIENCE_SECONDS = 20.0  # of one request: then it says what is wrong, and is made again
 STOP_SECONDS = 25  # of the 30 that Kubernetes gives a pod that is told to end
 FOLD_SECONDS = 3  # stage-out waits for it
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)  # between tries; then the last of them
@@ -40,6 +44,8 @@ class Sidecar:
         """Run until the record is durable, or as durable as can be."""
         self.post.handover.begin()
         self.post.handover.tell(STARTED, timestamp(self.post.clock.now()))
+        count = oom_kills(self.post.places.kernel)
+        self.post.handover.tell(OOM_KILLS, "" if count is None else str(count))
         prepare(self.post.tree)
         watch = Watch(self.post.places.root / "alive", self.post.places.state)
         self.post.at("begun")
@@ -89,19 +95,22 @@ class Sidecar:
 
     def _insist(self, work: Callable[[], object], watch: Watch, seconds: float) -> str | None:
         """Try until it is done, for so many seconds; why it could not be."""
-        pauses = iter(RETRY_SECONDS)
-        pause = 0.0
-        deadline = self.post.clock.monotonic() + seconds
+        began = self.post.clock.monotonic()
+        pauses, pause = iter(RETRY_SECONDS), 0.0
+        problem = f"{self.post.document.artifacts} did not answer"
         while True:
             errand = watch.run_errand(work)
-            if not self._finish(errand, watch, deadline - self.post.clock.monotonic()):
-                return f"{self.post.document.artifacts} did not answer within {int(seconds)} s"
+            if not self._finish(errand, watch, began + seconds - self.post.clock.monotonic()):
+                return problem
             if errand.error is None:
                 return None
-            pause = next(pauses, pause)
-            left = deadline - self.post.clock.monotonic()
-            if left <= pause or (watch.stopping and self._stop_left(watch) <= pause):
-                return sentence(errand.error)
+            problem, pause = sentence(errand.error), next(pauses, pause)
+            is_away = isinstance(errand.error, Fault) and errand.error.code in AWAY
+            left = began + (seconds if is_away else min(seconds, REFUSED_SECONDS)) - self.post.clock.monotonic()
+            if watch.stopping:
+                left = min(left, self._stop_left(watch))
+            if left <= pause:
+                return problem
             self._pause(watch, pause)
 
     def _finish(self, errand: Errand, watch: Watch, seconds: float) -> bool:
@@ -172,6 +181,7 @@ class Sidecar:
             main_ended=self._since("main ended", ended),
             stage_out_began=told.began("stage-out"),
             stage_out_gone=self._since("stage-out gone", told.ended("stage-out")),
+            out_of_memory=watch.main_gone and grew(told.told(OOM_KILLS), oom_kills(self.post.places.kernel)) is True,
             stopping=self._since("stopping", watch.stopping),
             exit_code=tekton.exit_code(self.post.places.main_run / "status" / "exitCode") if ended else None,
         )

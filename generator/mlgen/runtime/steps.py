@@ -13,8 +13,9 @@ from mlgen.ledger.spool import Spool
 from mlgen.runtime import bundle, stage_in, stage_out, tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
-from mlgen.runtime.handover import FAILED, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import FAILED, OOM_KILLS, SEALED, STAGED, STARTED, UNREACHABLE
 from mlgen.runtime.invocation import GatePod
+from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.pod import Places, escape
 from mlgen.runtime.post import Post
@@ -60,7 +61,7 @@ def keep(post: Post) -> int:
     handover.begin()
     post.at("begun")
     ended_at = timestamp(post.clock.now())
-    ending = _ending(Path(post.pod.exit_code_file), handover.told(STARTED) or ended_at, ended_at)
+    ending = _ending(post, handover.told(STARTED) or ended_at, ended_at)
     staged = _stage_out(post, ending)
     record, data = fix(staged.record)
     complete = record.state is State.COMPLETE
@@ -89,12 +90,13 @@ def evaluate(pod: GatePod, places: Places) -> None:
         (places.results / name).write_text(text)
 
 
-def _ending(path: Path, started_at: str, ended_at: str) -> Ending:
-    code = tekton.exit_code(path)
+def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
+    code = tekton.exit_code(Path(post.pod.exit_code_file))
     if code is None:
         error = "the exit code of the program cannot be read"
         return Ending(State.FAIL, STEP_FAILED, None, error, started_at, ended_at)
-    return of_pod_exit_code(code, started_at, ended_at)
+    out_of_memory = grew(post.handover.told(OOM_KILLS), oom_kills(post.places.kernel))
+    return of_pod_exit_code(code, started_at, ended_at, out_of_memory=out_of_memory)
 
 
 def _stage_out(post: Post, ending: Ending) -> stage_out.Staged:

@@ -10,11 +10,13 @@ from mlgen.runtime.protocol import TaskDocument
 from mlgen.store import Store, open_store
 
 BASE = Path("/")  # of a folder's path: in a pod nothing is relative
+PATIENCE_SECONDS = 300.0  # with a store that is away, of a step whose work would be lost
 
 
-def open_artifacts(document: TaskDocument) -> Store:
+def open_artifacts(document: TaskDocument, *, patience_seconds: float = PATIENCE_SECONDS) -> Store:
     """The store of the environment's artifacts; its keys are variables. Raises CannotAnswer, Misuse."""
-    return open_store(document.artifacts, options=_options(_platform(document).s3), base=BASE)
+    options = _options(_platform(document).s3)
+    return open_store(document.artifacts, options=options, base=BASE, patience_seconds=patience_seconds)
 
 
 def open_input(document: TaskDocument, uri: str, bucket_keys: Mapping[str, Mapping[str, str]]) -> Store:
@@ -22,7 +24,8 @@ def open_input(document: TaskDocument, uri: str, bucket_keys: Mapping[str, Mappi
     platform = _platform(document)
     bucket = uri.partition("://")[2].partition("/")[0]
     found = dict(platform.buckets).get(bucket, platform.s3)
-    return open_store(uri, options={**_options(found), **bucket_keys.get(bucket, {})}, base=BASE)
+    options = {**_options(found), **bucket_keys.get(bucket, {})}
+    return open_store(uri, options=options, base=BASE, patience_seconds=PATIENCE_SECONDS)
 
 
 def _platform(document: TaskDocument) -> Platform:
@@ -30,5 +33,5 @@ def _platform(document: TaskDocument) -> Platform:
 
 
 def _options(bucket: Bucket) -> dict[str, str]:
-    found = {"endpoint": bucket.endpoint, "region": bucket.region}
+    found = {"endpoint": bucket.endpoint, "region": bucket.region, "secret": bucket.secret}
     return {name: value for name, value in found.items() if value is not None}

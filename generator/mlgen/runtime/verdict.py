@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlgen.ledger.record import State
-from mlgen.runtime.ending import POD_STOPPED, SIGNALLED, STEP_FAILED, TIMED_OUT, Ending
+from mlgen.runtime.ending import POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only
 # so long before the sidecar was told to end did so for the same reason: the pod was stopped, and no task failed.
@@ -33,6 +33,7 @@ class Sight:
     stage_out_began: bool = False
     stage_out_gone: float | None = None  # its process is no more
     stopping: float | None = None  # the sidecar was told to end
+    out_of_memory: bool = False  # the kernel has ended processes meanwhile
     exit_code: int | None = None
 
 
@@ -79,13 +80,7 @@ def _died(sight: Sight, timeout_seconds: int) -> Verdict | None:
     if over(sight.stage_in_gone, ENTRYPOINT_SECONDS):
         return _stage_in_died(release="stage-in")
     if sight.main_ended is None and over(sight.main_gone, ENTRYPOINT_SECONDS):
-        return Verdict(
-            State.FAIL,
-            STEP_FAILED,
-            "the program was killed together with its step: most likely it was out of memory",
-            SIGNALLED,
-            release="main",
-        )
+        return _killed(sight)
     if over(sight.stage_out_gone, TOGETHER_SECONDS):
         return Verdict(State.FAIL, STEP_FAILED, "stage-out was killed before it was done", sight.exit_code)
     if not sight.stage_out_began and sight.main_ended is not None and sight.main_ended >= STAGE_OUT_SECONDS:
@@ -102,6 +97,14 @@ def _skipped(sight: Sight, timeout_seconds: int) -> Verdict:
         return Verdict(State.FAIL, TIMED_OUT, error, SIGNALLED)
     error = "the program cannot be started: the image has no such command, or it cannot be executed"
     return Verdict(State.FAIL, STEP_FAILED, error)
+
+
+def _killed(sight: Sight) -> Verdict:
+    error = "the program was killed together with its step"
+    if not sight.out_of_memory:
+        return Verdict(State.FAIL, STEP_FAILED, error, SIGNALLED, release="main")
+    error += ", most likely out of memory: raise its `memory`"
+    return Verdict(State.FAIL, STEP_OOM, error, SIGNALLED, release="main")
 
 
 def _stage_in_died(*, release: str | None = None) -> Verdict:
