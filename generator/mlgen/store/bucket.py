@@ -19,7 +19,7 @@ from mlgen.store.base import SMALL, check_digest, check_key
 from mlgen.store.connect import connect
 from mlgen.store.content import Content, File, folder_content, measure, walk
 from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
-from mlgen.store.refusal import Place, refusals
+from mlgen.store.refusal import Place, is_bucket_missing, refusals
 from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
 
 MANIFEST_BYTES = 1 << 28  # some two million files
@@ -68,8 +68,12 @@ class Bucket:
             )
 
     def delete(self, key: str) -> None:
-        with refusals(self.place), suppress(FileNotFoundError):
-            obstore.delete(self.objects, check_key(key))
+        with refusals(self.place):
+            try:
+                persist(lambda: obstore.delete(self.objects, check_key(key)))
+            except FileNotFoundError as error:
+                if is_bucket_missing(error):
+                    raise
 
     def has(self, key: str) -> bool:
         with refusals(self.place):

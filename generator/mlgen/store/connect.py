@@ -18,7 +18,7 @@ from mlgen.store.refusal import Place
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # they exist for types only
 
-REQUEST_SECONDS = 60.0  # with the body: enough for a part of 8 MiB, eight at once, over 10 Mbit/s
+REQUEST_SECONDS = 60.0  # with the body: enough for four parts of 8 MiB at once over 5 Mbit/s
 CREDENTIALS_SECONDS = 5.0
 
 
@@ -26,8 +26,8 @@ def connect(uri: str, options: Mapping[str, str], *, patience_seconds: float) ->
     """The bucket at a URI, with or without a prefix.
 
     patience_seconds: how long one request is repeated while the store is away or answers 429 or 5xx, from its first
-    try on; one more request's time may come on top. Without keys among the options obstore looks for its own:
-    variables, a workload's identity, the machine's. Raises Misuse for options that mean nothing, CannotAnswer
+    try on; a last try, of at most half of it, may come on top. Without keys among the options obstore looks for its
+    own: variables, a workload's identity, the machine's. Raises Misuse for options that mean nothing, CannotAnswer
     "store-credentials" where there are no keys at all.
     """
     config: dict[str, Any] = {name: value for name, value in options.items() if name != "secret"}
@@ -41,7 +41,7 @@ def connect(uri: str, options: Mapping[str, str], *, patience_seconds: float) ->
 
 
 def _open(place: Place, config: Any, patience_seconds: float) -> ObjectStore:
-    client: ClientConfig = {"timeout": timedelta(seconds=min(REQUEST_SECONDS, patience_seconds))}
+    client: ClientConfig = {"timeout": timedelta(seconds=min(REQUEST_SECONDS, patience_seconds / 2))}
     if str(config.get("endpoint", "")).startswith("http://"):
         client["allow_http"] = True
     # obstore repeats what is safe to repeat: 5xx, 429, refused and dropped connections, timeouts of reads and of plain

@@ -35,7 +35,7 @@ MAX_PARTS = 10_000  # S3's limit: a file over 80 GiB has larger parts
 RANGE_BYTES = 4 << 20  # of a download: obstore holds a body twice while it puts it together
 IN_FLIGHT_BYTES = 32 << 20
 AT_ONCE = 16  # requests
-PAUSES_SECONDS = (0.2, 1.0, 3.0)
+PAUSES_SECONDS = (0.2, 1.0)
 
 T = TypeVar("T")
 
