@@ -254,6 +254,11 @@ def test_a_host_that_says_nothing(tmp_path: Path, token: Path) -> None:
         "https://host/\x1b[0m.git",
         "https://user:s3cret@host/l.git",
         "https://s3cret@host/l.git",
+        "https://user:a@s3cret@host/l.git",
+        "https://user:a/s3cret@host/l.git",
+        "https://-x/l.git",
+        "-x@host:l.git",
+        "https://host",
         "ssh://git:s3cret@host/l.git",
         "",
     ],
@@ -266,7 +271,8 @@ def test_urls_that_git_is_not_given(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://host/l.git", "http://h:3000/a/l", "ssh://git@host:22/l.git", "git@host:a/l.git"]
+    "url",
+    ["https://host/l.git", "http://h:3000/a/l", "ssh://git@host:22/l.git", "git@host:a/l.git", "https://[::1]:3000/l"],
 )
 def test_urls_that_git_is_given(tmp_path: Path, url: str) -> None:
     assert git.open_remote(url, secret=None, scratch=tmp_path / "a", environ=ENVIRON).shown

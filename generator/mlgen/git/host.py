@@ -143,7 +143,7 @@ class Host:
         CannotAnswer "git-denied", "git-untrusted", "git-no-repository", "git-unreachable"; of what is not the host's
         doing, as for commands here.
         """
-        said = self._said(stderr)
+        said = self.said(stderr)
         if _CREDENTIALS.search(said):
             return self.denied(said, may)
         if _UNTRUSTED.search(said):
@@ -204,7 +204,7 @@ class Host:
         """The URL without a user."""
         return masked(self.url)
 
-    def _said(self, stderr: bytes) -> str:
+    def said(self, stderr: bytes) -> str:
         """What git said, on one line, without users in URLs."""
         lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
         told = [line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:"))]

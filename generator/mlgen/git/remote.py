@@ -27,6 +27,7 @@ _NO_FILTER = b"filtering not recognized by server"
 _NO_IDS = re.compile(rb"not our ref|unadvertised object|does not allow")
 # The host's own race, or its lock: another push was faster, or is at work.
 _RACE = re.compile(r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value")
+_TOO_LARGE = re.compile(rb"(error:|HTTP) 413\b")
 _OTHER_FORMAT = b"does not support this repository's hash algorithm"
 _HELLO_SECONDS = 30.0  # for the smallest question: curl alone would wait for a silent host for 5 minutes
 
@@ -139,16 +140,21 @@ class Remote:
                 self.forget()
                 self.local("0" * 64)
                 raise RefMoved(f"{ref} wants commits with other ids")
+            if _TOO_LARGE.search(done.err):
+                raise self._push_refused(ref, self._host.said(done.err))
             raise self._host.fault(done.err, "push")
         reason = refused[1].decode(errors="replace")
         said = _remote_words(done.err)
         if _RACE.search(f"{reason} {said}"):
             raise RefMoved(f"{ref}: {reason}")
-        raise CannotAnswer(
+        raise self._push_refused(ref, ": ".join(part for part in (reason, said) if part))
+
+    def _push_refused(self, ref: str, why: str) -> CannotAnswer:
+        return CannotAnswer(
             "git-push-refused",
-            f"{self.shown} refuses to move {ref}",
-            why=": ".join(part for part in (reason, said) if part),
-            fix=f"let {self._host.who} push to that branch: protected branches and hooks of the host decide",
+            f"{self.shown} refuses a push to {ref}",
+            why=why,
+            fix=f"let {self._host.who} push there: the host's rules for branches, its hooks and its limits decide",
         )
 
     def local(self, oid: str | None = None) -> Repository:

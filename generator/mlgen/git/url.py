@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from mlgen.diagnostic import Misuse
 
 PROTOCOLS = ("https", "http", "ssh")
-_URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<rest>[^\s\x00-\x1f]+)|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f]+")
+_URL = re.compile(
+    r"(?P<scheme>[a-z]+)://(?:(?P<user>[^/\s]*)@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])?(?::[0-9]+)?/[^\s\x00-\x1f]+"
+    r"|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^\s\x00-\x1f]+"
+)
 
 
 def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
@@ -16,9 +19,10 @@ def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
     match = _URL.fullmatch(url)
     if not match or (match["scheme"] or "ssh") not in protocols:
         fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
-        raise Misuse("bad-git-url", f'"{masked(url)[:80]}" is not the URL of a Git repository', fix=fix)
-    user, at, _ = (match["rest"] or "").partition("/")[0].rpartition("@")
-    if at and (":" in user or match["scheme"].startswith("http")):
+        shown = re.sub(r"://\S*@", "://", url)[:80]  # wherever a password may end in what is no URL
+        raise Misuse("bad-git-url", f'"{shown}" is not the URL of a Git repository', fix=fix)
+    user = match["user"]
+    if user is not None and (":" in user or match["scheme"].startswith("http")):
         why = "what stands in a spec, everybody reads"
         fix = "leave it out: name a Secret in ledger.secret; on your machine git's credential helper has it"
         raise Misuse("bad-git-url", f"the URL {masked(url)} has credentials in it", why=why, fix=fix)
@@ -26,4 +30,4 @@ def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
 
 def masked(text: str) -> str:
     """A text with the users of URLs, which may be tokens, left out."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
+    return re.sub(r"(\w+://)[^/\s]*@", r"\1", text)
