@@ -239,6 +239,71 @@ def test_a_host_that_says_nothing(tmp_path: Path, token: Path) -> None:
         assert time.monotonic() - began < 3
 
 
+SSH = """#!/bin/sh
+# Stands where ssh would: notes how it was called and what the key's file was like, then runs the command here.
+for argument; do
+    case $argument in
+        -oIdentityFile=*) key=${argument#-oIdentityFile=}; stat -c %a "$key" >>"$LOG"; cat "$key" >>"$LOG" ;;
+    esac
+    command=$argument
+done
+echo "$@" >>"$LOG"
+exec sh -c "$command"
+"""
+
+
+def test_a_key_is_presented(host: GitHost, tmp_path: Path) -> None:
+    there = host.repository("l")
+    log, programs, token = tmp_path / "log", tmp_path / "programs", tmp_path / "secret"
+    for folder in (programs, token):
+        folder.mkdir()
+    (programs / "ssh").write_text(SSH.replace("$LOG", str(log)))
+    (programs / "ssh").chmod(0o755)
+    (token / "ssh-privatekey").write_text("-----KEY-----")
+    (token / "ssh-privatekey").chmod(0o644)
+    (token / "known_hosts").write_text("git.example ssh-ed25519 AAAA\n")
+    environ = {**ENVIRON, "PATH": f"{programs}:{ENVIRON['PATH']}", "GIT_SSH_COMMAND": "false"}
+    far = git.open_remote(f"ssh://git@git.example{there}", secret=token, scratch=tmp_path / "a", environ=environ)
+    commit = add(far, {"a": b"a"})
+    assert call(there, "rev-parse", "ledger").strip() == commit
+    mode, key, called = log.read_text().splitlines()[:3]
+    assert (mode, key) == ("600", "-----KEY-----")
+    assert f"-oUserKnownHostsFile={token}/known_hosts" in called
+    assert "-oStrictHostKeyChecking=yes" in called
+    assert "-F /dev/null" in called
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["objects.git"], "the copy of the key is gone"
+
+
+def test_a_user_without_a_secret_is_asked_as_git_asks(host: GitHost, tmp_path: Path) -> None:
+    there = host.repository("l")
+    askpass = tmp_path / "askpass"
+    askpass.write_text(f'#!/bin/sh\ncase "$1" in Username*) echo {WRITER[0]} ;; *) echo {WRITER[1]} ;; esac\n')
+    askpass.chmod(0o755)
+    commit = add(remote(host, tmp_path / "a", None, environ={**ENVIRON, "GIT_ASKPASS": str(askpass)}), {"a": b"a"})
+    config = tmp_path / "gitconfig"
+    config.write_text(
+        f'[credential]\n\thelper = "!f() {{ echo username={WRITER[0]}; echo password={WRITER[1]}; }}; f"\n'
+    )
+    helped = remote(host, tmp_path / "b", None, environ={**ENVIRON, "GIT_CONFIG_GLOBAL": str(config)})
+    assert helped.tip(REF) == commit == call(there, "rev-parse", "ledger").strip()
+
+
+def test_what_takes_too_long_is_ended_whole(tmp_path: Path) -> None:
+    """git starts a program that talks to the host; neither is left behind."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/l.git"
+        far = git.open_remote(url, secret=None, scratch=tmp_path / "a", environ=ENVIRON, timeout_seconds=0.3)
+        with pytest.raises(CannotAnswer):
+            far.tip(REF)
+    left = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            left.append((process / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    assert not [command for command in left if url in command]
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -19,6 +19,7 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote
 from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.fold import Expected, fold, last_fold_at
+from mlgen.ledger.record import State
 from mlgen.ledger.spool import Spool
 from mlgen.store import Folder
 from tests import git_host
@@ -160,7 +161,7 @@ def refuse_poison(host: GitHost) -> None:
 def test_a_record_that_the_host_refuses_holds_back_no_other(host: GitHost, far: Remote, spool: Spool) -> None:
     refuse_poison(host)
     good = [records.task(name=f"t{n}") for n in range(9)]
-    bad = records.task(name="bad", error="POISON", state=records.State.FAIL)
+    bad = records.task(name="bad", error="POISON", state=State.FAIL)
     for entry in (*good, bad):
         spool.put(entry)
     folded = fold(spool, far, "ledger", now=NOW)
@@ -174,7 +175,7 @@ def test_a_record_that_the_host_refuses_holds_back_no_other(host: GitHost, far: 
 def test_a_branch_that_takes_nothing_buries_nothing(host: GitHost, far: Remote, spool: Spool) -> None:
     refuse_poison(host)
     for n in range(5):
-        spool.put(records.task(name=f"t{n}", error="POISON", state=records.State.FAIL))
+        spool.put(records.task(name=f"t{n}", error="POISON", state=State.FAIL))
     with pytest.raises(CannotAnswer) as error:
         fold(spool, far, "ledger", now=NOW)
     assert error.value.code == "git-push-refused"
@@ -198,6 +199,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
 from mlgen.ledger.fold import fold
+from mlgen.ledger.record import State
 from mlgen.ledger.spool import Spool
 from mlgen.store import Folder
 from tests.ledger import records
