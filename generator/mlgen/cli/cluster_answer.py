@@ -33,15 +33,15 @@ def ledger_commit(records: Records, outcome: Outcome) -> str | None:
 def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str, ledger: str) -> str:
     """How each task ended, what it handed on and where what it made lies. commit, ledger: in words."""
     names = [task.name for task in plan.all_tasks]
-    width = max(map(len, [*names, *outcome.endings]))
+    ours = [name for name, ending in outcome.endings.items() if name not in names and ending.failure]
+    width = max(map(len, [*names, *ours]))
     lines = [f"{outcome.run}  {outcome.state}"]
     if outcome.error:
         lines.append(f"  {outcome.error}")
     for task in plan.all_tasks:
         lines.append(f"  {task.name:{width}}  {_ended(outcome, task.name)}")
         lines += [f"  {'':{width}}    {line}" for line in _made(task, outcome, artifacts)]
-    # Of ours, only what went wrong.
-    lines += [f"  {name:{width}}  {_ended(outcome, name)}" for name in outcome.endings if name not in names]
+    lines += [f"  {name:{width}}  {_ended(outcome, name)}" for name in ours]
     failed = [name for name, ending in outcome.endings.items() if ending.failure and ending.failure.log]
     lines += [f"logs    mlgen logs {outcome.run}{name} --env {env}" for name in [f" {name}" for name in failed] or [""]]
     lines += [f"commit  {commit}", f"ledger  {ledger}"]

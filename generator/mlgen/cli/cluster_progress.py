@@ -29,6 +29,7 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
     def __init__(self, run: str, tasks: Sequence[str], env: str) -> None:
         self._screen = Screen(run, tasks)
         self._tasks, self._run, self._env = frozenset(tasks), run, env
+        self._told: set[str] = set()
 
     def __enter__(self) -> OnEvent:
         self._screen.__enter__()
@@ -42,8 +43,13 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         return self._screen.paused()
 
     def hear(self, event: Event) -> None:
+        """Show an event; of gate tasks and `record`, which no author wrote, only what goes wrong."""
         screen = self._screen
         match event:
+            case Started(task=task) | Moved(task=task) | Skipped(task=task) if task not in self._tasks:
+                pass
+            case Ended(failure=None) if event.task not in self._tasks:
+                pass
             case Moved():
                 screen.runs(event.task, event.phase)
             case Started():
@@ -51,7 +57,9 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
                     screen.say(event.task, "started" if not event.attempt else f"started, attempt {event.attempt + 1}")
             case Waits():
                 screen.say(event.task, visible(f"waits: {event.why}"))
-                self._say_more("", event.fix)
+                if event.fix not in self._told:  # many pods may lack the same
+                    self._say_more("", event.fix)
+                self._told.add(event.fix)
             case Ended():
                 self._ended(event)
             case Skipped():

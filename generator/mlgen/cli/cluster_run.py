@@ -55,7 +55,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
             finals=[task.name for task in plan.finally_tasks],
             on_event=progress.hear,
             clock=SystemClock(),
-            logs=choices.logs,
+            logs=lambda task: choices.logs and task in names,
         )
         outcome, interrupted = _follow(follower, progress, interrupts)
     if outcome is None:

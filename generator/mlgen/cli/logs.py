@@ -1,4 +1,4 @@
-"""`mlgen logs [RUN [TASK]]`: what the tasks of a run printed, as it was kept."""
+"""`mlgen logs [RUN [TASK]]`: what the tasks of a run printed, as it was kept; in a cluster, as it is printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 
 from mlgen.cli import words
 from mlgen.cli.main import new_app
+from mlgen.cli.options import EnvOption
 from mlgen.cli.output import note
+from mlgen.cli.records import open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.entry import from_bytes
@@ -28,9 +30,25 @@ def logs(
         typer.Argument(metavar="[RUN]", help="A run's name, or how its uid begins. Without one: the latest."),
     ] = None,
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task of it. Without one: all.")] = None,
+    *,
+    env: EnvOption = "local",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="In a cluster: until the run has ended.")] = False,
 ) -> None:
-    """Show the kept logs of a run on this machine, attempt by attempt."""
-    folder = _find(kept(Workspace.around().root), run)
+    """Show the logs of a run, attempt by attempt.
+
+    Of one in a cluster from its pods, or from the bucket where `mlgen ledger reconcile` kept them.
+    """
+    records = open_records(Workspace.around(), env)
+    if records.in_cluster:
+        from mlgen.cli.cluster_logs import show  # here: logs on this machine need none of it
+
+        show(records, run, task, follow=follow)
+        return
+    if follow:
+        raise Misuse(
+            "bad-option", "-f is for runs in a cluster", fix="leave it out: `mlgen run` shows how a run goes on"
+        )
+    folder = _find(kept(records.workspace.root), run)
     attempts = [a for a in folder.attempts() if task is None or a.task == task]
     if not attempts:
         raise _no_attempt(folder, task)

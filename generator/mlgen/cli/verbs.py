@@ -10,7 +10,7 @@ VERBS: dict[str, str] = {
     "render": "Write the Tekton manifests of an environment",
     "publish": "Upload the code and files that an environment's manifests pin",
     "run": "Run a pipeline, on this machine or in a cluster",
-    "logs": "Show the kept logs of a run",
+    "logs": "Show what the tasks of a run printed",
     "runs": "List, show and compare runs, from the ledger",
     "lineage": "Say where an artifact came from and what was made of it",
     "ledger": "Fold waiting records into the ledger branch",

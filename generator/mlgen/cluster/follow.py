@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from queue import Empty
 
@@ -30,7 +30,9 @@ CANCEL = {"spec": {"status": "CancelledRunFinally"}}  # `record` and the author'
 
 
 class Follower:
-    """A run that was created. tasks, finals: names of the plan's tasks and finally tasks. logs: tell what they print.
+    """A run that was created. tasks, finals: names of the plan's tasks and finally tasks, for the outcome.
+
+    logs: whether what a task prints is told.
 
     `follow` may be left by an exception, such as KeyboardInterrupt, and called again.
     """
@@ -44,14 +46,14 @@ class Follower:
         finals: Collection[str],
         on_event: OnEvent,
         clock: Clock,
-        logs: bool = False,
+        logs: Callable[[str], bool] = lambda _task: False,
     ) -> None:
         self._api, self._on_event, self._clock = api, on_event, clock
         self._tasks, self._finals = tuple(tasks), tuple(finals)
         self._known = Known(run)
         self._watch = Watch(api, self._known.namespace)
-        self._teller = Teller({*tasks, *finals}, self._explain)
-        self._printing = Printing(api, self._known.namespace, self._watch.tell) if logs else None
+        self._teller = Teller(self._explain)
+        self._logs, self._printing = logs, Printing(api, self._known.namespace, self._watch.tell)
         self._patience = Patience(api.server)
         self._endings: dict[str, Ended] = {}
         self._since: float | None = None
@@ -72,8 +74,7 @@ class Follower:
         self._watch.close()
         self._catch_up()
         self._tell()
-        if self._printing:
-            self._printing.finish(LAST_LINES_SECONDS)
+        self._printing.finish(LAST_LINES_SECONDS)
         self._drain()
         return self._outcome()
 
@@ -133,19 +134,20 @@ class Follower:
 
     def _tell(self) -> None:
         for event in self._teller.news(self._known.objects):
-            if isinstance(event, Started) and self._printing:
-                self._printing.start(self._attempt(event))
+            if isinstance(event, Started | Ended) and self._logs(event.task):
+                # Also of one that has ended: it may have begun and ended between two looks.
+                self._printing.start(view.attempts(self._known.task_run(event.task))[event.attempt])
             if isinstance(event, Ended):
                 self._endings[event.task] = event
             self._on_event(event)
 
-    def _attempt(self, event: Started) -> Attempt:
-        task_run = self._known.task_run(event.task)
-        return view.attempts(task_run)[event.attempt]
-
     def _explain(self, attempt: Attempt) -> tuple[Failure, tuple[str, ...]]:
         found = failure.explain(attempt, lambda container: self._log(attempt.pod, container, OUR_LINES))
-        tail = self._log(attempt.pod, failure.STEP + MAIN, TAIL_LINES) if found.log and not self._printing else ()
+        tail = (
+            self._log(attempt.pod, failure.STEP + MAIN, TAIL_LINES)
+            if found.log and not self._logs(attempt.task)
+            else ()
+        )
         return found, tail
 
     def _log(self, pod: str, container: str, count: int) -> tuple[str, ...]:

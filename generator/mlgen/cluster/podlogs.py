@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,15 @@ def log_key(run_uid: str, pod: Object) -> str:
     return f"{log_folder(run_uid)}/{task_of(pod)}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
 
 
+_KEY = re.compile(rf"{FOLDER}/[^/]+/(?P<task>[a-z0-9-]+)-(?P<attempt>[0-9]+)\.(?P<pod>[0-9a-f]{{8}})\.log")
+
+
+def read_log_key(key: str) -> tuple[str, int, str] | None:
+    """(task, attempt, first 8 of the pod's uid): the inverse of `log_key`; None of another key."""
+    match = _KEY.fullmatch(key)
+    return (match["task"], int(match["attempt"]), match["pod"]) if match else None
+
+
 def log_folder(run_uid: str) -> str:
     """Where the logs of a run are kept, below the environment's artifacts."""
     return f"{FOLDER}/{run_uid}"
@@ -38,7 +48,7 @@ def keep(api: Api, pod: Object, store: Store, key: str, scratch: Path) -> None:
     scratch: a file that is written here, as large as the log. Raises ApiError, Unreachable, CannotAnswer.
     """
     with scratch.open("wb") as file:
-        file.writelines(_capped(_printed(api, pod)))
+        file.writelines(_capped(printed(api, pod)))
     if scratch.stat().st_size <= SMALL:
         with suppress(Taken):
             store.put(key, scratch.read_bytes())
@@ -48,7 +58,8 @@ def keep(api: Api, pod: Object, store: Store, key: str, scratch: Path) -> None:
     scratch.unlink(missing_ok=True)
 
 
-def _printed(api: Api, pod: Object) -> Iterator[bytes]:
+def printed(api: Api, pod: Object) -> Iterator[bytes]:
+    """What main of a pod printed, and after it the errors of our own containers. Raises ApiError, Unreachable."""
     names = [one["name"] for one in (pod.get("status") or {}).get("containerStatuses") or ()]
     last = b"\n"
     if f"{STEP}{MAIN}" in names:

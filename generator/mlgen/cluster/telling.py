@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from mlgen.cluster import view
 from mlgen.cluster.api import Object
@@ -18,13 +18,10 @@ Explain = Callable[[Attempt], tuple[Failure, tuple[str, ...]]]  # of a failed on
 
 
 class Teller:
-    """Tells each thing once, from whatever moments of the API's objects it is shown: some are never seen.
+    """Tells each thing once, from whatever moments of the API's objects it is shown: some are never seen."""
 
-    tasks: those of the plan; of others (gate tasks, `record`) only what goes wrong is told.
-    """
-
-    def __init__(self, tasks: Collection[str], explain: Explain) -> None:
-        self._tasks, self._explain = frozenset(tasks), explain
+    def __init__(self, explain: Explain) -> None:
+        self._explain = explain
         self._told: set[tuple[object, ...]] = set()
         self._phases: dict[str, str] = {}
         self._pod_uids: dict[str, str] = {}
@@ -48,7 +45,7 @@ class Teller:
 
     def _skipped(self, run: Object) -> Iterator[Event]:
         for one in (run.get("status") or {}).get("skippedTasks") or ():
-            if one["name"] in self._tasks and self._once("skipped", one["name"]):
+            if self._once("skipped", one["name"]):
                 yield Skipped(one["name"], view.skip_reason(one))
 
     def _task_run(self, task_run: Object) -> Iterator[Event]:
@@ -56,14 +53,13 @@ class Teller:
         succeeded, reason, message = view.condition(task_run)
         attempts = view.attempts(task_run)
         for attempt in attempts:
-            if task in self._tasks and attempt.started and self._once("started", task, attempt.number):
+            if attempt.running and self._once("started", task, attempt.number):
                 yield Started(task, attempt.number)
             if attempt.succeeded is not None and self._once("ended", task, attempt.number):
                 self._phases.pop(task, None)
                 last = attempt is attempts[-1] and succeeded is not None
-                if task in self._tasks or not attempt.succeeded:
-                    yield self._ended(attempt, retried=not last)
-        if succeeded is None and task in self._tasks:
+                yield self._ended(attempt, retried=not last)
+        if succeeded is None:
             phase = attempts[-1].phase if attempts and attempts[-1].succeeded is None else view.WAITS
             if self._phases.get(task) != phase:
                 self._phases[task] = phase

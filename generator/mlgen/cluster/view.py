@@ -17,7 +17,7 @@ TASK_LABEL, RUN_UID_LABEL = "tekton.dev/pipelineTask", "tekton.dev/pipelineRunUI
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STOPPING = "PipelineRun was stopping"
 MAIN = "main"
-PENDING = "Pending"  # reason of a TaskRun that waits for its pod
+PENDING, RUNNING = "Pending", "Running"  # reasons of a TaskRun whose pod is yet to start, and whose has
 CONTINUED = "Continued"  # terminationReason of a step with onError: continue whose program failed
 
 WAITS = "waits for its pod"
@@ -60,9 +60,9 @@ class Attempt:
     steps: tuple[Step, ...]
 
     @property
-    def started(self) -> bool:
-        """Whether its containers are up, or have been."""
-        return self.reason == "Running" or (self.succeeded is not None and bool(self.steps))
+    def running(self) -> bool:
+        """Whether its containers are up."""
+        return self.succeeded is None and self.reason == RUNNING
 
     @property
     def seconds(self) -> float:
@@ -73,7 +73,7 @@ class Attempt:
     @property
     def phase(self) -> str:
         """What goes on, in a word or two, for who looks on."""
-        if not self.started:
+        if not self.running:
             return WAITS
         left = [step.name for step in self.steps if step.exit_code is None]
         return {"stage-in": "stages in", "stage-out": "stages out"}.get(left[0] if left else "", "runs")

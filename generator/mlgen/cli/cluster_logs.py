@@ -1,0 +1,171 @@
+"""`mlgen logs` of runs in a cluster: from their pods while they live, else from the bucket where they are kept."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.history import open_history
+from mlgen.cli.kube import connect
+from mlgen.cli.output import note
+from mlgen.cli.records import Records
+from mlgen.cluster import logs, podlogs
+from mlgen.cluster.api import PIPELINE_RUNS, Api, ApiError, Object, Unreachable
+from mlgen.cluster.events import Event, Noted, Printed
+from mlgen.cluster.follow import Follower
+from mlgen.cluster.logs import Log
+from mlgen.cluster.refusals import fault_of
+from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.ledger.query import find_runs
+from mlgen.store import StoreError
+
+SHOWN = 5  # runs that are offered where none has the name
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """api: where it still is; None: only the ledger knows of it."""
+
+    name: str
+    uid: str
+    api: Api | None
+
+
+def show(records: Records, run: str | None, task: str | None, *, follow: bool) -> None:
+    """Print the logs of a run, attempt by attempt. follow: until it has ended, line by line as they are printed."""
+    for word, text in (("run", run), ("task", task)):
+        if text is not None and not logs.NAME.fullmatch(text):
+            raise Misuse("bad-name", f'"{text[:80]}" is no name of a {word}', fix="letters, digits and -, at most 63")
+    found = _find(records, run)
+    if run is None:
+        note(f"the latest run: {found.name}")
+    if follow and found.api is not None:
+        _follow(found.api, str(records.environment.namespace), found, task)
+        return
+    chosen = logs.logs_of(_pods(records, found), _kept(records, found), task=task)
+    if not chosen:
+        raise _none(records, found, task)
+    for at, log in enumerate(chosen):
+        if len(chosen) > 1:
+            sys.stdout.write(f"{chr(10) if at else ''}== {log.task}, attempt {log.attempt + 1} ==\n")
+        sys.stdout.flush()
+        _print(records, found, log)
+
+
+def _find(records: Records, wanted: str | None) -> _Run:
+    """The run that is meant: of those in the cluster, else of those in the ledger. Without a name, the latest."""
+    env, namespace = records.environment.name, str(records.environment.namespace)
+    known: list[_Run] = []
+    try:
+        api = connect()
+        known = [_Run(one["metadata"]["name"], one["metadata"]["uid"], api) for one in logs.runs(api, namespace, env)]
+    except CannotAnswer as fault:
+        if wanted is None:
+            raise
+        note(f"the cluster cannot be asked ({fault.message}); what the ledger and the bucket have is told")
+    if wanted is None:
+        if not known:
+            raise Misuse("unknown-run", f"the cluster has no runs of {env}", fix=f"`mlgen runs list --env {env}`")
+        return known[-1]
+    return _only(wanted, _meant(wanted, known) or _told(records, wanted), known)
+
+
+def _meant(wanted: str, runs: Iterable[_Run]) -> list[_Run]:
+    """Of just that name or uid, else those whose uid begins so."""
+    found = list(runs)
+    exact = [one for one in found if wanted in (one.name, one.uid)]
+    return exact or [one for one in found if len(wanted) >= 4 and one.uid.startswith(wanted)]
+
+
+def _told(records: Records, wanted: str) -> list[_Run]:
+    try:
+        history = open_history(records.environment.name)
+    except CannotAnswer as fault:
+        note(f"the ledger cannot be asked either: {fault.message}")
+        return []
+    return [_Run(one.name, one.uid, None) for one in find_runs(history, wanted)]
+
+
+def _only(wanted: str, found: list[_Run], known: list[_Run]) -> _Run:
+    if len(found) > 1:
+        names = ", ".join(f"{one.uid} ({one.name})" for one in found[:SHOWN])
+        raise Misuse("ambiguous-run", f'"{wanted}" may be any of {len(found)} runs', fix=f"say one of {names}")
+    if not found:
+        here = [one.name for one in known]
+        near = get_close_matches(wanted, here, n=3) or here[: -SHOWN - 1 : -1]
+        fix = f"the cluster has: {', '.join(near)}" if near else "`mlgen runs list --env E` has those that ended"
+        raise Misuse("unknown-run", f'neither cluster nor ledger has a run "{wanted}"', fix=fix)
+    return found[0]
+
+
+def _follow(api: Api, namespace: str, run: _Run, task: str | None) -> None:
+    try:
+        stored = api.get(PIPELINE_RUNS, namespace, run.name)
+    except (ApiError, Unreachable) as error:
+        raise fault_of(error, api.server) from None
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Printed):
+            head = "" if task else f"{event.task} | "
+            sys.stdout.write(f"{head}{visible(event.line)}\n")
+            sys.stdout.flush()
+        elif isinstance(event, Noted):
+            note(event.text)
+
+    follower = Follower(
+        api, stored, tasks=(), finals=(), on_event=hear, clock=SystemClock(), logs=lambda name: task in (None, name)
+    )
+    follower.follow()
+
+
+def _pods(records: Records, run: _Run) -> list[Object]:
+    return logs.pods(run.api, str(records.environment.namespace), run.uid) if run.api is not None else []
+
+
+def _kept(records: Records, run: _Run) -> list[str]:
+    """The keys of the logs that are kept; none where the bucket cannot be asked and there may be pods."""
+    try:
+        return records.store.keys(podlogs.log_folder(run.uid))
+    except CannotAnswer as fault:
+        if run.api is None:
+            raise
+        note(f"logs of pods that are gone cannot be shown: {fault.message}")
+        return []
+
+
+def _none(records: Records, run: _Run, task: str | None) -> Misuse:
+    env = records.environment.name
+    what = f'no log of "{task}" in {run.name}' if task else f"no log of {run.name}"
+    why = "a task leaves one once it has begun; those of pods that are gone are kept by `mlgen ledger reconcile`"
+    return Misuse("no-log", f"there is {what}", why=why, fix=f"`mlgen runs show {run.name} --env {env}` says what ran")
+
+
+def _print(records: Records, run: _Run, log: Log) -> None:
+    for chunk in _living(run.api, log) if run.api is not None and log.pod is not None else _stored(records, log):
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _living(api: Api, log: Log) -> Iterator[bytes]:
+    assert log.pod is not None
+    try:
+        yield from podlogs.printed(api, log.pod)
+    except (ApiError, Unreachable) as error:
+        raise fault_of(error, api.server) from None
+
+
+def _stored(records: Records, log: Log) -> Iterator[bytes]:
+    with TemporaryDirectory(prefix="mlgen-log-") as scratch:
+        path = Path(scratch) / "log"
+        try:
+            records.store.get_artifact(log.key, path)
+        except StoreError as error:
+            note(f"the log of {log.task} cannot be read: {error}")
+            return
+        with path.open("rb") as stream:
+            yield from iter(lambda: stream.read(1 << 16), b"")
