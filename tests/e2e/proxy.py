@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -19,7 +21,7 @@ class Verdict(Enum):
     """What becomes of one request."""
 
     PASS = "goes through"
-    REFUSE = "its connection is closed before anything is read of it"
+    DROP = "its connection is closed without a word"
     HANG = "is never answered, while the fault lasts"
     UNAVAILABLE = "503 SlowDown"
     FORBIDDEN = "403 AccessDenied"
@@ -48,7 +50,10 @@ def every(n: int, verdict: Verdict) -> Fault:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Listens on a port of its own and passes requests on to `upstream`. `fault` may be changed at any time."""
+    """Listens on a port of its own and passes requests on to `upstream`. `fault` may be changed at any time.
+
+    `stop` refuses connections, as a server does that is down, until `start`.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -63,7 +68,31 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://{host}:{self.server_port}{parts.path}"
         self.fault = always(Verdict.PASS)
         self.seen: list[tuple[str, str, Verdict]] = []
+        self._open: set[socket.socket] = set()
+        self._serve()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def start(self) -> None:
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()  # to the same port
+        self.server_activate()
+        self._serve()
+
+    def _serve(self) -> None:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._open.discard(request)
 
     def judge(self, method: str, path: str) -> Verdict:
         verdict = self.fault(method, path)
@@ -99,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         verdict = self.server.judge(self.command, self.path)
         match verdict:
-            case Verdict.REFUSE:
+            case Verdict.DROP:
                 self.close_connection = True
             case Verdict.HANG:
                 fault, waited = self.server.fault, threading.Event()

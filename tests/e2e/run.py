@@ -99,6 +99,16 @@ class Run:
         ended = ("Succeeded", "Failed")
         return [pod["metadata"]["name"] for pod in self.pods() if pod["status"]["phase"] not in ended]
 
+    def task_reason(self, task: str) -> str | None:
+        """Tekton's reason for the end of a task; None while it has not ended."""
+        label = f"tekton.dev/pipelineRun={self.name},tekton.dev/pipelineTask={task}"
+        ended = [t for t in self.get("taskruns", "-l", label)["items"] if "completionTime" in t.get("status", {})]
+        return next((str(t["status"]["conditions"][0]["reason"]) for t in ended), None)
+
+    def reconcile(self) -> None:
+        """What the CronJob does each minute, without the time that it gives pods."""
+        self.project.mlgen("ledger", "reconcile", "--env", ENV, "--grace", "1s")
+
     def pods(self) -> list[Json]:
         found: list[Json] = self.get("pods", "-l", f"tekton.dev/pipelineRun={self.name}")["items"]
         return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))

@@ -78,7 +78,7 @@ def test_each_third_is_unavailable(proxy: Proxy) -> None:
     assert [ask(proxy, "PUT", b"x")[0] for _ in range(6)] == [200, 200, 503, 200, 200, 503]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.REFUSE, Verdict.LOSE_ANSWER, Verdict.CUT])
+@pytest.mark.parametrize("verdict", [Verdict.DROP, Verdict.LOSE_ANSWER, Verdict.CUT])
 def test_a_connection_is_broken(proxy: Proxy, verdict: Verdict) -> None:
     proxy.fault = always(verdict)
     with pytest.raises((http.client.HTTPException, OSError)):
@@ -98,4 +98,12 @@ def test_a_fault_that_is_lifted_ends_the_wait(proxy: Proxy) -> None:
     threading.Timer(0.3, proxy.heal).start()
     with pytest.raises((http.client.HTTPException, OSError)):
         ask(proxy, "PUT", b"x")
+    assert ask(proxy, "PUT", b"x")[0] == 200
+
+
+def test_a_server_that_is_down_comes_back(proxy: Proxy) -> None:
+    proxy.stop()
+    with pytest.raises(ConnectionRefusedError):
+        ask(proxy, "PUT", b"x")
+    proxy.start()
     assert ask(proxy, "PUT", b"x")[0] == 200
