@@ -41,8 +41,8 @@ def fold(
     folded = Folded()
     landing = Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, expected, folded)
     with _git_errors(branch):
-        folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in spool.strays()]
-        keys = spool.waiting()
+        keys, strays = spool.listing()
+        folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in strays]
         if keys:
             _check_free(repository, branch)
         else:

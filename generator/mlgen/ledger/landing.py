@@ -117,24 +117,23 @@ class Landing:
 
     def _land(self, reader: Look, batch: list[_Waiting]) -> None:
         kept, landed = self._commit(reader, batch)
+        done = []
         for waiting in batch:
             found = kept[waiting.path]
             if found != waiting.data:
                 self._bury(waiting, _conflict(found, waiting), self.folded.conflicts)
                 continue
             (self.folded.landed if waiting.path in landed else self.folded.already).append(waiting.path)
-            self.spool.delete(waiting.key)
+            done.append(waiting.key)
+        self.spool.delete_all(done)
 
     def _take(self, keys: list[str]) -> Iterator[_Waiting]:
         """The records of some keys that have a path; those that never will are buried."""
         left = {one.key for one in self.folded.left}
-        for key in keys:
-            if key in left:
-                continue
-            try:
-                data = self.spool.get(key)
-            except TooLarge as error:  # no record of ours; not even moved, for that it would have to be read
-                self.folded.left.append(Refused(key, "bad-record", str(error)))
+        keys = [key for key in keys if key not in left]
+        for key, data in zip(keys, self.spool.get_all(keys), strict=True):
+            if isinstance(data, TooLarge):  # no record of ours; not even moved, for that it would have to be read
+                self.folded.left.append(Refused(key, "bad-record", str(data)))
                 continue
             if data is None:  # another fold landed it
                 continue

@@ -14,7 +14,6 @@ from mlgen.ledger.read import broken
 from mlgen.ledger.record import TaskRecord, pod_run_id, run_folder
 from mlgen.ledger.run import RunRecord
 from mlgen.ledger.spool import Spool
-from mlgen.store import TooLarge
 
 # How far the clocks of nodes may be from the API server's; and how long after the last of `tasks` the finally task
 # `record` may have got its pod.
@@ -51,10 +50,9 @@ def _identity(entry: Entry) -> Identity:
 
 
 def _waiting(spool: Spool) -> Iterator[Identity]:
-    for key in spool.waiting():
-        with suppress(BadRecord, TooLarge):
-            data = spool.get(key)
-            if data is not None:
+    for data in spool.get_all(spool.waiting()):
+        with suppress(BadRecord):
+            if isinstance(data, bytes):
                 yield _identity(from_bytes(data))
 
 
