@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab(tmp_path_factory.mktemp("lab"))
     yield made
     made.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that run together come first, so that what concerns a whole node is done when they have ended."""
+    here = [n for n, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    for n, item in zip(here, sorted((items[n] for n in here), key=_alone), strict=True):
+        items[n] = item
+
+
+def _alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("together") is None
 
 
 @pytest.hookimpl(tryfirst=True)

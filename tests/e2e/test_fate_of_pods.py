@@ -10,7 +10,9 @@ from tests.e2e import node
 from tests.e2e.cluster import kubectl
 from tests.e2e.fates import failed, single
 from tests.e2e.lab import ENV, Lab
-from tests.e2e.run import SIDECAR, Run, start
+from tests.e2e.proxy import Verdict
+from tests.e2e.run import SIDECAR, Run, start, wait_for
+from tests.e2e.settings import need
 
 pytestmark = pytest.mark.together
 
@@ -148,6 +150,26 @@ def test_a_sidecar_that_is_killed_where_the_program_fails(lab: Lab) -> None:
     node.kill_container(run.says("it", "begun"), SIDECAR)
     run.settled()
     assert failed(run)["exitCode"] == 7
+
+
+@pytest.mark.parametrize("step", ["stage-in", "stage-out"])
+def test_a_step_of_ours_that_is_killed(lab: Lab, step: str) -> None:
+    """In the middle of its work, which a bucket that hangs makes long."""
+    proxy = lab.proxy(need("MLGEN_E2E_S3_ENDPOINT"))
+    proxy.fault = lambda method, path: Verdict.HANG if path.endswith(("/x", "/raw")) else Verdict.PASS
+    project = lab.project(f"killed-{step}", s3=proxy.url)
+    project.pipeline(
+        "die",
+        f"inputs: {{raw: {project.artifacts}/raw}}\ntasks: {{it: {{run: cp $raw $x, in: [inputs.raw], out: [x]}}}}"
+        if step == "stage-in"
+        else "tasks: {it: {run: echo 1 > $x, out: [x]}}",
+    )
+    run = start(project, "die")
+    wait_for("the step's request", lambda: Verdict.HANG in [verdict for _, _, verdict in proxy.seen])
+    node.kill_container(run.pod("it"), f"step-{step}")
+    assert run.settled() == "Failed"
+    proxy.heal()
+    assert step in failed(run)["error"]
 
 
 def stopped(lab: Lab, name: str, how: str) -> Run:
