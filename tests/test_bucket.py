@@ -282,6 +282,13 @@ def test_a_store_that_comes_back_is_waited_for(s3: S3, made: Path) -> None:
     assert sorted(s3.objects) == ["k.files.json", "k/a"]
 
 
+@pytest.mark.parametrize("key", ["sts-data/latest/api/token", "oauth2.x", "kind: Timeout", "dns error"])
+def test_a_key_is_not_taken_for_what_went_wrong(s3: S3, key: str) -> None:
+    s3.trouble = lambda _method, _key: DROP
+    told = fault(lambda: open_at(s3, 0.2).get(key))
+    assert (told.code, "ends connections without an answer" in str(told)) == ("store-unreachable", True)
+
+
 def test_the_user_in_an_endpoint_is_not_shown(s3: S3) -> None:
     endpoint = s3.endpoint.replace("//", "//user:pass@")
     s3.trouble = lambda _method, _key: Answer(403, "AccessDenied")
@@ -298,6 +305,11 @@ def test_where_there_are_no_credentials_it_is_soon_told(s3: S3, what: Trouble, m
     told = fault(lambda: open_store("s3://b", options=options, base=Path()))
     assert (told.code, "AWS_ACCESS_KEY_ID" in told.fix) == ("store-credentials", True)
     assert time.monotonic() - began < 15
+
+
+def test_one_of_two_keys_is_not_enough() -> None:
+    told = fault(lambda: open_store("s3://b", options={"access_key_id": "x", "secret": "keys"}, base=Path()))
+    assert (told.code, '"keys"' in told.fix, "the other is not" in told.why) == ("store-credentials", True, True)
 
 
 PUT_FOREVER = """

@@ -52,7 +52,7 @@ def is_bucket_missing(error: Exception) -> bool:
 
 def is_about_identity(error: Exception) -> bool:
     """Whether no credentials could be had at all."""
-    return bool(_IDENTITY.search(str(error)))
+    return bool(_IDENTITY.search(str(error)) or _HALF.search(str(error)))
 
 
 def is_worth_another_try(error: Exception) -> bool:
@@ -62,7 +62,7 @@ def is_worth_another_try(error: Exception) -> bool:
     that arrived with another checksum than it left with may arrive whole the next time.
     """
     text = str(error)
-    return " retries, " not in text and (bool(_LOST.search(text)) or _code(text) in DAMAGED)
+    return " retries, " not in text and (bool(_LOST.search(_connection(text))) or _code(text) in DAMAGED)
 
 
 def first_line(error: Exception) -> str:
@@ -74,13 +74,18 @@ def refused(place: Place, error: Exception) -> CannotAnswer:
     """The fault that an error of obstore's tells of."""
     text = str(error)
     code, status = _code(text), _status(text)
+    if _HALF.search(text):
+        return _no_credentials(place, "one of the two keys is given, and the other is not")
     if is_about_identity(error):
-        return _no_credentials(place)
+        answer = f"{status} {code}".rstrip() if status else _network(text)
+        return _no_credentials(
+            place, f"no keys were given, and where a workload's or machine's identity is asked for: {answer}"
+        )
     if not status:
         return _other_region(place) if "incorrectly configured region" in text else _unreachable(place, _network(text))
     if status >= 500 or status == 429:
         return _unreachable(place, f"it answers {status} {code}".rstrip())
-    return _answered(place, status, code) if code or " HEAD " in text else _no_store(place, status)
+    return _answered(place, status, code) if code or "Error performing HEAD " in text else _no_store(place, status)
 
 
 def _answered(place: Place, status: int, code: str) -> CannotAnswer:
@@ -112,28 +117,32 @@ BAD_CREDENTIALS = {
     "InvalidAuthenticationInfo": "the store does not take the credentials",
     "NoAuthenticationInformation": "the store got no credentials",
 }
+# A word of what obstore tells of a connection -> why. The first that is found counts.
 NETWORK = {
     "dns error": "its name is not known here",
-    "Connection refused": "nothing listens there",
+    "ConnectionRefused": "nothing listens there",
+    "NetworkUnreachable": "there is no way to it from here",
+    "HostUnreachable": "there is no way to it from here",
     "UnknownIssuer": "its certificate is of an authority that is not trusted here",
-    "invalid peer certificate": "its certificate is not valid",
+    "InvalidCertificate": "its certificate is not valid",
     "InvalidContentType": "what listens there does not speak HTTPS",
-    "unreachable": "there is no way to it from here",
     "TimedOut": "no answer came in time",
     "kind: Timeout": "no answer came in time",
     "kind: Connect": "no connection to it can be made",
     "IncompleteMessage": "it ends connections without an answer",
     "IncompleteBody": "it ends connections in the middle of an answer",
+    "ConnectionReset": "it ends connections without an answer",
 }
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 _LOST = re.compile(r"kind: (Interrupted|Timeout)|IncompleteMessage|IncompleteBody|ConnectionReset|BrokenPipe")
-# Where cloud providers hand out a machine's or workload's identity.
+# Where providers hand out the identity of a machine or workload: link-local addresses, and services by name.
 _IDENTITY = re.compile(
-    r"https?://[^\s?]*(/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity|oauth2|[/.]sts[.-]|169\.254\.)"
-    r"|Missing (AccessKeyId|SecretAccessKey)"
+    r"Error performing [A-Z]+ https?://"
+    r"(169\.254\.|\[fd00:ec2:|metadata\.google\.internal|(sts|oauth2|iamcredentials|login)\.[a-z]|[^/\s]+/latest/api/token\b)"
 )
+_HALF = re.compile(r"Missing (AccessKeyId|SecretAccessKey)\b")
 
 
 def _code(text: str) -> str:
@@ -146,8 +155,14 @@ def _status(text: str) -> int:
     return int(found[1]) if found else 0
 
 
+def _connection(text: str) -> str:
+    """What became of the connection: the last part of the text, behind the names of keys, which authors choose."""
+    return text[text.rfind("HttpError {") :]
+
+
 def _network(text: str) -> str:
-    return next((words for sign, words in NETWORK.items() if sign in text), "it cannot be spoken with")
+    told = _connection(text)
+    return next((words for sign, words in NETWORK.items() if sign in told), "it cannot be spoken with")
 
 
 def _keys(place: Place) -> str:
@@ -162,8 +177,7 @@ def _owner(place: Place) -> str:
     return f'of the secret "{place.secret}"' if place.secret else "that are in use here"
 
 
-def _no_credentials(place: Place) -> CannotAnswer:
-    why = "no keys were given, and neither this workload nor this machine has an identity that its provider tells"
+def _no_credentials(place: Place, why: str) -> CannotAnswer:
     return CannotAnswer("store-credentials", f"there are no credentials for {place}", why=why, fix=_keys(place))
 
 
