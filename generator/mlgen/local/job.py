@@ -12,7 +12,8 @@ from mlgen.local.arguments import Arguments
 from mlgen.local.rundir import Started
 from mlgen.local.schedule import Schedule
 from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Source, Task
-from mlgen.runtime.protocol import Execution, TaskDocument, Tree, of_task
+from mlgen.runtime.documents import of_task
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.texts import read_result, result
 
 ENGINE = "local"

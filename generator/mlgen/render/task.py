@@ -8,7 +8,7 @@ from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
 from mlgen.render import main, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
-from mlgen.runtime import protocol
+from mlgen.runtime import documents, protocol
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 
@@ -23,7 +23,7 @@ _VALUES: Data = {"name": "mlgen-values", "type": "array"}
 def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool) -> Data:
     """The Task of a task or finally task."""
     inputs = any(isinstance(i.source, InputRef) for i in task.ins)
-    document = protocol.of_task(
+    document = documents.of_task(
         task,
         pipeline=plan.name,
         env=environment.name,
@@ -59,7 +59,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
 
 def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:
     """The Task of a pod that only evaluates: one step, no sidecar, no record."""
-    document = protocol.of_gate_task(gate, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts)
+    document = documents.of_gate_task(gate, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts)
     arguments = ["stage-out", "$(params.mlgen-values[*])"]
     step = staging.container("stage-out", environment, arguments, [staging.document_variable(document)], [])
     spec: Data = {
@@ -74,7 +74,7 @@ def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:
 def record_task(plan: Plan, environment: Environment) -> Data:
     """The Task of the finally task `record`, which writes run.json."""
     platform = staging.platform(environment, inputs=False, folds=environment.ledger.fold in ("task", "run"))
-    document = protocol.of_record(
+    document = documents.of_record(
         pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform
     )
     env = [

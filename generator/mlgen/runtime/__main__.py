@@ -59,18 +59,18 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
             fold = partial(_land, ledger, post.document, places, FOLD_SECONDS, True) if ledger else None
             Sidecar(post, fold).run()
         case TaskPod(verb="stage-out"):
-            from mlgen.runtime import steps
+            from mlgen.runtime import step_out
 
-            return steps.keep(_post(invocation, places, at))
+            return step_out.keep(_post(invocation, places, at))
         case TaskPod():
-            from mlgen.runtime import steps
+            from mlgen.runtime import step_in
 
             post = _post(invocation, places, at)
-            steps.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
+            step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
         case GatePod():
-            from mlgen.runtime import steps
+            from mlgen.runtime import step_out
 
-            steps.evaluate(invocation, places)
+            step_out.evaluate(invocation, places)
         case RecordPod():
             _record(invocation, places)
     return 0

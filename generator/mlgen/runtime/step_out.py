@@ -1,4 +1,4 @@
-"""The steps around the author's program in a pod, and the pod that only evaluates gates."""
+"""Step stage-out of a pod, also of one that only evaluates gates."""
 
 from __future__ import annotations
 
@@ -10,45 +10,22 @@ from pathlib import Path
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.record import State
 from mlgen.ledger.spool import Spool
-from mlgen.runtime import bundle, stage_in, stage_out, tekton
+from mlgen.runtime import stage_out, tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
-from mlgen.runtime.handover import FAILED, OOM_KILLS, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.invocation import GatePod
 from mlgen.runtime.memory import grew, oom_kills
-from mlgen.runtime.outs import StagingError, sentence
+from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape
 from mlgen.runtime.post import Post
 from mlgen.runtime.protocol import TaskDocument
-from mlgen.runtime.stage_in import OpenStore, staged_inputs
+from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 
 SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
 LOOK_SECONDS = 0.02
 SIGNAL_EXIT_CODE = 255  # a process cannot end with -1
-
-
-def bring(post: Post, open_at: OpenStore) -> None:
-    """Step stage-in. Raises CannotAnswer "not-staged", and has left its words for the sidecar then.
-
-    open_at: the store at a URI, for inputs.
-    """
-    handover = post.handover
-    handover.begin()
-    post.at("begun")
-    try:
-        unreachable = handover.told(UNREACHABLE)
-        if unreachable is not None:
-            raise StagingError(f"the records of this run cannot be kept: {unreachable}")
-        bundle.stage_code(post.document, post.tree, post.store)
-        stage_in.stage_in(post.document, post.execution, post.tree, post.store, open_at)
-    except Exception as error:
-        problem = sentence(error)
-        handover.tell(FAILED, problem)
-        handover.wake()
-        raise CannotAnswer("not-staged", problem) from error
-    handover.tell(STAGED)
-    handover.wake()
 
 
 def keep(post: Post) -> int:

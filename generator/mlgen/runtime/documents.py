@@ -1,0 +1,57 @@
+"""The documents of a plan's tasks: what a renderer writes into manifests and the local engine hands over.
+
+Apart from `protocol`, so that no pod loads what a plan is made of.
+"""
+
+from __future__ import annotations
+
+from mlgen.plan import model
+from mlgen.runtime.pod import Platform
+from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS, Evaluation, In, Out, TaskDocument
+
+
+def of_task(
+    task: model.Task, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+) -> TaskDocument:
+    """The document of a plan's task in an environment."""
+    return TaskDocument(
+        pipeline=pipeline,
+        env=env,
+        task=task.name,
+        ins=tuple(In(i.name, _kind(i), i.type, i.optional) for i in task.ins),
+        outs=tuple(Out(o.name, o.type, o.optional, o.max_bytes) for o in task.outs),
+        evaluates=_evaluations(task.evaluates),
+        artifacts=artifacts,
+        code_digest=task.code.digest if task.code else None,
+        image=task.image.reference if task.image else None,
+        image_digest=task.image.digest if task.image else None,
+        timeout_seconds=task.timeout_seconds,
+        platform=platform,
+    )
+
+
+def of_gate_task(
+    task: model.GateTask, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+) -> TaskDocument:
+    """The document of a task that only evaluates: no ins, no outs, no main."""
+    evaluations = _evaluations(task.evaluates)
+    return TaskDocument(
+        pipeline, env, task.name, (), (), evaluations, artifacts, None, None, None, GATE_TIMEOUT_SECONDS, platform
+    )
+
+
+def of_record(*, pipeline: str, env: str, artifacts: str, platform: Platform) -> TaskDocument:
+    """The document of the finally task `record`, which writes run.json."""
+    return TaskDocument(
+        pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform
+    )
+
+
+def _kind(item: model.In) -> str:
+    if not item.type.is_artifact:
+        return "value"
+    return "input" if isinstance(item.source, model.InputRef) else "out"
+
+
+def _evaluations(evaluations: tuple[model.Evaluation, ...]) -> tuple[Evaluation, ...]:
+    return tuple(Evaluation(e.index, e.text, e.types) for e in evaluations)
