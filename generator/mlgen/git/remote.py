@@ -73,6 +73,7 @@ class Remote:
     def __init__(self, host: Host, environ: Mapping[str, str] | None) -> None:
         self._host, self._environ = host, environ
         self._found: Repository | None = None
+        self._whole: bool | None = None
 
     @property
     def shown(self) -> str:
@@ -166,7 +167,7 @@ class Remote:
 
     def forget(self) -> None:
         """Throw away what is in scratch."""
-        self._found = None
+        self._found = self._whole = None
         shutil.rmtree(self._objects, ignore_errors=True)
 
     @property
@@ -186,6 +187,13 @@ class Remote:
         """Fetch all files of a ref's tip, or what is new of them, and let the same ref in scratch point there."""
         arguments = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1", "--update-shallow", NAME)
         self._host.run(self.local().git_dir, *arguments, f"+{ref}:{ref}")
+        self._whole = True
+
+    def is_whole(self, ref: str) -> bool:
+        """Whether all files of an earlier tip are in scratch: then the host is told so, and sends what is new."""
+        if self._whole is None:
+            self._whole = self.local().tip(ref) is not None
+        return self._whole
 
 
 class RemoteReader:
@@ -240,17 +248,12 @@ class RemoteReader:
         missing = sorted({oid for oid, one in zip(oids, found, strict=True) if one is None})
         if not missing:
             return [one for one in found if one is not None]
-        if self._is_whole or not self._remote.fetch_objects(missing):
+        if self._remote.is_whole(self._ref) or not self._remote.fetch_objects(missing):
             self._remote.fetch_whole(self._ref)
         found = list(self._here(oids[0]).get_all(oids))
         if None in found:
             raise GitError(f"{self._remote.shown} does not give {oids[found.index(None)]}")
         return [one for one in found if one is not None]
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether all files of an earlier tip are in scratch: then the host is told so, and sends what is new."""
-        return self._remote.local().tip(self._ref) is not None
 
     def _here(self, oid: str) -> Reader:
         repository = self._remote.local(oid)
