@@ -57,23 +57,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, small sizes")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", metavar="WORD", help="tools whose name holds this word")
+    parser.add_argument("--only", default="", metavar="WORD", help="cases whose title holds this word")
     args = parser.parse_args()
     reach = {option: os.environ[f"MLGEN_E2E_S3_{name}"] for option, name in VARIABLES.items()} | {"region": REGION}
     bucket = Bucket(os.environ.get("MLGEN_E2E_S3_BUCKET", "mlgen"), reach)
-    tools = [tool for tool in copiers(reach["endpoint"]) if args.only in tool.name]
+    tools = copiers(reach["endpoint"])
     big, many, rounds = (64, 50, 1) if args.quick else (1024, 1000, args.rounds)
+    cases = {f"one file of {big:,} MiB": (1, big), f"{many:,} files of 1 MiB": (many, 1)}
     lines = []
-    with TemporaryDirectory(prefix="mlgen-transfer-") as folder:
-        one = make_file(Path(folder) / "one", big)
-        lines += compare(f"one file of {big:,} MiB", one, tools, bucket, rounds)
-        one.unlink()
-        tree = Path(folder) / "tree"
-        tree.mkdir()
-        for number in range(many):
-            make_file(tree / f"{number:04}.bin", 1)
-        lines += compare(f"{many:,} files of 1 MiB", tree, tools, bucket, rounds)
+    for title, (count, mebibytes) in cases.items():
+        if args.only in title:
+            with TemporaryDirectory(prefix="mlgen-transfer-") as folder:
+                lines += compare(title, make(Path(folder) / "made", count, mebibytes), tools, bucket, rounds)
     print("\n".join([*HEAD, *lines]))
+
+
+def make(path: Path, count: int, mebibytes: int) -> Path:
+    """A file of so many MiB, or a folder of several; of random bytes, which nothing on the way can shrink."""
+    if count > 1:
+        path.mkdir()
+    for number in range(count):
+        with (path / f"{number:04}.bin" if count > 1 else path).open("wb") as file:
+            for _ in range(mebibytes):
+                file.write(os.urandom(MEBI))
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +187,6 @@ def environment(reach: Mapping[str, str]) -> dict[str, str]:
     remote |= {"SECRET_ACCESS_KEY": secret, "REGION": REGION}
     env |= {f"RCLONE_CONFIG_BENCH_{name}": value for name, value in remote.items()}
     return env | dict(reach) | {"PYTHONPATH": str(ROOT / "generator")}
-
-
-def make_file(path: Path, mebibytes: int) -> Path:
-    """A file of random bytes, which nothing on the way can shrink."""
-    with path.open("wb") as file:
-        for _ in range(mebibytes):
-            file.write(os.urandom(MEBI))
-    return path
 
 
 if __name__ == "__main__":
