@@ -22,6 +22,7 @@ from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, locate, measure, open_store
 from mlgen.store.bucket import Bucket
 from mlgen.store.refusal import Place
+from tests import s3
 
 GENERATOR = Path(__file__).parents[1] / "generator"
 
@@ -31,11 +32,13 @@ def sha256(data: bytes) -> str:
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """The same promises, whichever store keeps them."""
     if request.param == "folder":
-        return open_store("kept", base=tmp_path)
-    return memory()
+        yield open_store("kept", base=tmp_path)
+    else:
+        with s3.serve() as server:
+            yield open_store("s3://b/pre/fix", options=server.options, base=tmp_path)
 
 
 def memory() -> Bucket:
