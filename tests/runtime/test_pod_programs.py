@@ -239,6 +239,19 @@ def test_the_sidecar_killed(pod: Pod, point: str, state: State, code: int) -> No
         assert record.reason == "SidecarFailed"
 
 
+def test_a_sidecar_that_is_started_again_goes_on(pod: Pod) -> None:
+    """As the kubelet does with a native one."""
+    assert pod.sidecar(kill_at="ready").wait() == -9
+    again = pod.sidecar()
+    pod.stage_in()
+    pod.main(WRITE)
+    assert pod.stage_out() == 0
+    assert again.wait() == 0
+    assert pod.only_record().state is State.COMPLETE
+    assert pod.sidecar().wait() == 0
+    assert len(pod.records) == 1
+
+
 def test_the_sidecar_told_to_end_while_main_runs(pod: Pod) -> None:
     beside = pod.sidecar()
     pod.stage_in()

@@ -6,10 +6,19 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
+from mlgen.diagnostic import Fault
+from mlgen.runtime.clock import Clock
 from mlgen.runtime.handover import WAKE
+from mlgen.runtime.outs import sentence
+
+STOP_SECONDS = 25  # of the 30 that Kubernetes gives a pod that is told to end
+REFUSED_SECONDS = 10  # for a store that is there and says no, should it only have begun to say yes
+AWAY = ("store-unreachable", "store-busy")  # what may be over if one waits
+PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5)  # between tries; then the last of them
 
 
 class Watch:
@@ -18,10 +27,13 @@ class Watch:
     main_gone: the script of main had opened its FIFO, and no process holds it any more. stopping: told to end.
     """
 
-    def __init__(self, alive: Path, state: Path) -> None:
+    def __init__(self, alive: Path, state: Path, clock: Clock) -> None:
         self.main_gone = self.stopping = False
+        self._clock = clock
+        self._stopped_at = 0.0
         for fifo in (alive, state / WAKE):
-            os.mkfifo(fifo, 0o660)
+            with suppress(FileExistsError):  # by a sidecar that was killed, where the kubelet starts such again
+                os.mkfifo(fifo, 0o660)
         self._alive = os.open(alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         # For writing too, so that it never ends when those who wake have gone.
         self._wake = os.open(state / WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -32,7 +44,8 @@ class Watch:
         signal.signal(signal.SIGTERM, self._stop)
 
     def _stop(self, _number: int, _frame: object) -> None:
-        self.stopping = True
+        if not self.stopping:
+            self.stopping, self._stopped_at = True, self._clock.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Wait until something happened, for so long at most."""
@@ -43,9 +56,44 @@ class Watch:
             else:
                 os.read(self._wake, 4096)
 
-    def run_errand(self, work: Callable[[], object]) -> Errand:
-        """Begin some work that may block for long, beside the waiting; its end wakes."""
-        return Errand(work, lambda: os.write(self._wake, b"."))
+    def insist(self, work: Callable[[], object], seconds: float) -> str | None:
+        """Have some work done, however often it must be tried, for so many seconds; why it could not be.
+
+        Less long when told to end, and where what is asked is refused: that is no matter of waiting.
+        """
+        began, pauses, pause = self._clock.monotonic(), iter(PAUSES_SECONDS), 0.0
+        problem = f"there was no answer within {seconds:.0f} s"
+        while True:
+            errand = self.attempt(work, began + seconds - self._clock.monotonic())
+            if not errand.done:
+                return problem
+            if errand.error is None:
+                return None
+            problem, pause = sentence(errand.error), next(pauses, pause)
+            is_away = isinstance(errand.error, Fault) and errand.error.code in AWAY
+            until = began + (seconds if is_away else min(seconds, REFUSED_SECONDS))
+            if self._left(until) <= pause:
+                return problem
+            self._pause(pause)
+
+    def attempt(self, work: Callable[[], object], seconds: float) -> Errand:
+        """Begin some work that may block for long, and wait for its end, for so many seconds, or until told to end."""
+        until = self._clock.monotonic() + seconds
+        errand = Errand(work, lambda: os.write(self._wake, b"."))
+        while not errand.done and (left := self._left(until)) > 0:
+            self.wait(min(left, 1.0))
+        return errand
+
+    def _pause(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while (left := self._left(until)) > 0:
+            self.wait(left)
+
+    def _left(self, until: float) -> float:
+        """Seconds until some time, or until this process must have ended."""
+        if self.stopping:
+            until = min(until, self._stopped_at + STOP_SECONDS)
+        return until - self._clock.monotonic()
 
 
 class Errand:
