@@ -15,7 +15,8 @@ SMALL = 4 << 20  # bytes of a small object: four times the largest record
 class Store(Protocol):
     """Bytes by key. A key is a relative posix path; `check_key` says which ones are good.
 
-    Every method raises CannotAnswer when the store cannot be used at all: "disk-full", "store-unreachable".
+    Every method raises CannotAnswer when the store cannot be used at all: "disk-full"; of a bucket
+    "store-unreachable", "store-credentials", "store-denied", "no-bucket" and their kin in `store.refusal`.
     """
 
     @property

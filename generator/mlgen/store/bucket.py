@@ -1,4 +1,8 @@
-"""A store in a bucket: s3://, gs:// or az://, through obstore."""
+"""A store in a bucket: s3://, gs:// or az://, through obstore.
+
+A kill in the middle of an upload leaves objects without a manifest, which no reader takes for a folder, and parts of a
+multipart upload, which nobody sees: a bucket wants the rule that drops those ("AbortIncompleteMultipartUpload").
+"""
 
 from __future__ import annotations
 
