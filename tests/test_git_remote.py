@@ -14,6 +14,8 @@ import pytest
 from mlgen import git
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import RefMoved, Remote
+from mlgen.git.host import Host
+from mlgen.git.url import PROTOCOLS
 from tests import git_host
 from tests.git_host import READER, WRITER, GitHost, secret
 
@@ -193,6 +195,106 @@ def test_a_refusal_names_what_to_mend(host: GitHost, tmp_path: Path, case: str) 
     if user:
         assert user[1] not in f"{told.message}{told.why}{told.fix}"
     assert all("/elsewhere/" not in request for request in host.requests), "a redirect was followed"
+
+
+SSH_END = """
+fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+and the repository exists."""
+CURL = "fatal: unable to access 'https://h/l.git/': "
+# What well-known hosts, ssh and curl say.
+SAID = {
+    "git-denied": [
+        "remote: Invalid username or token. Password authentication is not supported for Git operations.\n"
+        "fatal: Authentication failed for 'https://github.com/a/b.git/'",
+        "remote: Permission to a/b.git denied to bot.\n"
+        "fatal: unable to access 'https://github.com/a/b.git/': The requested URL returned error: 403",
+        "remote: HTTP Basic: Access denied. The provided password or token is incorrect.\n"
+        "fatal: Authentication failed for 'https://gitlab.com/a/b.git/'",
+        "remote: You are not allowed to upload code to this project.\nfatal: the remote end hung up unexpectedly",
+        "remote: User permission denied for writing.\nfatal: the remote end hung up unexpectedly",
+        "git@github.com: Permission denied (publickey)." + SSH_END,
+        "ERROR: The key you are authenticating with has been marked as read only." + SSH_END,
+        "No user exists for uid 1000" + SSH_END,
+        "error: RPC failed; HTTP 401 curl 22 The requested URL returned error: 401\n"
+        "send-pack: unexpected disconnect while reading sideband packet\nfatal: the remote end hung up unexpectedly",
+    ],
+    "git-untrusted": [
+        CURL + "SSL certificate problem: self-signed certificate in certificate chain",
+        CURL + "server certificate verification failed. CAfile: none CRLfile: none",
+        CURL + "SSL: no alternative certificate subject name matches target host name",
+        "Host key verification failed." + SSH_END,
+    ],
+    "git-no-repository": [
+        "remote: Repository not found.\nfatal: repository 'https://github.com/a/b.git/' not found",
+        "ERROR: Repository not found." + SSH_END,
+        "remote: The project you were looking for could not be found or you don't have permission to view it.\n"
+        "fatal: repository 'https://gitlab.com/a/b.git/' not found",
+        "remote: TF401019: The Git repository with name l does not exist or you do not have permissions.\n"
+        "fatal: the remote end hung up unexpectedly",
+        "fatal: '/srv/l.git' does not appear to be a git repository" + SSH_END,
+    ],
+    "git-unreachable": [
+        CURL + "Could not resolve host: h",
+        CURL + "gnutls_handshake() failed: An unexpected TLS packet was received.",
+        CURL + "GnuTLS recv error (-54): Error in the pull function.",
+        CURL + "The requested URL returned error: 429",
+        CURL + "Operation too slow. Less than 100 bytes/sec transferred",
+        "ssh: connect to host h port 22: Connection refused" + SSH_END,
+        "ssh: Could not resolve hostname h: Name or service not known" + SSH_END,
+        "error: RPC failed; curl 56 Recv failure: Connection reset by peer\nfatal: the remote end hung up unexpectedly",
+        "fatal: protocol error: early EOF",
+    ],
+    "disk-full": ["error: unable to write file objects/pack/tmp_pack_x: No space left on device\nfatal: unpack failed"],
+    "git-refused": ["fatal: bad object refs/heads/x", "remote: fatal: No space left on device"],
+}
+
+
+@pytest.mark.parametrize(("code", "said"), [(code, said) for code, texts in SAID.items() for said in texts])
+def test_what_hosts_say_is_understood(tmp_path: Path, code: str, said: str) -> None:
+    host = Host.at(
+        "https://h/l.git",
+        secret=None,
+        secret_name="ledger-token",
+        scratch=tmp_path,
+        environ=ENVIRON,
+        timeout_seconds=None,
+        protocols=PROTOCOLS,
+    )
+    told = host.fault(said.encode(), "read")
+    assert isinstance(told, CannotAnswer)
+    assert told.code == code
+    assert "\n" not in f"{told.message}{told.why}{told.fix}"
+
+
+def test_a_branch_that_cannot_be(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    seed(there, 10)
+    call(there, "branch", "-m", "ledger", "ledger/old")
+    with pytest.raises(CannotAnswer, match="refuses a push") as error:
+        add(remote(host, tmp_path / "a", token), {"a": b"a"})
+    assert error.value.code == "git-push-refused"
+    assert "refs/heads/ledger/old" in error.value.why
+    assert sum(request.endswith("/git-receive-pack") for request in host.requests if "POST" in request) <= 6
+
+
+def test_a_push_while_another_holds_the_branch(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l")
+    lock = there / "refs" / "heads" / "ledger.lock"
+    lock.touch()
+    pushes = 0
+
+    def release(path: str) -> str:
+        nonlocal pushes
+        pushes += path.endswith("/git-receive-pack")
+        if pushes == 2:
+            lock.unlink(missing_ok=True)
+        return ""
+
+    host.fault = release
+    commit = add(remote(host, tmp_path / "a", token), {"a": b"a"})
+    assert call(there, "rev-parse", "ledger").strip() == commit
 
 
 def test_a_token_that_may_only_read(host: GitHost, tmp_path: Path) -> None:

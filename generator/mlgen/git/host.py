@@ -32,19 +32,23 @@ _SETTINGS = (
 )
 _TLS_OF_USER = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY")
 
+# In this order: a text may say several, and of ssh always "Could not read from remote repository", at its end.
 _CREDENTIALS = re.compile(
     r"Authentication failed|could not read (Username|Password)|(returned error:|HTTP) 40[13]\b"
-    r"|Permission denied \(|Permission to \S+ denied|[Aa]ccess denied|not allowed to (push|pull|download)"
-    r"|No user exists for uid"
+    r"|Permission denied \(|Permission to \S+ denied|User permission denied|[Aa]ccess denied|marked as read only"
+    r"|not allowed to (push|pull|upload|download)|No user exists for uid"
 )
-_UNTRUSTED = re.compile(r"certificate|Host key verification failed|gnutls_|SSL_|TLS|CAfile", re.IGNORECASE)
+_UNTRUSTED = re.compile(
+    r"SSL certificate problem|certificate verif|certificate has expired|[Ss]elf.signed certificate|issuer certificate"
+    r"|certificate subject name|Host key verification failed|CAfile"
+)
 _MOVED_AWAY = re.compile(r"returned error: 30[12378]|unable to update url base")
 _NO_REPOSITORY = re.compile(
     r"repository '.*' not found|returned error: 404|[Rr]epository not found|not appear to be a git repository"
     r"|[Rr]epository .*does not exist|could not be found"
 )
 _UNREACHABLE = re.compile(
-    r"Could not resolve|Failed to connect|unable to access|Connection (refused|timed out|reset|closed)|[Tt]imed out"
+    r"[Cc]ould not resolve|Failed to connect|unable to access|Connection (refused|timed out|reset|closed)|[Tt]imed out"
     r"|RPC failed|disconnect|hung up|early EOF|returned error: [45]\d\d|No route to host|Operation too slow"
     r"|Network is unreachable|Could not read from remote repository"
 )

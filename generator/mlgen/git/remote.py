@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,11 @@ from mlgen.git.url import PROTOCOLS
 _SINGLE = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=tree:0")
 _NO_FILTER = b"filtering not recognized by server"
 _NO_IDS = re.compile(rb"not our ref|unadvertised object|does not allow")
-# The host's own race, or its lock: another push was faster, or is at work.
-_RACE = re.compile(r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value")
+# What git says without a push: the ref is not where the lease says.
+_STALE = ("stale info", "fetch first", "non-fast-forward")
+# What a host says when another push holds the ref. Or when the ref cannot be: so a few tries are enough.
+_LOCK = re.compile(r"cannot lock ref|failed to update ref|incorrect old value|Unable to create '.*\.lock'")
+_PAUSES_SECONDS = (0.2, 0.8)
 _TOO_LARGE = re.compile(rb"(error:|HTTP) 413\b")
 _OTHER_FORMAT = b"does not support this repository's hash algorithm"
 _HELLO_SECONDS = 30.0  # for the smallest question: curl alone would wait for a silent host for 5 minutes
@@ -113,21 +117,28 @@ class Remote:
         "git-push-refused" as well.
         Source: git-push(1), --force-with-lease; the host compares once more, under its lock.
         """
-        try:
-            self._push(ref, new, old)
-        except CannotAnswer as fault:
-            if fault.code == "git-denied":
-                raise
-            # The answer may be what got lost.
+        for seconds in (*_PAUSES_SECONDS, None):
             try:
-                tip = self.tip(ref)
-            except CannotAnswer:
-                raise fault from None
-            if tip == new:
+                self._push(ref, new, old)
                 return
-            if tip != old:
-                raise RefMoved(f"{ref} is at {tip} but expected {old}") from None
-            raise
+            except CannotAnswer as fault:
+                if fault.code == "git-denied":
+                    raise
+                tip = self._tip_after(fault, ref)
+                if tip == new:  # only the answer was lost
+                    return
+                if tip != old:
+                    raise RefMoved(f"{ref} is at {tip} but expected {old}") from None
+                if seconds is None or not _LOCK.search(fault.why):
+                    raise
+                time.sleep(seconds)
+
+    def _tip_after(self, fault: CannotAnswer, ref: str) -> str | None:
+        """The tip after a push that failed. Raises what it failed of where the host cannot be asked."""
+        try:
+            return self.tip(ref)
+        except CannotAnswer:
+            raise fault from None
 
     def _push(self, ref: str, new: str, old: str | None) -> None:
         lease = f"--force-with-lease={ref}:{old or ''}"
@@ -145,9 +156,9 @@ class Remote:
                 raise self._push_refused(ref, self._host.said(done.err))
             raise self._host.fault(done.err, "push")
         reason = refused[1].decode(errors="replace")
-        said = _remote_words(done.err)
-        if _RACE.search(f"{reason} {said}"):
+        if reason in _STALE:
             raise RefMoved(f"{ref}: {reason}")
+        said = _remote_words(done.err)
         raise self._push_refused(ref, ": ".join(part for part in (reason, said) if part))
 
     def _push_refused(self, ref: str, why: str) -> CannotAnswer:
