@@ -39,22 +39,23 @@ def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str,
     if outcome.error:
         lines.append(f"  {outcome.error}")
     for task in plan.all_tasks:
-        lines.append(f"  {task.name:{width}}  {_ended(outcome, task.name)}")
+        lines.append(f"  {task.name:{width}}  {_ended(plan, outcome, task.name)}")
         lines += [f"  {'':{width}}    {line}" for line in _made(task, outcome, artifacts)]
-    lines += [f"  {name:{width}}  {_ended(outcome, name)}" for name in ours]
+    lines += [f"  {name:{width}}  {_ended(plan, outcome, name)}" for name in ours]
     failed = [name for name, ending in outcome.endings.items() if ending.failure and ending.failure.log]
     lines += [f"logs    mlgen logs {outcome.run}{name} --env {env}" for name in [f" {name}" for name in failed] or [""]]
     lines += [f"commit  {commit}", f"ledger  {ledger}"]
     return "".join(visible(line) + "\n" for line in lines)
 
 
-def _ended(outcome: Outcome, task: str) -> str:
+def _ended(plan: Plan, outcome: Outcome, task: str) -> str:
     ending = outcome.endings.get(task)
     if ending is not None:
         attempt = f", attempt {ending.attempt + 1}" if ending.attempt else ""
         return words.of_failure(ending.state, ending.failure) + attempt
     status = outcome.tasks.get(task) or outcome.others.get(task)
-    return words.skip(status.reason if status else "", "")
+    because = words.blame(outcome.tasks, outcome.state)
+    return words.why_skipped(plan, task, status.reason if status else "", because)
 
 
 def _made(task: Task, outcome: Outcome, artifacts: str) -> Iterator[str]:

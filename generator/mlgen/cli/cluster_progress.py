@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,15 +20,19 @@ from mlgen.cluster.events import (
 )
 from mlgen.diagnostic import visible
 from mlgen.ledger.record import State
+from mlgen.local import why
+from mlgen.plan.model import Plan
 
 
 class ClusterProgress(AbstractContextManager[OnEvent]):
-    """Shows events while it is entered. tasks: the names of all that the plan has, for the count."""
+    """Shows events while it is entered."""
 
-    def __init__(self, run: str, tasks: Sequence[str], env: str) -> None:
-        self._screen = Screen(run, tasks)
-        self._tasks, self._run, self._env = frozenset(tasks), run, env
+    def __init__(self, run: str, plan: Plan, env: str) -> None:
+        names = [task.name for task in plan.all_tasks]
+        self._screen = Screen(run, names)
+        self._tasks, self._run, self._plan, self._env = frozenset(names), run, plan, env
         self._told: set[str] = set()
+        self._because = why.INTERRUPTED  # why what is not started is not
 
     def __enter__(self) -> OnEvent:
         self._screen.__enter__()
@@ -63,7 +66,7 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
             case Ended():
                 self._ended(event)
             case Skipped():
-                screen.skipped(event.task, words.skip(event.reason, ""))
+                screen.skipped(event.task, words.why_skipped(self._plan, event.task, event.reason, self._because))
             case Printed():
                 screen.say(event.task, f"| {visible(event.line)}")
             case Noted():
@@ -71,6 +74,8 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
 
     def _ended(self, event: Ended) -> None:
         self._screen.rests(event.task, done=not event.retried and event.task in self._tasks)
+        if event.state is State.FAIL and not event.retried and self._because == why.INTERRUPTED:
+            self._because = why.failed(event.task)
         more = words.of_failure(event.state, event.failure).removeprefix(event.state.word)
         self._screen.ended(event.task, event.state, more, event.seconds, event.attempt, retried=event.retried)
         if event.failure is None or event.state is State.ABORT:
@@ -80,7 +85,7 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         if event.failure.log:
             self._screen.say("", visible(f"its log: mlgen logs {self._run} {event.task} --env {self._env}"))
 
-    def _say_more(self, why: str, fix: str) -> None:
-        for word, text in (("why", why), ("fix", fix)):
+    def _say_more(self, because: str, fix: str) -> None:
+        for word, text in (("why", because), ("fix", fix)):
             for line in text.splitlines():
                 self._screen.say("", visible(f"{word}  {line}"))

@@ -47,7 +47,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
             _tell_name(stored, choices.form)
             return 0
         names = [task.name for task in plan.all_tasks]
-        progress = ClusterProgress(_name(stored), names, records.environment.name)
+        progress = ClusterProgress(_name(stored), plan, records.environment.name)
         follower = Follower(
             api,
             stored,
@@ -60,8 +60,8 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         outcome, interrupted = _follow(follower, progress, interrupts)
     if outcome is None:
         env = records.environment.name
-        note(f"{_name(stored)} goes on; `mlgen logs {_name(stored)} --env {env} -f` shows what it prints, ")
-        note(f"`mlgen runs show {_name(stored)} --env {env}` tells what became of it, once it has ended")
+        note(f"{_name(stored)} goes on: `mlgen logs {_name(stored)} --env {env} -f` shows what it prints, and")
+        note(f"`mlgen runs show {_name(stored)} --env {env}` what became of it, once it has ended")
         return 130
     _answer(records, plan, outcome, choices)
     return 130 if interrupted else 0 if outcome.ok else 1
@@ -100,7 +100,7 @@ def _follow(follower: Follower, progress: ClusterProgress, interrupts: Interrupt
 
 
 def _wants_to_cancel(progress: ClusterProgress, interrupts: Interrupts) -> bool:
-    """On a terminal, what its user says; elsewhere, that a job of CI is cancelled means its run (decision 0012)."""
+    """On a terminal, what its user says; elsewhere, that a job of CI is cancelled means its run (decision 0011)."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     with progress.paused():

@@ -9,6 +9,7 @@ from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import TaskStatus
 from mlgen.local import why
 from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
+from mlgen.plan.model import Plan
 from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
 
 
@@ -46,6 +47,17 @@ def skip(reason: str, because: str) -> str:
         return f"not started{because and f': {because}'}"
     known = {MISSING: "what it reads was not made", PARENT: "a task that it waits for was skipped"}
     return f"skipped: {because or known.get(reason, reason)}" if because or reason else "did not run"
+
+
+def why_skipped(plan: Plan, task: str, reason: str, because: str) -> str:
+    """Why a task of a cluster's run did not run: as `skip`, as far as that is known outside of its pods.
+
+    because: of tasks that were not started, as `blame` has it.
+    """
+    known = {STOPPING: because}
+    if reason == GATE_FALSE:
+        known[reason] = " and ".join(condition.text for condition in plan.task(task).conditions)
+    return skip(reason, known.get(reason, ""))
 
 
 def blame(tasks: Mapping[str, TaskStatus], state: State) -> str:
