@@ -156,6 +156,8 @@ def test_logs_are_kept_as_they_were_printed(place: Place) -> None:
     logs["fail-second-pod", "step-stage-out"] = b"uploading\n" + error
     logs["fail-second-pod-retry1", "step-main"] = 400
     logs["fail-record-pod", "step-record"] = error
+    record = next(p for p in found["pods"] if p["metadata"]["name"] == "fail-record-pod")
+    record["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 3
     place.reconcile()
     uid = found["run"]["metadata"]["uid"]
     kept = {}
@@ -167,6 +169,8 @@ def test_logs_are_kept_as_they_were_printed(place: Place) -> None:
     assert kept["fail-second-pod"] == b"epoch 1\nloss \xff 0.1\n" + error
     assert kept["fail-record-pod"] == error
     assert kept["fail-second-pod-retry1"] == kept["fail-first-pod"] == b""
+    asked = [path.split("/")[-2] for path in place.cluster.asked if path.endswith("/log")]
+    assert asked.count("fail-first-pod") == 1, "of a pod that went well only the program's is read"
 
 
 def test_a_log_is_cut_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +225,24 @@ def test_a_pod_is_left_alone_until_its_sidecar_has_had_its_time(place: Place) ->
     holding_on(found, "fail-second-pod")
     assert place.reconcile(datetime.fromisoformat("2026-11-28T20:48:10Z")).pods == []
     assert place.reconcile(datetime.fromisoformat("2026-11-28T20:48:18Z")).pods == ["fail-second-pod"]
+
+
+def test_a_pod_whose_step_died_without_a_word_is_deleted(place: Place) -> None:
+    """Its task goes on for Tekton: the next step waits. A step that said how it ended is followed by it."""
+    found = place.cluster.add("fail")
+    task_run = next(t for t in found["taskRuns"] if t["metadata"]["name"] == "fail-first")
+    task_run["status"]["conditions"][0]["status"] = "Unknown"
+    holding_on(found, "fail-first-pod")
+    pod = next(p for p in found["pods"] if p["metadata"]["name"] == "fail-first-pod")
+    states = {one["name"]: one["state"] for one in pod["status"]["containerStatuses"]}
+    states["step-stage-out"].clear()
+    states["step-stage-out"]["running"] = {"startedAt": "2026-11-28T20:46:10Z"}
+    ended = states["step-main"]["terminated"]
+    ended.update(exitCode=137, reason="Error", finishedAt="2026-11-28T21:00:00Z")
+    assert place.reconcile().pods == [], "Tekton's word is there"
+    del ended["message"]
+    assert place.reconcile(datetime.fromisoformat("2026-11-28T21:01:59Z")).pods == []
+    assert place.reconcile(datetime.fromisoformat("2026-11-28T21:02:00Z")).pods == ["fail-first-pod"]
 
 
 def test_a_pod_of_the_same_name_that_was_made_since_is_not_deleted(place: Place) -> None:

@@ -49,27 +49,32 @@ def keep(api: Api, pod: Object, store: Store, key: str, scratch: Path) -> None:
     """
     with scratch.open("wb") as file:
         file.writelines(_capped(printed(api, pod)))
-    if scratch.stat().st_size <= SMALL:
-        with suppress(Taken):
+    with suppress(Taken):
+        if scratch.stat().st_size <= SMALL:
             store.put(key, scratch.read_bytes())
-    else:
-        with suppress(Taken):
+        else:
             store.put_artifact(key, scratch)
-    scratch.unlink(missing_ok=True)
+    scratch.unlink()
 
 
 def printed(api: Api, pod: Object) -> Iterator[bytes]:
     """What main of a pod printed, and after it the errors of our own containers. Raises ApiError, Unreachable."""
-    names = [one["name"] for one in (pod.get("status") or {}).get("containerStatuses") or ()]
+    containers = {one["name"]: one for one in (pod.get("status") or {}).get("containerStatuses") or ()}
     last = b"\n"
-    if f"{STEP}{MAIN}" in names:
+    if f"{STEP}{MAIN}" in containers:
         for chunk in _log(api, pod, f"{STEP}{MAIN}"):
             last = chunk[-1:] or last
             yield chunk
+    if all(map(_went_well, containers.values())):
+        return  # nearly every pod: one question instead of four
     for name in OUR_CONTAINERS:
-        if name in names and (told := _errors(_log(api, pod, name))):
+        if name in containers and (told := _errors(_log(api, pod, name))):
             yield told if last == b"\n" else b"\n" + told
             last = b"\n"
+
+
+def _went_well(container: Object) -> bool:
+    return ((container.get("state") or {}).get("terminated") or {}).get("exitCode") == 0
 
 
 def _log(api: Api, pod: Object, container: str) -> Iterator[bytes]:

@@ -124,7 +124,7 @@ class Reconciler:
         return True
 
     def _end_pods(self, objects: Objects) -> bool:
-        """Delete the pods that hold on though their attempt ended long ago; whether all have ended."""
+        """Delete the pods that hold on though they have nothing left to do; whether all have ended."""
         ends = {
             (str(one["metadata"]["uid"]), attempt.number): attempt.ended_at
             for one in objects.task_runs
@@ -135,13 +135,14 @@ class Reconciler:
         for pod in left:
             about = pod["metadata"]
             owner = str((about.get("labels") or {}).get(TASK_RUN_UID_LABEL, ""))
-            ended_at = ends.get((owner, view.pod_attempt(about["name"])))
-            if not ended_at or about.get("deletionTimestamp"):
-                continue
-            if datetime.fromisoformat(ended_at) <= self.now - self.grace:
+            since = ends.get((owner, view.pod_attempt(about["name"]))) or _stuck_since(pod)
+            if since and not about.get("deletionTimestamp") and self._is_past(since):
                 self.api.delete(PODS, self.namespace, about["name"], uid=about["uid"])
                 self.done.pods.append(about["name"])
         return not left
+
+    def _is_past(self, time: str) -> bool:
+        return datetime.fromisoformat(time) <= self.now - self.grace
 
     def _tell(self, waiting: list[tuple[str, Outside]]) -> None:
         """Put the records that are missing, and mark the runs of which all is told."""
@@ -163,3 +164,21 @@ def _has_ended(pod: Object) -> bool:
         return True
     steps = [one for one in status.get("containerStatuses") or () if one["name"].startswith("step-")]
     return bool(steps) and all("terminated" in (one.get("state") or {}) for one in steps)
+
+
+def _stuck_since(pod: Object) -> str | None:
+    """When a step died without a word to the next one, which waits for it as long as its task may take; else None.
+
+    Tekton's entrypoint leaves a message however its program ends, unless it is killed itself. Of a script the sidecar
+    learns it; a command of the author's own image holds no FIFO open (`runtime.pod.ALIVE`). Tekton executes the task
+    of a deleted pod anew, as that of any pod that was lost.
+    """
+    states = [
+        one.get("state") or {}
+        for one in (pod.get("status") or {}).get("containerStatuses") or ()
+        if one["name"].startswith("step-")
+    ]
+    if not any("running" in state for state in states):
+        return None
+    died = [one for state in states if (one := state.get("terminated")) and one["exitCode"] and not one.get("message")]
+    return str(died[0]["finishedAt"]) if died else None
