@@ -152,6 +152,17 @@ def test_an_in_that_is_not_there(make: MakePod) -> None:
     assert record.error in said
 
 
+def test_several_ins_are_told_in_their_order(make: MakePod, tmp_path: Path) -> None:
+    names = ("c", "a", "b")
+    texts = {name: an_artifact(tmp_path / "store", f"churn/x/prepare.0/{name}", name * 9) for name in names}
+    pod = make(ins=tuple(In(name, "out", Type.FILE) for name in names), given=texts)
+    pod.sidecar()
+    assert pod.stage_in() == 0
+    pod.main('test "$(cat "$c" "$a" "$b")" = cccccccccaaaaaaaaabbbbbbbbb')
+    assert pod.stage_out() == 0
+    assert [i.name for i in pod.only_record().inputs] == ["c", "a", "b"]
+
+
 def test_code_that_was_not_published(make: MakePod) -> None:
     pod = make(code_digest="sha256:" + "2" * 64)
     beside = pod.sidecar()

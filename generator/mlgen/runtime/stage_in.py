@@ -33,6 +33,7 @@ def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: St
     artifacts. open_at: the store at a URI, for inputs. Raises StagingError, naming the in, the URI and the reason.
     """
     artifacts = []
+    # One after the other: the store has as many requests under way as the container's memory allows.
     for item in document.ins:
         if item.kind != "value":
             text = read_result(execution.ins[item.name], optional=item.optional)
