@@ -122,6 +122,22 @@ def test_the_cost_does_not_grow_with_the_ledger(host: GitHost, tmp_path: Path, t
     assert many[2] < few[2] + 4000, "only the open path's trees may be larger"
 
 
+def test_a_host_without_filters_sends_all_files_once(host: GitHost, tmp_path: Path, token: Path) -> None:
+    there = host.repository("l", uploadpack_allowFilter="false")
+    seed(there, 2000)
+    far = remote(host, tmp_path / "a", token)
+    with far.reader() as reader:
+        reader.get(REF)
+    once, host.sent_bytes = host.sent_bytes, 0
+    assert once > 50_000
+    for n in range(2):  # by this process and by the next with the same scratch
+        add(remote(host, tmp_path / "other", token), {f"runs/{n}.json": b"n"})
+        host.sent_bytes = 0
+        add(far, {f"runs/mine/{n}.json": b"n"})
+        assert host.sent_bytes < 10_000
+        far = remote(host, tmp_path / "a", token)
+
+
 def test_two_writers_and_one_branch(host: GitHost, tmp_path: Path, token: Path) -> None:
     there = host.repository("l")
     a, b = (remote(host, tmp_path / name, token) for name in "ab")
@@ -536,6 +552,17 @@ def test_a_mirror_is_kept_up(host: GitHost, tmp_path: Path, token: Path) -> None
     host.fault = git_host.no_fault
     call(there, "update-ref", "-d", "refs/heads/ledger")
     assert git.refresh(far, "ledger").tip(REF) is None
+
+
+def test_a_mirror_stays_small(host: GitHost, tmp_path: Path, token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlgen.git.mirror._PACKS", 2)
+    host.repository("l")
+    writer, far = remote(host, tmp_path / "a", token), remote(host, tmp_path / "mirror", token)
+    for n in range(5):
+        add(writer, {f"runs/{n}.json": b"%d" % n})
+        here = git.refresh(far, "ledger")
+    assert len(list((here.git_dir / "objects" / "pack").glob("*.pack"))) <= 3
+    assert [call(here.git_dir, "show", f"ledger:runs/{n}.json") for n in range(5)] == list("01234")
 
 
 def test_a_mirror_that_was_broken_is_fetched_anew(host: GitHost, tmp_path: Path, token: Path) -> None:

@@ -24,6 +24,7 @@ _SETTINGS = (
     "http.lowSpeedLimit=100",  # bytes a second, and
     "http.lowSpeedTime=30",  # seconds: whoever is not there any more
     "fetch.writeCommitGraph=false",
+    "fetch.unpackLimit=1",  # a pack a fetch, which can be counted, not up to 100 files
     "fetch.recurseSubmodules=false",
     "push.recurseSubmodules=no",
     "push.gpgSign=false",

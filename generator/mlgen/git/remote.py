@@ -185,14 +185,21 @@ class Remote:
     def _objects(self) -> Path:
         return self._host.scratch / "objects.git"
 
-    def fetch_objects(self, oids: Sequence[str]) -> bool:
-        """Fetch just these objects. False where the host gives no single ones; it may have sent more, or nothing."""
+    def fetch_objects(self, oids: Sequence[str], ref: str) -> bool:
+        """Fetch just these objects: the tip of a ref, or trees and files of it. False where the host gives no such.
+
+        A host that knows no filter sends a commit with all its files: then the ref in scratch points to it.
+        """
         arguments = ("fetch", "--stdin", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1", NAME)
         data = "".join(f"{oid}\n" for oid in oids).encode()
-        done = self._host.call(self.local(oids[0]).git_dir, *arguments, settings=_SINGLE, data=data)
+        repository = self.local(oids[0])
+        done = self._host.call(repository.git_dir, *arguments, settings=_SINGLE, data=data)
         if done.code and not _NO_IDS.search(done.err):
             raise self._host.fault(done.err, "read")
-        return done.code == 0 and _NO_FILTER not in done.err
+        if done.code == 0 and _NO_FILTER in done.err and repository.resolve(oids[0]) == oids[0]:
+            repository.move_ref(ref, oids[0], old=None)
+            self._whole = True
+        return done.code == 0
 
     def fetch_whole(self, ref: str) -> None:
         """Fetch all files of a ref's tip, or what is new of them, and let the same ref in scratch point there."""
@@ -259,7 +266,7 @@ class RemoteReader:
         missing = sorted({oid for oid, one in zip(oids, found, strict=True) if one is None})
         if not missing:
             return [one for one in found if one is not None]
-        if self._remote.is_whole(self._ref) or not self._remote.fetch_objects(missing):
+        if self._remote.is_whole(self._ref) or not self._remote.fetch_objects(missing, self._ref):
             self._remote.fetch_whole(self._ref)
         found = list(self._here(oids[0]).get_all(oids))
         if None in found:
