@@ -13,6 +13,8 @@ VARIABLES = {
     "KUBECONFIG": "a cluster with Tekton, its feature flag set-security-context being true; kubectl is on PATH",
     "MLGEN_E2E_RUNTIME_IMAGE": "the image of the Containerfile, as the cluster's nodes pull it",
     "MLGEN_E2E_REGISTRY": "where the nodes pull busybox:1 from; without it, from the well-known place",
+    "MLGEN_E2E_PYTHON_IMAGE": "an image with Python, as the cluster's nodes pull it",
+    "MLGEN_E2E_SCIKIT_LEARN_IMAGE": "the image of pipelines/images/scikit-learn, as the cluster's nodes pull it",
     "MLGEN_E2E_S3_ENDPOINT": "an S3 server, by an address that pods and this machine reach",
     "MLGEN_E2E_S3_ACCESS_KEY": "the id of a key that may read, write and delete in the bucket",
     "MLGEN_E2E_S3_SECRET_KEY": "its secret",

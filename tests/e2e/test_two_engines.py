@@ -44,12 +44,12 @@ tasks:
       echo "$share" > "$part"
       mkdir -p "$files/deep/empty" && cp "$notes"/* "$files/deep" && echo '<svg/>' > "$files/a.svg"
       [ "$truth" = true ] && echo 7 > "$count"
-      pwd > /dev/null && ls *.txt > "$code_files"
+      ls *.txt > "$files/code"
       if [ -e "$HOME/none" ]; then echo never > "$maybe"; fi
     in: [params.text, params.many, params.share, params.truth, inputs.notes]
     code: [src, more]
-    out: {said: {type: string, max: 100}, list: json, part: number, files: dataset, count: integer, code_files: file,
-          maybe: {type: string, optional: true}, picture: {type: plot, optional: true}}
+    out: {said: {type: string, max: 64}, list: {type: json, max: 32}, part: number, files: dataset, count: integer,
+          maybe: {type: string, optional: true, max: 8}, picture: {type: plot, optional: true}}
   read:
     run: |
       [ -z "${maybe+set}" ] && [ -z "${picture+set}" ] || exit 9
