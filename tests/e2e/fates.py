@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.e2e.api import Json
 from tests.e2e.lab import Lab, Project
-from tests.e2e.run import Json, Run, start
+from tests.e2e.run import Run, start
 
 
 def single(lab: Lab, name: str, task: str, **options: Any) -> Run:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import obstore
 import yaml
 
+from tests.e2e import api
+from tests.e2e.api import Json
 from tests.e2e.cluster import kubectl
 from tests.e2e.lab import ENV, Project
 
@@ -20,7 +21,6 @@ PATIENCE_SECONDS = 300  # for anything: many runs share few cores
 END_SECONDS = 60  # for a pod, once its task is over: 30 s of grace and what the kubelet takes
 MAIN, SIDECAR = "step-main", "sidecar-results"
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -73,20 +73,19 @@ class Run:
     name: str
     uid: str
 
-    def get(self, *what: str) -> Json:
-        found: Json = json.loads(kubectl("get", *what, "-n", self.project.name, "-o", "json"))
-        return found
-
     def status(self) -> Json:
-        found: Json = self.get("pipelinerun", self.name).get("status", {})
+        path = f"/apis/tekton.dev/v1/namespaces/{self.project.name}/pipelineruns/{self.name}"
+        found: Json = api.get(path).get("status", {})
         return found
 
     def done(self) -> str:
         """Wait for the end; Tekton's reason."""
-        ended = "--for=jsonpath={.status.completionTime}"
-        where = ("-n", self.project.name, f"--timeout={PATIENCE_SECONDS}s")
-        kubectl("wait", f"pipelinerun/{self.name}", ended, *where, timeout_seconds=PATIENCE_SECONDS + 30)
-        reason: str = self.status()["conditions"][0]["reason"]
+
+        def look() -> Json | None:
+            status = self.status()
+            return status if "completionTime" in status else None
+
+        reason: str = wait_for(f"the end of {self.name}", look)["conditions"][0]["reason"]
         return reason
 
     def settled(self) -> str:
@@ -101,27 +100,28 @@ class Run:
 
     def task_reason(self, task: str) -> str | None:
         """Tekton's reason for the end of a task; None while it has not ended."""
-        label = f"tekton.dev/pipelineRun={self.name},tekton.dev/pipelineTask={task}"
-        ended = [t for t in self.get("taskruns", "-l", label)["items"] if "completionTime" in t.get("status", {})]
+        path = f"/apis/tekton.dev/v1/namespaces/{self.project.name}/taskruns"
+        runs = api.get(path, labelSelector=self._label(task))["items"]
+        ended = [t for t in runs if "completionTime" in t.get("status", {})]
         return next((str(t["status"]["conditions"][0]["reason"]) for t in ended), None)
 
     def reconcile(self) -> None:
         """What the CronJob does each minute, without the time that it gives pods."""
         self.project.mlgen("ledger", "reconcile", "--env", ENV, "--grace", "1s")
 
-    def pods(self) -> list[Json]:
-        found: list[Json] = self.get("pods", "-l", f"tekton.dev/pipelineRun={self.name}")["items"]
+    def pods(self, task: str | None = None) -> list[Json]:
+        """The pods of the run, or of one task, by age."""
+        path = f"/api/v1/namespaces/{self.project.name}/pods"
+        found: list[Json] = api.get(path, labelSelector=self._label(task))["items"]
         return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def _label(self, task: str | None) -> str:
+        run = f"tekton.dev/pipelineRun={self.name}"
+        return f"{run},tekton.dev/pipelineTask={task}" if task else run
 
     def pod(self, task: str) -> Json:
         """The latest pod of a task, as soon as there is one."""
-
-        def look() -> Json | None:
-            label = f"tekton.dev/pipelineRun={self.name},tekton.dev/pipelineTask={task}"
-            found: list[Json] = self.get("pods", "-l", label)["items"]
-            return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
-
-        return wait_for(f"a pod of {task}", look)
+        return wait_for(f"a pod of {task}", lambda: self.pods(task))[-1]
 
     def says(self, task: str, text: str, *, container: str = MAIN) -> Json:
         """Wait until a task's program has printed a text; its pod."""
@@ -134,8 +134,7 @@ class Run:
 
     def log(self, pod: Json, container: str = MAIN) -> str:
         """What a container has printed so far; nothing where it has not begun."""
-        command = ["kubectl", "logs", "-n", self.project.name, pod["metadata"]["name"], "-c", container]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        return api.log(self.project.name, pod["metadata"]["name"], container)
 
     def stop(self, how: str) -> None:
         """Ask Tekton to stop the run. how: `spec.status` of the PipelineRun."""

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import node
+from tests.e2e.api import Json
 from tests.e2e.cluster import kubectl
 from tests.e2e.fates import single
 from tests.e2e.lab import Lab, Project
-from tests.e2e.run import Json, start, wait_for
+from tests.e2e.run import start, wait_for
 
 GPU = "nvidia.com/gpu"
 POOL = "mlgen.dev/e2e-gpu"
