@@ -36,7 +36,8 @@ def publish(files: SpecFiles = None, *, env: EnvOption, form: FormatOption = For
     published = upload(records, wanted(plans))
     uri = records.store.uri
     if form is Format.JSON:
-        answer_json({word: [_json(item, uri) for item in items] for word, items in _parts(published)})
+        parts = {"uploaded": published.uploaded, "present": published.present}
+        answer_json({word: [_json(item, uri) for item in items] for word, items in parts.items()})
     else:
         sys.stdout.write(_text(published, uri))
 
@@ -48,15 +49,11 @@ def _refuse(workspace: Workspace, plans: list[Plan], environment: Environment) -
         raise Findings(found)
 
 
-def _parts(published: Published) -> tuple[tuple[str, tuple[Item, ...]], ...]:
-    return ("uploaded", published.uploaded), ("present", published.present)
-
-
 def _json(item: Item, uri: str) -> dict[str, object]:
     return {"kind": item.kind, "paths": list(item.paths), "digest": item.digest, "uri": f"{uri}/{item.key}"}
 
 
 def _text(published: Published, uri: str) -> str:
-    lines = [f"{word:8}  {item}  {item.digest[:19]}…" for word, items in _parts(published) for item in items]
+    lines = [f"{item}  {uri}/{item.key}" for item in published.uploaded]
     counts = f"{len(published.uploaded)} uploaded, {len(published.present)} there already, in {uri}"
     return "".join(visible(line) + "\n" for line in [*lines, counts])
