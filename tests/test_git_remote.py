@@ -15,7 +15,6 @@ from mlgen import git
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import RefMoved, Remote
 from mlgen.git.host import Host
-from mlgen.git.url import PROTOCOLS
 from tests import git_host
 from tests.git_host import READER, WRITER, GitHost, secret
 
@@ -276,7 +275,6 @@ def test_what_hosts_say_is_understood(tmp_path: Path, code: str, said: str) -> N
         scratch=tmp_path,
         environ=ENVIRON,
         timeout_seconds=None,
-        protocols=PROTOCOLS,
     )
     told = host.fault(said.encode(), "read")
     assert isinstance(told, CannotAnswer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
@@ -51,7 +52,7 @@ def has_credentials(secret: Path | None) -> bool:
 
 def _kinds(secret: Path) -> list[str]:
     pairs = {"http": ("username", "password"), "ssh": ("ssh-privatekey", "known_hosts")}
-    return [kind for kind, files in pairs.items() if all((secret / file).is_file() for file in files)]
+    return [kind for kind, files in pairs.items() if all(os.access(secret / file, os.R_OK) for file in files)]
 
 
 def _ssh(key: Path, known_hosts: Path) -> str:

@@ -15,7 +15,7 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.git import command
 from mlgen.git.command import GitError
 from mlgen.git.credentials import has_credentials, presented
-from mlgen.git.url import check_url, masked
+from mlgen.git.url import PROTOCOLS, check_url, masked
 
 NAME = "mlgen-ledger"  # of the remote, in settings that live as long as one call: a URL may look like an option
 _SETTINGS = (
@@ -89,12 +89,11 @@ class Host:
         scratch: Path,
         environ: Mapping[str, str] | None,
         timeout_seconds: float | None,
-        protocols: Sequence[str],
     ) -> Host:
         """Raises Misuse "bad-git-url"."""
-        check_url(url, protocols)
+        check_url(url)
         kept = {*_TLS_OF_USER, *(() if has_credentials(secret) else command.OF_USER)}
-        clean = command.scrubbed(environ, kept=kept) | {"GIT_ALLOW_PROTOCOL": ":".join(protocols)}
+        clean = command.scrubbed(environ, kept=kept) | {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS)}
         del clean["GIT_CONFIG_NOSYSTEM"]  # where the machine's own certificates and credential helpers are named
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         return Host(url, secret, secret_name, scratch, clean, timeout_seconds, deadline)
@@ -116,14 +115,15 @@ class Host:
     ) -> Done:
         """The end of a command that asks the host, by the name NAME. git_dir None: in no repository.
 
-        Raises CannotAnswer "git-unreachable" when the time is up: all that git started is killed then.
+        at_most_seconds: for this call, if the deadline is not sooner. Raises CannotAnswer "git-unreachable" when the
+        time is up: all that git started is killed then.
         """
         with presented(self.secret, self.scratch) as (own, variables):
             every = (f"remote.{NAME}.url={self.url}", *_SETTINGS, *own, *settings)
             config = [part for setting in every for part in ("-c", setting)]
             where = ["--git-dir", str(git_dir or os.devnull)]  # a folder around scratch may be a stranger's repository
             environ = {**self.environ, **variables}
-            seconds = self._left(at_most_seconds)
+            limit, seconds = self._limit(at_most_seconds)
             process = command.start([*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True)
             with process:
                 try:
@@ -132,15 +132,18 @@ class Host:
                     _kill_group(process)
                     process.communicate()
                     if isinstance(error, subprocess.TimeoutExpired):
-                        raise self.unreachable(f"no answer in {self.timeout_seconds or at_most_seconds:g} s") from None
+                        raise self.unreachable(f"no answer in {limit:g} s") from None
                     raise
             return Done(process.returncode, out, err)
 
-    def _left(self, at_most_seconds: float | None) -> float | None:
-        limits = [] if at_most_seconds is None else [at_most_seconds]
-        if self.deadline is not None:
-            limits.append(max(0.0, self.deadline - time.monotonic()))
-        return min(limits, default=None)
+    def _limit(self, at_most_seconds: float | None) -> tuple[float | None, float | None]:
+        """(the limit that holds for a call, the seconds that are left of it)."""
+        if self.deadline is None:
+            return at_most_seconds, at_most_seconds
+        left = max(0.0, self.deadline - time.monotonic())
+        if at_most_seconds is not None and at_most_seconds < left:
+            return at_most_seconds, at_most_seconds
+        return self.timeout_seconds, left
 
     def fault(self, stderr: bytes, may: str) -> Exception:
         """The exception that a refusal means. may: what the host should have let us do, in a word.
@@ -184,7 +187,9 @@ class Host:
         else:
             mend = f"have git's own credentials for it: `git ls-remote {self.shown}` must work"
         if self.secret is not None and not has_credentials(self.secret):
-            said += f"; {self.secret} has neither username and password nor ssh-privatekey and known_hosts"
+            said += (
+                f"; {self.secret} has neither username and password nor ssh-privatekey and known_hosts that can be read"
+            )
         return CannotAnswer("git-denied", f"{self.shown} does not let {self.who} {may}", why=said, fix=mend)
 
     def unreachable(self, said: str) -> CannotAnswer:

@@ -25,36 +25,36 @@ def refresh(remote: Remote, branch: str) -> Repository:
     """
     ref = branch_ref(branch)
     tip = remote.tip(ref)
-    with _alone(remote.scratch):
+    with _alone(remote.scratch.folder):
         try:
             repository = _bring(remote, ref, tip)
         except (GitError, RefLocked):
-            remote.forget()
+            remote.scratch.forget()
             repository = _bring(remote, ref, tip)
-        (remote.scratch / _STAMP).touch()
+        (remote.scratch.folder / _STAMP).touch()
     return repository
 
 
 def kept(remote: Remote, branch: str) -> tuple[Repository, datetime] | None:
     """What the last refresh brought, and when that was; None where there was none, or it found no branch."""
-    stamp = remote.scratch / _STAMP
+    stamp = remote.scratch.folder / _STAMP
     if not stamp.exists():
         return None
-    repository = remote.local()
+    repository = remote.scratch.repository()
     if repository.tip(branch_ref(branch)) is None:
         return None
     return repository, datetime.fromtimestamp(stamp.stat().st_mtime, UTC)
 
 
 def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
-    repository = remote.local(tip)
+    repository = remote.scratch.repository(tip)
     here = repository.tip(ref)
     if tip is None:
         if here is not None:
             repository.run("update-ref", "-d", ref)
     elif tip != here:
         _unlock(repository.git_dir)
-        remote.fetch_whole(ref)
+        remote.scratch.fetch_whole(ref)
         if len(list((repository.git_dir / "objects" / "pack").glob("*.pack"))) > _PACKS:
             repository.run("repack", "-a", "-d", "-q")
     return repository

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from mlgen.diagnostic import Misuse
 
+# Not file: the repository at its other end may name hooks, and a clone may bring both. Not git: anybody may answer.
 PROTOCOLS = ("https", "http", "ssh")
 _URL = re.compile(
     r"(?P<scheme>[a-z]+)://(?:(?P<user>[^/\s]*)@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])?(?::[0-9]+)?/[^\s\x00-\x1f]+"
@@ -14,10 +14,10 @@ _URL = re.compile(
 )
 
 
-def check_url(url: str, protocols: Sequence[str] = PROTOCOLS) -> None:
+def check_url(url: str) -> None:
     """Raises Misuse "bad-git-url" for what is not to be given to git, or holds a password."""
     match = _URL.fullmatch(url)
-    if not match or (match["scheme"] or "ssh") not in protocols:
+    if not match or (match["scheme"] or "ssh") not in PROTOCOLS:
         fix = "write https://host/path.git, ssh://user@host/path.git or user@host:path.git"
         shown = re.sub(r"://\S*@", "://", url)[:80]  # wherever a password may end in what is no URL
         raise Misuse("bad-git-url", f'"{shown}" is not the URL of a Git repository', fix=fix)
