@@ -242,6 +242,71 @@ def test_folds_at_once_lose_nothing(host: GitHost, tmp_path: Path) -> None:
     check_all_landed(host, tmp_path)
 
 
+ONCE = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from mlgen import git
+from mlgen.ledger.fold import fold
+from mlgen.ledger.spool import Spool
+from mlgen.store import Folder
+class Dies(Folder):
+    def delete(self, key):
+        if sys.argv[3] == "read back": os.kill(os.getpid(), signal.SIGKILL)
+        super().delete(key)
+        if sys.argv[3] == "one deleted": os.kill(os.getpid(), signal.SIGKILL)
+root, url = Path(sys.argv[1]), sys.argv[2]
+remote = git.open_remote(url, secret=root / "secret", scratch=root / "scratch")
+fold(Spool(Dies(root / "artifacts", "artifacts")), remote, "ledger", now=datetime(2026, 11, 28, tzinfo=UTC))
+"""
+# A point in a fold -> (which request there, its path's end, what becomes of the request). Of the others: see ONCE.
+POINTS = {
+    "before anything": (1, "/info/refs?service=git-upload-pack", "drop"),
+    "trees fetched": (3, "/git-upload-pack", "drop"),
+    "before the push": (1, "/info/refs?service=git-receive-pack", "drop"),
+    "push under way": (1, "/git-receive-pack", "drop"),
+    "push landed": (1, "/git-receive-pack", "late"),
+    "read back": None,
+    "one deleted": None,
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_a_point(host: GitHost, spool: Spool, tmp_path: Path, point: str) -> None:
+    spool.put(records.task(run="before"))
+    fold(spool, remote(host, tmp_path, "other"), "ledger", now=NOW)
+    paths = {records.task(name=name).path for name in ("a", "b")}
+    for name in ("a", "b"):
+        spool.put(records.task(name=name))
+    env = {**ENVIRON, "PYTHONPATH": os.pathsep.join([str(ROOT / "generator"), str(ROOT)])}
+    command = [sys.executable, "-c", ONCE, str(tmp_path), f"{host.url}/l.git", point]
+    seen = 0
+    with subprocess.Popen(command, env=env) as one:
+
+        def kill(path: str) -> str:
+            nonlocal seen
+            number, end, fate = POINTS[point] or (0, "", "")
+            seen += bool(end) and path.endswith(end)
+            if not end or seen < number:
+                return ""
+            one.kill()
+            return fate if seen == number and path.endswith(end) else "drop"
+
+        host.fault = kill
+        assert one.wait(timeout=60) == -signal.SIGKILL
+    host.fault = git_host.no_fault
+    expected = paths if point in ("push landed", "read back", "one deleted") else set()
+    until = time.monotonic() + 20
+    while (landed := set(on_branch(there(host))) & paths) != expected and time.monotonic() < until:
+        time.sleep(0.05)  # the host goes on with a push whose sender is gone
+    assert landed == expected
+    assert len(spool.waiting()) == (1 if point == "one deleted" else 2)
+    fold(spool, remote(host, tmp_path), "ledger", now=NOW)  # with the scratch of the one that was killed
+    assert spool.waiting() == []
+    assert paths <= set(on_branch(there(host)))
+    assert len(commits(host)) == 2
+
+
 def test_a_kill_at_any_point_loses_nothing(host: GitHost, tmp_path: Path) -> None:
     chance = random.Random(11)
     for attempt in range(5):
