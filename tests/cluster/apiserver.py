@@ -44,7 +44,8 @@ class Cluster:
         self.pods += found["pods"]
         return found
 
-    def api(self, folder: Path) -> Api:
+    def kubeconfig(self, folder: Path) -> Path:
+        """A file that leads here."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -55,7 +56,10 @@ class Cluster:
         }
         file = folder / "kubeconfig"
         file.write_text(json.dumps(config))
-        return connect(str(file), in_pod=False)
+        return file
+
+    def api(self, folder: Path) -> Api:
+        return connect(str(self.kubeconfig(folder)), in_pod=False)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 WATCH_SECONDS = 240  # the server ends a watch after that; bookmarks come each minute, so that silence is a lost one
 SILENCE_SECONDS = 100.0
 PAGE = 50  # items of a long list that are held at once: a pod takes 30 KB as JSON, and ten times that as objects
+PARTIAL_PAGE = 500  # of metadata alone
 PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -83,7 +84,7 @@ class Api:
         what, token = _in(resource.plural, namespace), ""
         while True:
             path = resource.path(namespace) + _query(
-                labelSelector=labels, fieldSelector=fields, limit=str(PAGE), **{"continue": token}
+                labelSelector=labels, fieldSelector=fields, limit=str(PARTIAL_PAGE if partial else PAGE), **{"continue": token}
             )
             accept = PARTIAL if partial else "application/json"
             found = self._json("GET", path, verb="list", what=what, accept=accept)

@@ -1,0 +1,134 @@
+"""`mlgen ledger reconcile`, with a bucket, a Git host and an API server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import git_host, s3
+from tests.cluster import apiserver
+from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.git_host import GitHost
+from tests.s3 import S3
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class World:
+    root: Path
+    bucket: S3
+    host: GitHost
+    cluster: Cluster
+
+    def mlgen(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root),
+            "PYTHONPATH": str(ROOT / "generator"),
+            "KUBECONFIG": str(self.root / "kubeconfig"),
+            "AWS_ACCESS_KEY_ID": "key-id",
+            "AWS_SECRET_ACCESS_KEY": "key-value",
+            "MLGEN_LEDGER_SECRET": str(self.root / "secret"),
+        }
+        command = [sys.executable, "-m", "mlgen", "ledger", "reconcile", "--env", "lab", *arguments]
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    def branch(self) -> list[str]:
+        """The names of the files on the ledger's branch."""
+        git = ["git", "--git-dir", str(self.host.root / "ledger.git")]
+        done = subprocess.run(
+            [*git, "ls-tree", "-r", "--name-only", "ledger"], capture_output=True, text=True, check=False
+        )
+        return [path.rpartition("/")[2].split(".")[0] for path in done.stdout.splitlines()]
+
+    def logs(self) -> int:
+        return sum("/_logs/" in f"/{key}" for key in self.bucket.objects)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(s3, "BUCKET", "ml-artifacts")
+    with s3.serve() as bucket, git_host.serve(tmp_path / "git") as host, apiserver.running() as cluster:
+        host.repository("ledger")
+        git_host.secret(tmp_path / "secret")
+        cluster.kubeconfig(tmp_path)
+        environment = {
+            "namespace": NAMESPACE,
+            "artifacts": "s3://ml-artifacts/lab",
+            "s3": {"endpoint": bucket.endpoint, "region": "us-east-1", "secret": "s3-credentials"},
+            "ledger": {"url": f"{host.url}/ledger.git", "secret": "ledger-token"},
+            "runtime_image": "mlgen-runtime@sha256:" + "0" * 64,
+        }
+        (tmp_path / "mlgen.yaml").write_text(json.dumps({"version": 1, "environments": {"lab": environment}}))
+        yield World(tmp_path, bucket, host, cluster)
+
+
+def test_what_it_did_is_told(world: World) -> None:
+    world.cluster.add("image")
+    done = world.mlgen("--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    assert [path.rpartition("/")[2].split(".")[0] for path in answer["records"]] == ["broken-0", "run"]
+    assert sorted(answer["folded"]["landed"]) == sorted(answer["records"])
+    assert (answer["runs"], len(answer["logs"]), answer["deleted"], answer["unfit"]) == (1, 1, [], [])
+    assert world.branch() == ["broken-0", "run"]
+    again = world.mlgen()
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout == f"runs     none looked at\nnothing waited\nledger  {answer['folded']['ledger']}\n"
+
+
+def test_while_git_is_down_logs_are_kept_and_then_all_is_made_good(world: World) -> None:
+    world.cluster.add("image")
+    world.host.fault = lambda _path: "drop"
+    done = world.mlgen()
+    assert done.returncode == 3
+    assert "error[git-unreachable]" in done.stderr
+    assert (world.logs(), world.branch()) == (1, [])
+    world.host.fault = git_host.no_fault
+    assert world.mlgen().returncode == 0
+    assert world.branch() == ["broken-0", "run"]
+
+
+def test_what_waits_is_folded_while_the_cluster_does_not_answer(world: World) -> None:
+    world.cluster.add("image")
+    world.host.fault = lambda path: "drop" if "receive-pack" in path else ""
+    assert world.mlgen().returncode == 3
+    world.host.fault = git_host.no_fault
+    (world.root / "kubeconfig").write_text(
+        (world.root / "kubeconfig").read_text().replace(world.cluster.url, "http://127.0.0.1:9")
+    )
+    done = world.mlgen()
+    assert done.returncode == 3
+    assert "error[cluster-unreachable]" in done.stderr
+    assert world.branch() == ["broken-0", "run"]
+
+
+def test_what_cannot_be_told_is_named(world: World) -> None:
+    found = world.cluster.add("image")
+    found["run"]["metadata"]["annotations"].clear()
+    done = world.mlgen()
+    assert done.returncode == 0
+    assert "image-broken, attempt 0 cannot be told of: no 'mlgen.dev/spec-digest'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--grace", "soon"], "error[bad-option]: --grace:"),
+        (["--env", "local"], 'error[bad-option]: "local" has no pods'),
+        (["--env", "labb"], "error[unknown-environment]"),
+    ],
+)
+def test_what_is_asked_wrongly(world: World, arguments: list[str], said: str) -> None:
+    done = world.mlgen(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert world.cluster.asked == []
