@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import re
+import signal
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +110,26 @@ def test_staging_that_was_cut_off_is_done_again(tree: Tree, store: Folder, tmp_p
     stage_code(document(), tree, store)
     assert found_in(tree.work) == FILES
     assert tree.work.stat().st_ino == held  # main has this very folder mounted
+
+
+def test_staging_that_is_killed_is_done_again(tree: Tree, store: Folder, tmp_path: Path) -> None:
+    many = {f"{number:04}/a.py": b"x" for number in range(500)}
+    digest = folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in many.items()})
+    store.put(code_key(digest), packed(tmp_path / "src", many))
+    child = os.fork()
+    if child == 0:
+        try:
+            stage_code(document(digest), tree, store)
+        finally:
+            os._exit(1)
+    until = time.monotonic() + 30
+    while not (tree.work / "0010").exists():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    stage_code(document(digest), tree, store)
+    assert found_in(tree.work) == many
 
 
 def test_code_that_was_not_published_says_how(tree: Tree, store: Folder) -> None:
