@@ -44,5 +44,7 @@ def admission() -> Iterator[Oracle]:
 @needs_oracle
 @pytest.mark.parametrize("root", [ROOT, *EXAMPLES], ids=lambda path: path.name)
 def test_tekton_stores_every_object_as_it_is_written(root: Path, admission: Oracle) -> None:
-    for data in rendered(root).values():
-        admission.insist(yaml.load(data, Loader=yaml.CSafeLoader))
+    for text in rendered(root).values():
+        data = yaml.load(text, Loader=yaml.CSafeLoader)
+        if data["apiVersion"] == "tekton.dev/v1":  # for others a real API server answers: tests/e2e/test_admission.py
+            admission.insist(data)
