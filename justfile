@@ -15,7 +15,7 @@ lint:
     ruff check
     mypy
     lint-imports
-    shellcheck .ci/run generator/demo.sh
+    shellcheck .ci/run generator/*.sh
     actionlint
     zizmor --quiet --offline .github/workflows
     mlgen check
@@ -60,9 +60,10 @@ lock *args:
     compile dev.txt pyproject.toml --extra dev --extra demo {{ args }}
     compile build.txt --group build {{ args }}
 
-# a throwaway cluster with Tekton for tests/e2e (needs kind, kubectl and a container engine); then: just test tests/e2e
-cluster: # kind
-    kind create cluster --name mlgen --wait 120s
-    kubectl apply --server-side -f https://github.com/tektoncd/pipeline/releases/download/v1.15.0/release.yaml
-    kubectl -n tekton-pipelines patch configmap feature-flags --patch '{"data": {"set-security-context": "true"}}'
-    kubectl -n tekton-pipelines wait deployment --all --for condition=Available --timeout 180s
+# a throwaway cluster for tests/e2e, by kind, with S3 and Git beside it: eval "$(just cluster)"; just test tests/e2e
+cluster:
+    @generator/kind.sh
+
+# removes what `just cluster` made
+cluster-down:
+    @generator/kind.sh down
