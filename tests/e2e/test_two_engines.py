@@ -105,7 +105,7 @@ class Case:
             env={**self.project.environ(), **dict(self.environ), "PATH": path},
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=900,  # as long as a run takes where many others share the cores
             check=False,
         )
         assert done.returncode == self.exit_code, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -137,14 +137,14 @@ def test_breast_cancer(lab: Lab, argument: str) -> None:
     assert case.compare().keys() == {"prepare-0", "train-0", "validate-0", last, "tell-0", "run.json"}
 
 
-@pytest.mark.parametrize(("target", "auc"), [("staging", "0.85"), ("none", "0.85")])
-def test_churn(lab: Lab, target: str, auc: str) -> None:
+@pytest.mark.parametrize("target", ["staging", "none"])
+def test_churn(lab: Lab, target: str) -> None:
     image = need("MLGEN_E2E_PYTHON_IMAGE")
     project = _example(lab, "churn", CHURN, "churn", image)
     (project.root / "customers.csv").write_text(CUSTOMERS)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hf", "namespace": project.name}}
     kubectl("create", "-f", "-", given={**secret, "stringData": {"token": "not-told"}})
-    given = ("raw=customers.csv", "since=2026-01-01", f"target={target}", f"min_auc={auc}")
+    given = ("raw=customers.csv", "since=2026-01-01", f"target={target}")
     case = Case(project, "churn", given, environ=(("HF_TOKEN", "not-told"),))
     registered = {"register-0"} if target == "staging" else set()
     assert case.compare().keys() == {"prepare-0", "train-0", "draw-0", "tell-0", "run.json"} | registered

@@ -164,6 +164,12 @@ def test_an_input_that_is_edited_meanwhile_is_not_uploaded(
     assert not store.has(item.key)
 
 
+def test_what_is_given_twice_is_uploaded_once(project: Path, store: Folder, tmp_path: Path) -> None:
+    pinned = Item("input", ("data/labels.csv",), digest_bytes(LABELS))
+    same = replace(pinned, paths=(str(project / "data" / "labels.csv"),))
+    assert send([pinned, same], project, store, tmp_path / "scratch", print) == Published((same,), ())
+
+
 def test_a_link_is_no_input(project: Path, store: Folder, tmp_path: Path) -> None:
     (project / "data" / "link.csv").symlink_to("labels.csv")
     with pytest.raises(CannotAnswer, match="symbolic link"):

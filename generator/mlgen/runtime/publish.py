@@ -80,11 +80,13 @@ def publish(
 ) -> Published:
     """Upload what is not there. Content-addressed: again is harmless, from anywhere, also after a kill.
 
-    store: of the environment's artifacts. files: the project, as its plans were made from it. scratch: an empty
-    folder with room for copies of them, so that what goes up is what was verified, whatever an editor does meanwhile.
+    items: of several with one key the last counts. store: of the environment's artifacts. files: the project, as its
+    plans were made from it. scratch: an empty folder with room for copies of the items, so that what goes up is what
+    was verified, whatever an editor does meanwhile.
     on_missing, on_end: told of what is to be uploaded, once, and of the end of each upload.
     Raises CannotAnswer "code-changed", "other-bytes", and what the store raises.
     """
+    items = list({item.key: item for item in items}.values())  # a run may be given a file that its plan pins, too
     send = _Sender(store, files, scratch)
     # Threads that end with the process: after Ctrl-C nobody waits for an upload's end.
     with ThreadPool(AT_ONCE) as pool:
