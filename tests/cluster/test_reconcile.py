@@ -242,7 +242,10 @@ def test_a_pod_whose_step_died_without_a_word_is_deleted(place: Place) -> None:
     assert place.reconcile().pods == [], "Tekton's word is there"
     del ended["message"]
     assert place.reconcile(datetime.fromisoformat("2026-11-28T21:01:59Z")).pods == []
+    place.cluster.logs["fail-first-pod", "step-main"] = b"its last words\n"
     assert place.reconcile(datetime.fromisoformat("2026-11-28T21:02:00Z")).pods == ["fail-first-pod"]
+    key = podlogs.log_key(found["run"]["metadata"]["uid"], pod)
+    assert place.spool.store.get(key) == b"its last words\n"
 
 
 def test_a_pod_of_the_same_name_that_was_made_since_is_not_deleted(place: Place) -> None:

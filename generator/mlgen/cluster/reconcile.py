@@ -6,7 +6,7 @@ looked at again. So a pass with nothing to do asks for one list of runs, and for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,8 +66,12 @@ class Reconciler:
             if objects is None:
                 continue
             self.done.runs += 1
-            kept = self._keep_logs(objects)
-            gone = self._end_pods(objects)
+            idle = self._idle(objects)
+            kept = self._keep_logs(objects, idle)
+            for pod in idle:
+                self.api.delete(PODS, self.namespace, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
+                self.done.pods.append(pod["metadata"]["name"])
+            gone = all(map(_is_over, objects.pods))
             found = outside(objects, self.env, ended_before=self.now - self.grace)
             self.done.unfit += found.unfit
             waiting.append((uid if kept and gone and found.complete else "", found))
@@ -77,7 +81,7 @@ class Reconciler:
         self._tell(waiting)
         return self.done
 
-    def _unsettled(self) -> Iterator[tuple[str, str]]:
+    def _unsettled(self) -> list[tuple[str, str]]:
         """(uid, name) of the runs that are to be looked at; marks of those that are no more are taken away."""
         store = self.spool.store
         folder = f"{SETTLED}/{self.env}"
@@ -87,7 +91,7 @@ class Reconciler:
         runs = [(str(one["metadata"]["uid"]), str(one["metadata"]["name"])) for one in listed]
         for uid in sorted(settled - {uid for uid, _ in runs}):
             store.delete(f"{folder}/{uid}")
-        return iter([(uid, name) for uid, name in runs if uid not in settled])
+        return [(uid, name) for uid, name in runs if uid not in settled]
 
     def _objects(self, uid: str, name: str) -> Objects | None:
         """All that the API has of a run; None where it is gone. Asked by `list` alone, the only right that is given."""
@@ -96,21 +100,19 @@ class Reconciler:
         if not runs:
             return None
         labels = f"{RUN_UID_LABEL}={uid}"
-        pods = (slim(one) for one in self.api.items(PODS, self.namespace, labels=labels))
-        return Objects(
-            runs[0],
-            task_runs=tuple(slim(one) for one in self.api.items(TASK_RUNS, self.namespace, labels=labels)),
-            pods=tuple(pods),
-        )
+        # In this order: of a run that is over, its TaskRuns are, and the pods are the youngest that are seen.
+        task_runs = tuple(slim(one) for one in self.api.items(TASK_RUNS, self.namespace, labels=labels))
+        pods = tuple(slim(one) for one in self.api.items(PODS, self.namespace, labels=labels))
+        return Objects(runs[0], task_runs, pods)
 
-    def _keep_logs(self, objects: Objects) -> bool:
-        """Keep the logs of the pods whose steps have ended; whether all are kept."""
+    def _keep_logs(self, objects: Objects, idle: Sequence[Object]) -> bool:
+        """Keep the logs of the pods whose steps have ended, and of those that are to go; whether all are kept."""
         uid = str(objects.run["metadata"]["uid"])
-        ended = [pod for pod in objects.pods if _has_ended(pod)]
-        known = set(self.spool.store.keys(podlogs.log_folder(uid))) if ended else set()
-        wanted = [(key, pod) for pod in ended if (key := podlogs.log_key(uid, pod)) not in known]
+        ready = [pod for pod in objects.pods if _has_ended(pod) or pod in idle]
+        known = set(self.spool.store.keys(podlogs.log_folder(uid))) if ready else set()
+        wanted = [(key, pod) for pod in ready if (key := podlogs.log_key(uid, pod)) not in known]
         kept = [self._keep_log(key, pod) for key, pod in wanted]
-        return all(kept) and len(ended) == len(objects.pods)
+        return all(kept) and len(ready) == len(objects.pods)
 
     def _keep_log(self, key: str, pod: Object) -> bool:
         if len(self.done.unread) == UNREAD:
@@ -123,23 +125,22 @@ class Reconciler:
         self.done.logs.append(key)
         return True
 
-    def _end_pods(self, objects: Objects) -> bool:
-        """Delete the pods that hold on though they have nothing left to do; whether all have ended."""
+    def _idle(self, objects: Objects) -> list[Object]:
+        """The pods that hold on though they have had nothing left to do for a while."""
         ends = {
             (str(one["metadata"]["uid"]), attempt.number): attempt.ended_at
             for one in objects.task_runs
             for attempt in view.attempts(one)
             if attempt.succeeded is not None
         }
-        left = [pod for pod in objects.pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
-        for pod in left:
+        found = []
+        for pod in objects.pods:
             about = pod["metadata"]
             owner = str((about.get("labels") or {}).get(TASK_RUN_UID_LABEL, ""))
             since = ends.get((owner, view.pod_attempt(about["name"]))) or _stuck_since(pod)
-            if since and not about.get("deletionTimestamp") and self._is_past(since):
-                self.api.delete(PODS, self.namespace, about["name"], uid=about["uid"])
-                self.done.pods.append(about["name"])
-        return not left
+            if since and not _is_over(pod) and not about.get("deletionTimestamp") and self._is_past(since):
+                found.append(pod)
+        return found
 
     def _is_past(self, time: str) -> bool:
         return datetime.fromisoformat(time) <= self.now - self.grace
@@ -157,10 +158,14 @@ class Reconciler:
                 self.spool.store.put(f"{SETTLED}/{self.env}/{uid}", b"")
 
 
+def _is_over(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def _has_ended(pod: Object) -> bool:
     """Whether all steps of a pod have: what they print is complete, though the sidecar may hold on."""
     status = pod.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
+    if _is_over(pod):
         return True
     steps = [one for one in status.get("containerStatuses") or () if one["name"].startswith("step-")]
     return bool(steps) and all("terminated" in (one.get("state") or {}) for one in steps)
