@@ -93,19 +93,18 @@ def _follow(follower: Follower, progress: ClusterProgress, interrupts: Interrupt
                 interrupts.let_go()
                 return follower.follow(), cancelled
             except Interrupted:
-                if cancelled or not _wants_to_cancel(progress, interrupts):
+                if cancelled or not _wants_to_cancel(progress):
                     return None, True
             interrupts.hold()
             cancelled = _cancel(follower)
 
 
-def _wants_to_cancel(progress: ClusterProgress, interrupts: Interrupts) -> bool:
+def _wants_to_cancel(progress: ClusterProgress) -> bool:
     """On a terminal, what its user says; elsewhere, that a job of CI is cancelled means its run (decision 0011)."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     with progress.paused():
         try:
-            interrupts.let_go()
             sys.stderr.write("cancel the run? its finally tasks and its record still run [y/N] ")
             sys.stderr.flush()
             return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 
 class Interrupted(KeyboardInterrupt):
@@ -34,9 +34,13 @@ class Interrupts(AbstractContextManager["Interrupts"]):
         """Raises Interrupted when a signal waits."""
         self._held = False
         if self._count:
-            raise Interrupted
+            self._raise()
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1
         if not self._held or self._count > 1:
-            raise Interrupted
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        self._count = 0
+        raise Interrupted
