@@ -1,0 +1,269 @@
+"""`mlgen run --env` and `mlgen logs --env`, against an API server that holds what was rendered."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlgen.cli.main import run as mlgen
+from mlgen.cluster.follow import CANCEL
+from tests.cluster.scripted import Answer, Asked, Json, serving, status
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """\
+version: 1
+repository: https://git.example/acme/ml
+environments:
+  prod:
+    namespace: ml
+    artifacts: s3://ml/prod
+    ledger: {url: "http://127.0.0.1:9/ledger.git"}
+    runtime_image: r@sha256:0000000000000000000000000000000000000000000000000000000000000000
+"""
+SPEC = """\
+version: 1
+name: demo
+params: {n: 3, word: {type: string}}
+defaults: {image: "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000"}
+tasks:
+  make: {run: 'echo "$word"', in: [params.n, params.word], out: {said: string}}
+  big: {if: params.n > 5, run: echo, after: [make]}
+finally:
+  tell: {run: echo}
+"""
+RUN = ["run", "pipelines/demo.yaml", "--env", "prod", "-p", "word=a $x"]
+STATES = {"Going": ("Unknown", "Running"), "Good": ("True", "Completed"), "Bad": ("False", "Failed")}
+
+
+class Cluster:
+    """Has what was rendered. The run that is created ends as `end` says; "Going": only when it is cancelled."""
+
+    def __init__(self, rendered: list[Json], end: str) -> None:
+        self._rendered = rendered
+        self.end = end
+        self.runs: list[Json] = []
+        self.cancelled = threading.Event()
+
+    def __call__(self, asked: Asked) -> Answer:
+        kind = asked.path.split("/namespaces/ml/")[1]
+        match (asked.method, kind):
+            case ("GET", "pipelines/demo"):
+                return Answer(body=next(one for one in self._rendered if one["kind"] == "Pipeline"))
+            case ("GET", "tasks"):
+                return listed([one for one in self._rendered if one["kind"] == "Task"])
+            case ("POST", "pipelineruns"):
+                self.runs.append(asked.body)
+                asked.body["metadata"] |= {"uid": "11112222-u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+                return Answer(201, asked.body)
+            case ("PATCH", _):
+                assert asked.body == CANCEL
+                self.cancelled.set()
+                return Answer(body={})
+            case ("GET", "pipelineruns" | "taskruns" | "pods") if asked.watches:
+                self.cancelled.wait(0.2)
+                return Answer(lines=tuple({"type": "MODIFIED", "object": one} for one in self._objects(kind)))
+            case ("GET", "pipelineruns" | "taskruns" | "pods"):
+                return listed(self._objects(kind))
+            case ("GET", "pods/demo-one-make-pod/log"):
+                return Answer(body="first\nit broke\n") if "main" in asked.query["container"] else Answer(body="")
+        return status(404, f"{kind} not found")
+
+    def _objects(self, kind: str) -> list[Json]:
+        cancelled = self.cancelled.is_set()
+        if kind == "pipelineruns":
+            condition = ("False", "Cancelled") if cancelled else STATES[self.end]
+            gate = {"name": "big", "reason": "When Expressions evaluated to false"}
+            stopped = {"name": "big", "reason": "PipelineRun was stopping"}
+            skipped = [gate if self.end == "Good" else stopped]
+            more: Json = {"skippedTasks": skipped} if cancelled or self.end != "Going" else {}
+            return [thing(self.runs[-1]["metadata"], condition, more)]
+        if kind == "pods":
+            make = {**meta("make-pod", "make"), "labels": {**meta("make-pod", "make")["labels"]}}
+            return [{"metadata": make, "spec": {"containers": [{"name": "step-main"}]}, "status": {}}]
+        code = 7 if self.end == "Bad" else 0
+        steps = [{"name": "main", "terminated": {"exitCode": code}, "terminationReason": "Continued" if code else ""}]
+        condition = ("False", "TaskRunCancelled") if cancelled else STATES[self.end]
+        results = [] if cancelled else [{"name": "said", "value": "a $$x"}]
+        more = {"podName": "demo-one-make-pod", "startTime": "2026-01-01T00:00:00Z", "steps": steps, "results": results}
+        return [thing(meta("make", "make"), condition, more)]
+
+
+def meta(name: str, task: str) -> Json:
+    about = {"name": f"demo-one-{name}", "namespace": "ml", "uid": "99998888-p", "resourceVersion": "1"}
+    return {**about, "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"tekton.dev/pipelineTask": task}}
+
+
+def thing(metadata: Json, condition: tuple[str, str], more: Json) -> Json:
+    conditions = [{"type": "Succeeded", "status": condition[0], "reason": condition[1], "message": ""}]
+    return {"metadata": {**metadata, "resourceVersion": "1"}, "spec": {}, "status": {"conditions": conditions, **more}}
+
+
+def listed(items: list[Json]) -> Answer:
+    return Answer(body={"items": items, "metadata": {"resourceVersion": "1"}})
+
+
+@pytest.fixture(name="rendered")
+def _rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Json]:
+    """A project, and what it renders to, as the cluster has it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "mlgen.yaml").write_text(CONFIG)
+    (tmp_path / "pipelines" / "demo.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    assert mlgen(["render", "--env", "prod"]) == 0
+    return [yaml.safe_load(file.read_text()) for file in sorted((tmp_path / "tekton/prod/manifests").glob("*.yaml"))]
+
+
+@pytest.fixture(name="cluster")
+def _cluster(rendered: list[Json], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    cluster = Cluster(rendered, "Good")
+    with serving(cluster) as server:
+        server.api(tmp_path)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield cluster
+
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_run_is_created_as_rendered_and_as_asked(cluster: Cluster, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert mlgen([*RUN, "--name", "demo-one"]) == 0
+    out, err = capsys.readouterr()
+    [run] = cluster.runs
+    assert run["spec"]["params"] == [{"name": "n", "value": "3"}, {"name": "word", "value": "a $$x"}]
+    assert run["spec"]["timeouts"]
+    assert run["metadata"]["annotations"]["mlgen.dev/repository"] == "https://git.example/acme/ml"
+    assert "mlgen.dev/commit" not in run["metadata"]["annotations"]
+    assert "generateName" not in run["metadata"]
+    assert out.splitlines() == [
+        "demo-one  COMPLETE",
+        "  make  succeeded",
+        "          said = a $x",
+        "  big   skipped: its gate was false: params.n > 5",
+        "  tell  did not run",
+        "logs    mlgen logs demo-one --env prod",
+        "commit  none: outside Git",
+        "ledger  cannot be read from here: http://127.0.0.1:9/ledger.git cannot be reached",
+    ]
+    assert re.search(r"^make +succeeded", err, re.MULTILINE)
+
+
+def test_json_has_the_keys_of_a_run_here(cluster: Cluster, capsys: Capture) -> None:
+    capsys.readouterr()
+    cluster.end = "Bad"
+    assert mlgen([*RUN, "--name", "demo-one", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "run": "demo-one",
+        "uid": "11112222-u",
+        "state": "FAIL",
+        "tasks": {
+            "make": {"status": "Failed", "reason": "Failed"},
+            "big": {"status": "None", "reason": "PipelineRun was stopping"},
+        },
+        "ledger": None,
+    }
+    assert "make  failed, exit code 7" in err
+    assert "      | it broke\n" in err
+    assert "      its log: mlgen logs demo-one make --env prod" in err
+
+
+def test_detached_only_its_name_is_told(cluster: Cluster, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert mlgen([*RUN, "--detach"]) == 0
+    assert re.fullmatch(r"demo-[a-z0-9]{5}\n", capsys.readouterr().out)
+    assert len(cluster.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-p", "word=$(date)"], "cannot hold $(date) in a cluster"),
+        (["-p", "n=x", "-p", "word=a"], 'param "n"'),
+        (["-p", "word=a", "-p", "m=1"], '"m" is neither'),
+        ([], '"word" (string) is required'),
+        (["-p", "word=a", "--name", "A"], "no name for a run"),
+        (["-p", "word=a", "--detach", "--logs"], "exclude each other"),
+    ],
+)
+def test_what_is_asked_wrongly_creates_nothing(
+    cluster: Cluster, capsys: Capture, arguments: list[str], said: str
+) -> None:
+    assert mlgen([*RUN[:4], *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert cluster.runs == []
+
+
+def test_another_version_on_the_cluster_is_told(cluster: Cluster, capsys: Capture) -> None:
+    spec = Path("pipelines/demo.yaml")
+    spec.write_text(spec.read_text().replace("params.n > 5", "params.n > 6"))
+    assert mlgen(RUN) == 3
+    assert 'another version of the Pipeline "demo"' in capsys.readouterr().err
+    assert cluster.runs == []
+
+
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "TERM": "dumb"}
+
+
+COMMAND = [sys.executable, "-m", "mlgen", *RUN, "--name", "demo-one"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_terminal_an_interrupt_cancels(cluster: Cluster, number: signal.Signals) -> None:
+    cluster.end = "Going"
+    process = subprocess.Popen(COMMAND, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "make  started\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, cluster.cancelled.is_set()) == (130, True), err
+    assert out.startswith(
+        "demo-one  ABORT\n  make  aborted: it was cancelled\n  big   not started: the run was interrupted"
+    )
+
+
+@pytest.mark.parametrize(("answer", "cancels"), [(b"y\n", True), (b"\n", False), (b"\x03", False)])
+def test_on_a_terminal_an_interrupt_asks(cluster: Cluster, answer: bytes, cancels: bool) -> None:
+    cluster.end = "Going"
+    shown = on_a_terminal(COMMAND, [(b"make  started", b"\x03"), (b"[y/N] ", answer)])
+    assert cluster.cancelled.is_set() == cancels
+    assert ("demo-one  ABORT" if cancels else "demo-one goes on: `mlgen logs demo-one --env prod -f`") in shown
+    assert shown.endswith("exit 130")
+
+
+def on_a_terminal(command: list[str], script: list[tuple[bytes, bytes]]) -> str:
+    """What a command shows on a terminal where, at each sight, something is typed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, environ())
+    shown = b""
+    left: list[tuple[bytes, bytes]] = list(script)
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            data: Any = os.read(terminal, 1 << 16)
+        except OSError:  # on Linux, how the end of a terminal's last process is told
+            break
+        if not data:
+            break
+        shown += data
+        if left and left[0][0] in shown:
+            os.write(terminal, left.pop(0)[1])
+    _, ended = os.waitpid(pid, 0)
+    os.close(terminal)
+    return f"{shown.decode()}exit {os.waitstatus_to_exitcode(ended)}"
