@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -34,7 +35,11 @@ def main(places: Places | None = None, at: Callable[[str], None] = lambda _: Non
     """Run one verb; the exit code: 0 done, 2 asked wrongly, 3 could not, or the author's. at: see `Post`."""
     os.umask(0o007)  # all containers of a pod are of one user and group
     try:
-        return _run(read_invocation(sys.argv[1:], os.environ), places or Places(), at)
+        invocation = read_invocation(sys.argv[1:], os.environ)
+        try:
+            return _run(invocation, places or Places(), at)
+        finally:
+            _say(_used(sys.argv[1]))
     except Fault as fault:
         return _told(fault)
     except Exception as error:  # the one boundary: a pod's log shows a line, not a traceback
@@ -112,6 +117,13 @@ def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, 
         seconds=seconds,
         if_due=if_due,
     )
+
+
+def _used(verb: str) -> str:
+    """What this program took, for whoever sizes clusters; of a fold's git processes, too."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = sum(used.ru_utime + used.ru_stime for used in (own, children))
+    return f"{verb}: {cpu_seconds:.2f} s of cpu, {max(own.ru_maxrss, children.ru_maxrss) // 1024} MiB"
 
 
 def _say(line: str) -> None:
