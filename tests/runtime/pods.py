@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,7 @@ class Pod:
     timeout_seconds: int = 60
     code_digest: str | None = None
     attempt: int = 0
+    fold: pod.Fold | None = None
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
@@ -100,14 +102,14 @@ class Pod:
     @property
     def places(self) -> Places:
         at = self.folder
-        names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "no-secret", "vmstat")
+        names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "secret", "vmstat")
         return Places(*(at / name for name in names))
 
     @property
     def document(self) -> TaskDocument:
         return TaskDocument(
             "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
-            "img", None, self.timeout_seconds, pod.Platform(),
+            "img", None, self.timeout_seconds, pod.Platform(fold=self.fold),
         )  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -137,7 +139,9 @@ class Pod:
                 os.kill(os.getpid(), signal.SIGSTOP)
 
         log = self.folder / f"{verb}.{len(self.programs)}.log"
-        pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # a test's own server may run in a thread here
+            pid = os.fork()
         if pid == 0:
             code = 70
             try:

@@ -131,3 +131,16 @@ def test_nothing_heavy_is_imported() -> None:
     )
     heavy = {"typer", "yaml", "jsonschema", "jsonschema_rs", "kubernetes", "obstore", "rich", "concurrent.futures"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_a_pod_loads_no_plan() -> None:
+    """What a plan is made of is a fifth of a start, and no pod reads one."""
+    code = "import sys; from mlgen.runtime import __main__, final, sidecar, step_in, step_out; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.fold", "subprocess", "obstore"} & set(done.stdout.split())

@@ -70,8 +70,32 @@ def test_what_main_left_among_the_results_is_none(pod: Pod) -> None:
     pod.main(f"{WRITE}; cd results; mkdir rows; ln -s /etc/passwd model; echo forged > other")
     assert pod.stage_out() == 0
     assert beside.wait() == 0
-    assert set(pod.results) == {"model", "rows"}
     assert pod.results["rows"] == "7"
+    assert pod.results["model"].startswith("churn/churn-x1/train.")
+
+
+def test_results_that_cannot_be_written_fail_the_task(pod: Pod) -> None:
+    beside = pod.sidecar()
+    pod.stage_in()
+    pod.main(WRITE)
+    pod.places.results.rmdir()
+    assert pod.stage_out() == 3
+    assert beside.wait() == 0
+    assert "error[not-kept]: the results cannot be written: " in pod.programs[-1].text
+    record = pod.only_record()
+    assert (record.state, record.exit_code) == (State.FAIL, 0)
+
+
+@pytest.mark.parametrize("text", [None, "", "seven"])
+def test_an_exit_code_that_cannot_be_read(pod: Pod, text: str | None) -> None:
+    pod.sidecar()
+    pod.stage_in()
+    pod.main(WRITE)
+    path = pod.folder / "steps" / "exitCode"
+    path.unlink() if text is None else path.write_text(text)
+    assert pod.stage_out() == 3
+    assert "the exit code of the program cannot be read" in pod.programs[-1].text
+    assert pod.only_record().state is State.FAIL
 
 
 def test_dollars_and_optional_outs_travel_as_results(make: MakePod) -> None:

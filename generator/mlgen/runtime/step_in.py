@@ -22,8 +22,9 @@ def bring(post: Post, open_at: OpenStore) -> None:
         unreachable = handover.told(UNREACHABLE)
         if unreachable is not None:
             raise StagingError(f"the records of this run cannot be kept: {unreachable}")
-        bundle.stage_code(post.document, post.tree, post.store)
-        stage_in(post.document, post.execution, post.tree, post.store, open_at)
+        if post.document.code_digest is not None or any(i.kind != "value" for i in post.document.ins):
+            bundle.stage_code(post.document, post.tree, post.store)
+            stage_in(post.document, post.execution, post.tree, post.store, open_at)
     except Exception as error:
         problem = sentence(error)
         handover.tell(FAILED, problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape
 from mlgen.runtime.post import Post
-from mlgen.runtime.protocol import TaskDocument
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 
@@ -34,31 +34,32 @@ def keep(post: Post) -> int:
     Raises CannotAnswer "not-kept" where outs are not what they must be, "not-recorded" where the record of the
     execution could not be made durable, or says otherwise.
     """
-    handover, results = post.handover, post.places.results
+    handover = post.handover
     handover.begin()
     post.at("begun")
     ended_at = timestamp(post.clock.now())
     ending = _ending(post, handover.told(STARTED) or ended_at, ended_at)
     staged = _stage_out(post, ending)
-    record, data = fix(staged.record)
-    complete = record.state is State.COMPLETE
     post.at("staged")
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
-    _write_results(results, post.document, staged.texts if complete else {})
+    staged = _with_results(post, ending, staged)
     post.at("results")
+    record, data = fix(staged.record)
     if handover.decide(data) != data:
-        _write_results(results, post.document, {})
+        _forget_results(post)
         raise CannotAnswer("not-recorded", "the execution was recorded as ended before stage-out was done")
     handover.wake()
     post.at("decided")
     problem = _await_seal(post, data)
-    if problem:
-        _write_results(results, post.document, {})
+    if problem is not None:
+        _forget_results(post)
         raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
-    if ending.state is State.COMPLETE and not complete:
+    if record.state is State.COMPLETE:
+        return 0
+    if ending.exit_code is None or ending.state is State.COMPLETE:
+        _forget_results(post)
         raise CannotAnswer("not-kept", record.error or "")
-    code = record.exit_code
-    return SIGNAL_EXIT_CODE if code is None or code < 0 else code
+    return SIGNAL_EXIT_CODE if ending.exit_code < 0 else ending.exit_code
 
 
 def evaluate(pod: GatePod, places: Places) -> None:
@@ -94,16 +95,32 @@ def _failed(post: Post, ending: Ending, reason: str, error: str) -> stage_out.St
     return stage_out.Staged(record, {})
 
 
-def _write_results(folder: Path, document: TaskDocument, texts: Mapping[str, str | None]) -> None:
-    """Write a file for each text, and remove all else: main's program can write here, too."""
-    for path in folder.iterdir():
+def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage_out.Staged:
+    """What became of an execution, with its results written, or failed because they cannot be."""
+    try:
+        _write_results(post, staged.texts)
+    except OSError as error:
+        return _failed(post, ending, STEP_FAILED, f"the results cannot be written: {sentence(error)}")
+    return staged
+
+
+def _forget_results(post: Post) -> None:
+    """Leave no results of an execution that failed after all; Tekton hands on what a failed task wrote."""
+    with suppress(OSError):
+        _write_results(post, {})
+
+
+def _write_results(post: Post, texts: Mapping[str, str | None]) -> None:
+    """Write a file for each text. What main's program put in their places goes; other names interest nobody."""
+    optional = {out.name: out.optional for out in post.document.outs}
+    for name in [*optional, *(f"if-{e.index}" for e in post.document.evaluates)]:
+        path = post.places.results / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink()
-    optional = {out.name: out.optional for out in document.outs}
-    for name, text in texts.items():
-        (folder / name).write_text(escape(result(text, optional=optional.get(name, False))), newline="")
+            path.unlink(missing_ok=True)
+        if name in texts:
+            path.write_text(escape(result(texts[name], optional=optional.get(name, False))), newline="")
 
 
 def _await_seal(post: Post, data: bytes) -> str | None:

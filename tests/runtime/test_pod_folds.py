@@ -1,0 +1,117 @@
+"""Pods that fold: the record is in the ledger when its task ends, or waits in the spool and harms nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlgen.runtime import sidecar
+from mlgen.runtime.pod import Fold
+from tests import git_host
+from tests.git_host import GitHost
+from tests.runtime.pods import Pod
+
+TOLD = {"MLGEN_RUN_STATUS": "Succeeded", "MLGEN_TASKS": '{"train": {"status": "Succeeded", "reason": "Succeeded"}}'}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[GitHost]:
+    with git_host.serve(tmp_path / "host") as host:
+        host.repository("ledger")
+        yield host
+
+
+@pytest.fixture
+def pods() -> Iterator[list[Pod]]:
+    made: list[Pod] = []
+    yield made
+    for pod in made:
+        pod.end()
+
+
+def a_pod(pods: list[Pod], tmp_path: Path, url: str, interval_seconds: int = 0) -> Pod:
+    fold = Fold(f"{url}/ledger.git", "ledger", interval_seconds, "ledger-token")
+    pod = Pod(tmp_path / f"pod{len(pods)}", tmp_path / "store", fold=fold)
+    pods.append(pod)
+    git_host.secret(pod.places.ledger_secret)
+    return pod
+
+
+def run(pod: Pod) -> str:
+    """Run a task to its good end; what its sidecar said."""
+    beside = pod.sidecar()
+    assert pod.stage_in() == 0
+    pod.main("true")
+    assert pod.stage_out() == 0
+    assert beside.wait() == 0
+    return beside.text
+
+
+def landed(host: GitHost) -> list[str]:
+    command = ["git", "--git-dir", str(host.root / "ledger.git"), "ls-tree", "-r", "--name-only", "ledger"]
+    paths = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    return sorted(path.rpartition("/")[2] for path in paths)
+
+
+def test_a_record_lands_before_its_task_ends(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
+    pod = a_pod(pods, tmp_path, host.url)
+    assert run(pod) == ""
+    assert len(landed(host)) == 1
+    assert pod.records == []
+
+
+def test_a_fold_that_is_not_due_is_left_to_the_final_record(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
+    run(a_pod(pods, tmp_path, host.url))
+    pod = a_pod(pods, tmp_path, host.url, interval_seconds=3600)
+    run(pod)
+    assert len(landed(host)) == 1
+    assert len(pod.records) == 1
+    assert pod.begin("record", **TOLD).wait() == 0
+    assert len(landed(host)) == 3
+    assert "run.json" in landed(host)
+
+
+@pytest.mark.parametrize("verb", ["results", "record"])
+def test_a_ledger_that_is_away_fails_nothing(pods: list[Pod], tmp_path: Path, verb: str) -> None:
+    pod = a_pod(pods, tmp_path, "http://127.0.0.1:9")
+    said = run(pod)
+    if verb == "record":
+        program = pod.begin("record", **TOLD)
+        assert program.wait() == 0
+        said = program.text
+        assert len(pod.runs) == 1
+    assert said.startswith(
+        "mlgen-runtime: the records wait in the spool: " if verb == "record" else "mlgen-runtime: the record waits"
+    )
+    assert len(said.splitlines()) == 1
+    assert len(pod.records) == 1
+
+
+def test_a_wrong_token_is_named_by_its_secret(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
+    pod = a_pod(pods, tmp_path, host.url)
+    (pod.places.ledger_secret / "password").write_text("wrong")
+    said = run(pod)
+    assert "ledger-token" in said
+    assert "wrong" not in said
+    assert len(pod.records) == 1
+
+
+def test_a_ledger_that_does_not_answer_is_waited_for_a_short_while(
+    host: GitHost, pods: list[Pod], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidecar, "FOLD_SECONDS", 0.3)
+
+    def late(_path: str) -> str:
+        time.sleep(5)
+        return "drop"
+
+    host.fault = late
+    pod = a_pod(pods, tmp_path, host.url)
+    began = time.monotonic()
+    assert "the record waits in the spool: " in run(pod)
+    assert time.monotonic() - began < 5
+    assert len(pod.records) == 1
