@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ class Cluster:
         return Answer(lines=()) if asked.watches else listed(*things)
 
 
-def follow(folder: Path, cluster: Cluster, *, logs: bool = False) -> tuple[Outcome, list[Event], Server]:
+def follow(
+    folder: Path, cluster: Callable[[Asked], Answer], *, logs: bool = False
+) -> tuple[Outcome, list[Event], Server]:
     events: list[Event] = []
     with serving(cluster) as server:
         follower = Follower(
@@ -152,6 +155,18 @@ def test_a_user_whose_login_expired(tmp_path: Path) -> None:
     cluster.troubles[2] = status(401, "Unauthorized")
     with pytest.raises(CannotAnswer, match="does not know who you are"):
         follow(tmp_path, cluster)
+
+
+def test_one_who_may_not_see_pods_follows_all_the_same(tmp_path: Path) -> None:
+    cluster = Cluster(watches=3)
+
+    def answer(asked: Asked) -> Answer:
+        return status(403, "pods is forbidden") if asked.path.endswith("/pods") else cluster(asked)
+
+    outcome, events, _ = follow(tmp_path, answer)
+    assert outcome.ok
+    notes = [e.text for e in events if isinstance(e, Noted)]
+    assert notes in ([], ["what its pods wait for is not told: pods is forbidden"])  # the run may end before
 
 
 def test_a_run_that_is_gone_when_it_is_listed_again(tmp_path: Path) -> None:

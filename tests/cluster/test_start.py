@@ -124,6 +124,11 @@ def test_a_cluster_with_just_this_pipeline(tmp_path: Path) -> None:
     assert applied(tmp_path, cluster(PIPELINE, (*TASKS, "demo-a-0"))) is None
 
 
+def test_a_later_tekton_may_store_more(tmp_path: Path) -> None:
+    tasks = [{**task, "displayName": ""} for task in PIPELINE["spec"]["tasks"]]
+    assert applied(tmp_path, cluster(changed(tasks=tasks, results=[]), TASKS)) is None
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [

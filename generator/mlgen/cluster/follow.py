@@ -7,7 +7,7 @@ from contextlib import suppress
 from queue import Empty
 
 from mlgen.cluster import failure, view
-from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, Unreachable
+from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Api, ApiError, Object, Unreachable
 from mlgen.cluster.events import Ended, Failure, Noted, OnEvent, Outcome, Printed, Started
 from mlgen.cluster.known import Known
 from mlgen.cluster.patience import Patience
@@ -23,7 +23,7 @@ from mlgen.runtime.clock import Clock
 TAIL_LINES = 12  # of a failed attempt's log
 OUR_LINES = 200  # of our containers' logs, in which their last error is looked for
 TAKE_UP_SECONDS = 20.0  # in which Tekton takes up a run, if it is there
-LAST_LINES_SECONDS = 3.0
+LAST_LINES_SECONDS = 10.0  # of silence, until a log is given up
 LOOK_SECONDS = 1.0
 
 CANCEL = {"spec": {"status": "CancelledRunFinally"}}  # `record` and the author's finally tasks run all the same
@@ -74,8 +74,7 @@ class Follower:
         self._watch.close()
         self._catch_up()
         self._tell()
-        self._printing.finish(LAST_LINES_SECONDS)
-        self._drain()
+        self._tell_last_lines()
         return self._outcome()
 
     def cancel(self) -> None:
@@ -104,14 +103,24 @@ class Follower:
             while True:
                 self._take(self._watch.news.get_nowait())
 
+    def _tell_last_lines(self) -> None:
+        """What is still being read of logs, as long as something comes: a log may be as large as it likes."""
+        heard_at = self._clock.monotonic()
+        while self._printing.goes_on and self._clock.monotonic() - heard_at < LAST_LINES_SECONDS:
+            with suppress(Empty):
+                self._take(self._watch.news.get(timeout=LOOK_SECONDS / 10))
+                heard_at = self._clock.monotonic()
+        self._printing.close()
+        self._drain()
+
     def _take(self, news: News | Printed) -> None:
         match news:
             case Printed():
                 self._on_event(news)
             case Lost(reason=reason):
                 self._patience.lost(reason, self._clock.monotonic())
-            case Refused(reason=refused):
-                if "pods" not in refused.what:
+            case Refused(resource=resource, reason=refused):
+                if resource is not PODS:
                     raise fault_of(refused, self._api.server)
                 self._note(f"what its pods wait for is not told: {refused.message}")
             case _:
@@ -143,12 +152,8 @@ class Follower:
 
     def _explain(self, attempt: Attempt) -> tuple[Failure, tuple[str, ...]]:
         found = failure.explain(attempt, lambda container: self._log(attempt.pod, container, OUR_LINES))
-        tail = (
-            self._log(attempt.pod, failure.STEP + MAIN, TAIL_LINES)
-            if found.log and not self._logs(attempt.task)
-            else ()
-        )
-        return found, tail
+        is_shown = found.log is None or self._logs(attempt.task)
+        return found, () if is_shown else self._log(attempt.pod, failure.STEP + MAIN, TAIL_LINES)
 
     def _log(self, pod: str, container: str, count: int) -> tuple[str, ...]:
         """The last lines of a container's log; none where it is not there, or no more."""

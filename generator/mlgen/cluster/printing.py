@@ -33,10 +33,13 @@ class Printing:
         self._threads[attempt.pod] = threading.Thread(target=self._run, args=(attempt,), daemon=True)
         self._threads[attempt.pod].start()
 
-    def finish(self, seconds: float) -> None:
-        """Wait for the last lines, so long at most for each."""
-        for thread in self._threads.values():
-            thread.join(seconds)
+    @property
+    def goes_on(self) -> bool:
+        """Whether there may be more lines."""
+        return any(thread.is_alive() for thread in self._threads.values())
+
+    def close(self) -> None:
+        """Begin no other connection."""
         self._closed.set()
 
     def _run(self, attempt: Attempt) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.cluster import view
 from mlgen.cluster.api import Object
@@ -25,16 +25,28 @@ class Teller:
         self._told: set[tuple[object, ...]] = set()
         self._phases: dict[str, str] = {}
         self._pod_uids: dict[str, str] = {}
+        self._over: set[str] = set()  # pods whose attempt has ended
+        self._looked_at: dict[str, Object] = {}
 
     def news(self, objects: Objects) -> Iterator[Event]:
         """The events; one counts as told when it is handed out."""
         yield from self._skipped(objects.run)
-        for task_run in sorted(objects.task_runs, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+        fresh = self._fresh("TaskRun", objects.task_runs)
+        for task_run in sorted(fresh, key=lambda one: str(one["metadata"]["creationTimestamp"])):
             yield from self._task_run(task_run)
-        ended = {a.pod for one in objects.task_runs for a in view.attempts(one) if a.succeeded is not None}
-        for pod in objects.pods:
-            if pod["metadata"]["name"] not in ended:
+        for pod in self._fresh("Pod", objects.pods):
+            if pod["metadata"]["name"] not in self._over:
                 yield from self._pod(pod)
+
+    def _fresh(self, kind: str, things: Iterable[Object]) -> list[Object]:
+        """Those that changed since they were looked at: of a thousand tasks, few do at one time."""
+        found = []
+        for one in things:
+            key = f"{kind} {one['metadata']['name']}"
+            if self._looked_at.get(key) is not one:
+                self._looked_at[key] = one
+                found.append(one)
+        return found
 
     def _once(self, *key: object) -> bool:
         """Whether this is new; it no longer is."""
@@ -57,6 +69,7 @@ class Teller:
                 yield Started(task, attempt.number)
             if attempt.succeeded is not None and self._once("ended", task, attempt.number):
                 self._phases.pop(task, None)
+                self._over.add(attempt.pod)
                 last = attempt is attempts[-1] and succeeded is not None
                 yield self._ended(attempt, retried=not last)
         if succeeded is None:

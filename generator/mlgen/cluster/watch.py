@@ -48,6 +48,7 @@ class Lost:
 class Refused:
     """The server will not tell, and will not tomorrow."""
 
+    resource: Resource
     reason: ApiError
 
 
@@ -86,7 +87,7 @@ class Watch:
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             except ApiError as reason:
                 if reason.status != GONE:
-                    self.news.put(Refused(reason))
+                    self.news.put(Refused(watched.resource, reason))
                     return
 
     def _list(self, watched: Watched) -> str:
