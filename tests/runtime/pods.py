@@ -69,7 +69,9 @@ class Program:
 
     @property
     def text(self) -> str:
-        return self.log.read_text()
+        """What it says, but for what it used."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if " s of cpu, " not in line)
 
 
 @dataclass

@@ -236,6 +236,22 @@ def test_stage_in_killed_with_its_step(pod: Pod) -> None:
     assert (pod.places.stage_in_run / "out.err").exists()  # what releases main, and by it stage-out
 
 
+def test_a_step_of_ours_that_dies_is_seen_at_once(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However seldom the sidecar looks: soon after, Tekton tells it to end, and it must know which came first."""
+    monkeypatch.setattr(sidecar, "FAST_SECONDS", 60)
+    monkeypatch.setattr(sidecar, "SLOW_SECONDS", 60)
+    beside = pod.sidecar()
+    pod.stage_in()
+    pod.main(WRITE)
+    stuck = pod.begin("stage-out", stop_at="staged")
+    time.sleep(0.3)
+    stuck.kill()
+    time.sleep(0.3)  # more than TOGETHER_SECONDS here
+    beside.kill(signal.SIGTERM)
+    assert beside.wait() == 0
+    assert pod.only_record().state is State.FAIL
+
+
 @pytest.mark.parametrize("point", ["begun", "staged", "results"])
 def test_stage_out_killed_before_the_record_is_decided(pod: Pod, point: str) -> None:
     beside = pod.sidecar()

@@ -56,6 +56,7 @@ class Handover:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)  # never closed while the process lives
         fcntl.flock(handle, fcntl.LOCK_EX)
         lock.rename(self.folder / f"{self.who}.lock")  # only now: nobody may see it before it is locked
+        self.wake()
 
     def began(self, who: str) -> bool:
         """Whether a program has ever begun."""
@@ -74,6 +75,14 @@ class Handover:
         finally:
             os.close(handle)
         return True
+
+    def await_end(self, who: str) -> None:
+        """Wait until the process of a program that has begun is no more."""
+        handle = os.open(self.folder / f"{who}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        finally:
+            os.close(handle)
 
     def wake(self) -> None:
         """Have the sidecar look at once; where it is gone, nothing happens."""

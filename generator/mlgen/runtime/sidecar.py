@@ -34,6 +34,7 @@ class Sidecar:
     post: Post
     fold: Callable[[], object] | None = None
     _first_seen: dict[str, float] = field(default_factory=dict)
+    _followed: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told."""
@@ -83,6 +84,8 @@ class Sidecar:
             record = self.post.handover.decided()
             if record is not None:
                 return record
+            for step in ("stage-in", "stage-out"):
+                self._follow(step, watch)
             sight = self._look(watch)
             verdict = judge(sight, self.post.document.timeout_seconds)
             if verdict is not None:
@@ -92,6 +95,12 @@ class Sidecar:
                 # No step has begun: why the pod never came so far is known to those alone who stopped it.
                 return None
             watch.wait(self._pace())
+
+    def _follow(self, step: str, watch: Watch) -> None:
+        """Be woken by the end of a step of ours: where it was killed, Tekton may stop the pod within two seconds."""
+        if step not in self._followed and self.post.handover.began(step):
+            self._followed.add(step)
+            watch.beside(partial(self.post.handover.await_end, step))
 
     def _decide(self, verdict: Verdict) -> bytes:
         post = self.post

@@ -79,10 +79,14 @@ class Watch:
     def attempt(self, work: Callable[[], object], seconds: float) -> Errand:
         """Begin some work that may block for long, and wait for its end, for so many seconds, or until told to end."""
         until = self._clock.monotonic() + seconds
-        errand = Errand(work, lambda: os.write(self._wake, b"."))
+        errand = self.beside(work)
         while not errand.done and (left := self._left(until)) > 0:
             self.wait(min(left, 1.0))
         return errand
+
+    def beside(self, work: Callable[[], object]) -> Errand:
+        """Begin some work that may block for long, whose end wakes."""
+        return Errand(work, lambda: os.write(self._wake, b"."))
 
     def _pause(self, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
