@@ -259,7 +259,7 @@ def test_an_endpoint_that_is_not_reached(s3: S3, endpoint: str, says: str, monke
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     endpoint = endpoint.format(port=s3.endpoint.rpartition(":")[2])
-    told = fault(lambda: open_at(s3, 0.2, endpoint=endpoint).get("k"))
+    told = fault(lambda: open_at(s3, 1, endpoint=endpoint).get("k"))
     assert (told.code, says in str(told), endpoint in str(told)) == ("store-unreachable", True, True)
 
 
@@ -280,6 +280,14 @@ def test_a_store_that_comes_back_is_waited_for(s3: S3, made: Path) -> None:
     s3.trouble = lambda _method, _key: DROP if time.monotonic() - began < 2 else None
     open_at(s3, 30).put_artifact("k", made / "set")
     assert sorted(s3.objects) == ["k.files.json", "k/a"]
+
+
+def test_a_store_that_drops_connections_is_waited_for_as_long(s3: S3) -> None:
+    """obstore gives up a conditional put at the first connection that breaks."""
+    began = time.monotonic()
+    s3.trouble = lambda _method, _key: DROP if time.monotonic() - began < 3 else None
+    open_at(s3, 30).put("k", bytes(3 << 20))
+    assert len(s3.objects["k"]) == 3 << 20
 
 
 @pytest.mark.parametrize("key", ["sts-data/latest/api/token", "oauth2.x", "kind: Timeout", "dns error"])

@@ -66,15 +66,16 @@ class Bucket:
         """(key, size in bytes) of what lies below a folder."""
         with refusals(self.place):
             return persist(
+                self.objects,
                 lambda: [
                     (item["path"], item["size"]) for page in obstore.list(self.objects, f"{folder}/") for item in page
-                ]
+                ],
             )
 
     def delete(self, key: str) -> None:
         with refusals(self.place):
             try:
-                persist(lambda: obstore.delete(self.objects, check_key(key)))
+                persist(self.objects, lambda: obstore.delete(self.objects, check_key(key)))
             except FileNotFoundError as error:
                 if is_bucket_missing(error):
                     raise

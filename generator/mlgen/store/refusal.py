@@ -55,14 +55,23 @@ def is_about_identity(error: Exception) -> bool:
     return bool(_IDENTITY.search(str(error)) or _HALF.search(str(error)))
 
 
-def is_worth_another_try(error: Exception) -> bool:
-    """Whether the same call may do better, where obstore did not repeat it by itself.
+def is_lost(error: Exception) -> bool:
+    """Whether a connection broke, or nothing came in time.
 
-    It repeats no conditional put whose answer did not come, and no request whose short answer was cut off; and a body
-    that arrived with another checksum than it left with may arrive whole the next time.
+    obstore repeats no conditional put whose answer did not come, and no request whose short answer was cut off.
     """
-    text = str(error)
-    return " retries, " not in text and (bool(_LOST.search(_connection(text))) or _code(text) in DAMAGED)
+    return bool(_LOST.search(_connection(str(error))))
+
+
+def is_damaged(error: Exception) -> bool:
+    """Whether a body arrived with another checksum than it left with: it may arrive whole the next time."""
+    return _code(str(error)) in DAMAGED
+
+
+def spent_seconds(error: Exception) -> float:
+    """For how long obstore repeated the request by itself; 0 where it did not."""
+    found = _ELAPSED.search(_told(str(error)))
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
 def first_line(error: Exception) -> str:
@@ -132,10 +141,13 @@ NETWORK = {
     "IncompleteMessage": "it ends connections without an answer",
     "IncompleteBody": "it ends connections in the middle of an answer",
     "ConnectionReset": "it ends connections without an answer",
+    "BrokenPipe": "it ends connections without an answer",
 }
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+_ELAPSED = re.compile(r"\belapsed: ([0-9.]+)(s|ms|µs|ns),")  # a Duration, as Rust prints it
+_UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 _LOST = re.compile(r"kind: (Interrupted|Timeout)|IncompleteMessage|IncompleteBody|ConnectionReset|BrokenPipe")
 # Where providers hand out the identity of a machine or workload: link-local addresses, and services by name.
 _IDENTITY = re.compile(
@@ -158,6 +170,11 @@ def _status(text: str) -> int:
 def _connection(text: str) -> str:
     """What became of the connection: the last part of the text, behind the names of keys, which authors choose."""
     return text[text.rfind("HttpError {") :]
+
+
+def _told(text: str) -> str:
+    """What obstore tells of its tries: between the names of keys and the connection's part."""
+    return text[text.rfind("max_retries: ") :]
 
 
 def _network(text: str) -> str:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,10 +26,11 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
 from mlgen.store.content import Hashed, chunks, hash_file
 from mlgen.store.errors import Mismatch, Taken
-from mlgen.store.refusal import is_bucket_missing, is_worth_another_try
+from mlgen.store.refusal import is_bucket_missing, is_damaged, is_lost, spent_seconds
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult  # they exist for types only
+    from obstore.store import RetryConfig
 
 PART_BYTES = 8 << 20  # of a multipart upload, and the largest file that goes up in one request
 MAX_PARTS = 10_000  # S3's limit: a file over 80 GiB has larger parts
@@ -36,6 +38,7 @@ RANGE_BYTES = 4 << 20  # of a download: obstore holds a body twice while it puts
 IN_FLIGHT_BYTES = 32 << 20
 AT_ONCE = 16  # requests
 PAUSES_SECONDS = (0.2, 1.0)
+LONGEST_PAUSE_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -64,16 +67,28 @@ def in_order(calls: Iterable[tuple[int, Callable[[], T]]]) -> Generator[T]:
         pool.shutdown(cancel_futures=True)
 
 
-def persist(call: Callable[[], T]) -> T:
-    """A call's result; repeated where it may help and obstore, which repeats most by itself, does not."""
-    for seconds in PAUSES_SECONDS:
+def persist(objects: ObjectStore, call: Callable[[], T]) -> T:
+    """A call's result; repeated where it may help and obstore, which repeats most by itself, does not.
+
+    A connection that broke for as long as obstore would repeat a request; bytes that arrived damaged a few times.
+    """
+    left = _patience_seconds(objects)
+    for pause in chain(PAUSES_SECONDS, repeat(LONGEST_PAUSE_SECONDS)):
         try:
             return call()
         except BaseError as error:
-            if not is_worth_another_try(error):
+            left -= pause + spent_seconds(error)
+            if not is_lost(error) and not (is_damaged(error) and pause in PAUSES_SECONDS):
                 raise
-        time.sleep(seconds)
-    return call()
+            if left <= 0:
+                raise
+        time.sleep(pause)
+    raise AssertionError("the pauses have no end")
+
+
+def _patience_seconds(objects: ObjectStore) -> float:
+    config: RetryConfig | None = getattr(objects, "retry_config", None)  # a store in memory has none
+    return config["retry_timeout"].total_seconds() if config else sum(PAUSES_SECONDS)
 
 
 def find(objects: ObjectStore, key: str) -> GetResult | None:
@@ -82,7 +97,7 @@ def find(objects: ObjectStore, key: str) -> GetResult | None:
     Not by HEAD, whose answer has no body: it could not say that the bucket is missing, or the credentials are bad.
     """
     try:
-        return persist(lambda: obstore.get(objects, key))
+        return persist(objects, lambda: obstore.get(objects, key))
     except FileNotFoundError as error:
         if is_bucket_missing(error):
             raise
@@ -96,14 +111,14 @@ def put_once(objects: ObjectStore, key: str, data: bytes, where: str) -> None:
     """
     for seconds in PAUSES_SECONDS:
         try:
-            persist(lambda: obstore.put(objects, key, data, mode="create", use_multipart=False))
+            persist(objects, lambda: obstore.put(objects, key, data, mode="create", use_multipart=False))
             return
         except AlreadyExistsError:
             kept = find(objects, key)
         except NotSupportedError:
             # A store without conditional puts. Keys that two writers share hold the digest of their bytes.
             if (kept := find(objects, key)) is None:
-                persist(lambda: obstore.put(objects, key, data, use_multipart=False))
+                persist(objects, lambda: obstore.put(objects, key, data, use_multipart=False))
                 return
         if kept is not None:
             if kept.meta["size"] != len(data) or bytes(kept.bytes()) != data:
@@ -132,7 +147,7 @@ def upload(objects: ObjectStore, key: str, path: Path, where: str) -> Hashed:
             put_once(objects, key, first, where)
             return _checked(objects, key, passed, where)
     if (found := find(objects, key)) is None:
-        return _checked(objects, key, persist(lambda: _multipart(objects, key, path)), where)
+        return _checked(objects, key, persist(objects, lambda: _multipart(objects, key, path)), where)
     kept = Hashed(_pieces(objects, key, found, where)).drained()
     if (passed := hash_file(path)).sha256 != kept.sha256:
         raise Taken(f"other bytes are kept as {where} already")
