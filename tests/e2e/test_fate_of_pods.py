@@ -19,7 +19,7 @@ pytestmark = pytest.mark.together
 LEAVES = 'run: |\n  echo begun\n  sleep 15\n  hostname > "$x"\nout: [x]'
 TWO_TASKS = """
 tasks:
-  it: {run: "echo begun; sleep 20; echo x > $x", out: [x]}
+  it: {run: "echo begun; sleep 600; echo x > $x", out: [x], timeout: 15m}
   later: {run: cat $x, in: [it.x]}
 finally:
   tell: {run: echo bye}
@@ -53,7 +53,7 @@ def test_cancelled_with_finally(lab: Lab) -> None:
 
 def test_stopped_with_finally(lab: Lab) -> None:
     """What runs may end by itself; what has not begun does not begin."""
-    run = stopped(lab, "stopped-finally", "StoppedRunFinally")
+    run = stopped(lab, "stopped-finally", "StoppedRunFinally", seconds=25)
     assert run.settled() == "Cancelled"
     told = run.told()
     assert told.only("it")["state"] == "COMPLETE"
@@ -64,8 +64,8 @@ def test_stopped_with_finally(lab: Lab) -> None:
 
 def test_a_pipeline_that_takes_too_long(lab: Lab) -> None:
     project = lab.project("run-timeout")
-    project.pipeline("die", TWO_TASKS.replace("sleep 20", "sleep 600"))
-    run = start(project, "die", timeouts={"pipeline": "25s"})
+    project.pipeline("die", TWO_TASKS)
+    run = start(project, "die", timeouts={"pipeline": "90s"})
     assert run.settled() == "PipelineRunTimeout"
     run.reconcile()
     told = run.told()
@@ -76,8 +76,9 @@ def test_a_pipeline_that_takes_too_long(lab: Lab) -> None:
 
 def test_tasks_that_take_too_long_leave_time_for_finally(lab: Lab) -> None:
     project = lab.project("tasks-timeout")
-    project.pipeline("die", TWO_TASKS.replace("sleep 20", "sleep 600"))
-    run = start(project, "die", timeouts={"pipeline": "5m", "tasks": "25s", "finally": "4m"})
+    project.pipeline("die", TWO_TASKS)
+    run = start(project, "die", timeouts={"pipeline": "5m", "tasks": "90s", "finally": "3m30s"})
+    run.says("it", "begun")
     run.settled()
     told = run.told()
     assert told.only("it")["state"] == "ABORT"
@@ -172,10 +173,10 @@ def test_a_step_of_ours_that_is_killed(lab: Lab, step: str) -> None:
     assert step in failed(run)["error"]
 
 
-def stopped(lab: Lab, name: str, how: str) -> Run:
-    """A run of two tasks that is asked to stop while the first runs."""
+def stopped(lab: Lab, name: str, how: str, *, seconds: int = 600) -> Run:
+    """A run of two tasks that is asked to stop while the first runs, which takes so many seconds."""
     project = lab.project(name)
-    project.pipeline("die", TWO_TASKS)
+    project.pipeline("die", TWO_TASKS.replace("600", str(seconds)))
     run = start(project, "die")
     run.says("it", "begun")
     run.stop(how)
