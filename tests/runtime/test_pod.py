@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen import canonical
@@ -36,6 +36,7 @@ DOCUMENTS = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine is no slow one
 @given(DOCUMENTS)
 def test_a_document_survives_its_json(document: TaskDocument) -> None:
     assert TaskDocument.loads(canonical.encode(document.to_json()).decode()) == document

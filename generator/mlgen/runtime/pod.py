@@ -22,6 +22,9 @@ The program is `mlgen-runtime VERB VALUE…`, each VALUE a param of the run, or 
 written by `value` below. A gate's pod runs `stage-out` with a document whose `image` is null: it evaluates, writes
 its results, and neither seals nor records.
 
+The sidecar also sees the folders in which Tekton's entrypoint tells how stage-in and main ended. What the three
+programs tell each other is in `runtime.handover`.
+
 Kubernetes expands `$(NAME)` in variables and arguments and makes `$$` a `$`, so that every `$` of an author is doubled
 on its way in (`escape`): by the renderer in what it writes, by stage-out in results, by `mlgen run --env` in params.
 """
