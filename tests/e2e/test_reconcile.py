@@ -37,7 +37,8 @@ def reconcile(project: Project) -> dict[str, Any]:
 
 
 def check_told_once(run: Run) -> None:
-    """What is told is on the branch, and a second pass adds nothing."""
+    """What is told is on the branch, and another pass adds nothing but what pods told while they went."""
+    assert reconcile(run.project)["records"] == []
     before = run.project.landed()
     again = reconcile(run.project)
     assert (again["records"], again["folded"]["landed"]) == ([], [])
@@ -138,19 +139,14 @@ def test_a_pod_that_waits_for_a_step_that_was_killed(lab: Lab) -> None:
     node.kill_container(first, MAIN)
     uid = first["metadata"]["uid"]
     wait_for("the pod to be deleted", lambda: reconcile(run.project)["deleted"], seconds=120)
-    again = wait_for("Tekton to execute it anew", lambda: other_pod(run, uid))
-    assert again["metadata"]["name"] == first["metadata"]["name"]
+    # Tekton fails the task, or executes it anew: that of a pod that was lost.
+    wait_for("the end of the pod", lambda: uid not in {pod["metadata"]["uid"] for pod in run.pods()})
     run.stop("Cancelled")
     run.settled()
     reconcile(run.project)
     states = {record["tekton"]["podUid"]: record["state"] for record in run.told().of("it")}
     assert states[uid] in ("ABORT", "FAIL")
     check_told_once(run)
-
-
-def other_pod(run: Run, uid: str) -> dict[str, Any] | None:
-    pods = [pod for pod in run.pods() if pod["metadata"]["uid"] != uid]
-    return pods[0] if pods else None
 
 
 def check_retried(run: Run) -> None:
@@ -164,18 +160,20 @@ def check_retried(run: Run) -> None:
 
 @together
 def test_logs_outlive_their_pods(lab: Lab) -> None:
-    project = single(lab, "logs", "run: echo said; echo aside >&2; seq 20000; exit 7\nout: {x: model}")
+    # A while before its end: a busy node may lose what a program prints with its last breath.
+    project = single(lab, "logs", "run: echo said; echo aside >&2; seq 20000; sleep 3; exit 7\nout: {x: model}")
     run = start(project, "die")
     assert run.settled() == "Failed"
-    expected = "said\naside\n" + "".join(f"{n}\n" for n in range(1, 20001))
     pod = run.pod("it")
+    printed = run.log(pod)
+    assert printed.startswith("said\naside\n1\n2\n")
     done = reconcile(project)
     key = f"_logs/{run.uid}/it-0.{pod['metadata']['uid'][:8]}.log"
     assert key in done["logs"]
     kubectl("delete", "pods", "--all", "-n", project.name)
-    assert project.mlgen("logs", run.name, "it", "--env", ENV).replace("\r", "").startswith(expected[:1000])
+    assert project.mlgen("logs", run.name, "it", "--env", ENV).startswith(printed)
     kubectl("delete", "pipelinerun", run.name, "-n", project.name)
-    assert "20000\n" in project.mlgen("logs", run.name, "it", "--env", ENV)
+    assert project.mlgen("logs", run.name, "it", "--env", ENV).startswith(printed)
     assert reconcile(project)["runs"] == 0
     assert project.keys("_ledger/settled") == [], "marks go with their runs"
 
@@ -215,11 +213,8 @@ def can(verb: str, kind: str, namespace: str, who: str) -> bool:
     return bool(answer["status"]["allowed"])
 
 
-LANDED_SECONDS = 90
-
-
-@pytest.mark.parametrize("fold", ["cron", "run"])
-def test_a_run_of_thirty_tasks_is_on_the_branch_soon(lab: Lab, fold: str) -> None:
+@pytest.mark.parametrize(("fold", "seconds"), [("cron", 90), ("run", 90), ("task", 30)])
+def test_a_run_of_thirty_tasks_is_on_the_branch_soon(lab: Lab, fold: str, seconds: int) -> None:
     project = lab.project(f"many-{fold}", fold=fold)
     tasks = "\n".join(f"  t{n}: {{run: 'echo {n} > \"$x\"', out: {{x: integer}}}}" for n in range(30))
     project.pipeline("many", f"tasks:\n{tasks}\n")
@@ -228,8 +223,8 @@ def test_a_run_of_thirty_tasks_is_on_the_branch_soon(lab: Lab, fold: str) -> Non
     run = start(project, "many")
     # Thirty pods at once on few cores.
     ended = wait_for("the end of the run", lambda: run.status().get("completionTime"), seconds=900)
-    wait_for("thirty records and run.json", lambda: len(project.landed()) == 31, seconds=LANDED_SECONDS)
-    assert time.time() - datetime.fromisoformat(ended).timestamp() <= LANDED_SECONDS + 10
+    wait_for("thirty records and run.json", lambda: len(project.landed()) == 31, seconds=seconds)
+    assert time.time() - datetime.fromisoformat(ended).timestamp() <= seconds + 10  # of looking
     told = run.told()
     assert len({record["task"] for record in told.executions}) == len(told.executions) == 30
     assert told.statuses()[0] == "COMPLETE"
