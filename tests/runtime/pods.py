@@ -182,10 +182,12 @@ class Pod:
         env = {"PATH": os.environ["PATH"]}
         env |= {i.name: str(self.places.root / "in" / i.name) for i in self.ins}
         env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
-        done = subprocess.run(["sh", "-c", text], check=False, env=env, cwd=self.folder)
+        with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:
+            code = container.wait()
+        os.killpg(container.pid, signal.SIGKILL)  # what is left in a container ends with its entrypoint
         if tells:
-            self.main_ended(max(done.returncode, -1))
-        return done.returncode
+            self.main_ended(max(code, -1))
+        return code
 
     def main_ended(self, code: int) -> None:
         for path in (self.folder / "run-1" / "status" / "exitCode", self.folder / "steps" / "exitCode"):

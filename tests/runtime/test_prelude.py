@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -54,32 +55,64 @@ def test_the_author_may_take_strictness_back(shell: list[str], tmp_path: Path) -
 
 
 @shells
-@pytest.mark.parametrize("last", ["kill -9 $$", "sleep 0.2 & exit 3", "exit 0"])
-def test_the_reader_of_the_fifo_hears_of_the_end_when_the_last_process_ends(
-    shell: list[str], last: str, tmp_path: Path
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "kill -9 $$",
+        "sleep 0.2 & exit 3",
+        "exit 0",
+        "wait",
+        "exec 9>lock 9>&-",
+        "exec 3>&- 4>&- 9>&- true",
+        "set -m; wait",
+    ],
+)
+def test_the_reader_of_the_fifo_hears_of_the_end_of_the_container_and_of_nothing_before(
+    shell: list[str], rest: str, tmp_path: Path
 ) -> None:
     fifo = tmp_path / "alive"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
     file = tmp_path / "script"
-    file.write_text(prelude(alive=str(fifo)) + "echo started\nread line\n" + last + "\n")
-    with subprocess.Popen([*shell, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stdout.readline() == "started\n"
-        poll = select.poll()
-        poll.register(reader, select.POLLIN)
-        assert poll.poll(50) == [], "the script lives and holds the FIFO"
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    file.write_text(f"{prelude(alive=str(fifo))}echo said\n{rest}\n")
+    with subprocess.Popen(
+        [*shell, str(file)], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as container:
+        assert container.stdout
+        assert container.stdout.read() == "said\n", "all who could print have ended"
+        container.wait(timeout=20)
+        try:
+            assert poll.poll(50) == [], "Tekton's entrypoint has yet to say how the script ended"
+        finally:
+            os.killpg(container.pid, signal.SIGKILL)
         assert poll.poll(5000) == [(reader, select.POLLHUP)]
+    os.close(reader)
+
+
+@shells
+def test_a_program_that_was_killed_with_its_group_is_gone_at_once(shell: list[str], tmp_path: Path) -> None:
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    file = tmp_path / "script"
+    file.write_text(f"{prelude(alive=str(fifo))}kill -9 0\n")
+    done = subprocess.run([*shell, str(file)], check=False, timeout=20, start_new_session=True)
+    assert done.returncode == -signal.SIGKILL
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    assert poll.poll(5000) == [(reader, select.POLLHUP)]
     os.close(reader)
 
 
 @shells
 def test_a_dead_reader_does_not_hold_the_script_back(shell: list[str], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alive")
-    assert run(shell, prelude(alive=str(tmp_path / "alive")) + "echo on\n", tmp_path).stdout == "on\n"
+    file = tmp_path / "script"
+    file.write_text(f"{prelude(alive=str(tmp_path / 'alive'))}echo on\nkill -9 0\n")
+    done = subprocess.run([*shell, str(file)], stdout=subprocess.PIPE, check=False, timeout=20, start_new_session=True)
+    assert done.stdout == b"on\n"
 
 
 @settings(max_examples=20, deadline=None)

@@ -84,7 +84,10 @@ class Api:
         what, token = _in(resource.plural, namespace), ""
         while True:
             path = resource.path(namespace) + _query(
-                labelSelector=labels, fieldSelector=fields, limit=str(PARTIAL_PAGE if partial else PAGE), **{"continue": token}
+                labelSelector=labels,
+                fieldSelector=fields,
+                limit=str(PARTIAL_PAGE if partial else PAGE),
+                **{"continue": token},
             )
             accept = PARTIAL if partial else "application/json"
             found = self._json("GET", path, verb="list", what=what, accept=accept)

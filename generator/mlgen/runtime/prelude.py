@@ -12,13 +12,16 @@ def prelude(
 
     optional_values: ins whose variable holds "+" and the text, or nothing where the out was not written.
     optional_artifacts: ins whose variable holds a path where nothing lies if the out was not written.
-    Both are unset where unwritten. alive: path of a FIFO that stays open as long as the script's processes live, so
-    that its reader learns of their end however they end; a path without characters that a shell would read.
+    Both are unset where unwritten. alive: path of a FIFO that stays open as long as the script's container lives, so
+    that its reader learns of its end however it ends; a path without characters that a shell would read.
     """
     lines = ["#!/bin/sh", "set -e"]
     if alive is not None:
-        # Read and write: opening a FIFO for writing alone waits for a reader, for ever if that one died.
-        lines.append(f"exec 9<>{alive}")
+        # A process of its own holds it, and the script none of it: what an author does with a descriptor, as
+        # `exec 9>lock` or a program that closes them all, is no death. Twice in the background, so that `wait` knows
+        # nothing of it. Open before the script goes on; for reading too, as opening for writing alone waits for a
+        # reader, for ever if that one died.
+        lines.append(f"( exec 9<>{alive}; ( while read -r _ <&9; do :; done ) >/dev/null 2>&1 & )")
     for name in optional_values:
         lines.append(f"case ${name} in +*) {name}=${{{name}#+}} ;; *) unset {name} ;; esac")
     for name in optional_artifacts:

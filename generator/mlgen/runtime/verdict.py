@@ -28,7 +28,7 @@ class Sight:
     staged: float | None = None  # stage-in has brought everything
     stage_in_gone: float | None = None  # its process is no more, and it had neither finished nor failed
     main_skipped: float | None = None  # Tekton says that main did not run, or not to its end
-    main_gone: float | None = None  # its script ran, and no process of it is left; never seen of the exec form
+    main_gone: float | None = None  # its script began, and its container is no more; never seen of the exec form
     main_ended: float | None = None  # Tekton says that main ended, whatever its exit code
     stage_out_began: bool = False
     stage_out_gone: float | None = None  # its process is no more

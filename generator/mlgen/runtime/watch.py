@@ -1,4 +1,4 @@
-"""How the sidecar waits: until main's script is gone, a program of ours wakes it, it is told to end, or time is up."""
+"""How the sidecar waits: until main's container is gone, a program of ours wakes it, it is to end, or time is up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5)  # between tries; then the last of them
 class Watch:
     """Makes the FIFOs and takes SIGTERM; to be made in the main thread, once.
 
-    main_gone: the script of main had opened its FIFO, and no process holds it any more. stopping: told to end.
+    main_gone: a script had begun in main's container, and no process is left there. stopping: told to end.
     """
 
     def __init__(self, alive: Path, state: Path, clock: Clock) -> None:
