@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
-from tests.e2e.fates import failed, single
+from tests.e2e.cluster import kubectl
+from tests.e2e.fates import failed, pipeline, single
 from tests.e2e.lab import ENV, S3_SECRET, Lab
 from tests.e2e.proxy import Verdict, always, every
-from tests.e2e.run import Run, wait_for
+from tests.e2e.run import Run, start, wait_for
 from tests.e2e.settings import need
 
 pytestmark = pytest.mark.together
@@ -129,6 +130,27 @@ def test_a_token_that_is_wrong_holds_nothing_back(lab: Lab) -> None:
     assert run.settled() == "Succeeded"
     assert run.told().only("it")["state"] == "COMPLETE"
     assert run.project.landed() == {}
+
+
+def test_a_ledger_by_ssh_takes_a_user_that_no_passwd_entry_names(lab: Lab) -> None:
+    """As far as the connection, which nobody answers: the image's ssh must not end before."""
+    project = lab.project("ssh", settings={"ledger": ledger_by_ssh(), "user": 12345})
+    keys = {"ssh-privatekey": "none", "known_hosts": "none"}
+    metadata = {"name": "by-ssh", "namespace": project.name}
+    kubectl("create", "-f", "-", given={"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys})
+    pipeline(project, WRITES)
+    run = start(project, "die")
+    assert run.settled() == "Succeeded"
+    assert "cannot be reached" in run.log(run.pods("record")[-1], "step-record")
+
+
+def ledger_by_ssh() -> dict[str, str]:
+    return {
+        "url": f"ssh://git@{need('MLGEN_E2E_HOST')}:9/ledger.git",
+        "branch": "ledger",
+        "secret": "by-ssh",
+        "fold": "run",
+    }
 
 
 def refused_artifacts(method: str, path: str) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import tempfile
@@ -42,7 +43,9 @@ def presented(secret: Path | None, scratch: Path) -> Iterator[tuple[list[str], M
         shutil.copyfileobj(own, key)
         key.write(b"\n")  # ssh wants a newline at its end, and values of Secrets have often lost it
         key.flush()
-        yield settings, {**variables, "GIT_SSH_COMMAND": _ssh(Path(key.name), secret / "known_hosts")}
+        with _named_user(scratch) as user:
+            command = shlex.join([*user, *_ssh(Path(key.name), secret / "known_hosts")])
+            yield settings, {**variables, "GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"}
 
 
 def has_credentials(secret: Path | None) -> bool:
@@ -55,7 +58,33 @@ def _kinds(secret: Path) -> list[str]:
     return [kind for kind, files in pairs.items() if all(os.access(secret / file, os.R_OK) for file in files)]
 
 
-def _ssh(key: Path, known_hosts: Path) -> str:
+@contextmanager
+def _named_user(scratch: Path) -> Iterator[list[str]]:
+    """What ssh is started by: it ends at once as a user that no passwd entry names, as a pod's mostly is.
+
+    libnss-wrapper, which the runtime image has, answers for the system; without it ssh says what it would have said.
+    Source: nss_wrapper(1).
+    """
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        pass
+    else:
+        yield []
+        return
+    with (
+        tempfile.NamedTemporaryFile("w", dir=scratch) as users,
+        tempfile.NamedTemporaryFile("w", dir=scratch) as groups,
+    ):
+        users.write(f"mlgen:x:{os.getuid()}:{os.getgid()}:mlgen:/:/bin/sh\n")
+        groups.write(f"mlgen:x:{os.getgid()}:\n")
+        users.flush()
+        groups.flush()
+        files = [f"NSS_WRAPPER_PASSWD={users.name}", f"NSS_WRAPPER_GROUP={groups.name}"]
+        yield ["env", "LD_PRELOAD=libnss_wrapper.so", *files]
+
+
+def _ssh(key: Path, known_hosts: Path) -> list[str]:
     options = {
         "IdentityFile": key,
         "UserKnownHostsFile": known_hosts,
@@ -64,4 +93,4 @@ def _ssh(key: Path, known_hosts: Path) -> str:
         "BatchMode": "yes",
         "ConnectTimeout": "10",
     }
-    return shlex.join(["ssh", "-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())])
+    return ["ssh", "-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
