@@ -62,7 +62,7 @@ def test_a_plan_for_people() -> None:
     assert "      if       train.auc > params.share  [decided by train, when it ends]\n" in text
     assert '      and      (params.target != "none" or params.epochs > 3)  [decided by train, when it ends]\n' in text
     assert "      image    busybox  (unpinned)\n" in text
-    assert "2 GPU of a100, disk 10Gi, 1h30m0s at most, 1 retry\n" in text
+    assert "2 GPU of a100, 10368Mi disk, 1h30m0s at most, 1 retry\n" in text
     assert text.endswith("\n4 pods at most; a pod more writes the run's record\n")
 
 

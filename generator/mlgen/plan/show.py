@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlgen.gates import Or
 from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value
-from mlgen.plan.pod import total
+from mlgen.plan.pod import disk_bytes, total
 from mlgen.spec.quantities import cpu_text, duration_text, size_text
 
 WIDTH = 100  # characters: longer literals are cut, the JSON has them whole
@@ -119,7 +119,8 @@ def _decider(condition: Condition) -> str:
 def _pod(task: Task) -> str:
     cpu, memory = total(task)
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
-    disk = f", disk {task.disk.text}" if task.disk else ""
+    disk_most = disk_bytes(task)
+    disk = f", {size_text(disk_most)} disk" if disk_most is not None else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""
     at_most = duration_text(task.timeout_seconds)
     return f"{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {at_most} at most{retries}"

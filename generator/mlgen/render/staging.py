@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from mlgen import canonical
-from mlgen.plan.pod import OURS
+from mlgen.plan.pod import OUR_DISK, OURS
 from mlgen.render.emit import Shared
 from mlgen.runtime import pod
 from mlgen.runtime.protocol import TaskDocument
@@ -140,6 +142,13 @@ def execution_variables(document: TaskDocument, environment: Environment) -> lis
     """What stage-in, stage-out and results are told alike."""
     ins = [variable(f"MLGEN_IN_{i.name}", f"$(params.{i.name})") for i in document.ins if i.type.is_artifact]
     return [document_variable(document), *EXECUTION_VARIABLES, *ins, *credentials(environment.s3)]
+
+
+def with_disk(container: Data) -> Data:
+    """A container of ours in the pod of a task with `disk`: what it may write is added to the author's amount."""
+    resources = cast(dict[str, dict[str, str]], container["computeResources"])
+    disk = {"ephemeral-storage": size_text(OUR_DISK[str(container["name"])])}
+    return container | {"computeResources": {name: amounts | disk for name, amounts in resources.items()}}
 
 
 def stage_in(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:

@@ -31,7 +31,15 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         platform=staging.platform(environment, inputs=inputs, folds=environment.ledger.fold == "task"),
     )
     env = staging.execution_variables(document, environment)
-    work: Data = {"sizeLimit": task.disk.text} if task.disk else {}
+    ours = [
+        staging.stage_in(document, environment, env),
+        staging.stage_out(environment, env),
+        staging.results(document, environment, env),
+    ]
+    work: Data = {}
+    if task.disk:
+        work, ours = {"sizeLimit": task.disk.text}, [staging.with_disk(one) for one in ours]
+    stage_in, stage_out, results = ours
     spec: Data = {
         "params": [
             *_strings(i.name for i in task.ins if not isinstance(i.source, Value)),
@@ -41,12 +49,8 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         ],
         "results": _strings([*(out.name for out in task.outs), *(f"if-{e.index}" for e in task.evaluates)]),
         "stepTemplate": _STEP_TEMPLATE,
-        "steps": [
-            staging.stage_in(document, environment, env),
-            main.main(task, environment, final=final),
-            staging.stage_out(environment, env),
-        ],
-        "sidecars": [staging.results(document, environment, env)],
+        "steps": [stage_in, main.main(task, environment, final=final), stage_out],
+        "sidecars": [results],
         "volumes": [
             {"name": WORK_VOLUME, "emptyDir": work},
             {"name": STATE_VOLUME, "emptyDir": {}},
