@@ -44,10 +44,11 @@ class Store(Protocol):
         """Whether an artifact, file or folder, is kept under a key, whole. Reads none of its bytes."""
         ...
 
-    def put_artifact(self, key: str, path: Path) -> Content:
+    def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         """Keep a file or a folder, and say what it holds. The same content again is fine, other raises Taken.
 
-        Raises BadArtifact, Missing when there is nothing at `path`.
+        beneath: a folder above `path` below which others write: no link is followed there, whenever it comes. None:
+        its parent. Raises BadArtifact, Missing when there is nothing at `path`.
         """
         ...
 

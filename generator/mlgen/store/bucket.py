@@ -7,7 +7,6 @@ multipart upload, which nobody sees: a bucket wants the rule that drops those ("
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ from obstore.store import ObjectStore
 from mlgen import canonical
 from mlgen.store import disk
 from mlgen.store.base import SMALL, check_digest, check_key
+from mlgen.store.beneath import Held, hold
 from mlgen.store.connect import connect
-from mlgen.store.content import Content, File, folder_content, measure, walk
+from mlgen.store.content import Content, File, folder_content
 from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
 from mlgen.store.refusal import Place, is_bucket_missing, refusals
 from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
@@ -84,28 +84,25 @@ class Bucket:
         with refusals(self.place):
             return any(find(self.objects, name) is not None for name in (check_key(key), key + MANIFEST))
 
-    def put_artifact(self, key: str, path: Path) -> Content:
+    def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         check_key(key)
-        if not os.path.lexists(path):
-            raise Missing(f"there is nothing at {path}")
-        with refusals(self.place):
-            if path.is_dir() and not path.is_symlink():
-                return self._upload_folder(key, path)
-            if not path.is_file() or path.is_symlink():
-                measure(path)  # raises, with the words for what it is
-            return upload(self.objects, key, path, self._where(key)).content(path.name)
+        with refusals(self.place), hold(path, beneath=beneath) as held:
+            if held.is_folder:
+                return self._upload_folder(key, held)
+            return upload(self.objects, key, held, self._where(key)).content(path.name)
 
-    def _upload_folder(self, key: str, path: Path) -> Content:
-        names = [check_key(f"{key}/{name}") and name for name in walk(path)]  # all good before any goes up
-        calls = ((_weight((path / name).lstat().st_size), partial(self._upload, key, path, name)) for name in names)
+    def _upload_folder(self, key: str, folder: Held) -> Content:
+        names = [check_key(f"{key}/{name}") and name for name in folder.files()]  # all good before any goes up
+        calls = ((_weight(_size_bytes(folder, name)), partial(self._upload, key, folder, name)) for name in names)
         with closing(in_order(calls)) as uploads:
             files = list(uploads)
         # Last: a folder is there once its manifest is.
         put_once(self.objects, key + MANIFEST, _manifest(files), self._where(key))
         return folder_content(files)
 
-    def _upload(self, key: str, path: Path, name: str) -> File:
-        return upload(self.objects, f"{key}/{name}", path / name, self._where(f"{key}/{name}")).file(name)
+    def _upload(self, key: str, folder: Held, name: str) -> File:
+        with folder.open(name) as held:
+            return upload(self.objects, f"{key}/{name}", held, self._where(f"{key}/{name}")).file(name)
 
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
         name = check_key(key.rstrip("/"))
@@ -163,6 +160,11 @@ class Listed:
     path: str
     size_bytes: int
     sha256: str | None = None
+
+
+def _size_bytes(folder: Held, name: str) -> int:
+    with folder.open(name) as held:
+        return held.size_bytes
 
 
 def _weight(size_bytes: int) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mlgen import canonical
-from mlgen.store.errors import BadArtifact
+from mlgen.store.beneath import Held, hold
 from mlgen.store.mediatype import media_type
 
 CHUNK = 1 << 20  # bytes
@@ -39,13 +37,21 @@ class File:
 
 
 def measure(path: Path) -> Content:
-    """What is at a path. Raises BadArtifact for links and special files, FileNotFoundError for nothing."""
-    mode = path.lstat().st_mode
-    if stat.S_ISDIR(mode):
-        return folder_content(hash_file(path / name).file(name) for name in walk(path))
-    if not stat.S_ISREG(mode):
-        raise BadArtifact(f"{path} is {_kind(mode)}: an artifact is a file or a folder")
-    return hash_file(path).content(path.name)
+    """What is at a path. Raises Missing; BadArtifact for links, special files and what must not be read."""
+    with hold(path) as held:
+        return measure_held(held)
+
+
+def measure_held(held: Held) -> Content:
+    """What a file or folder holds. Raises BadArtifact."""
+    if not held.is_folder:
+        return hash_file(held).content(held.path.name)
+    return folder_content(_hash_below(held, name) for name in held.files())
+
+
+def _hash_below(folder: Held, name: str) -> File:
+    with folder.open(name) as held:
+        return hash_file(held).file(name)
 
 
 def folder_content(files: Iterable[File]) -> Content:
@@ -55,74 +61,27 @@ def folder_content(files: Iterable[File]) -> Content:
     return Content(digest, sum(f.size_bytes for f in known), FOLDER_TYPE, is_folder=True)
 
 
-def walk(root: Path) -> Iterator[str]:
-    """The files below a folder, as posix paths, sorted by folder. Empty folders do not appear.
-
-    Raises BadArtifact for a link, a special file, a name that is not UTF-8 or holds a newline, or what cannot be read.
-    """
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        with readable(root / below), os.scandir(root / below) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        for entry in found:
-            path = f"{below}{entry.name}"
-            _check_name(path)
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                waiting.append(path + "/")
-            elif stat.S_ISREG(mode):
-                yield path
-            else:
-                raise BadArtifact(f"{path!r} in {root} is {_kind(mode)}: a folder artifact holds files only")
-
-
-def _check_name(path: str) -> None:
-    # A newline would make two different folders share one list of `<sha256>  <path>\n`, and so one digest.
-    if "\n" in path:
-        raise BadArtifact(f"{path!r} has a newline in its name")
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise BadArtifact(f"{path!r} has a name that is not UTF-8") from None
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return "a symbolic link"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO"
-    return "a socket" if stat.S_ISSOCK(mode) else "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a folder"
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raises BadArtifact where the system does not let us read what a program left."""
-    try:
-        yield
-    except PermissionError:
-        raise BadArtifact(f"{path} cannot be read: its permissions forbid it") from None
-
-
-def hash_file(path: Path) -> Hashed:
+def hash_file(held: Held) -> Hashed:
     """A file, read and hashed."""
-    return Hashed(chunks(path)).drained()
+    return Hashed(chunks(held)).drained()
 
 
-def copy_file(source: Path, target: BinaryIO) -> Hashed:
+def copy_file(held: Held, target: BinaryIO) -> Hashed:
     """Copy a file into an open one, hashing on the way."""
-    passed = Hashed(chunks(source))
+    passed = Hashed(chunks(held))
     target.writelines(passed)
     return passed
 
 
-def chunks(path: Path, size: int = CHUNK) -> Generator[bytes]:
-    """The bytes of a file, `size` at a time."""
-    with readable(path):
-        stream = path.open("rb")
-    with stream:
-        while chunk := stream.read(size):
+def chunks(held: Held, size: int = CHUNK) -> Generator[bytes]:
+    """The bytes of a file from its beginning, `size` at a time, however often it is read, also at once."""
+    descriptor, at = os.dup(held.descriptor), 0  # its own: a thread may still ask for bytes when the file is let go
+    try:
+        while chunk := os.pread(descriptor, size, at):
+            at += len(chunk)
             yield chunk
+    finally:
+        os.close(descriptor)
 
 
 HEAD = 512  # bytes, enough to tell a file's type

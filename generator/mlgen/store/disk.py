@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from mlgen.store.content import Content, copy_file, folder_content, walk
+from mlgen.store.beneath import Held
+from mlgen.store.content import Content, File, copy_file, folder_content
 
 PART = ".part-"  # how a name begins while its bytes are not whole; a kill leaves it, and no list shows it
 
@@ -64,21 +65,21 @@ def rename_folder(path: Path, target: Path) -> bool:
     return True
 
 
-def copy_one(source: Path, target: Path) -> Content:
+def copy_one(source: Held, target: Path) -> Content:
     """Copy a file to a new path; its mode is not kept."""
     with os.fdopen(open_new(target), "wb") as stream:
-        return copy_file(source, stream).content(source.name)
+        return copy_file(source, stream).content(source.path.name)
 
 
-def copy_folder(source: Path, target: Path) -> Content:
+def copy_folder(source: Held, target: Path) -> Content:
     """Copy the files of a folder into one that exists; modes and empty folders are not kept. Raises BadArtifact."""
-    files = []
-    for path in walk(source):
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(open_new(place), "wb") as stream:
-            files.append(copy_file(source / path, stream).file(path))
-    return folder_content(files)
+    return folder_content(_copy_below(source, name, target / name) for name in source.files())
+
+
+def _copy_below(folder: Held, name: str, target: Path) -> File:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with folder.open(name) as source, os.fdopen(open_new(target), "wb") as stream:
+        return copy_file(source, stream).file(name)
 
 
 def remove(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from pathlib import Path
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
 from mlgen.store.base import SMALL, check_digest, check_key, check_size
-from mlgen.store.content import Content, copy_file, measure
+from mlgen.store.beneath import Held, hold
+from mlgen.store.content import Content, copy_file, measure, measure_held
 from mlgen.store.errors import Missing, Taken
 
 
@@ -72,14 +72,13 @@ class Folder:
     def has(self, key: str) -> bool:
         return os.path.lexists(self._path(key))
 
-    def put_artifact(self, key: str, path: Path) -> Content:
+    def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         target = self._path(key)
-        with self._disk():
-            is_folder = stat.S_ISDIR(_mode(path))
+        with self._disk(), hold(path, beneath=beneath) as held:
             disk.make_folder(target.parent)
-            content = (self._put_folder if is_folder else self._put_file)(target, path)
+            content = (self._put_folder if held.is_folder else self._put_file)(target, held)
             if content is None:
-                content = measure(path)
+                content = measure_held(held)
                 if measure(target).digest != content.digest:
                     raise Taken(f"another artifact is kept as {key} in {self.uri} already")
             disk.sync(target.parent)
@@ -87,24 +86,23 @@ class Folder:
 
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
         source = self._path(key.rstrip("/"))
-        with self._disk():
-            is_folder = stat.S_ISDIR(_mode(source))
+        with self._disk(), hold(source) as held:
             disk.check_free(destination)
             try:
-                if is_folder:
+                if held.is_folder:
                     destination.mkdir()
-                found = (disk.copy_folder if is_folder else disk.copy_one)(source, destination)
+                found = (disk.copy_folder if held.is_folder else disk.copy_one)(held, destination)
                 return check_digest(found, digest, f"{self.uri}/{key}")
             except BaseException:
                 disk.remove(destination)
                 raise
 
-    def _put_file(self, target: Path, path: Path) -> Content | None:
+    def _put_file(self, target: Path, held: Held) -> Content | None:
         """Keep a file; None when the key is taken."""
         part, handle = disk.new_part(target.parent, lambda part: disk.open_new(part, 0o444))
         try:
             with os.fdopen(handle, "wb") as stream:
-                passed = copy_file(path, stream)
+                passed = copy_file(held, stream)
                 stream.flush()
                 os.fsync(handle)
             disk.appear(part, target)
@@ -112,9 +110,9 @@ class Folder:
             return None
         finally:
             part.unlink()
-        return passed.content(path.name)
+        return passed.content(held.path.name)
 
-    def _put_folder(self, target: Path, path: Path) -> Content | None:
+    def _put_folder(self, target: Path, held: Held) -> Content | None:
         """Keep a folder; None when the key is taken.
 
         The files of a folder are not synced one by one, which takes minutes for a data set of small ones: a power
@@ -122,7 +120,7 @@ class Folder:
         """
         part, _ = disk.new_part(target.parent, Path.mkdir)
         try:
-            content = disk.copy_folder(path, part)
+            content = disk.copy_folder(held, part)
             return content if disk.rename_folder(part, target) else None
         finally:
             disk.remove(part)
@@ -171,14 +169,3 @@ def _read(path: Path, at_most: int) -> bytes:
         raise
     with os.fdopen(handle, "rb") as stream:
         return stream.read(at_most)
-
-
-def _mode(path: Path) -> int:
-    """The mode of a file or folder. Raises Missing, BadArtifact."""
-    try:
-        mode = path.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise Missing(f"there is nothing at {path}") from None
-    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        measure(path)  # raises, with the words for what it is
-    return mode

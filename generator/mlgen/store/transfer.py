@@ -24,6 +24,7 @@ from obstore.store import ObjectStore
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
+from mlgen.store.beneath import Held
 from mlgen.store.content import Hashed, chunks, hash_file
 from mlgen.store.errors import Mismatch, Taken
 from mlgen.store.refusal import is_bucket_missing, is_damaged, is_lost, spent_seconds
@@ -133,13 +134,13 @@ def put_once(objects: ObjectStore, key: str, data: bytes, where: str) -> None:
     )
 
 
-def upload(objects: ObjectStore, key: str, path: Path, where: str) -> Hashed:
+def upload(objects: ObjectStore, key: str, held: Held, where: str) -> Hashed:
     """Keep a file under a key that has none; what passed. The same bytes again are fine. Raises Taken for others.
 
     The digest is of the bytes that were sent, whoever writes to the file meanwhile. Between the look and the end of a
     big file's upload another's could come, and be replaced: below an execution's own prefix nobody else writes.
     """
-    with closing(chunks(path, PART_BYTES)) as parts:
+    with closing(chunks(held, PART_BYTES)) as parts:
         passed = Hashed(parts)
         stream = iter(passed)
         first = bytes(next(stream, b""))
@@ -147,16 +148,16 @@ def upload(objects: ObjectStore, key: str, path: Path, where: str) -> Hashed:
             put_once(objects, key, first, where)
             return _checked(objects, key, passed, where)
     if (found := find(objects, key)) is None:
-        return _checked(objects, key, persist(objects, lambda: _multipart(objects, key, path)), where)
+        return _checked(objects, key, persist(objects, lambda: _multipart(objects, key, held)), where)
     kept = Hashed(_pieces(objects, key, found, where)).drained()
-    if (passed := hash_file(path)).sha256 != kept.sha256:
+    if (passed := hash_file(held)).sha256 != kept.sha256:
         raise Taken(f"other bytes are kept as {where} already")
     return passed
 
 
-def _multipart(objects: ObjectStore, key: str, path: Path) -> Hashed:
-    part_bytes = max(PART_BYTES, -(-path.stat().st_size // MAX_PARTS))
-    with closing(chunks(path, part_bytes)) as parts:
+def _multipart(objects: ObjectStore, key: str, held: Held) -> Hashed:
+    part_bytes = max(PART_BYTES, -(-held.size_bytes // MAX_PARTS))
+    with closing(chunks(held, part_bytes)) as parts:
         passed = Hashed(parts)
         at_once = max(1, IN_FLIGHT_BYTES // part_bytes)
         obstore.put(objects, key, passed, chunk_size=part_bytes, max_concurrency=at_once)
