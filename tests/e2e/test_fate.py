@@ -105,6 +105,24 @@ def test_out_of_memory(lab: Lab) -> None:
     assert record["reason"] in ("StepOOM", "StepFailed")
 
 
+def test_a_small_disk_is_all_the_author_s(lab: Lab) -> None:
+    """What Tekton and our own containers write is not taken from it: an idle pod was evicted once."""
+    run = single(lab, "small-disk", 'run: head -c 20m /dev/zero > "$x"; sleep 45\nout: [x]\ndisk: 32Mi')
+    assert run.settled() == "Succeeded"
+    assert len(run.bytes_of(run.told().only("it")["outputs"]["x"])) == 20 << 20
+
+
+def test_more_than_the_disk_is_evicted_and_told(lab: Lab) -> None:
+    """The kubelet looks every ten seconds or so: what is done before is done."""
+    run = single(lab, "no-disk", 'run: head -c 200m /dev/zero > "$x"; sleep 170\nout: [x]\ndisk: 32Mi')
+    assert run.settled() == "Failed"
+    record = run.told().only("it")
+    assert (record["state"], record["outputs"]) == ("ABORT", {})
+    pod = run.pods()[0]["status"]
+    assert pod["reason"] == "Evicted"
+    assert "storage" in pod["message"].lower() or "emptydir" in pod["message"].lower()
+
+
 def test_a_program_killed_with_its_entrypoint(lab: Lab) -> None:
     run = single(lab, "killed", 'run: |\n  echo begun\n  sleep 600\n  echo x > "$x"\nout: [x]')
     node.kill_container(run.says("it", "begun"), MAIN)
