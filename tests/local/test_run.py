@@ -553,7 +553,7 @@ def test_an_input_that_cannot_be_reached_fails_its_task(project: Project) -> Non
 class Broken(Folder):
     """A store that is reached no more when something is to be kept."""
 
-    def put_artifact(self, key: str, path: Path) -> Content:
+    def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         unreachable(key)
         raise AssertionError
 

@@ -18,6 +18,7 @@ READY = "ready"  # the sidecar is there: its probes look for it, and step 1 wait
 UNREACHABLE = "unreachable"  # why the spool cannot be used: stage-in fails with it
 STAGED = "staged"  # stage-in has brought everything
 FAILED = "failed"  # why stage-in could not, in a line
+MAIN_GONE = "main-gone"  # nothing of main runs any more: what it left does not change
 RECORD = "record.json"  # the record of this execution, its bytes decided
 SEALED = "sealed"  # the record is in the spool; or, where it holds text, why it could not be put there
 WAKE = "wake"  # a FIFO: a byte in it, and the sidecar looks at once

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import Fault
 from mlgen.runtime.protocol import Out, TaskDocument, Tree
 from mlgen.runtime.secrets import held_secret
-from mlgen.store import StoreError
+from mlgen.store import BadArtifact, Missing, StoreError, hold
 from mlgen.values import Type, parse, strip_newline, to_text
 
 MAX_SCALAR_BYTES = 64  # of a number's or boolean's text, which travels as a result of a pod
@@ -73,7 +71,7 @@ def read_values(document: TaskDocument, tree: Tree, secrets: Mapping[str, str]) 
         if out.type.is_artifact:
             continue
         try:
-            text = read_text(tree.output(out.name), out)
+            text = read_text(tree, out)
             if text is not None:
                 # Before it is parsed: what is wrong with a text is said with a piece of it.
                 _refuse_secrets(out, text, secrets)
@@ -86,24 +84,21 @@ def read_values(document: TaskDocument, tree: Tree, secrets: Mapping[str, str]) 
     return Values(texts, parsed), problems
 
 
-def read_text(path: Path, out: Out) -> str | None:
+def read_text(tree: Tree, out: Out) -> str | None:
     """The text of a value out less one newline; None for an optional one not written. Raises StagingError."""
     limit = out.max_bytes if out.max_bytes is not None else MAX_SCALAR_BYTES
     try:
-        # O_NONBLOCK: what the author made may be a FIFO, which would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        with hold(tree.output(out.name), beneath=tree.root) as held:
+            if held.is_folder:
+                raise StagingError(f'out "{out.name}" is a {out.type}: write a file, not a folder')
+            data = os.pread(held.descriptor, limit + 2, 0)  # one more may be the newline that is dropped
+            size = max(held.size_bytes, len(data))
+    except Missing:
         if out.optional:
             return None
         raise not_written(out) from None
-    except OSError as error:
-        raise StagingError(f'out "{out.name}" cannot be read: {error.strerror}') from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)  # now, as a stream of a folder cannot even be made
-        raise StagingError(f'out "{out.name}" is a {out.type}: write a file, not a folder or device')
-    with open(descriptor, "rb") as stream:
-        data = stream.read(limit + 2)  # one more may be the newline that is dropped
-        size = max(os.fstat(descriptor).st_size, len(data))
+    except (BadArtifact, OSError) as error:
+        raise StagingError(f'out "{out.name}" cannot be read: {reason_of(error)}') from None
     if len(data.removesuffix(b"\n")) > limit:
         hint = "make it a file, or raise its `max`" if out.max_bytes is not None else f"a {out.type} is shorter"
         raise StagingError(f'out "{out.name}" has {size:,} bytes, more than {limit:,}: {hint}')

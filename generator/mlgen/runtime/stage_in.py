@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ INPUTS = "inputs.json"  # in Tree.state: what stage-in verified, for the record 
 
 
 def prepare(tree: Tree) -> None:
-    """Make the folders of an execution. The root exists; in a pod the kubelet may have made some."""
+    """Make the folders of an execution. The root exists; in a pod the kubelet may have made some.
+
+    What else has such a name stays: a sidecar that is started again finds what the author's program made of them.
+    """
     for name in ("in", "out", "work", "home", "tmp"):
-        (tree.root / name).mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            (tree.root / name).mkdir()
 
 
 def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: Store, open_at: OpenStore) -> None:

@@ -17,7 +17,7 @@ from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
 from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
-from mlgen.store import Store, StoreError
+from mlgen.store import Missing, Store, StoreError, hold
 from mlgen.values import parse
 
 
@@ -95,12 +95,12 @@ def evaluate(document: TaskDocument, gate_values: Mapping[str, str], parsed: Map
 
 def _exists(tree: Tree, out: Out) -> bool:
     try:
-        tree.output(out.name).lstat()
-    except FileNotFoundError:
+        with hold(tree.output(out.name), beneath=tree.root):
+            return True
+    except Missing:
         return False
-    except OSError:  # why it cannot be looked at is told by the attempt to keep it
+    except (StoreError, OSError):  # why it cannot be looked at is told by the attempt to keep it
         return True
-    return True
 
 
 def _keep_all(
@@ -113,7 +113,7 @@ def _keep_all(
         key = f"{prefix(document, execution)}/{out.name}"
         try:
             # A copy: a process that escaped may still hold what the author wrote open, and must not reach what is kept.
-            content = store.put_artifact(key, tree.output(out.name))
+            content = store.put_artifact(key, tree.output(out.name), beneath=tree.root)
         except (StoreError, Fault, OSError) as error:
             problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
         else:

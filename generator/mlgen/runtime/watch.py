@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ STOP_SECONDS = 25  # of the 30 that Kubernetes gives a pod that is told to end
 REFUSED_SECONDS = 10  # for a store that is there and says no, should it only have begun to say yes
 AWAY = ("store-unreachable", "store-busy")  # what may be over if one waits
 PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5)  # between tries; then the last of them
+PIPE_BYTES = 1 << 16
 
 
 class Watch:
@@ -34,11 +36,12 @@ class Watch:
         for fifo in (alive, state / WAKE):
             with suppress(FileExistsError):  # by a sidecar that was killed, where the kubelet starts such again
                 os.mkfifo(fifo, 0o660)
-        self._alive = os.open(alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._alive = _open_fifo(alive)
         # For writing too, so that it never ends when those who wake have gone.
         self._wake = os.open(state / WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
-        self._poll.register(self._alive, 0)  # its end is told unasked; what is written to it interests nobody
+        if self._alive is not None:
+            self._poll.register(self._alive, 0)  # its end is told unasked; what is written to it interests nobody
         self._poll.register(self._wake, select.POLLIN)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
@@ -52,9 +55,19 @@ class Watch:
         for descriptor, _event in self._poll.poll(max(0, int(seconds * 1000))):
             if descriptor == self._alive:
                 self.main_gone = True
-                self._poll.unregister(self._alive)
+                self._poll.unregister(descriptor)
             else:
                 os.read(self._wake, 4096)
+
+    @property
+    def main_held(self) -> bool:
+        """Whether a script's process is known to be there right now; never of the exec form, which holds nothing."""
+        if self._alive is None or self.main_gone:
+            return False
+        try:
+            return os.read(self._alive, PIPE_BYTES) != b""  # the end of a FIFO is that nobody holds it
+        except BlockingIOError:
+            return True
 
     def insist(self, work: Callable[[], object], seconds: float) -> str | None:
         """Have some work done, however often it must be tried, for so many seconds; why it could not be.
@@ -98,6 +111,16 @@ class Watch:
         if self.stopping:
             until = min(until, self._stopped_at + STOP_SECONDS)
         return until - self._clock.monotonic()
+
+
+def _open_fifo(path: Path) -> int | None:
+    """A FIFO, to be read; None where a program has put something else in its place, before a second sidecar came."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC)
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    return None
 
 
 class Errand:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import Misuse
 from mlgen.store.base import Store
+from mlgen.store.beneath import Held, hold
 from mlgen.store.content import Content, measure
 from mlgen.store.errors import BadArtifact, BadKey, Mismatch, Missing, StoreError, Taken, TooLarge
 from mlgen.store.folder import Folder
@@ -16,12 +17,14 @@ __all__ = [
     "BadKey",
     "Content",
     "Folder",
+    "Held",
     "Mismatch",
     "Missing",
     "Store",
     "StoreError",
     "Taken",
     "TooLarge",
+    "hold",
     "locate",
     "measure",
     "open_store",

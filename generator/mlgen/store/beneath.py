@@ -114,7 +114,7 @@ def _open_folder(folder: int, name: str, path: Path) -> int:
         if error.errno not in (*_NO_FOLDER, errno.ENOENT):
             raise
         if error.errno in _NO_FOLDER and stat.S_ISLNK(_mode(folder, name, path)):
-            raise BadArtifact(f"{path} is a symbolic link: the way to an artifact has none") from None
+            raise BadArtifact(f"{path} is a symbolic link, and none is followed") from None
         raise _nothing(path) from None
 
 
@@ -149,7 +149,7 @@ def _mode(folder: int, name: str, path: Path) -> int:
 
 def _check_mode(mode: int, path: Path) -> None:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise BadArtifact(f"{path} is {_kind(mode)}: an artifact is a file or a folder")
+        raise BadArtifact(f"{path} is {_kind(mode)}, and neither a file nor a folder")
 
 
 def _check_name(path: str) -> None:
