@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, locate, measure, open_store
+from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, hold, locate, measure, open_store
 from mlgen.store.bucket import Bucket
+from mlgen.store.content import chunks
 from mlgen.store.refusal import Place
 from tests import s3
 
@@ -213,6 +214,59 @@ def test_only_files_in_folders(store: Store, tmp_path: Path, kind: str, monkeypa
             store.put_artifact("file", tree / "x")
     with pytest.raises(Missing):
         store.get_artifact("set", tmp_path / "copy")
+
+
+def test_no_link_above_an_artifact_is_followed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "real" / "out").mkdir(parents=True)
+    (tmp_path / "real" / "out" / "x").write_bytes(b"x")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "out").symlink_to(tmp_path / "real" / "out")
+    with pytest.raises(BadArtifact, match="out is a symbolic link"):
+        store.put_artifact("p/x", tmp_path / "mine" / "out" / "x", beneath=tmp_path / "mine")
+    assert not store.has("p/x")
+    assert store.put_artifact("p/x", tmp_path / "mine" / "out" / "x").size_bytes == 1  # where nobody else writes
+    with pytest.raises(ValueError, match="not beneath"):
+        store.put_artifact("p/y", tmp_path / "mine" / ".." / "real" / "out" / "x", beneath=tmp_path / "mine")
+
+
+def test_what_is_swapped_meanwhile_leads_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "a").write_bytes(b"keys")
+    for folder in ("x/sub", "x/other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a").write_bytes(b"mine")
+    with hold(tmp_path / "x") as held:
+        assert list(held.files()) == ["sub/a", "other/a"]
+        (tmp_path / "x" / "sub").rename(tmp_path / "was")
+        (tmp_path / "x" / "sub").symlink_to(tmp_path / "secret")
+        (tmp_path / "x" / "other" / "a").unlink()
+        (tmp_path / "x" / "other" / "a").symlink_to(tmp_path / "secret" / "a")
+        for name in ("sub/a", "other/a"):
+            with pytest.raises(BadArtifact, match="is a symbolic link"), held.open(name):
+                pass
+        (tmp_path / "x").rename(tmp_path / "y")
+        (tmp_path / "x").symlink_to(tmp_path / "secret")
+        with pytest.raises(Missing), held.open("a"):
+            pass
+
+
+def test_a_file_is_read_as_it_was_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"mine")
+    with hold(tmp_path / "x") as held:
+        (tmp_path / "x").unlink()
+        (tmp_path / "x").write_bytes(b"keys")
+        assert list(chunks(held)) == [b"mine"] == list(chunks(held))
+
+
+def test_a_deep_folder_needs_no_more_descriptors(tmp_path: Path) -> None:
+    deep = "/".join("d" * 300)
+    (tmp_path / "x" / deep).mkdir(parents=True)
+    (tmp_path / "x" / deep / "a").write_bytes(b"a")
+    before = len(os.listdir("/dev/fd"))
+    with hold(tmp_path / "x") as held, held.open(f"{deep}/a") as file:
+        assert len(os.listdir("/dev/fd")) == before + 3  # the root, the folder, the file
+        assert file.size_bytes == 1
+    assert len(os.listdir("/dev/fd")) == before
 
 
 @pytest.mark.parametrize(

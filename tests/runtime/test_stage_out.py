@@ -137,7 +137,9 @@ def test_all_that_is_wrong_is_told_and_nothing_is_kept(tree: Tree, store: Folder
 def test_a_fifo_does_not_hold_up_the_end(tree: Tree, store: Folder) -> None:
     os.mkfifo(tree.output("x"))
     staged = stage_out(document(outs=(Out("x", Type.STRING, max_bytes=9),)), execution(), tree, store, WELL)
-    assert staged.record.error == f'out "x" cannot be read: {tree.output("x")} is a FIFO, and neither a file nor a folder'
+    assert (
+        staged.record.error == f'out "x" cannot be read: {tree.output("x")} is a FIFO, and neither a file nor a folder'
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,3 +177,31 @@ def test_what_is_kept_is_out_of_reach_of_a_file_that_is_still_open(tree: Tree, s
         still_open.write(b"after")
     kept = staged.record.outputs[0]
     assert measure(store.root / kept.uri.removeprefix("artifacts/")).digest == kept.digest
+
+
+@pytest.mark.parametrize("name", ["out", "out/x"])
+@pytest.mark.parametrize("type_", [Type.FILE, Type.DIRECTORY, Type.STRING])
+def test_no_link_on_the_way_to_an_out_is_followed(
+    tree: Tree, store: Folder, tmp_path: Path, name: str, type_: Type
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").write_text("not the author's")
+    link = tree.root / name
+    if link.is_dir():
+        link.rmdir()
+    link.symlink_to(tmp_path / "elsewhere" / name.removeprefix("out").removeprefix("/"))
+    doc = document(outs=(Out("x", type_, max_bytes=99 if type_ is Type.STRING else None),))
+    staged = stage_out(doc, execution(), tree, store, WELL)
+    assert staged.record.state is State.FAIL
+    assert f"{link} is a symbolic link" in (staged.record.error or "")
+    assert not list(store.root.rglob("x"))
+
+
+def test_a_tree_may_lie_behind_a_link(tree: Tree, store: Folder, tmp_path: Path) -> None:
+    """Of which no program made it: a project's folder, say."""
+    tree.output("x").write_text("bytes")
+    (tmp_path / "link").symlink_to(tree.root)
+    staged = stage_out(
+        document(outs=(Out("x", Type.FILE),)), execution(), Tree(tmp_path / "link", tree.state), store, WELL
+    )
+    assert staged.record.state is State.COMPLETE

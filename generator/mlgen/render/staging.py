@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from mlgen import canonical
+from mlgen.plan.model import Task
 from mlgen.plan.pod import OUR_DISK, OURS
 from mlgen.render.emit import Shared
 from mlgen.runtime import pod
@@ -75,8 +76,17 @@ def pod_security(environment: Environment) -> Data:
     }
 
 
-def secret_variable(name: str, secret: str, key: str) -> Data:
-    return Shared({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
+def secret_variable(name: str, secret: str, key: str, *, optional: bool = False) -> Data:
+    """optional: without the secret there is no variable, and otherwise no container."""
+    reference: Data = {"name": secret, "key": key}
+    if optional:
+        reference["optional"] = True
+    return Shared({"name": name, "valueFrom": {"secretKeyRef": reference}})
+
+
+def secret_variables(task: Task) -> list[Data]:
+    """A task's secrets for those of ours who make its record. A missing one is main's to fail of."""
+    return [secret_variable(pod.SECRET + s.variable, s.secret, s.key, optional=True) for s in task.secrets]
 
 
 def _of_pod(fields: dict[str, str]) -> list[Data]:

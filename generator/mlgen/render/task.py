@@ -31,10 +31,11 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         platform=staging.platform(environment, inputs=inputs, folds=environment.ledger.fold == "task"),
     )
     env = staging.execution_variables(document, environment)
+    secrets = staging.secret_variables(task)
     ours = [
         staging.stage_in(document, environment, env),
-        staging.stage_out(environment, env),
-        staging.results(document, environment, env),
+        staging.stage_out(environment, env + secrets),
+        staging.results(document, environment, env + secrets),
     ]
     work: Data = {}
     if task.disk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from signal import Signals
 
@@ -12,6 +12,7 @@ from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.secrets import masked
 
 # Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and two of ours where it has no word.
 SUCCEEDED = "Succeeded"
@@ -124,8 +125,12 @@ def source_of(execution: Execution) -> Source | None:
     return Source(execution.commit, execution.source, execution.repository)
 
 
-def fix(record: TaskRecord) -> tuple[TaskRecord, bytes]:
-    """The record and its bytes; of one that no ledger would take, one that says so and is as short as can be."""
+def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> tuple[TaskRecord, bytes]:
+    """The record and its bytes; of one that no ledger would take, one that says so and is as short as can be.
+
+    secrets: texts that its error does not show.
+    """
+    record = _masked(record, secrets)
     try:
         return record, entry.to_bytes(record)
     except (RecordTooLarge, BadRecord) as error:
@@ -140,4 +145,9 @@ def fix(record: TaskRecord) -> tuple[TaskRecord, bytes]:
             metrics={},
             values={},
         )
+        short = _masked(short, secrets)
         return short, entry.to_bytes(short)
+
+
+def _masked(record: TaskRecord, secrets: Iterable[str]) -> TaskRecord:
+    return record if record.error is None else replace(record, error=masked(record.error, secrets))

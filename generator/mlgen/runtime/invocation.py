@@ -26,6 +26,7 @@ class TaskPod:
     """A start of stage-in, stage-out or results in a task's pod.
 
     exit_code_file: where stage-out finds main's. bucket_keys: name of a bucket of inputs -> store options.
+    secrets: main's variable -> text, as far as they are there; known to stage-out and results.
     """
 
     verb: str
@@ -33,6 +34,7 @@ class TaskPod:
     execution: Execution
     exit_code_file: str = ""
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             _execution(document, values, environ),
             _variable(environ, "MLGEN_EXIT_CODE_FILE") if verb == "stage-out" else "",
             _bucket_keys(document, environ) if verb == "stage-in" else {},
+            {name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)},
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CannotAnswer(

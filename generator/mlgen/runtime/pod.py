@@ -12,6 +12,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
                               PipelineRun, which Tekton copies to the pod; empty where the run has none
     MLGEN_IN_<name>           the text of an artifact in (`runtime.texts`); values go to main alone
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
+    MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not
+                              set where the secret is not there, as main's container cannot start then
     MLGEN_RUN_STATUS, _TASKS  record, and main of a finally task: Succeeded Failed Completed None, and JSON
                               {task: {status, reason}} of all tasks
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY *
@@ -45,6 +47,7 @@ READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look f
 STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
+SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
 
 

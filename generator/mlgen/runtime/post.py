@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,11 @@ class Post:
     @property
     def document(self) -> TaskDocument:
         return self.pod.document
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name -> text, of the author's program."""
+        return self.pod.secrets
 
     @property
     def execution(self) -> Execution:

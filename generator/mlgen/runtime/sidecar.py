@@ -10,7 +10,7 @@ from mlgen.ledger.spool import Spool
 from mlgen.runtime import tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import fix, record_of
-from mlgen.runtime.handover import FAILED, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.milestone import Milestone, note
 from mlgen.runtime.outs import sentence
@@ -108,7 +108,7 @@ class Sidecar:
             tekton.skip_after({"stage-in": post.places.stage_in_run, "main": post.places.main_run}[verdict.release])
         ending = verdict.ending(self._started_at, timestamp(post.clock.now()))
         record = record_of(post.document, post.execution, ending, inputs=staged_inputs(post.tree))
-        return post.handover.decide(fix(record)[1])
+        return post.handover.decide(fix(record, post.secrets.values())[1])
 
     @property
     def _started_at(self) -> str:
@@ -121,6 +121,8 @@ class Sidecar:
         failure = handover.told(FAILED)
         staged = handover.told(STAGED) is not None
         ended = tekton.ended(places.main_run)
+        if ended and not tekton.skipped(places.main_run) and not watch.main_held:
+            handover.tell(MAIN_GONE)
         stage_in_gone = not staged and failure is None and handover.ended("stage-in")
         memory_was_short = grew(handover.told(OOM_KILLS), oom_kills(places.kernel)) if watch.main_gone else None
         return Sight(
@@ -135,8 +137,12 @@ class Sidecar:
             stage_out_gone=self._since("stage-out gone", handover.ended("stage-out")),
             out_of_memory=memory_was_short is True,
             stopping=self._since("stopping", watch.stopping),
-            exit_code=tekton.exit_code(places.main_run / "status" / "exitCode") if ended else None,
+            exit_code=self._exit_code() if ended else None,
         )
+
+    def _exit_code(self) -> int | None:
+        run = self.post.places.main_run
+        return tekton.exit_code(run / "status" / "exitCode", beneath=run)
 
     def _since(self, what: str, is_so: bool) -> float | None:
         """Seconds since it was first seen; None where it is not so."""

@@ -14,7 +14,7 @@ from mlgen.ledger.spool import Spool
 from mlgen.runtime import stage_out, tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
-from mlgen.runtime.handover import OOM_KILLS, SEALED, STARTED
+from mlgen.runtime.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.invocation import GatePod
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import sentence
@@ -37,6 +37,7 @@ def keep(post: Post) -> int:
     handover = post.handover
     handover.begin()
     post.at("begun")
+    _await_main(post)
     ended_at = timestamp(post.clock.now())
     ending = _ending(post, handover.told(STARTED) or ended_at, ended_at)
     staged = _stage_out(post, ending)
@@ -44,7 +45,7 @@ def keep(post: Post) -> int:
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
     staged = _with_results(post, ending, staged)
     post.at("results")
-    record, data = fix(staged.record)
+    record, data = fix(staged.record, post.secrets.values())
     if handover.decide(data) != data:
         _forget_results(post)
         raise CannotAnswer("not-recorded", "the execution was recorded as ended before stage-out was done")
@@ -68,6 +69,19 @@ def evaluate(pod: GatePod, places: Places) -> None:
         (places.results / name).write_text(text)
 
 
+def _await_main(post: Post) -> None:
+    """Wait until nothing of main can write any more: its script can make the file for which this step waited.
+
+    As long as the sidecar lives to tell, and main may run.
+    """
+    handover, clock = post.handover, post.clock
+    deadline = clock.monotonic() + post.document.timeout_seconds
+    while handover.told(MAIN_GONE) is None and not handover.ended("results") and handover.decided() is None:
+        if clock.monotonic() >= deadline:
+            break
+        post.pause(LOOK_SECONDS)
+
+
 def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
     code = tekton.exit_code(Path(post.pod.exit_code_file))
     if code is None:
@@ -79,7 +93,7 @@ def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
 
 def _stage_out(post: Post, ending: Ending) -> stage_out.Staged:
     try:
-        staged = stage_out.stage_out(post.document, post.execution, post.tree, post.store, ending)
+        staged = stage_out.stage_out(post.document, post.execution, post.tree, post.store, ending, secrets=post.secrets)
     except Exception as error:
         return _failed(post, ending, STEP_FAILED, sentence(error))
     if post.handover.ended("results"):  # Tekton fails such a pod, whatever its steps do
