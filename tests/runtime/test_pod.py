@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen import canonical
-from mlgen.runtime.pod import Bucket, Fold, Platform, escape, read_value, value
+from mlgen.runtime.pod import NOT_IN_PARAMS, Bucket, Fold, Platform, escape, escape_result, read_value, unescape, value
 from mlgen.runtime.protocol import Evaluation, In, Out, TaskDocument
 from mlgen.values import Type
 
@@ -76,3 +76,30 @@ def expand(text: str, variables: dict[str, str]) -> str:
 @given(st.text(st.sampled_from("$()HOME x"), max_size=20))
 def test_an_escaped_text_arrives_as_it_was(text: str) -> None:
     assert expand(escape(text), {"HOME": "/root", "": "?"}) == text
+
+
+# What Tekton replaces once params are filled in, of a Task that has a result `x` (pkg/reconciler/taskrun/resources).
+TEKTON = (
+    "context.taskRun.name", "context.taskRun.namespace", "context.taskRun.uid", "context.task.name",
+    "context.task.retry-count", "results.x.path", 'results["x"].path', "results['x'].path", "step.artifacts.path",
+    "artifacts.path", "steps.step-main.exitCode.path", "workspaces.w.path", "credentials.path", "params.x",
+)  # fmt: skip
+PIECES = [*(f"$({name})" for name in TEKTON), "$", "$$", "$(", "(", ")", "$(MLGEN_DOLLAR)", "MLGEN_DOLLAR", "HOME", "x"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_a_result_arrives_past_tekton_and_kubernetes_as_it_was(text: str) -> None:
+    written = escape_result(text)
+    assert not any(f"$({name})" in written for name in TEKTON), "Tekton would replace it"
+    assert expand(written, {"MLGEN_DOLLAR": expand("$$", {}), "HOME": "/root"}) == text
+    assert unescape(written) == unescape(escape(text)) == text
+
+
+@pytest.mark.parametrize("name", [*TEKTON, "x", "MLGEN_DOLLAR", "params['x']", 'params["x"][0]', "x[*]"])
+def test_what_tekton_would_replace_or_refuse_is_in_no_param(name: str) -> None:
+    assert NOT_IN_PARAMS.search(f"a $({name}) b")
+
+
+@pytest.mark.parametrize("text", ["$", "$$", "$x", "${x}", "$(", "$( x )", "$(date +%s)", "$(x y)", "(x)"])
+def test_other_texts_are(text: str) -> None:
+    assert not NOT_IN_PARAMS.search(text)

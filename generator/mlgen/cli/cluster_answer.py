@@ -14,6 +14,7 @@ from mlgen.diagnostic import visible
 from mlgen.git import branch_ref
 from mlgen.ledger.record import run_folder
 from mlgen.plan.model import Out, Plan, Task
+from mlgen.runtime import pod
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.values import parse, to_short_text
 
@@ -73,8 +74,8 @@ def _made(task: Task, outcome: Outcome, artifacts: str) -> Iterator[str]:
 
 
 def _result(out: Out, result: str | None) -> str | None:
-    """The text of an out; stage-out doubled every `$` of it for its way into other pods."""
-    return None if result is None else read_result(result.replace("$$", "$"), optional=out.optional)
+    """The text of an out, which stage-out escaped for its way into other pods."""
+    return None if result is None else read_result(pod.unescape(result), optional=out.optional)
 
 
 def _short(out: Out, result: str) -> str:

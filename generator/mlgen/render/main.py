@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlgen.plan.model import Command, Image, In, Script, Task, Value
-from mlgen.render.staging import ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
+from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
+from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
 from mlgen.runtime import pod
 from mlgen.runtime.prelude import prelude
 from mlgen.spec.project import Environment
@@ -83,7 +83,8 @@ def _env(task: Task, *, final: bool) -> list[Data]:
         texts |= {"MLGEN_RUN_STATUS": "$(params.mlgen-run-status)", "MLGEN_TASKS": "$(params.mlgen-tasks)"}
     secrets = {s.variable: secret_variable(s.variable, s.secret, s.key) for s in task.secrets}
     plain = [variable(name, text) for name, text in texts.items() if name not in secrets]
-    return plain + list(secrets.values())
+    results = any(isinstance(i.source, OutRef) and not i.type.is_artifact for i in task.ins)
+    return [*([DOLLAR_VARIABLE] if results else []), *plain, *secrets.values()]
 
 
 def _text(item: In) -> str:

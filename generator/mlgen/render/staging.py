@@ -57,6 +57,10 @@ def variable(name: str, text: str) -> Data:
     return Shared({"name": name, "value": text} if text else {"name": name})
 
 
+# Before all others, which refer to it.
+DOLLAR_VARIABLE = variable(pod.DOLLAR, pod.escape("$"))
+
+
 def secret_volume(name: str) -> Data:
     """The ledger's Secret, as files so that a pod that trains for hours sees a new token.
 

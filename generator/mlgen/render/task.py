@@ -66,7 +66,8 @@ def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:
     """The Task of a pod that only evaluates: one step, no sidecar, no record."""
     document = documents.of_gate_task(gate, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts)
     arguments = ["stage-out", "$(params.mlgen-values[*])"]
-    step = staging.container("stage-out", environment, arguments, [staging.document_variable(document)], [])
+    env = [staging.DOLLAR_VARIABLE, staging.document_variable(document)]
+    step = staging.container("stage-out", environment, arguments, env, [])
     spec: Data = {
         "params": [_VALUES],
         "results": _strings(f"if-{e.index}" for e in gate.evaluates),

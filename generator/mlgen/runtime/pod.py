@@ -12,6 +12,7 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
                               PipelineRun, which Tekton copies to the pod; empty where the run has none
     MLGEN_IN_<name>           the text of an artifact in (`runtime.texts`); values go to main alone
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
+    MLGEN_DOLLAR              main that reads values of other tasks, and a gate's pod: see `escape_result`
     MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not
                               set where the secret is not there, as main's container cannot start then
     MLGEN_RUN_STATUS, _TASKS  record, and main of a finally task: Succeeded Failed Completed None, and JSON
@@ -28,7 +29,9 @@ The sidecar also sees the folders in which Tekton's entrypoint tells how stage-i
 programs tell each other is in `runtime.handover`.
 
 Kubernetes expands `$(NAME)` in variables and arguments and makes `$$` a `$`, so that every `$` of an author is doubled
-on its way in (`escape`): by the renderer in what it writes, by stage-out in results, by `mlgen run --env` in params.
+on its way in (`escape`): by the renderer in what it writes, by `mlgen run --env` in params. No such text may hold what
+Tekton replaces, which `check` and `mlgen run` refuse; results may, and stage-out writes them so that Tekton sees none
+of it (`escape_result`).
 """
 
 from __future__ import annotations
@@ -47,8 +50,9 @@ READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look f
 STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
-SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
+SECRET = "MLGEN_SECRET_"  # before the name of main's variable
+ARTIFACTS = "/tekton/artifacts"  # of Tekton's artifacts, which mlgen does not use
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Places:
     results: Path = Path(RESULTS)
     ledger_secret: Path = Path(LEDGER_SECRET)
     kernel: Path = Path("/proc/vmstat")
+    artifacts: Path = Path(ARTIFACTS)
 
 
 def escape(text: str) -> str:
@@ -72,10 +77,35 @@ def escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-# Tekton checks a Pipeline once more with its params filled in, and takes any such text in one for a variable that it
-# does not know: the run fails in the middle. So no param may hold one (results may; literals stand in Tasks).
-# Source: tektoncd/pipeline pkg/apis/pipeline/v1/resultref.go, variableSubstitutionFormat; tried on 1.15.
-NOT_IN_PARAMS = re.compile(r"\$\([_a-zA-Z0-9.-]+(\[([0-9]+|\*)\])?\)")
+DOLLAR = "MLGEN_DOLLAR"  # a variable that holds one `$`: the first of each container whose params are results
+
+
+def escape_result(text: str) -> str:
+    """The text of a result as it must be written, to arrive unchanged where another task has it as a param.
+
+    Tekton fills params in first and only then its other variables, so that it would take `$$(context.taskRun.name)`
+    of a param for one of those. It knows no variable called DOLLAR; Kubernetes expands that one, and looks at
+    what comes of it no more.
+
+    Source: tektoncd/pipeline pkg/reconciler/taskrun/taskrun.go, createPod; tried on 1.15.
+    """
+    return escape(text).replace("$$(", f"$({DOLLAR})(")
+
+
+_ESCAPED = re.compile(rf"\$(?:\$|\({DOLLAR}\))")
+
+
+def unescape(text: str) -> str:
+    """What Kubernetes makes of a text in a pod: the inverse of `escape` and of `escape_result`."""
+    return _ESCAPED.sub("$", text)
+
+
+# Tekton checks a Pipeline once more with its params filled in, and takes any `$(name)` in one for a variable that it
+# does not know, also `$(MLGEN_DOLLAR)`: the run fails in the middle. What names something in brackets passes, and is
+# replaced where the Task has it. So no param may hold either (results may; literals stand in Tasks).
+# Source: tektoncd/pipeline pkg/apis/pipeline/v1/pipeline_validation.go, validateVarSubstitutionExpressions, and
+# pkg/reconciler/taskrun/resources/apply.go; tried on 1.15.
+NOT_IN_PARAMS = re.compile(r"\$\((?:[_a-zA-Z0-9.-]+(?:\[(?:[0-9]+|\*)\])?\)|(?:[a-z]+\.)?(?:params|results)\[[\"'])")
 
 
 def value(ref: str, type_: Type, text: str, *, optional: bool = False) -> str:
