@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mlgen.diagnostic import Fault
-from mlgen.store import Mismatch, Missing, Store, Taken, open_store
+from mlgen.store import BadArtifact, Mismatch, Missing, Store, Taken, manifest, open_store
 from tests import s3 as fake
 from tests.s3 import CUT, DAMAGE, DROP, HANG, LOSE, S3, Answer, Trouble
 
@@ -178,7 +178,7 @@ def test_a_damaged_file_of_a_folder_is_named(s3: S3, tmp_path: Path) -> None:
     for name in "abc":
         make(tmp_path / "set" / name, 100)
     open_at(s3).put_artifact("k/set", tmp_path / "set")
-    s3.objects["k/set/b"] = b"other"
+    s3.objects["k/set/b"] = bytes(100)
     with pytest.raises(Mismatch, match="k/set/b in s3://b has the digest"):
         open_at(s3).get_artifact("k/set", tmp_path / "copy")
     del s3.objects["k/set/b"]
@@ -364,3 +364,60 @@ def test_a_kill_in_the_middle_leaves_nothing_that_passes_for_whole(s3: S3, tmp_p
             assert open_at(s3).has(key)
             subprocess.run(["rm", "-r", copy], check=True)
     assert halves, "no kill fell into an upload: the test says nothing"
+
+
+GOOD = f'{{"path": "a", "sizeBytes": 1, "sha256": "{hashlib.sha256(b"a").hexdigest()}"}}'
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (GOOD.replace(" 1", " Infinity"), "a size is no number"),
+        (GOOD.replace(" 1", " 1e999"), "a size is no number"),
+        (GOOD.replace(" 1", " -1"), "a size is no number"),
+        (GOOD.replace(" 1", " true"), "a size is no number"),
+        (GOOD.replace(" 1", " " + "9" * 5000), "digits"),
+        (GOOD.replace('"a"', '"../a"'), "is no key"),
+        (GOOD.replace('"a"', f'"{"a" * 256}"'), "longer than 255 bytes"),
+        (GOOD.replace('"a"', "7"), "lacks what each file has"),
+        (GOOD.replace('"a"', GOOD), "lacks what each file has"),
+        (GOOD.replace("sha256", "sha"), "lacks what each file has"),
+        (f"{GOOD}, {GOOD}", "has a twice"),
+        (", ".join(GOOD.replace('"a"', path) for path in ('"a/b"', '"a.b"', '"a"')), "as a file and as a folder"),
+        ("[" * 100_000 + "]" * 100_000, "nested too deep"),
+        ("7", "not a list of files"),
+        (GOOD + ",", "no JSON"),
+    ],
+)
+def test_a_list_of_files_that_somebody_else_wrote(s3: S3, tmp_path: Path, files: str, said: str) -> None:
+    s3.objects |= {"in/a": b"a", "in.files.json": f'{{"files": [{files}], "version": 1}}'.encode()}
+    with pytest.raises(BadArtifact, match=said):
+        open_at(s3).get_artifact("in", tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_list_of_files_with_too_many(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        make(tmp_path / "made" / name, 1)
+    open_at(s3).put_artifact("in", tmp_path / "made")
+    asked = len(s3.asked)
+    monkeypatch.setattr(manifest, "MAX_BYTES", 200)
+    with pytest.raises(BadArtifact, match="too many files"):
+        open_at(s3).put_artifact("more", tmp_path / "made")
+    assert len(s3.asked) == asked, "nothing went up"
+    with pytest.raises(BadArtifact, match="not one that mlgen wrote"):
+        open_at(s3).get_artifact("in", tmp_path / "in")
+
+
+def test_a_file_of_a_folder_that_is_larger_than_its_list_says(s3: S3, tmp_path: Path) -> None:
+    make(tmp_path / "made" / "a", 1)
+    open_at(s3).put_artifact("in", tmp_path / "made")
+    s3.objects["in/a"] = bytes(MEBI)
+    with pytest.raises(Mismatch, match="1,048,576 bytes, not 1"):
+        open_at(s3).get_artifact("in", tmp_path / "in")
+
+
+def test_what_others_uploaded_and_no_folder_can_hold(s3: S3, tmp_path: Path) -> None:
+    s3.objects |= {"in/a": b"a", "in/a/b": b"b"}
+    with pytest.raises(BadArtifact, match="as a file and as a folder"):
+        open_at(s3).get_artifact("in/", tmp_path / "in")

@@ -6,8 +6,7 @@ multipart upload, which nobody sees: a bucket wants the rule that drops those ("
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,17 +15,16 @@ from pathlib import Path
 import obstore
 from obstore.store import ObjectStore
 
-from mlgen import canonical
-from mlgen.store import disk
+from mlgen.store import disk, manifest
 from mlgen.store.base import SMALL, check_digest, check_key
 from mlgen.store.beneath import Held, hold
 from mlgen.store.connect import connect
 from mlgen.store.content import Content, File, folder_content
 from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
+from mlgen.store.manifest import Listed
 from mlgen.store.refusal import Place, is_bucket_missing, refusals
 from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
 
-MANIFEST_BYTES = 1 << 28  # some two million files
 MANIFEST = ".files.json"  # beside a folder artifact: what it holds; an out's name has no dot, so no out has this key
 
 
@@ -93,11 +91,12 @@ class Bucket:
 
     def _upload_folder(self, key: str, folder: Held) -> Content:
         names = [check_key(f"{key}/{name}") and name for name in folder.files()]  # all good before any goes up
+        manifest.check_writable(names, str(folder.path))
         calls = ((_weight(_size_bytes(folder, name)), partial(self._upload, key, folder, name)) for name in names)
         with closing(in_order(calls)) as uploads:
             files = list(uploads)
         # Last: a folder is there once its manifest is.
-        put_once(self.objects, key + MANIFEST, _manifest(files), self._where(key))
+        put_once(self.objects, key + MANIFEST, manifest.write(files), self._where(key))
         return folder_content(files)
 
     def _upload(self, key: str, folder: Held, name: str) -> File:
@@ -130,19 +129,24 @@ class Bucket:
 
     def _listing(self, key: str, *, is_folder: bool) -> list[Listed] | None:
         """The files of a folder artifact, or (is_folder) of one that others uploaded; None where there is neither."""
+        where = self._where(key)
         with suppress(Missing):
-            return _read_manifest(self.get(key + MANIFEST, at_most=MANIFEST_BYTES), self._where(key))
+            try:
+                return manifest.read(self.get(key + MANIFEST, at_most=manifest.MAX_BYTES), where)
+            except TooLarge as error:
+                raise BadArtifact(f"the list of files of {where} is not one that mlgen wrote: {error}") from None
         if not is_folder:
             return None  # files without a manifest may be half of an upload
         # Object stores have no folders; consoles mark one by an empty object whose key ends in "/".
         below = [Listed(path.removeprefix(f"{key}/"), size) for path, size in self._below(key)]
-        return [item for item in below if item.path and not item.path.endswith("/")] or None
+        found = [item for item in below if item.path and not item.path.endswith("/")]
+        return manifest.check_paths(found, where) or None
 
     def _download(self, key: str, destination: Path, item: Listed) -> File:
         where = self._where(f"{key}/{item.path}")
         target = destination / item.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        passed = download(self.objects, f"{key}/{item.path}", target, where)
+        passed = download(self.objects, f"{key}/{item.path}", target, where, expected_bytes=item.size_bytes)
         if passed is None:
             raise Mismatch(f"{where} is not there, and the folder's manifest names it")
         if item.sha256 not in (None, passed.sha256):
@@ -153,15 +157,6 @@ class Bucket:
         return f"{key} in {self.uri}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A file of a folder in a bucket. sha256: None where others uploaded it."""
-
-    path: str
-    size_bytes: int
-    sha256: str | None = None
-
-
 def _size_bytes(folder: Held, name: str) -> int:
     with folder.open(name) as held:
         return held.size_bytes
@@ -170,16 +165,3 @@ def _size_bytes(folder: Held, name: str) -> int:
 def _weight(size_bytes: int) -> int:
     """What a file holds in memory while it travels."""
     return min(size_bytes, IN_FLIGHT_BYTES)
-
-
-def _manifest(files: Iterable[File]) -> bytes:
-    listing = [{"path": f.path, "sha256": f.sha256, "sizeBytes": f.size_bytes} for f in files]
-    return canonical.encode({"version": 1, "files": listing})
-
-
-def _read_manifest(data: bytes, where: str) -> list[Listed]:
-    try:
-        files = json.loads(data)["files"]
-        return [Listed(check_key(f["path"]), int(f["sizeBytes"]), str(f["sha256"])) for f in files]
-    except (ValueError, KeyError, TypeError):
-        raise BadArtifact(f"the list of files of {where} is not one that mlgen wrote") from None

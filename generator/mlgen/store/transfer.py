@@ -171,14 +171,19 @@ def _checked(objects: ObjectStore, key: str, passed: Hashed, where: str) -> Hash
     return passed
 
 
-def download(objects: ObjectStore, key: str, target: Path, where: str) -> Hashed | None:
+def download(
+    objects: ObjectStore, key: str, target: Path, where: str, *, expected_bytes: int | None = None
+) -> Hashed | None:
     """An object's bytes in a new file, and what passed; None where there is no such object.
 
-    Raises Mismatch when it changes meanwhile. Nothing is promised of the file then.
+    expected_bytes: its size, where that is known. Raises Mismatch for another, of which nothing is read; and when the
+    object changes meanwhile: nothing is promised of the file then.
     """
     if (found := find(objects, key)) is None:
         return None
     size_bytes = found.meta["size"]
+    if expected_bytes not in (None, size_bytes):
+        raise Mismatch(f"{where} has {size_bytes:,} bytes, not {expected_bytes:,}")
     with os.fdopen(disk.open_new(target), "wb") as file, closing(_pieces(objects, key, found, where)) as pieces:
         passed = Hashed(pieces)
         file.writelines(passed)
