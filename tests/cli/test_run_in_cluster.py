@@ -60,8 +60,8 @@ class Cluster:
     def __call__(self, asked: Asked) -> Answer:
         kind = asked.path.split("/namespaces/ml/")[1]
         match (asked.method, kind):
-            case ("GET", "pipelines/demo"):
-                return Answer(body=next(one for one in self._rendered if one["kind"] == "Pipeline"))
+            case ("GET", one) if one.startswith(("pipelines/", "tasks/")):
+                return Answer(body=next(o for o in self._rendered if f"{o['kind']}s/{name(o)}".lower() == one))
             case ("GET", "tasks"):
                 return listed([one for one in self._rendered if one["kind"] == "Task"])
             case ("POST", "pipelineruns"):
@@ -91,19 +91,26 @@ class Cluster:
             more: Json = {"skippedTasks": skipped} if cancelled or self.end != "Going" else {}
             return [thing(self.runs[-1]["metadata"], condition, more)]
         if kind == "pods":
-            make = {**meta("make-pod", "make"), "labels": {**meta("make-pod", "make")["labels"]}}
+            make = meta("make-pod", "make", ("TaskRun", "99998888-p"))
             return [{"metadata": make, "spec": {"containers": [{"name": "step-main"}]}, "status": {}}]
         code = 7 if self.end == "Bad" else 0
         steps = [{"name": "main", "terminated": {"exitCode": code}, "terminationReason": "Continued" if code else ""}]
         condition = ("False", "TaskRunCancelled") if cancelled else STATES[self.end]
         results = [] if cancelled else [{"name": "said", "value": "a $$x"}]
         more = {"podName": "demo-one-make-pod", "startTime": "2026-01-01T00:00:00Z", "steps": steps, "results": results}
-        return [thing(meta("make", "make"), condition, more)]
+        return [thing(meta("make", "make", ("PipelineRun", "11112222-u")), condition, more)]
 
 
-def meta(name: str, task: str) -> Json:
+def name(rendered: Json) -> str:
+    return str(rendered["metadata"]["name"])
+
+
+def meta(name: str, task: str, owner: tuple[str, str]) -> Json:
+    kind, uid = owner
     about = {"name": f"demo-one-{name}", "namespace": "ml", "uid": "99998888-p", "resourceVersion": "1"}
-    return {**about, "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"tekton.dev/pipelineTask": task}}
+    owners = [{"apiVersion": "tekton.dev/v1", "kind": kind, "name": "demo-one", "uid": uid, "controller": True}]
+    labels = {"tekton.dev/pipelineTask": task}
+    return {**about, "creationTimestamp": "2026-01-01T00:00:00Z", "labels": labels, "ownerReferences": owners}
 
 
 def thing(metadata: Json, condition: tuple[str, str], more: Json) -> Json:
@@ -211,9 +218,20 @@ def test_what_is_asked_wrongly_creates_nothing(
 
 def test_another_version_on_the_cluster_is_told(cluster: Cluster, capsys: Capture) -> None:
     spec = Path("pipelines/demo.yaml")
-    spec.write_text(spec.read_text().replace("params.n > 5", "params.n > 6"))
+    spec.write_text(spec.read_text().replace("run: 'echo \"$word\"'", "run: 'echo \"$word!\"'"))
+    apply = "kubectl apply --server-side -f tekton/prod/manifests/"
     assert mlgen(RUN) == 3
-    assert 'another version of the Pipeline "demo"' in capsys.readouterr().err
+    stale = capsys.readouterr().err
+    assert 'another version of the Pipeline "demo"' in stale
+    assert "why  its task make has another script\n" in stale
+    assert "fix  `mlgen render --env prod`: tekton/prod/manifests/ is not what the spec says now" in stale
+    assert apply in stale
+    assert mlgen(["render", "--env", "prod"]) == 0
+    assert mlgen(RUN) == 3
+    rendered = capsys.readouterr().err
+    assert "fix  merge tekton/prod/manifests/" in rendered
+    assert "mlgen render" not in rendered
+    assert apply in rendered
     assert cluster.runs == []
 
 

@@ -1,14 +1,13 @@
-"""A run is created once, on a cluster that has its pipeline; every refusal says what it is and how to mend it."""
+"""A run is created once; every refusal says what it is and how to mend it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlgen.cluster.start import check_applied, create
+from mlgen.cluster.start import create
 from mlgen.diagnostic import CannotAnswer, Fault, Misuse
 from tests.cluster.scripted import Answer, Asked, Json, serving, status
 
@@ -17,14 +16,6 @@ RUN: Json = {
     "metadata": {"name": "demo-x", "namespace": "ml", **DIGEST},
     "spec": {"params": [{"name": "n", "value": "3"}]},
 }
-PIPELINE: Json = {
-    "metadata": {"name": "demo", "namespace": "ml", **DIGEST},
-    "spec": {
-        "tasks": [{"name": "a", "taskRef": {"kind": "Task", "name": "demo-a-1"}, "timeout": "1h0m0s"}],
-        "finally": [{"name": "record", "taskRef": {"kind": "Task", "name": "demo-record-1"}}],
-    },
-}
-TASKS = ("demo-a-1", "demo-record-1")
 
 
 def created(folder: Path, *answers: Answer) -> tuple[Json | Fault, list[Asked]]:
@@ -91,74 +82,3 @@ def test_a_refusal_is_one_fault(tmp_path: Path, answer: Answer, code: str, said:
     assert found.fix
     assert said in f"{found.message} {found.why} {found.fix}"
     assert "secret-token" not in f"{found.message} {found.why} {found.fix}"
-
-
-def applied(folder: Path, answer: Callable[[Asked], Answer]) -> Fault | None:
-    with serving(answer) as server:
-        try:
-            check_applied(server.api(folder), PIPELINE, TASKS, "prod")
-        except Fault as fault:
-            return fault
-        return None
-
-
-def cluster(
-    pipeline: Json | None, tasks: tuple[str, ...], namespace: Answer | None = None
-) -> Callable[[Asked], Answer]:
-    def answer(asked: Asked) -> Answer:
-        if asked.path == "/api/v1/namespaces/ml":
-            return namespace or Answer(body={})
-        if asked.path.endswith("/tasks"):
-            assert asked.query["labelSelector"] == "mlgen.dev/pipeline=demo,mlgen.dev/env=prod"
-            return Answer(body={"items": [{"metadata": {"name": name}} for name in tasks], "metadata": {}})
-        return Answer(body=pipeline) if pipeline else status(404, 'pipelines.tekton.dev "demo" not found')
-
-    return answer
-
-
-def changed(**spec: object) -> Json:
-    return {**PIPELINE, "spec": {**PIPELINE["spec"], **spec}}
-
-
-def test_a_cluster_with_just_this_pipeline(tmp_path: Path) -> None:
-    assert applied(tmp_path, cluster(PIPELINE, (*TASKS, "demo-a-0"))) is None
-
-
-def test_a_later_tekton_may_store_more(tmp_path: Path) -> None:
-    tasks = [{**task, "displayName": ""} for task in PIPELINE["spec"]["tasks"]]
-    assert applied(tmp_path, cluster(changed(tasks=tasks, results=[]), TASKS)) is None
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "said"),
-    [
-        (cluster(None, ()), "not-applied", 'no Pipeline "demo" in namespace ml'),
-        (cluster(None, (), status(404, "not found")), "no-namespace", "no namespace ml"),
-        (cluster(None, (), status(403, "forbidden")), "not-applied", 'no Pipeline "demo"'),
-        (cluster(PIPELINE, TASKS[:1]), "not-applied", 'lacks the Task "demo-record-1"'),
-        (
-            cluster(changed(tasks=[{"name": "a", "taskRef": {"name": "demo-a-0"}}]), TASKS),
-            "not-applied",
-            "it has another task a",
-        ),
-        (cluster(changed(tasks=[]), TASKS), "not-applied", "it has no task a"),
-        (
-            cluster(changed(tasks=[*PIPELINE["spec"]["tasks"], {"name": "b", "taskRef": {"name": "x"}}]), TASKS),
-            "not-applied",
-            "it still has the task b",
-        ),
-        (
-            cluster(changed(tasks=[{**PIPELINE["spec"]["tasks"][0], "timeout": "2h0m0s"}]), TASKS),
-            "not-applied",
-            "timeouts differ",
-        ),
-        (cluster({**PIPELINE, "metadata": {"name": "demo"}}, TASKS), "not-applied", "differ"),
-        (lambda _asked: Answer(404, "404 page not found"), "no-tekton", "Tekton"),
-    ],
-)
-def test_a_cluster_with_something_else(tmp_path: Path, answer: Callable[[Asked], Answer], code: str, said: str) -> None:
-    fault = applied(tmp_path, answer)
-    assert isinstance(fault, CannotAnswer)
-    assert fault.code == code
-    assert said in f"{fault.message} {fault.why}"
-    assert code != "not-applied" or "mlgen render --env prod" in fault.fix

@@ -25,11 +25,11 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """run: the PipelineRun. pipeline: what must be on the cluster, with Tasks of these names. given: what -p names."""
+    """run: the PipelineRun. pipeline, tasks: what must be on the cluster. given: what -p names."""
 
     run: Object
     pipeline: Object
-    tasks: tuple[str, ...]
+    tasks: tuple[Object, ...]
     given: tuple[Item, ...]
 
 
@@ -56,7 +56,7 @@ def make(
     about = {"commit": commit, "repository": workspace.project.repository}
     run["metadata"]["annotations"] |= {f"mlgen.dev/{key}": text for key, text in about.items() if text}
     run["spec"]["params"] = list(_params(run["spec"].get("params") or [], texts))
-    return Request(run, pipeline, tuple(task["metadata"]["name"] for task in tasks), tuple(items))
+    return Request(run, pipeline, tuple(tasks), tuple(items))
 
 
 def _inputs(

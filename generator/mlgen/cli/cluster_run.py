@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from mlgen.cli import cluster_answer
+from mlgen.cli.applied import check_applied
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster_progress import ClusterProgress
 from mlgen.cli.cluster_request import Object, Request
@@ -38,7 +39,7 @@ class Choices:
 def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int:
     """Create a run and, unless it is to be left alone, follow it; the exit code."""
     api = connect()
-    start.check_applied(api, request.pipeline, request.tasks, records.environment.name)
+    check_applied(api, records.workspace, plan, records.environment, request)
     _publish(records, plan, request)
     with Interrupts() as interrupts:
         interrupts.hold()

@@ -1,0 +1,40 @@
+"""Whether a cluster has a pipeline as its spec renders to now; if not, what differs and how it gets there."""
+
+from __future__ import annotations
+
+from mlgen.cli.cluster_request import Request
+from mlgen.cli.render import OUT
+from mlgen.cli.workspace import Workspace
+from mlgen.cluster.api import Api
+from mlgen.cluster.applied import difference
+from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.plan.model import Plan
+from mlgen.render.files import Scope, compare
+from mlgen.render.manifests import manifests
+from mlgen.spec.project import Environment
+
+
+def check_applied(api: Api, workspace: Workspace, plan: Plan, environment: Environment, request: Request) -> None:
+    """Raises CannotAnswer "not-applied", and what `cluster.applied.difference` raises."""
+    found = difference(api, request.pipeline, request.tasks, environment.name)
+    if found is None:
+        return
+    env = environment.name
+    folder = f"{OUT}/{env}/manifests/"
+    apply = f"kubectl apply --server-side -f {folder}"
+    if _is_rendered(workspace, plan, environment):
+        fix = f"merge {folder}, which is as the spec says, for Argo CD to sync\nor, to try it: {apply}"
+    else:
+        fix = f"`mlgen render --env {env}`: {folder} is not what the spec says now\n"
+        fix += f"then merge it, for Argo CD to sync\nor, to try it: {apply}"
+    raise CannotAnswer("not-applied", found.what, why=found.why, fix=fix)
+
+
+def _is_rendered(workspace: Workspace, plan: Plan, environment: Environment) -> bool:
+    """Whether the files of a pipeline are here just as they would be rendered now."""
+    files = {one.path: one.bytes for one in manifests(plan, environment)}
+    scope = Scope((environment.name,), frozenset({visible(plan.source)}))
+    try:
+        return not compare(workspace.root / OUT, files, scope)
+    except Misuse:  # something lies in the way, as `mlgen render` will say
+        return False
