@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import mlgen
-from mlgen.cli.faults import FAULTS
+from mlgen.cli.explain import IN_PODS
+from mlgen.cli.faults import FAILURES, FAULTS, MISUSES
 from mlgen.cli.main import run
 from mlgen.diagnostic import CODES
 
@@ -24,18 +25,32 @@ def raised() -> set[str]:
     return found
 
 
+def test_a_fault_is_of_one_kind() -> None:
+    assert not MISUSES.keys() & FAILURES.keys()
+    assert set(IN_PODS) <= FAULTS.keys()
+
+
 def test_each_fault_has_its_line() -> None:
     assert raised() - CODES.keys() == FAULTS.keys()
     assert not FAULTS.keys() & CODES.keys()
 
 
-@pytest.mark.parametrize(("code", "said"), [("ledger-locked", "another git command"), ("bug", "a mistake in mlgen")])
-def test_a_fault_is_explained(code: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("code", "said", "where"),
+    [
+        ("ledger-locked", "another git command", "exits with 3"),
+        ("bug", "a mistake in mlgen", "exits with 3"),
+        ("bad-argument", "a -p that the pipeline does not take", "exits with 2"),
+        ("not-kept", "outs of a task that stage-out could not read", "`mlgen logs RUN TASK --env E`"),
+    ],
+)
+def test_a_fault_is_explained(code: str, said: str, where: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", code]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{code}: ")
     assert said in text
-    assert "where it is printed" in text
+    assert f"error[{code}]: what happened\n     why  " in text
+    assert where in text
 
 
 def test_a_slip_may_mean_either(capsys: pytest.CaptureFixture[str]) -> None:

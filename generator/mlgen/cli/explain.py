@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli.faults import FAULTS
+from mlgen.cli.faults import FAULTS, MISUSES
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json
@@ -18,7 +18,18 @@ from mlgen.diagnostic import CODES, Misuse
 app = new_app()
 
 
-OF_FAULT = "Not about your specs: it tells where it is printed, after `why` and `fix`, what is to be done."
+OF_FAULT = """\
+It says why {who} could not do its work; your specs need not be at fault. It is printed as
+
+  error[{code}]: what happened
+     why  how it came about
+     fix  how to mend it
+
+with the names and paths that are meant, {where}."""
+ASKED_WRONGLY = "by the command itself, which exits with 2: it was asked wrongly"
+NO_ANSWER = "by the command itself, which exits with 3, or "
+OF_POD = "by a pod of a run in a cluster: `mlgen run` shows it below its task, `mlgen logs RUN TASK --env E` later"
+IN_PODS = ("bad-invocation", "not-in-a-pod", "not-kept", "not-recorded", "not-staged", "usage")
 
 
 @app.command()
@@ -44,10 +55,19 @@ def _page(code: str) -> tuple[str, str]:
     if code in CODES:
         return CODES[code], manual()[code]
     if code in FAULTS:
-        return FAULTS[code], OF_FAULT
+        return FAULTS[code], _of_fault(code)
     near = get_close_matches(code, [*CODES, *FAULTS], n=3)
     fix = f"did you mean {', '.join(near)}?" if near else "`mlgen explain` lists the codes of findings"
     raise Misuse("unknown-code", f'nothing has the code "{code[:80]}"', fix=fix)
+
+
+def _of_fault(code: str) -> str:
+    """What can be said of a fault without knowing of its case: whose it is, and where that is told."""
+    if code in MISUSES and code not in IN_PODS:
+        return OF_FAULT.format(code=code, who="a command", where=ASKED_WRONGLY)
+    if code in IN_PODS:
+        return OF_FAULT.format(code=code, who="a task's pod", where=OF_POD)
+    return OF_FAULT.format(code=code, who="a command, or a task's pod,", where=NO_ANSWER + OF_POD)
 
 
 def manual() -> dict[str, str]:

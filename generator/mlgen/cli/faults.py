@@ -6,8 +6,8 @@ here is one line for each.
 
 from __future__ import annotations
 
-FAULTS: dict[str, str] = {
-    # asked wrongly: exit 2
+# Asked wrongly: exit 2.
+MISUSES: dict[str, str] = {
     "already-there": "a project where `mlgen init` would make one",
     "ambiguous-artifact": "a beginning of several digests",
     "ambiguous-run": "a beginning of several runs' names or uids",
@@ -31,7 +31,10 @@ FAULTS: dict[str, str] = {
     "unknown-code": "a code that mlgen does not have",
     "unknown-run": "a run that the ledger, or this machine, does not have",
     "usage": "arguments that mlgen-runtime does not take",
-    # could not answer: exit 3
+}
+
+# Could not answer: exit 3.
+FAILURES: dict[str, str] = {
     "bad-invocation": "a pod that was given what this mlgen-runtime cannot read",
     "bug": "a mistake in mlgen",
     "cluster-forbidden": "something on the cluster that the user may not do",
@@ -79,3 +82,5 @@ FAULTS: dict[str, str] = {
     "tracked-state": "a commit with mlgen's own files in it: runs, or records that wait",
     "unreadable": "a spec that cannot be read",
 }
+
+FAULTS = MISUSES | FAILURES
