@@ -311,7 +311,7 @@ def test_where_there_are_no_credentials_it_is_soon_told(s3: S3, what: Trouble, m
     options = {"endpoint": s3.endpoint, "region": "us-east-1", "metadata_endpoint": s3.endpoint}
     began = time.monotonic()
     told = fault(lambda: open_store("s3://b", options=options, base=Path()))
-    assert (told.code, "AWS_ACCESS_KEY_ID" in told.fix) == ("store-credentials", True)
+    assert (told.code, "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in told.fix) == ("store-credentials", True)
     assert time.monotonic() - began < 15
 
 

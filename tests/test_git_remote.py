@@ -207,6 +207,7 @@ def test_a_refusal_names_what_to_mend(host: GitHost, tmp_path: Path, case: str) 
     assert told.fix
     if code == "git-denied":
         assert ('the secret "ledger-token"' if user else "this user") in told.message
+        assert ("a token" if user else "git config --global credential.helper") in told.fix
     if user:
         assert user[1] not in f"{told.message}{told.why}{told.fix}"
     assert all("/elsewhere/" not in request for request in host.requests), "a redirect was followed"

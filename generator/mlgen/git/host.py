@@ -185,7 +185,7 @@ class Host:
         if self.secret_name:
             mend = f"put a token (or key) that may {may} there into {self.who}"
         else:
-            mend = f"have git's own credentials for it: `git ls-remote {self.shown}` must work"
+            mend = f"give git {_of_user(self.url)}; `git ls-remote {self.shown}` must work"
         if self.secret is not None and not has_credentials(self.secret):
             said += (
                 f"; {self.secret} has neither username and password nor ssh-privatekey and known_hosts that can be read"
@@ -219,6 +219,13 @@ class Host:
         lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
         told = [line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:"))]
         return "; ".join(told)[:600] or "git ended without a word"
+
+
+def _of_user(url: str) -> str:
+    """How a user's own git comes to have credentials for a host."""
+    if url.startswith(("http://", "https://")):
+        return "credentials for it (`git config --global credential.helper store` keeps what git asks for once)"
+    return "a key that the host knows (`ssh-add`)"
 
 
 def _not_of_host(stderr: bytes) -> bytes:

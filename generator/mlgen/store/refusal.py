@@ -186,7 +186,7 @@ def _keys(place: Place) -> str:
     if place.secret:
         return f'put the right AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the secret "{place.secret}"'
     if place.uri.startswith("s3://"):
-        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that this bucket knows"
+        return "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with keys that this bucket knows"
     return "see that the identity of this workload, or the credentials in its variables, are good"
 
 
