@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mlgen.plan.model import Plan
-from mlgen.render.limits import MAX_RESULTS_BYTES, check_limits, results_bytes
+from mlgen.render.limits import check_limits, results_bytes
 from mlgen.render.rendering import render_all
+from mlgen.runtime.results import MAX_RESULTS_BYTES
 from mlgen.spec.project import Environment, GpuPool, Limits
 from tests.strategies import DIGEST, Spec, environment, load
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mlgen.plan.model import Command, Plan, Script
+from mlgen.plan.model import Command, OutRef, Plan, Script
 from mlgen.render.manifests import Manifest, manifests
 from mlgen.spec.project import S3, Environment, GpuPool
 from tests.runtime.test_pod import expand
@@ -110,7 +110,9 @@ def test_an_author_gets_what_was_written_and_nothing_of_ours(spec: Spec, given_e
         wanted = {i.name for i in task.ins} | {out.name for out in task.outs} | {s.variable for s in task.secrets}
         wanted |= {name for name, _ in task.env} | {"HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME"}
         final = {"MLGEN_RUN_STATUS", "MLGEN_TASKS"} if task in plan.finally_tasks else set()
-        assert env.keys() == wanted | final
+        results = any(isinstance(i.source, OutRef) and not i.type.is_artifact for i in task.ins)
+        assert env.keys() == wanted | final | ({"MLGEN_DOLLAR"} if results else set())
+        assert not results or main["env"][0] == {"name": "MLGEN_DOLLAR", "value": "$$"}, "before what refers to it"
         assert {mount["name"] for mount in main["volumeMounts"]} <= {"mlgen", "shm"}
 
 

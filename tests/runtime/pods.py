@@ -94,7 +94,7 @@ class Pod:
     programs: list[Program] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("mlgen", "mlgen-state", "run-0", "run-1/status", "steps", "results"):
+        for name in ("mlgen", "mlgen-state", "run-0", "run-1/status", "steps/artifacts", "results", "artifacts"):
             (self.folder / name).mkdir(parents=True)
         self.kernel_has_killed(3)
 
@@ -104,7 +104,7 @@ class Pod:
     @property
     def places(self) -> Places:
         at = self.folder
-        names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "secret", "vmstat")
+        names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "secret", "vmstat", "artifacts")
         return Places(*(at / name for name in names))
 
     @property

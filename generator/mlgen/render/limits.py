@@ -10,6 +10,7 @@ from mlgen import canonical
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.runtime import pod
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
+from mlgen.runtime.results import MAX_RESULTS_BYTES
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text, size_text
@@ -20,9 +21,6 @@ if TYPE_CHECKING:  # the other commands check limits too, and render nothing
 
 Route = tuple[str | int, ...]
 
-# Kubernetes shares 12,288 bytes of termination messages among the six containers of a pod; Tekton's own entries and
-# the results of the steps before take their part (kubernetes pkg/kubelet/status/status_manager.go).
-MAX_RESULTS_BYTES = 1400
 MAX_OBJECT_BYTES = 1_000_000  # etcd refuses 1.5 MiB, and a run's status repeats the Pipeline
 RUN_AND_TASK = 51  # characters: "<run>-<task>-pod-retryN" has to fit into a pod's 63
 

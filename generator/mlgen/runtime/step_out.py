@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,8 +17,9 @@ from mlgen.runtime.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.invocation import GatePod
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import sentence
-from mlgen.runtime.pod import Places, escape
+from mlgen.runtime.pod import Places, escape_result
 from mlgen.runtime.post import Post
+from mlgen.runtime.results import blame, put_by_program, take_away, too_large
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 
@@ -37,10 +37,10 @@ def keep(post: Post) -> int:
     handover = post.handover
     handover.begin()
     post.at("begun")
-    _await_main(post)
+    intruders = _await_main(post)
     ended_at = timestamp(post.clock.now())
     ending = _ending(post, handover.told(STARTED) or ended_at, ended_at)
-    staged = _stage_out(post, ending)
+    staged = _stage_out(post, ending, intruders)
     post.at("staged")
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
     staged = _with_results(post, ending, staged)
@@ -69,17 +69,27 @@ def evaluate(pod: GatePod, places: Places) -> None:
         (places.results / name).write_text(text)
 
 
-def _await_main(post: Post) -> None:
+def _await_main(post: Post) -> list[str]:
     """Wait until nothing of main can write any more: its script can make the file for which this step waited.
 
-    As long as the sidecar lives to tell, and main may run.
+    As long as the sidecar lives to tell, and main may run. What its program put where Tekton reads results: without
+    a look meanwhile, its entrypoint could wait at a pipe there for as long.
     """
+    found: dict[str, None] = {}
+
+    def look() -> None:
+        code_file = Path(post.pod.exit_code_file)
+        found.update(dict.fromkeys(put_by_program(post.places, code_file, _result_names(post), post.pause)))
+
+    look()
     handover, clock = post.handover, post.clock
     deadline = clock.monotonic() + post.document.timeout_seconds
     while handover.told(MAIN_GONE) is None and not handover.ended("results") and handover.decided() is None:
         if clock.monotonic() >= deadline:
             break
         post.pause(LOOK_SECONDS)
+        look()
+    return list(found)
 
 
 def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
@@ -91,7 +101,10 @@ def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
     return of_pod_exit_code(code, started_at, ended_at, out_of_memory=out_of_memory)
 
 
-def _stage_out(post: Post, ending: Ending) -> stage_out.Staged:
+def _stage_out(post: Post, ending: Ending, intruders: list[str]) -> stage_out.Staged:
+    if intruders and ending.state is State.COMPLETE:
+        # Tekton hands them on, or fails the pod for them, whatever is recorded.
+        ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error=blame(intruders, _result_names(post)))
     try:
         staged = stage_out.stage_out(post.document, post.execution, post.tree, post.store, ending, secrets=post.secrets)
     except Exception as error:
@@ -111,8 +124,15 @@ def _failed(post: Post, ending: Ending, reason: str, error: str) -> stage_out.St
 
 def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage_out.Staged:
     """What became of an execution, with its results written, or failed because they cannot be."""
+    optional = {out.name: out.optional for out in post.document.outs}
+    texts = {
+        name: escape_result(result(text, optional=optional.get(name, False))) for name, text in staged.texts.items()
+    }
+    problem = too_large(texts)
+    if problem is not None:
+        texts, staged = {}, _failed(post, ending, STEP_FAILED, problem)
     try:
-        _write_results(post, staged.texts)
+        _write_results(post, texts)
     except OSError as error:
         return _failed(post, ending, STEP_FAILED, f"the results cannot be written: {sentence(error)}")
     return staged
@@ -124,17 +144,18 @@ def _forget_results(post: Post) -> None:
         _write_results(post, {})
 
 
-def _write_results(post: Post, texts: Mapping[str, str | None]) -> None:
-    """Write a file for each text. What main's program put in their places goes; other names interest nobody."""
-    optional = {out.name: out.optional for out in post.document.outs}
-    for name in [*optional, *(f"if-{e.index}" for e in post.document.evaluates)]:
+def _write_results(post: Post, texts: Mapping[str, str]) -> None:
+    """Write a file for each text, and take away all others that Tekton would read."""
+    for name in _result_names(post):
         path = post.places.results / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        take_away(path)
         if name in texts:
-            path.write_text(escape(result(texts[name], optional=optional.get(name, False))), newline="")
+            path.write_text(texts[name], newline="")
+
+
+def _result_names(post: Post) -> list[str]:
+    document = post.document
+    return [*(out.name for out in document.outs), *(f"if-{e.index}" for e in document.evaluates)]
 
 
 def _await_seal(post: Post, data: bytes) -> str | None:
