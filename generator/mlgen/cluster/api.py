@@ -55,6 +55,10 @@ class Unreachable(Exception):
     """No answer: nobody there, a connection that broke, a server that is starting or overloaded (429, 5xx)."""
 
 
+class Unreadable(Unreachable):
+    """An answer that is no JSON object, or nested deeper than any object of ours: to ask again may not help."""
+
+
 class Api:
     """client: a `kubernetes.client.ApiClient`, for its connections and its ways to log in."""
 
@@ -134,10 +138,9 @@ class Api:
         what = _in(resource.plural, namespace)
         response = self._request("GET", path, verb="watch", what=what, read_seconds=SILENCE_SECONDS)
         for line in _lines(response):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                status = event["object"]
-                raise ApiError(int(status.get("code", 500)), str(status.get("message", "")), verb="watch", what=what)
+            event = self._parsed(line)
+            if event.get("type") == "ERROR":
+                raise _error(event.get("object"), verb="watch", what=what)
             yield event
 
     def log(
@@ -165,12 +168,17 @@ class Api:
         accept: str = "application/json",
     ) -> Object:
         response = self._request(method, path, verb=verb, what=what, body=body, accept=accept)
-        data = b"".join(_chunks(response))
+        return self._parsed(b"".join(_chunks(response)))
+
+    def _parsed(self, data: bytes) -> Object:
         try:
             found = json.loads(data)
         except ValueError:
-            raise Unreachable(f"{self.server} answered with what is no JSON: is it an API server?") from None
-        assert isinstance(found, dict)
+            raise Unreadable(f"{self.server} answered with what is no JSON: is it an API server?") from None
+        except RecursionError:  # an embedded Pipeline may hold JSON of any depth
+            raise Unreadable(f"{self.server} answered with JSON that is nested too deep") from None
+        if not isinstance(found, dict):
+            raise Unreadable(f"{self.server} answered with what is no object: is it an API server?")
         return found
 
     def _request(
@@ -251,6 +259,15 @@ def _refusal(response: Any, *, verb: str, what: str) -> Exception:
     if response.status == 429 or response.status >= 500:
         return Unreachable(f"it answered {response.status} {message}")
     return ApiError(response.status, message, verb=verb, what=what, typed=status is not None)
+
+
+def _error(status: object, *, verb: str, what: str) -> Exception:
+    """What a Status in a watch means: of an outage as an answer of that code would be."""
+    told = status if isinstance(status, dict) else {}
+    code, message = told.get("code"), str(told.get("message", ""))
+    if not isinstance(code, int) or code == 429 or code >= 500:
+        return Unreachable(f"it ended a watch: {code} {message}")
+    return ApiError(code, message, verb=verb, what=what)
 
 
 def _chunks(response: Any) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from mlgen.cluster.api import Api, ApiError, Object, Resource, Unreachable
+from mlgen.cluster.api import Api, ApiError, Object, Resource, Unreachable, Unreadable
 from mlgen.cluster.events import Printed
 
 GONE = 410  # the version that a watch was to go on from is too old
@@ -52,7 +52,14 @@ class Refused:
     reason: ApiError
 
 
-News = Listed | Changed | Lost | Refused
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A watch ended by what nobody foresaw: for whoever is told to raise, or it would wait for ever."""
+
+    reason: Exception
+
+
+News = Listed | Changed | Lost | Refused | Broke
 
 
 @dataclass
@@ -75,6 +82,12 @@ class Watch:
         self._closed.set()
 
     def _run(self, watched: Watched) -> None:
+        try:
+            self._persist(watched)
+        except Exception as reason:  # here as well: in a thread nobody else would hear of it
+            self.news.put(Broke(reason))
+
+    def _persist(self, watched: Watched) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._closed.is_set():
             try:
@@ -93,8 +106,12 @@ class Watch:
     def _list(self, watched: Watched) -> str:
         """Tell all that there is; the version that it has."""
         found = self.api.list(watched.resource, self.namespace, labels=watched.labels, fields=watched.fields)
-        self.news.put(Listed(watched.resource, tuple(found["items"])))
-        return str(found["metadata"]["resourceVersion"])
+        items = found.get("items") or []  # null, as Go writes a list of nothing
+        if "items" not in found or not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+            raise self._unreadable(watched)
+        version = self._version(watched, found)
+        self.news.put(Listed(watched.resource, tuple(items)))
+        return version
 
     def _follow(self, watched: Watched, version: str) -> None:
         """Tell each change. Returns only when there is nobody to be told."""
@@ -103,9 +120,21 @@ class Watch:
                 watched.resource, self.namespace, version=version, labels=watched.labels, fields=watched.fields
             )
             for event in events:
-                version = event["object"]["metadata"]["resourceVersion"]
+                version = self._version(watched, event.get("object"))
                 if self._closed.is_set():
                     return
-                if event["type"] != "BOOKMARK":
-                    self.news.put(Changed(watched.resource, event["object"], event["type"] == "DELETED"))
+                if event.get("type") != "BOOKMARK":
+                    self.news.put(Changed(watched.resource, event["object"], event.get("type") == "DELETED"))
             self._closed.wait(FIRST_PAUSE_SECONDS)  # a proxy may end every watch at once
+
+    def _version(self, watched: Watched, found: object) -> str:
+        """The resourceVersion of a list or an object. Raises Unreadable for what is neither."""
+        metadata = found.get("metadata") if isinstance(found, dict) else None
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        if not isinstance(version, str):
+            raise self._unreadable(watched)
+        return version
+
+    def _unreadable(self, watched: Watched) -> Unreadable:
+        what = f"{self.api.server} answered with what are no {watched.resource.plural}"
+        return Unreadable(f"{what}: is it an API server, or a proxy before one?")
