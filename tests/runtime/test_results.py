@@ -71,9 +71,9 @@ def test_outs_that_are_too_large_as_results_fail_the_task(make: MakePod, optiona
     assert beside.wait() == 0
     entries = {"page": "+" * optional + "<" * 300, "rows": "7", "if-1": "true"}
     message = [{"key": name, "value": text, "type": 1} for name, text in entries.items()]
-    size = f"{len(json.dumps(message, separators=(',', ':')).replace('<', r'\u003c')):,}"
+    size = len(json.dumps(message, separators=(",", ":")).replace("<", r"\u003c"))
     said = pod.programs[-1].text
-    assert said.startswith(f"mlgen-runtime: error[not-kept]: the outs take {size} bytes as results, 1,400 are"), said
+    assert said.startswith(f"mlgen-runtime: error[not-kept]: the outs take {size:,} bytes as results, 1,400 are"), said
     assert said.count("\n") == 1
     record = pod.only_record()
     assert (record.state, record.exit_code, record.reason) == (State.FAIL, 0, "StepFailed")
