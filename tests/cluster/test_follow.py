@@ -31,7 +31,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def thing(name: str, condition: Condition, **more: Any) -> Json:
     found, reason = condition
-    labels = {} if name == "demo-x" else {"labels": {"tekton.dev/pipelineTask": name.removeprefix("demo-x-")}}
+    of_run = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "demo-x", "uid": "uid-demo-x"}
+    labels: Json = {"labels": {"tekton.dev/pipelineTask": name.removeprefix("demo-x-")}}
+    labels = {} if name == "demo-x" else {**labels, "ownerReferences": [{**of_run, "controller": True}]}
     metadata = {"name": name, "namespace": "ml", "uid": f"uid-{name}", "creationTimestamp": "2026-01-01T00:00:00Z"}
     conditions = [{"type": "Succeeded", "status": found, "reason": reason, "message": ""}]
     times = {"startTime": "2026-01-01T00:00:00Z", "podName": f"{name}-pod"}
@@ -148,6 +150,51 @@ def test_a_server_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.Mo
     cluster.lists = [status(503, "starting")] * 1000
     with pytest.raises(CannotAnswer, match="does not answer"):
         follow(tmp_path, cluster)
+
+
+ODD = {
+    "html": ("<html>log in</html>", "what is no JSON"),
+    "null": ("null", "what is no object"),
+    "no list": ({}, "what are no pipelineruns"),
+    "no objects": ({"items": [7], "metadata": {"resourceVersion": "1"}}, "what are no pipelineruns"),
+    "no version": ({"items": [], "metadata": None}, "what are no pipelineruns"),
+}
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_a_list_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    monkeypatch.setattr(patience, "GIVE_UP_SECONDS", 0.2)
+    cluster = Cluster(watches=1)
+    answer, said = ODD[body]
+    cluster.lists = [Answer(body=answer)] * 1000
+    with pytest.raises(CannotAnswer, match="does not answer") as error:
+        follow(tmp_path, cluster)
+    assert said in error.value.why
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Answer(body="<html>log in</html>"),
+        Answer(body="null"),
+        Answer(body="{}"),
+        Answer(lines=({"type": "MODIFIED", "object": None},)),
+        Answer(lines=({"type": "ERROR", "object": None},)),
+        Answer(lines=({"object": {"metadata": []}},)),
+    ],
+)
+def test_a_watch_of_what_is_none_begins_again_with_a_list(tmp_path: Path, trouble: Answer) -> None:
+    cluster = Cluster(watches=3)
+    cluster.troubles[2] = trouble
+    assert follow(tmp_path, cluster)[0].ok
+
+
+def test_what_nobody_foresaw_in_a_watch_is_raised_where_it_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch.Watch, "_follow", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        follow(tmp_path, Cluster(watches=3))
 
 
 def test_a_user_whose_login_expired(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlgen.cluster.outside import Outside, outside, slim
-from mlgen.cluster.view import Objects
+from mlgen.cluster.belonging import Gathered, gather
+from mlgen.cluster.outside import Outside, outside
+from mlgen.cluster.shape import read
 from mlgen.ledger.entry import from_bytes, to_bytes
 from mlgen.ledger.record import TaskRecord, pod_run_id, reconciled_run_id
 from mlgen.ledger.run import RunRecord
@@ -18,11 +19,12 @@ from tests.cluster.apiserver import DATA, recorded
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
+def gathered(found: dict[str, Any]) -> Gathered:
+    return gather(read(found["run"]), found["taskRuns"], found["pods"])
+
+
 def told(found: dict[str, Any], before: datetime = LATER) -> Outside:
-    objects = Objects(
-        slim(found["run"]), tuple(slim(one) for one in found["taskRuns"]), tuple(slim(one) for one in found["pods"])
-    )
-    return outside(objects, "lab", ended_before=before)
+    return outside(gathered(found), "lab", ended_before=before)
 
 
 def tasks(result: Outside) -> dict[tuple[str, int], TaskRecord]:
@@ -67,6 +69,8 @@ def test_every_recorded_run_is_expected() -> None:
 
 @pytest.mark.parametrize("name", FATES)
 def test_what_became_of_a_run(name: str) -> None:
+    found_by = gathered(recorded(name))
+    assert (found_by.odd, found_by.foreign) == ((), ())
     result = told(recorded(name))
     assert (result.unfit, result.complete) == ((), True)
     found = tasks(result)
@@ -139,14 +143,14 @@ def test_the_same_objects_give_the_same_bytes_whether_pods_are_there_or_not() ->
     assert first == [to_bytes(entry) for entry in told(copy.deepcopy(found)).entries]
 
 
-def test_a_run_that_mlgen_did_not_start_is_named_and_no_other_is_held_up() -> None:
+def test_a_run_that_mlgen_did_not_start_is_named_and_nothing_told_of_it() -> None:
     found = recorded("ok")
     del found["run"]["metadata"]["annotations"]["mlgen.dev/plan-digest"]
     result = told(found)
-    assert {one.name: one.reason for one in result.unfit} == {
-        f"ok-{task}, attempt 0": "no 'mlgen.dev/plan-digest'" for task in ("first", "second", "tell")
-    }
-    assert run_of(result) is not None
+    assert [(one.name, one.reason) for one in result.unfit] == [
+        ("ok", "its annotation mlgen.dev/plan-digest is missing")
+    ]
+    assert (result.entries, result.complete) == ((), True)
 
 
 @pytest.mark.parametrize("value", ["..", "A b", "x" * 300, "\x1b[31m"])
@@ -154,7 +158,8 @@ def test_hostile_labels_become_no_path(value: str) -> None:
     found = recorded("ok")
     for task_run in found["taskRuns"]:
         task_run["metadata"]["labels"]["tekton.dev/pipelineTask"] = value
-    assert not [e for e in told(found).entries if isinstance(e, TaskRecord) and e.task == value]
+    assert len(gathered(found).odd) == len(found["taskRuns"])
+    assert not [e for e in told(found).entries if isinstance(e, TaskRecord)]
 
 
 def test_a_task_document_of_another_version_is_told_of_in_part() -> None:

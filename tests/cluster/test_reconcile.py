@@ -265,6 +265,10 @@ def test_a_thousand_tasks_are_read_page_by_page(place: Place) -> None:
         metadata = {**one["metadata"], "name": f"ok-t{number}", "uid": records.uid(f"t{number}")}
         metadata["labels"] = {**metadata["labels"], "tekton.dev/pipelineTask": f"t{number}"}
         place.cluster.taskruns.append({**one, "metadata": metadata})
+        status = found["run"]["status"]
+        status["childReferences"].append({"name": f"ok-t{number}", "pipelineTaskName": f"t{number}"})
+        second = next(t for t in status["pipelineSpec"]["tasks"] if t["name"] == "second")
+        status["pipelineSpec"]["tasks"].append({**second, "name": f"t{number}"})
     assert len(place.reconcile().records) == 134
     assert sum(path.endswith("/taskruns") for path in place.cluster.asked) == 3
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlgen.cluster import view
 from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Object
-from mlgen.cluster.events import Ended, Event, Failure, Moved, Skipped, Started, Waits
+from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Skipped, Started, Waits
 from mlgen.cluster.failure import explain
 from mlgen.cluster.known import Known
 from mlgen.cluster.telling import Teller
@@ -73,7 +73,7 @@ def test_a_run_that_goes_well() -> None:
         "next": "Succeeded",
     }
     assert view.state_of(known.run, list(tasks.values())) is State.COMPLETE
-    assert view.results(known.task_run("make"))["said"] == "hi"
+    assert {view.task_of(t): view.results(t) for t in known.objects.task_runs}["make"]["said"] == "hi"
 
 
 def test_an_error_of_ours_is_told_in_its_own_words() -> None:
@@ -160,9 +160,10 @@ def test_a_pod_that_was_deleted_and_made_anew_is_told() -> None:
     pod = next(one.object for one in found if one.resource is PODS)
     anew: Object = {**pod, "metadata": {**pod["metadata"], "uid": "another"}}
     notes: list[str] = []
+    known.take(next(one for one in found if one.resource is TASK_RUNS))
     for change in (Changed(PODS, pod, False), Changed(PODS, pod, True), Changed(PODS, anew, False)):
         known.take(change)
-        notes += [str(event) for event in teller.news(known.objects)]
+        notes += [str(event) for event in teller.news(known.objects) if isinstance(event, Noted)]
     assert notes == ["Noted(text='make: its pod was deleted, and Tekton starts it anew')"]
 
 

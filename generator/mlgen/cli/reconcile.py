@@ -28,6 +28,8 @@ from mlgen.spec.quantities import DURATION_RULE, duration_seconds
 if TYPE_CHECKING:  # the other verbs of `ledger` ask no cluster
     from mlgen.cluster.reconcile import Missing, Reconciled
 
+SHOWN = 50  # of what cannot be told of; a log of each minute should stay one
+
 
 def reconcile(
     *,
@@ -124,8 +126,10 @@ def _both(first: Folded, second: Folded) -> Folded:
 
 
 def _tell(done: Reconciled, folded: Folded, form: Format) -> None:
-    for one in done.unfit:
+    for one in done.unfit[:SHOWN]:
         note(f"{one.name} cannot be told of: {one.reason}")
+    if done.unfit[SHOWN:]:
+        note(f"{len(done.unfit) - SHOWN} more cannot be told of: `--format json` names them")
     for text in done.unread:
         note(f"a log could not be read: {text}")
     tell_refused(folded)

@@ -15,7 +15,7 @@ from mlgen.cluster.printing import Printing, lines
 from mlgen.cluster.refusals import fault_of
 from mlgen.cluster.telling import Teller
 from mlgen.cluster.view import FAILED, MAIN, NONE, Attempt
-from mlgen.cluster.watch import Listed, Lost, News, Refused, Watch
+from mlgen.cluster.watch import Broke, Listed, Lost, News, Refused, Watch
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
 from mlgen.runtime.clock import Clock
@@ -56,6 +56,7 @@ class Follower:
         self._logs, self._printing = logs, Printing(api, self._known.namespace, self._watch.tell)
         self._patience = Patience(api.server)
         self._endings: dict[str, Ended] = {}
+        self._odd: set[str] = set()  # names of what was left out, and told
         self._since: float | None = None
         self._told_waiting = False
 
@@ -86,6 +87,12 @@ class Follower:
             self._api.patch(PIPELINE_RUNS, self._known.namespace, self._known.name, CANCEL)
         except (ApiError, Unreachable) as error:
             raise fault_of(error, self._api.server) from None
+
+    def said(self, task: str, step: str) -> tuple[str, ...]:
+        """The last lines that a step of a task's last attempt printed; none where it has no log (any more)."""
+        ended = self._endings.get(task)
+        attempt = self._known.attempt(task, ended.attempt) if ended else None
+        return self._log(attempt.pod, failure.STEP + step, OUR_LINES) if attempt else ()
 
     def _hear(self) -> None:
         """Wait a moment for news, and take in all that there is."""
@@ -119,6 +126,8 @@ class Follower:
                 self._on_event(news)
             case Lost(reason=reason):
                 self._patience.lost(reason, self._clock.monotonic())
+            case Broke(reason=broke):
+                raise broke
             case Refused(resource=resource, reason=refused):
                 if resource is not PODS:
                     raise fault_of(refused, self._api.server)
@@ -127,10 +136,19 @@ class Follower:
                 if isinstance(news, Listed):
                     self._note(*self._patience.answered())
                 self._known.take(news)
+                self._note_odd()
 
     def _note(self, *texts: str) -> None:
         for text in texts:
             self._on_event(Noted(text))
+
+    def _note_odd(self) -> None:
+        """What cannot be read, each object once: it may change as often as it likes."""
+        for one in self._known.odd:
+            if one.name not in self._odd:
+                self._odd.add(one.name)
+                self._note(f"{one.name} is left out: {one.reason}")
+        self._known.odd.clear()
 
     def _note_waiting(self) -> None:
         """A run without any status is one that no controller saw."""
@@ -145,7 +163,9 @@ class Follower:
         for event in self._teller.news(self._known.objects):
             if isinstance(event, Started | Ended) and self._logs(event.task):
                 # Also of one that has ended: it may have begun and ended between two looks.
-                self._printing.start(view.attempts(self._known.task_run(event.task))[event.attempt])
+                attempt = self._known.attempt(event.task, event.attempt)
+                if attempt is not None:
+                    self._printing.start(attempt)
             if isinstance(event, Ended):
                 self._endings[event.task] = event
             self._on_event(event)
@@ -169,7 +189,7 @@ class Follower:
         with suppress(ApiError, Unreachable):
             [_, watched, _] = self._known.watched
             found = self._api.list(TASK_RUNS, self._known.namespace, labels=watched.labels)
-            self._known.take(Listed(TASK_RUNS, tuple(found["items"])))
+            self._known.take(Listed(TASK_RUNS, tuple(found.get("items") or ())))
 
     def _outcome(self) -> Outcome:
         objects = self._known.objects

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from mlgen.cluster import view
 from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Object
+from mlgen.cluster.belonging import controller, readable
+from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import Objects
 from mlgen.cluster.watch import Changed, Listed, Watched
 from mlgen.diagnostic import CannotAnswer
 
 
 class Known:
-    """run: as it was created."""
+    """run: as it was created. odd: objects that cannot be read, since they were last asked for; the caller empties it.
 
-    def __init__(self, run: Object) -> None:
-        self.run = run
-        self.namespace: str = run["metadata"]["namespace"]
-        self.name: str = run["metadata"]["name"]
-        self.uid: str = run["metadata"]["uid"]
+    Raises CannotAnswer "cluster-refused" when the run itself is such an object.
+    """
+
+    def __init__(self, run: object) -> None:
+        self.odd: list[Unfit] = []
+        found = next(readable([run], self.odd), None)
+        if found is None:
+            [odd] = self.odd
+            fix = f"`kubectl get pipelinerun {odd.name} -o yaml` shows it: is it what mlgen made?"
+            raise CannotAnswer("cluster-refused", f"{odd.name} is no run that can be followed", why=odd.reason, fix=fix)
+        self.run = found
+        self.namespace: str = found["metadata"]["namespace"]
+        self.name: str = found["metadata"]["name"]
+        self.uid: str = found["metadata"]["uid"]
         self._task_runs: dict[str, Object] = {}
         self._pods: dict[str, Object] = {}
 
     @property
     def objects(self) -> Objects:
-        return Objects(self.run, tuple(self._task_runs.values()), tuple(self._pods.values()))
+        """The run, its TaskRuns, and the pods of those."""
+        task_runs = tuple(self._task_runs.values())
+        owners = {one["metadata"]["uid"] for one in task_runs}
+        pods = tuple(one for one in self._pods.values() if controller(one, "TaskRun") in owners)
+        return Objects(self.run, task_runs, pods)
 
     @property
     def watched(self) -> tuple[Watched, ...]:
@@ -31,28 +46,38 @@ class Known:
         run = Watched(PIPELINE_RUNS, fields=f"metadata.name={self.name}")
         return (run, Watched(TASK_RUNS, labels=labels), Watched(PODS, labels=labels))
 
-    def task_run(self, task: str) -> Object:
-        """The TaskRun of a task that has one."""
-        return next(one for one in self._task_runs.values() if view.task_of(one) == task)
+    def attempt(self, task: str, number: int) -> view.Attempt | None:
+        """An attempt of a task; None where it is not known."""
+        found = (view.attempts(one) for one in self._task_runs.values() if view.task_of(one) == task)
+        return next((one for attempts in found for one in attempts if one.number == number), None)
 
     def take(self, news: Listed | Changed) -> None:
         """Raises CannotAnswer "run-deleted" when the run is no more."""
-        listed = news.objects if isinstance(news, Listed) else ()
-        changed = (news.object,) if isinstance(news, Changed) and not news.deleted else ()
-        gone = (news.object,) if isinstance(news, Changed) and news.deleted else ()
+        if isinstance(news, Changed) and news.deleted:
+            self._forget(news)
+            return
+        odd = len(self.odd)
+        found = list(readable(news.objects if isinstance(news, Listed) else [news.object], self.odd))
         if news.resource is PIPELINE_RUNS:
-            found = [one for one in (*listed, *changed) if one["metadata"]["uid"] == self.uid]
-            if not found:
+            runs = [one for one in found if one["metadata"]["uid"] == self.uid]
+            if not runs and len(self.odd) == odd:
                 raise self._deleted()
-            self.run = found[0]
+            self.run = runs[0] if runs else self.run
         elif news.resource is TASK_RUNS:
-            self._task_runs.update((one["metadata"]["name"], one) for one in (*listed, *changed))
+            own = (one for one in found if controller(one, "PipelineRun") == self.uid)
+            self._task_runs.update((one["metadata"]["name"], one) for one in own)
         elif news.resource is PODS:
             if isinstance(news, Listed):
                 self._pods.clear()
-            self._pods.update((one["metadata"]["name"], one) for one in (*listed, *changed))
-            for one in gone:
-                self._pods.pop(one["metadata"]["name"], None)
+            self._pods.update((one["metadata"]["name"], one) for one in found)
+
+    def _forget(self, change: Changed) -> None:
+        """What was deleted. A TaskRun is remembered as it was last: it may have been pruned."""
+        about = change.object.get("metadata") or {}
+        if change.resource is PIPELINE_RUNS and about.get("uid") == self.uid:
+            raise self._deleted()
+        if change.resource is PODS:
+            self._pods.pop(str(about.get("name")), None)
 
     def _deleted(self) -> CannotAnswer:
         fix = "its records are in the ledger as far as its pods could tell: `mlgen ledger reconcile` adds the rest"

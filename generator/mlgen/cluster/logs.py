@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlgen.cluster import podlogs, view
 from mlgen.cluster.api import PIPELINE_RUNS, PODS, Api, ApiError, Object, Unreachable
+from mlgen.cluster.belonging import controller, readable
 from mlgen.cluster.failure import STEP
 from mlgen.cluster.refusals import fault_of
 from mlgen.cluster.view import MAIN, RUN_UID_LABEL
@@ -30,19 +31,25 @@ class Log:
 def runs(api: Api, namespace: str, env: str) -> list[Object]:
     """Metadata of the environment's runs that the cluster still has, the oldest first. Raises Fault."""
     try:
-        found = list(api.items(PIPELINE_RUNS, namespace, labels=f"{ENV_LABEL}={env}", partial=True))
+        listed = api.items(PIPELINE_RUNS, namespace, labels=f"{ENV_LABEL}={env}", partial=True)
+        found = list(readable(listed, []))  # one that is odd has no name that could be asked for
     except (ApiError, Unreachable) as error:
         raise fault_of(error, api.server) from None
-    return sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"]))
+    return sorted(found, key=_made_at)
 
 
 def pods(api: Api, namespace: str, run_uid: str) -> list[Object]:
-    """The pods of a run that there are, the oldest first. Raises Fault."""
+    """The pods of TaskRuns of a run that there are, the oldest first; odd ones are left out. Raises Fault."""
     try:
-        found = list(api.items(PODS, namespace, labels=f"{RUN_UID_LABEL}={run_uid}"))
+        listed = readable(api.items(PODS, namespace, labels=f"{RUN_UID_LABEL}={run_uid}"), [])
+        found = [one for one in listed if controller(one, "TaskRun")]
     except (ApiError, Unreachable) as error:
         raise fault_of(error, api.server) from None
-    return sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"]))
+    return sorted(found, key=_made_at)
+
+
+def _made_at(thing: Object) -> str:
+    return str(thing["metadata"].get("creationTimestamp", ""))
 
 
 def logs_of(living: Iterable[Object], kept: Iterable[str], *, task: str | None = None) -> list[Log]:

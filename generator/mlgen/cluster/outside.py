@@ -5,39 +5,32 @@ The same objects give the same bytes: all times are the API's.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from mlgen.canonical import Json
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import Object
+from mlgen.cluster.belonging import PLAN_DIGEST, Gathered
+from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import NONE, Attempt, Objects
 from mlgen.ledger.entry import Entry, from_bytes, to_bytes
-from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.fields import DIGEST, BadRecord
 from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
-from mlgen.values import parse
+from mlgen.values import parse, parse_json
 
-TASK_RUN_UID_LABEL = "tekton.dev/taskRunUID"
 EVICTED = "PodEvicted"
 # What was taken away, rather than failed: the sidecar of such a pod, where it had the time, says the same.
 _ABORTED = (CANCELLED, EVICTED)
 
 _RECORD = "record"  # the finally task that has no record of its own, as gates have none
 _RUN_PARAM, _VALUES_PARAM = "mlgen-run", "mlgen-values"
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """An object that no record can be made of, and why."""
-
-    name: str
-    reason: str
+_PIPELINE_LABEL, _SPEC_DIGEST = "mlgen.dev/pipeline", "mlgen.dev/spec-digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +45,15 @@ class Outside:
     complete: bool
 
 
-def slim(thing: Object) -> Object:
-    """A PipelineRun, TaskRun or pod without what nobody here asks for: of a run of a thousand tasks all are held."""
-    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
-    status = thing.get("status") or {}
-    kept: Object = {"metadata": metadata, "status": _slim_status(status)}
-    params = (thing.get("spec") or {}).get("params")
-    return {**kept, "spec": {"params": params}} if params else kept
-
-
-_BULKY = ("provenance", "artifacts", "taskSpec", "retriesStatus", "pipelineSpec")
-
-
-def _slim_status(status: Object) -> Object:
-    kept = {key: value for key, value in status.items() if key not in _BULKY}
-    if "taskSpec" in status:
-        kept["taskSpec"] = {"steps": [{"env": [e]} for e in _document_variables(status)][:1]}
-    if "retriesStatus" in status:
-        kept["retriesStatus"] = [_slim_status(one) for one in status["retriesStatus"]]
-    if "pipelineSpec" in status:
-        tasks = status["pipelineSpec"].get("tasks") or ()
-        kept["pipelineSpec"] = {"tasks": [{"name": t["name"], "params": t.get("params") or []} for t in tasks]}
-    return kept
-
-
-def _document_variables(status: Object) -> Iterator[Object]:
-    for step in (status.get("taskSpec") or {}).get("steps") or ():
-        yield from (e for e in step.get("env") or () if e.get("name") == "MLGEN_TASK")
-
-
-def outside(objects: Objects, env: str, *, ended_before: datetime) -> Outside:
+def outside(gathered: Gathered, env: str, *, ended_before: datetime) -> Outside:
     """The records of a run of an environment, as far as it had ended at a time."""
+    objects = gathered.objects
+    name, is_over = objects.run["metadata"]["name"], _has_ended(objects.run, ended_before)
+    if why := _stranger(objects.run):
+        return Outside((), (Unfit(name, why),), is_over)
     entries: list[Entry] = []
     unfit: list[Unfit] = []
-    complete = True
+    complete = is_over
     for task_run in objects.task_runs:
         found = view.attempts(task_run)
         complete = complete and all(_ended(one, ended_before) for one in found) and _is_over(task_run)
@@ -93,26 +61,40 @@ def outside(objects: Objects, env: str, *, ended_before: datetime) -> Outside:
             continue
         for attempt in found:
             if _ended(attempt, ended_before):
-                name = f"{task_run['metadata']['name']}, attempt {attempt.number}"
-                _add(name, lambda t=task_run, a=attempt: _task_record(objects, t, a, env), entries, unfit)
-    if not _is_over(objects.run) or datetime.fromisoformat(_run_end(objects.run)) > ended_before:
-        return Outside(tuple(entries), tuple(unfit), False)
-    _add(objects.run["metadata"]["name"], lambda: _run_record(objects, env), entries, unfit)
+                what = f"{task_run['metadata']['name']}, attempt {attempt.number}"
+                _add(what, partial(_task_record, objects, task_run, attempt, env), entries, unfit)
+    if is_over and gathered.whole:
+        _add(name, partial(_run_record, objects, env), entries, unfit)
     return Outside(tuple(entries), tuple(unfit), complete)
 
 
-def _add(name: str, make: Any, entries: list[Entry], unfit: list[Unfit]) -> None:
+def _stranger(run: Object) -> str:
+    """Why a run is none that mlgen rendered; "" where it is."""
+    labels, notes = run["metadata"].get("labels") or {}, run["metadata"].get("annotations") or {}
+    if not labels.get(_PIPELINE_LABEL):
+        return f"it has no label {_PIPELINE_LABEL}"
+    for note in (_SPEC_DIGEST, PLAN_DIGEST):
+        if not DIGEST.fullmatch(notes.get(note, "")):
+            return f"its annotation {note} is {'no digest' if note in notes else 'missing'}"
+    return ""
+
+
+def _add(name: str, make: Callable[[], Entry], entries: list[Entry], unfit: list[Unfit]) -> None:
     try:
-        entry: Entry = make()
-        from_bytes(to_bytes(entry))  # labels are anybody's, and some would lead to another path
+        entry = make()
+        from_bytes(to_bytes(entry))  # what Tekton takes for a name or a value need not be one of the ledger's
         entries.append(entry)
-    except (AttributeError, KeyError, TypeError, ValueError, BadRecord, RecordTooLarge) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        unfit.append(Unfit(name, reason))
+    except (ValueError, BadRecord, RecordTooLarge) as error:
+        unfit.append(Unfit(name, str(error)))
 
 
 def _is_over(thing: Object) -> bool:
     return view.condition(thing)[0] is not None
+
+
+def _has_ended(run: Object, before: datetime) -> bool:
+    ended = view.ended_at(run.get("status") or {})
+    return _is_over(run) and bool(ended) and datetime.fromisoformat(ended) <= before
 
 
 def _ended(attempt: Attempt, before: datetime) -> bool:
@@ -134,24 +116,23 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
     notes = run.get("annotations") or {}
     status = [*(task_run["status"].get("retriesStatus") or ()), task_run["status"]][attempt.number]
     document = _document(status)
-    made = _pod_uid(objects, about["uid"], attempt)
     state = _state(attempt)
     return TaskRecord(
         run_id=reconciled_run_id(about["uid"], attempt.number),
         env=env,
-        pipeline=run["labels"]["mlgen.dev/pipeline"],
+        pipeline=run["labels"][_PIPELINE_LABEL],
         run=run["name"],
         run_uid=run["uid"],
         task=view.task_of(task_run),
         attempt=attempt.number,
-        started_at=attempt.started_at or about["creationTimestamp"],
+        started_at=attempt.started_at or about.get("creationTimestamp") or attempt.ended_at,
         ended_at=attempt.ended_at,
         state=state,
         exit_code=_exit_code(status),
         reason=attempt.reason,
         engine="tekton",
-        spec_digest=notes["mlgen.dev/spec-digest"],
-        plan_digest=notes["mlgen.dev/plan-digest"],
+        spec_digest=notes[_SPEC_DIGEST],
+        plan_digest=notes[PLAN_DIGEST],
         params=_values(_params(task_run)),
         error=None if state is State.COMPLETE else _error(attempt),
         source=_source(notes),
@@ -165,7 +146,7 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
             "taskRun": about["name"],
             "taskRunUid": about["uid"],
             "pod": attempt.pod or None,
-            "podUid": made,
+            "podUid": _pod_uid(objects, attempt),
         },
         reconciled=True,
     )
@@ -188,17 +169,13 @@ def _exit_code(status: Object) -> int | None:
     for step in status.get("steps") or ():
         ended = step.get("terminated") or {}
         if step.get("name") == view.MAIN and ended.get("containerID"):
-            return ended["exitCode"] if ended.get("reason") in ("Completed", "OOMKilled") else None
+            return ended.get("exitCode") if ended.get("reason") in ("Completed", "OOMKilled") else None
     return None
 
 
-def _pod_uid(objects: Objects, task_run_uid: str, attempt: Attempt) -> str | None:
-    """Of the attempt's pod, where it is still there: one of that name may be another's, made after it."""
-    for one in objects.pods:
-        about = one["metadata"]
-        if about["name"] == attempt.pod and (about.get("labels") or {}).get(TASK_RUN_UID_LABEL) == task_run_uid:
-            return str(about["uid"])
-    return None
+def _pod_uid(objects: Objects, attempt: Attempt) -> str | None:
+    """Of the attempt's pod, where it is still there."""
+    return next((str(o["metadata"]["uid"]) for o in objects.pods if o["metadata"]["name"] == attempt.pod), None)
 
 
 def _document(status: Object) -> Object:
@@ -206,15 +183,11 @@ def _document(status: Object) -> Object:
 
     Not as a TaskDocument: one of another version is better told of in part than not at all.
     """
-    for one in _document_variables(status):
-        found = json.loads(_unescaped(one["value"]))
-        return found if isinstance(found, dict) else {}
+    for step in (status.get("taskSpec") or {}).get("steps") or ():
+        for variable in step["env"]:  # MLGEN_TASK alone is taken in
+            found = parse_json(pod.unescape(variable.get("value", "")))
+            return found if isinstance(found, dict) else {}
     return {}
-
-
-def _unescaped(text: str) -> str:
-    """The inverse of `pod.escape`: what Kubernetes makes of it in a pod."""
-    return text.replace("$$", "$")
 
 
 def _values(params: list[Object]) -> dict[str, Json]:
@@ -222,21 +195,16 @@ def _values(params: list[Object]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for param in params:
         if param["name"] == _VALUES_PARAM:
-            for text in param["value"]:
-                ref, type_, value, _ = pod.read_value(_unescaped(text))
+            for text in param.get("value") or ():
+                ref, type_, value, _ = pod.read_value(pod.unescape(text))
                 if ref.startswith("params."):
                     found[ref.removeprefix("params.")] = parse(type_, value)
     return found
 
 
 def _source(notes: Mapping[str, str]) -> Source | None:
-    commit = notes.get("mlgen.dev/commit")
-    return Source(commit, notes["mlgen.dev/source"], notes.get("mlgen.dev/repository") or None) if commit else None
-
-
-def _run_end(run: Object) -> str:
-    status = run["status"]
-    return str(status.get("completionTime") or status["conditions"][0]["lastTransitionTime"])
+    commit, path = notes.get("mlgen.dev/commit"), notes.get("mlgen.dev/source")
+    return Source(commit, path, notes.get("mlgen.dev/repository") or None) if commit and path else None
 
 
 def _run_record(objects: Objects, env: str) -> RunRecord:
@@ -246,19 +214,19 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
     names = [t["name"] for t in entries]
     settled = view.settled(objects, names)
     ends = [one.ended_at for t in objects.task_runs if view.task_of(t) in settled for one in view.attempts(t)]
-    ended_at = max((end for end in ends if end), key=datetime.fromisoformat, default=_run_end(objects.run))
+    ended_at = max((end for end in ends if end), key=datetime.fromisoformat, default=view.ended_at(status))
     return RunRecord(
         run=about["name"],
         uid=about["uid"],
-        pipeline=about["labels"]["mlgen.dev/pipeline"],
+        pipeline=about["labels"][_PIPELINE_LABEL],
         env=env,
         # Of a run whose Pipeline was not found no task is known.
         state=view.state_of(objects.run, [settled.get(name) for name in names] or [None]),
-        started_at=status.get("startTime") or about["creationTimestamp"],
+        started_at=status.get("startTime") or about.get("creationTimestamp") or ended_at,
         ended_at=ended_at,
         params=_values(entries[0]["params"]) if entries else {},
         tasks={name: settled.get(name, TaskStatus(NONE, "")) for name in names},
-        spec_digest=notes["mlgen.dev/spec-digest"],
+        spec_digest=notes[_SPEC_DIGEST],
         commit=notes.get("mlgen.dev/commit") or None,
         reconciled=True,
     )
@@ -266,4 +234,4 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
 
 def _is_task(entry: Object) -> bool:
     """Whether an entry of a Pipeline's `tasks` is an author's, not a gate."""
-    return any(param["name"] == _RUN_PARAM for param in entry["params"])
+    return any(param["name"] == _RUN_PARAM for param in entry.get("params") or ())

@@ -23,7 +23,7 @@ _NO_LOG = (400, 404)  # a container that never started; a pod that is gone
 
 
 def log_key(run_uid: str, pod: Object) -> str:
-    """Where the log of a pod is kept, below the environment's artifacts."""
+    """Where the log of a pod, as `shape.read` takes it in, is kept, below the environment's artifacts."""
     about = pod["metadata"]
     return f"{log_folder(run_uid)}/{task_of(pod)}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
 

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mlgen.cluster import podlogs, view
-from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Api, ApiError, Object, Unreachable
-from mlgen.cluster.outside import TASK_RUN_UID_LABEL, Outside, Unfit, outside, slim
+from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Api, ApiError, Object, Unreachable, Unreadable
+from mlgen.cluster.belonging import Gathered, controller, gather, readable
+from mlgen.cluster.outside import Outside, outside
+from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import RUN_UID_LABEL, Objects
 from mlgen.ledger.entry import Entry
 from mlgen.ledger.spool import Spool
@@ -62,19 +64,21 @@ class Reconciler:
         """One pass over all runs of the environment. Raises ApiError, Unreachable, CannotAnswer."""
         waiting: list[tuple[str, Outside]] = []  # runs that are looked at, and not settled yet
         for uid, name in self._unsettled():
-            objects = self._objects(uid, name)
-            if objects is None:
+            gathered = self._gathered(uid, name)
+            if gathered is None:
                 continue
             self.done.runs += 1
+            objects = gathered.objects
             idle = self._idle(objects)
             kept = self._keep_logs(objects, idle)
             for pod in idle:
                 self.api.delete(PODS, self.namespace, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
                 self.done.pods.append(pod["metadata"]["name"])
             gone = all(map(_is_over, objects.pods))
-            found = outside(objects, self.env, ended_before=self.now - self.grace)
-            self.done.unfit += found.unfit
-            waiting.append((uid if kept and gone and found.complete else "", found))
+            found = outside(gathered, self.env, ended_before=self.now - self.grace)
+            self.done.unfit += [*gathered.odd, *gathered.foreign, *found.unfit]
+            settled = kept and gone and found.complete and not gathered.odd
+            waiting.append((uid if settled else "", found))
             if sum(len(one.entries) for _, one in waiting) >= BATCH:
                 self._tell(waiting)
                 waiting = []
@@ -87,23 +91,28 @@ class Reconciler:
         folder = f"{SETTLED}/{self.env}"
         settled = {key.rpartition("/")[2] for key in store.keys(folder)}
         labels = f"{ENV_LABEL}={self.env}"
-        listed = self.api.items(PIPELINE_RUNS, self.namespace, labels=labels, partial=True)
+        listed = readable(self.api.items(PIPELINE_RUNS, self.namespace, labels=labels, partial=True), self.done.unfit)
         runs = [(str(one["metadata"]["uid"]), str(one["metadata"]["name"])) for one in listed]
         for uid in sorted(settled - {uid for uid, _ in runs}):
             store.delete(f"{folder}/{uid}")
         return [(uid, name) for uid, name in runs if uid not in settled]
 
-    def _objects(self, uid: str, name: str) -> Objects | None:
-        """All that the API has of a run; None where it is gone. Asked by `list` alone, the only right that is given."""
-        found = self.api.items(PIPELINE_RUNS, self.namespace, fields=f"metadata.name={name}")
-        runs = [slim(one) for one in found if one["metadata"]["uid"] == uid]
-        if not runs:
-            return None
+    def _gathered(self, uid: str, name: str) -> Gathered | None:
+        """All that the API has of a run; None where it is gone, or cannot be read: then that is noted.
+
+        Asked by `list` alone, the only right that is given.
+        """
         labels = f"{RUN_UID_LABEL}={uid}"
-        # In this order: of a run that is over, its TaskRuns are, and the pods are the youngest that are seen.
-        task_runs = tuple(slim(one) for one in self.api.items(TASK_RUNS, self.namespace, labels=labels))
-        pods = tuple(slim(one) for one in self.api.items(PODS, self.namespace, labels=labels))
-        return Objects(runs[0], task_runs, pods)
+        try:
+            found = self.api.items(PIPELINE_RUNS, self.namespace, fields=f"metadata.name={name}")
+            runs = [one for one in readable(found, self.done.unfit) if one["metadata"]["uid"] == uid]
+            # In this order: of a run that is over, its TaskRuns are, and the pods are the youngest that are seen.
+            task_runs = self.api.items(TASK_RUNS, self.namespace, labels=labels)
+            pods = self.api.items(PODS, self.namespace, labels=labels)
+            return gather(runs[0], task_runs, pods) if runs else None
+        except Unreadable as why:
+            self.done.unfit.append(Unfit(name, str(why)))
+            return None
 
     def _keep_logs(self, objects: Objects, idle: Sequence[Object]) -> bool:
         """Keep the logs of the pods whose steps have ended, and of those that are to go; whether all are kept."""
@@ -136,7 +145,7 @@ class Reconciler:
         found = []
         for pod in objects.pods:
             about = pod["metadata"]
-            owner = str((about.get("labels") or {}).get(TASK_RUN_UID_LABEL, ""))
+            owner = controller(pod, "TaskRun") or ""
             since = ends.get((owner, view.pod_attempt(about["name"]))) or _stuck_since(pod)
             if since and not _is_over(pod) and not about.get("deletionTimestamp") and self._is_past(since):
                 found.append(pod)
@@ -185,5 +194,6 @@ def _stuck_since(pod: Object) -> str | None:
     ]
     if not any("running" in state for state in states):
         return None
-    died = [one for state in states if (one := state.get("terminated")) and one["exitCode"] and not one.get("message")]
+    ends = [one for state in states if (one := state.get("terminated"))]
+    died = [one for one in ends if one.get("exitCode") and not one.get("message") and one.get("finishedAt")]
     return str(died[0]["finishedAt"]) if died else None

@@ -32,7 +32,7 @@ class Teller:
         """The events; one counts as told when it is handed out."""
         yield from self._skipped(objects.run)
         fresh = self._fresh("TaskRun", objects.task_runs)
-        for task_run in sorted(fresh, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+        for task_run in sorted(fresh, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
             yield from self._task_run(task_run)
         for pod in self._fresh("Pod", objects.pods):
             if pod["metadata"]["name"] not in self._over:

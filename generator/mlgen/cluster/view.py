@@ -1,4 +1,4 @@
-"""PipelineRun, TaskRuns and pods as the API has them → what is known of each task. Pure."""
+"""PipelineRun, TaskRuns and pods, as `shape.read` takes them in → what is known of each task. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from mlgen.cluster.api import Object
+from mlgen.cluster.shape import TASK_LABEL
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
 from mlgen.runtime.ending import CANCELLED
 
-TASK_LABEL, RUN_UID_LABEL = "tekton.dev/pipelineTask", "tekton.dev/pipelineRunUID"
+RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STOPPING = "PipelineRun was stopping"
 MAIN = "main"
@@ -98,11 +99,23 @@ def task_of(thing: Object) -> str:
 
 def condition(thing: Object) -> tuple[bool | None, str, str]:
     """(succeeded, reason, message) of a run; succeeded is None while it goes on."""
-    for one in (thing.get("status") or {}).get("conditions") or ():
-        if one["type"] == "Succeeded":
-            outcome = {"True": True, "False": False}.get(one["status"])
-            return outcome, str(one.get("reason", "")), str(one.get("message", ""))
-    return None, "", ""
+    found = _succeeded(thing.get("status") or {})
+    outcome = {"True": True, "False": False}.get(found.get("status", ""))
+    return outcome, found.get("reason", ""), found.get("message", "")
+
+
+def ended_at(status: Object) -> str:
+    """When a run, or an attempt, of such a status ended; "" of one that goes on, or does not say."""
+    found = _succeeded(status)
+    if found.get("status") not in ("True", "False"):
+        return status.get("completionTime") or ""
+    # Of one whose container could not be made there is no completionTime.
+    return status.get("completionTime") or found.get("lastTransitionTime") or ""
+
+
+def _succeeded(status: Object) -> Object:
+    """The condition that tells how it went; empty where there is none yet."""
+    return next((one for one in status.get("conditions") or () if one["type"] == "Succeeded"), {})
 
 
 def attempts(task_run: Object) -> list[Attempt]:
@@ -117,9 +130,6 @@ def attempts(task_run: Object) -> list[Attempt]:
 
 def _attempt(task: str, number: int, status: Object, *, final: bool) -> Attempt:
     succeeded, reason, message = condition({"status": status})
-    started, ended = status.get("startTime") or "", status.get("completionTime") or ""
-    if succeeded is not None and not ended:  # of one whose container could not be made there is no completionTime
-        ended = status["conditions"][0].get("lastTransitionTime") or ""
     return Attempt(
         task=task,
         number=number,
@@ -127,8 +137,8 @@ def _attempt(task: str, number: int, status: Object, *, final: bool) -> Attempt:
         succeeded=False if final and succeeded is None else succeeded,
         reason=reason,
         message=message,
-        started_at=started,
-        ended_at=ended,
+        started_at=status.get("startTime") or "",
+        ended_at=ended_at(status),
         # A retry that waits for its pod still shows the steps of the attempt before.
         steps=() if reason == PENDING else tuple(_step(one) for one in status.get("steps") or ()),
     )
@@ -150,17 +160,15 @@ def waits(pod: Object) -> Iterator[tuple[str, str]]:
     """(why, fix) of what keeps a pod from starting, and that somebody may have to mend."""
     status = pod.get("status") or {}
     for one in status.get("conditions") or ():
-        if one["type"] == "PodScheduled" and one["status"] == "False" and one.get("reason") == "Unschedulable":
-            lacking = (
-                str(one.get("message", "")).partition(" preemption:")[0].partition(" no new claims")[0].rstrip(", ")
-            )
+        if (one["type"], one["status"], one.get("reason")) == ("PodScheduled", "False", "Unschedulable"):
+            lacking = one.get("message", "").partition(" preemption:")[0].partition(" no new claims")[0].rstrip(", ")
             fix = "it starts when there is room; ask for less in the spec, or let the cluster grow"
             yield f"no node has room: {lacking}", fix
     for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
         waiting = (one.get("state") or {}).get("waiting") or {}
-        reason, message = waiting.get("reason", ""), str(waiting.get("message") or "")
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
         if reason in _STUCK:
-            yield f'its image "{one["image"]}" cannot be pulled: {_last(message) or reason}', PULL_FIX
+            yield f'its image "{one.get("image", "")}" cannot be pulled: {_last(message) or reason}', PULL_FIX
         elif reason in _CONFIG:
             yield f"its container cannot be made: {message or reason}", MAKE_FIX
 
@@ -186,7 +194,7 @@ def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
 
 def skip_reason(skipped: Object) -> str:
     """Why Tekton skipped a task. While a run is being cancelled it has other words, for a moment, for stopping."""
-    reason = str(skipped.get("reason", ""))
+    reason: str = skipped.get("reason", "")
     return STOPPING if reason.startswith("PipelineRun was ") else reason
 
 
