@@ -54,6 +54,7 @@ class Cluster:
     def __init__(self, rendered: list[Json], end: str) -> None:
         self._rendered = rendered
         self.end = end
+        self.record: tuple[int, str] | None = None  # of the finally task `record`: its exit code, what it printed
         self.runs: list[Json] = []
         self.cancelled = threading.Event()
 
@@ -77,9 +78,17 @@ class Cluster:
                 return Answer(lines=tuple({"type": "MODIFIED", "object": one} for one in self._objects(kind)))
             case ("GET", "pipelineruns" | "taskruns" | "pods"):
                 return listed(self._objects(kind))
-            case ("GET", "pods/demo-one-make-pod/log"):
-                return Answer(body="first\nit broke\n") if "main" in asked.query["container"] else Answer(body="")
+            case ("GET", log) if log in self._logs:
+                return Answer(body=self._logs[log].get(asked.query["container"], ""))
         return status(404, f"{kind} not found")
+
+    @property
+    def _logs(self) -> dict[str, dict[str, str]]:
+        of_record = {"step-record": self.record[1]} if self.record else {}
+        return {
+            "pods/demo-one-make-pod/log": {"step-main": "first\nit broke\n"},
+            "pods/demo-one-record-pod/log": of_record,
+        }
 
     def _objects(self, kind: str) -> list[Json]:
         cancelled = self.cancelled.is_set()
@@ -98,7 +107,13 @@ class Cluster:
         condition = ("False", "TaskRunCancelled") if cancelled else STATES[self.end]
         results = [] if cancelled else [{"name": "said", "value": "a $$x"}]
         more = {"podName": "demo-one-make-pod", "startTime": "2026-01-01T00:00:00Z", "steps": steps, "results": results}
-        return [thing(meta("make", "make", ("PipelineRun", "11112222-u")), condition, more)]
+        of_run = ("PipelineRun", "11112222-u")
+        found = [thing(meta("make", "make", of_run), condition, more)]
+        if self.record is not None:
+            state = STATES["Bad" if self.record[0] else "Good"]
+            about = {**more, "podName": "demo-one-record-pod", "steps": [{"name": "record"}], "results": []}
+            found.append(thing(meta("record", "record", of_run), state, about))
+        return found
 
 
 def name(rendered: Json) -> str:
@@ -166,6 +181,10 @@ def test_a_run_is_created_as_rendered_and_as_asked(cluster: Cluster, capsys: Cap
         "logs    mlgen logs demo-one --env prod",
         "commit  none: outside Git",
         "ledger  cannot be read from here: http://127.0.0.1:9/ledger.git cannot be reached",
+        "        fix  check ledger.url and the way to that host; what could not be done now can be done again",
+        "        not written: the finally task `record` did not run",
+        "        fix  the CronJob tells how each task ended, once it can; or `mlgen ledger reconcile --env prod`",
+        "             (of one that could keep no record: not what it measured or made)",
     ]
     assert re.search(r"^make +succeeded", err, re.MULTILINE)
 
@@ -188,6 +207,49 @@ def test_json_has_the_keys_of_a_run_here(cluster: Cluster, capsys: Capture) -> N
     assert "make  failed, exit code 7" in err
     assert "      | it broke\n" in err
     assert "      its log: mlgen logs demo-one make --env prod" in err
+
+
+KEYS = """\
+mlgen-runtime: error[store-credentials]: s3://ml refuses the credentials of the secret "keys"
+   fix  put the right AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the secret "keys"
+"""
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "told"),
+    [
+        (
+            (0, "mlgen-runtime: the records wait in the spool: there is no Git repository at u (make it)\n"),
+            0,
+            "not written yet: the records wait in the bucket, for its pods could not write: "
+            "there is no Git repository at u (make it)",
+        ),
+        (
+            (3, KEYS),
+            1,
+            "not written: the finally task `record` could not keep what became of the run\n"
+            '        why  s3://ml refuses the credentials of the secret "keys"',
+        ),
+        (
+            (0, ""),
+            0,
+            "        fix  check ledger.url and the way to that host; what could not be done now can be done again\n",
+        ),
+    ],
+)
+def test_what_the_ledger_lacks_is_told_with_why(
+    cluster: Cluster, capsys: Capture, record: tuple[int, str], code: int, told: str
+) -> None:
+    capsys.readouterr()
+    cluster.record = record
+    assert mlgen([*RUN, "--name", "demo-one"]) == code
+    out, err = capsys.readouterr()
+    assert told in out
+    assert "error[" not in out + err
+    assert mlgen([*RUN, "--name", "demo-two", "--format", "json"]) == code
+    out, err = capsys.readouterr()
+    assert json.loads(out)["ledger"] is None
+    assert f"ledger  {told.splitlines()[0].removeprefix('        ')}\n" in err
 
 
 def test_detached_only_its_name_is_told(cluster: Cluster, capsys: Capture) -> None:

@@ -1,38 +1,21 @@
-"""What became of a run in a cluster, for people and programs; and the ledger's commit that tells of it."""
+"""What became of a run in a cluster, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 from mlgen.cli import words
-from mlgen.cli.elsewhere import reached
-from mlgen.cli.records import Records
 from mlgen.cluster.events import Outcome
 from mlgen.diagnostic import visible
-from mlgen.git import branch_ref
-from mlgen.ledger.record import run_folder
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.runtime import pod
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.values import parse, to_short_text
 
 
-def ledger_commit(records: Records, outcome: Outcome) -> str | None:
-    """The ledger's commit, where it has the run.json of the run. Raises CannotAnswer where it cannot be asked."""
-    ended = datetime.fromisoformat(outcome.ended_at) if outcome.ended_at else datetime.now(UTC)
-    # The record goes by the clock of its pod.
-    days = [(ended + timedelta(days=days)).isoformat() for days in (0, -1, 1)]
-    env = records.environment.name
-    paths = [f"{run_folder(day, env, outcome.run, outcome.uid)}/run.json" for day in days]
-    with reached(records.ledger) as remote, remote.reader() as look:
-        tip = remote.tip(branch_ref(records.branch))
-        return tip if tip is not None and look.files(tip, paths) else None
-
-
-def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str, ledger: str) -> str:
-    """How each task ended, what it handed on and where what it made lies. commit, ledger: in words."""
+def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str, ledger: Sequence[str]) -> str:
+    """How each task ended, what it handed on and where what it made lies. commit, ledger: in words, line by line."""
     names = [task.name for task in plan.all_tasks]
     ours = [name for name, ending in outcome.endings.items() if name not in names and ending.failure]
     width = max(map(len, [*names, *ours]))
@@ -45,7 +28,8 @@ def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str,
     lines += [f"  {name:{width}}  {_ended(plan, outcome, name)}" for name in ours]
     failed = [name for name, ending in outcome.endings.items() if ending.failure and ending.failure.log]
     lines += [f"logs    mlgen logs {outcome.run}{name} --env {env}" for name in [f" {name}" for name in failed] or [""]]
-    lines += [f"commit  {commit}", f"ledger  {ledger}"]
+    lines.append(f"commit  {commit}")
+    lines += [f"{'' if at else 'ledger':6}  {line}" for at, line in enumerate(ledger)]
     return "".join(visible(line) + "\n" for line in lines)
 
 

@@ -10,6 +10,7 @@ from mlgen.cli.screen import Screen
 from mlgen.cluster.events import (
     Ended,
     Event,
+    Failure,
     Moved,
     Noted,
     OnEvent,
@@ -32,6 +33,7 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         self._screen = Screen(run, names)
         self._tasks, self._run, self._plan, self._env = frozenset(names), run, plan, env
         self._told: set[str] = set()
+        self._failures: dict[str, Failure] = {}  # of tasks, why their last attempts failed
         self._because = why.INTERRUPTED  # why what is not started is not
 
     def __enter__(self) -> OnEvent:
@@ -77,9 +79,12 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         if event.state is State.FAIL and not event.retried and self._because == why.INTERRUPTED:
             self._because = why.failed(event.task)
         more = words.of_failure(event.state, event.failure).removeprefix(event.state.word)
+        again = event.failure is not None and self._failures.get(event.task) == event.failure and not event.tail
+        more = ", as before" if again else more
         self._screen.ended(event.task, event.state, more, event.seconds, event.attempt, retried=event.retried)
-        if event.failure is None or event.state is State.ABORT:
+        if event.failure is None or event.state is State.ABORT or again:
             return
+        self._failures[event.task] = event.failure
         self._say_more(event.failure.why, event.failure.fix)
         self._screen.quote(event.tail)
         if event.failure.log:

@@ -6,9 +6,10 @@ import sys
 import time
 from dataclasses import dataclass
 
-from mlgen.cli import cluster_answer
+from mlgen.cli import cluster_answer, cluster_ledger
 from mlgen.cli.applied import check_applied
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.cluster_ledger import Told
 from mlgen.cli.cluster_progress import ClusterProgress
 from mlgen.cli.cluster_request import Object, Request
 from mlgen.cli.interrupts import Interrupted, Interrupts
@@ -24,6 +25,7 @@ from mlgen.cluster.follow import Follower
 from mlgen.diagnostic import CannotAnswer, Fault
 from mlgen.plan.model import Plan
 from mlgen.runtime.publish import wanted
+from mlgen.spec.project import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         note(f"{_name(stored)} goes on: `mlgen logs {_name(stored)} --env {env} -f` shows what it prints, and")
         note(f"`mlgen runs show {_name(stored)} --env {env}` what became of it, once it has ended")
         return 130
-    _answer(records, plan, outcome, choices)
+    told = cluster_ledger.ask(records, outcome, lambda task: follower.said(task, task))
+    _answer(plan, outcome, told, choices, records.environment)
     return 130 if interrupted else 0 if outcome.ok else 1
 
 
@@ -136,23 +139,20 @@ def _tell_name(stored: Object, form: Format) -> None:
             sys.stdout.write(f"{_name(stored)}\n")
 
 
-def _answer(records: Records, plan: Plan, outcome: Outcome, choices: Choices) -> None:
-    ledger, why = None, "not written yet: the records wait in the spool"
-    try:
-        ledger = cluster_answer.ledger_commit(records, outcome)
-    except (CannotAnswer, OSError) as reason:
-        why = f"cannot be read from here: {reason}"
+def _answer(plan: Plan, outcome: Outcome, ledger: Told, choices: Choices, environment: Environment) -> None:
     with answer_of_a_deed():  # what became of the run is the exit code, whether somebody reads it or not
         if choices.form is Format.JSON:
-            answer_json(to_json(outcome.run, outcome.uid, outcome.state, outcome.tasks, ledger))
+            for line in ledger.lines if ledger.commit is None else ():
+                note(f"ledger  {line}")
+            answer_json(to_json(outcome.run, outcome.uid, outcome.state, outcome.tasks, ledger.commit))
             return
         sys.stdout.write(
             cluster_answer.text(
                 plan,
                 outcome,
-                env=records.environment.name,
-                artifacts=records.environment.artifacts,
+                env=environment.name,
+                artifacts=environment.artifacts,
                 commit=choices.commit,
-                ledger=ledger or why,
+                ledger=ledger.lines,
             )
         )

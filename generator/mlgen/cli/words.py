@@ -29,8 +29,7 @@ def of_failure(state: State, failure: Failure | None) -> str:
     """The same of an attempt in a cluster, of which no record may be at hand."""
     if failure is None:
         return state.word
-    error = f"error[{failure.code}]: {failure.message}" if failure.code else failure.message
-    return ending(state, failure.exit_code, error)
+    return ending(state, failure.exit_code, failure.message)
 
 
 def of_record(record: TaskRecord) -> str:
