@@ -14,9 +14,13 @@ import pytest
 from mlgen import git
 from mlgen.cli.main import run as mlgen
 from mlgen.ledger.fold import fold
+from mlgen.ledger.record import State
+from mlgen.ledger.run import TaskStatus
 from mlgen.ledger.spool import Spool
 from mlgen.store import Folder
 from tests import git_host
+from tests.cluster.scripted import Answer, Json, serving
+from tests.cluster.scripted import status as api_status
 from tests.git_host import GitHost, secret
 from tests.ledger import records
 from tests.ledger.test_fold import NOW
@@ -54,13 +58,20 @@ def project(tmp_path: Path, host: GitHost, monkeypatch: pytest.MonkeyPatch) -> P
     return root
 
 
-def land(host: GitHost, tmp_path: Path, *runs: str, env: str = "away") -> None:
-    """Runs in the ledger, as a cluster's pods left them there."""
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named, and not there yet."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+
+
+def land(host: GitHost, tmp_path: Path, *runs: str, env: str = "away", ended: bool = True, **about: Any) -> None:
+    """Runs in the ledger, as a cluster's pods left them there. about: what is said in run.json."""
     spool = Spool(Folder(tmp_path / "spool", "spool"))
     for run in runs:
         made = records.artifact("model", f"s3://ml/{run}/model", kind="model")
         spool.put(records.task(run, env=env, outputs=(made,)))
-        spool.put(records.run(run, env=env))
+        if ended:
+            spool.put(records.run(run, env=env, **about))
     fold(spool, git.init_bare(host.root / "l.git"), "ledger", now=NOW)
 
 
@@ -85,6 +96,64 @@ def test_questions_are_answered_from_the_ledger_alone(
     graph = answer(capsys, "lineage", "three", "--env", "away")
     assert any(node.get("uri") == "s3://ml/three/model" for node in graph["nodes"])
     assert [path.name for path in project.iterdir()] == ["mlgen.yaml"]
+
+
+FAILED = {"train": TaskStatus("Failed", "StepFailed"), "card": TaskStatus("None", "")}
+CANCELLED = {"train": TaskStatus("Failed", "TaskRunCancelled"), "card": TaskStatus("None", "")}
+GATED = {"train": TaskStatus("Succeeded", "Succeeded"), "card": TaskStatus("None", "")}
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"state": State.FAIL, "tasks": FAILED}, "not started: train failed; or its gate was false"),
+        ({"state": State.ABORT, "tasks": CANCELLED}, "not started: the run was interrupted; or its gate was false"),
+        ({"state": State.COMPLETE, "tasks": GATED}, "skipped: its gate was false, or that of a task before it"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_why_a_task_did_not_run_is_told_as_far_as_its_pods_knew(
+    host: GitHost, tmp_path: Path, capsys: Capture, about: Json, words: str
+) -> None:
+    host.repository("l")
+    land(host, tmp_path, "one", **about)
+    assert mlgen(["runs", "show", "one", "--env", "away"]) == 0
+    shown = capsys.readouterr().out
+    assert f"\ncard  {words}\n" in shown
+    assert "  log      mlgen logs one train --env away\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("Unknown", "one still runs: the ledger has all of it once it has ended"),
+        ("False", "one has ended, and the ledger has not all of it yet"),
+    ],
+)
+@pytest.mark.usefixtures("project", "kubeconfig")
+def test_a_run_that_the_cluster_has_and_the_ledger_has_not(
+    host: GitHost, tmp_path: Path, capsys: Capture, status: str, said: str
+) -> None:
+    host.repository("l")
+    about = {"name": "one", "namespace": "ml", "uid": "u", "labels": {"mlgen.dev/env": "away"}}
+    condition = {"type": "Succeeded", "status": status, "reason": "R", "message": ""}
+    stored = {"metadata": about, "spec": {}, "status": {"conditions": [condition]}}
+    path = "/apis/tekton.dev/v1/namespaces/ml/pipelineruns/one"
+    assert mlgen(["runs", "show", "one", "--env", "away"]) == 2
+    assert 'no run "one"' in capsys.readouterr().err
+    with serving(lambda asked: Answer(body=stored) if asked.path == path else api_status(404, "none")) as server:
+        server.api(tmp_path)
+        assert mlgen(["runs", "show", "one", "--env", "away"]) == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert "mlgen logs one --env away" in told
+        assert mlgen(["runs", "show", "two", "--env", "away"]) == 2
+        assert 'no run "two"' in capsys.readouterr().err
+        land(host, tmp_path, "one", ended=False)
+        assert mlgen(["runs", "show", "one", "--env", "away"]) == 0
+        shown = capsys.readouterr()
+        assert "one  (no end yet)" in shown.out
+        assert said in shown.err
 
 
 def test_a_host_that_is_away(project: Path, host: GitHost, tmp_path: Path, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import Execution, History, Run, moment
 from mlgen.ledger.record import State, TaskRecord
-from mlgen.local.schedule import STOPPING
+from mlgen.local.schedule import NONE, STOPPING
 from mlgen.values import to_short_text
 
 MAX_CELL = 60  # characters of a value
@@ -57,8 +57,11 @@ def _cut(line: str, width: int | None) -> str:
     return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
 
 
-def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) -> str:
-    """What a run did. whys: of skipped tasks, where that is known here. logs: whether they are kept here."""
+def run(history: History, found: Run, *, whys: Mapping[str, str], logs: str | None) -> str:
+    """What a run did. whys: of skipped tasks, where that is known here.
+
+    logs: what follows `mlgen logs RUN TASK` to show them; None where they are not kept here.
+    """
     about: Any = summary(found)
     facts = [
         ("pipeline", f"{found.pipeline} in {found.env}"),
@@ -76,16 +79,16 @@ def run(history: History, found: Run, *, whys: Mapping[str, str], logs: bool) ->
             if other.record.task == execution.record.task and other.path not in counted:
                 lines.append(f"  before: {_attempt(other.record)}")
     for name, task in about["tasks"].items():
-        if task["status"] == "None":
-            lines.append(f"{name}  {words.skip(task['reason'], whys.get(name) or _blame(found, task['reason']))}")
+        if task["status"] == NONE:
+            lines.append(f"{name}  {_skip(found, task['reason'], whys.get(name, ''))}")
     return _lines([*lines, "", _ledger(history.commit)])
 
 
-def _task(execution: Execution, *, logs: bool) -> list[str]:
+def _task(execution: Execution, *, logs: str | None) -> list[str]:
     record = execution.record
     lines = [f"{record.task}  {_attempt(record)}"]
-    if logs:
-        lines.append(f"  log      mlgen logs {record.run} {record.task}")
+    if logs is not None:
+        lines.append(f"  log      mlgen logs {record.run} {record.task}{logs}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
     lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]
     lines += [f"  metric   {name} = {to_short_text(value)}" for name, value in record.metrics.items()]
@@ -99,8 +102,12 @@ def _attempt(record: TaskRecord) -> str:
     return f"{words.of_record(record)}, {_seconds(moment(record.started_at), moment(record.ended_at))}"
 
 
-def _blame(run: Run, reason: str) -> str:
-    return words.blame(run.record.tasks, run.record.state) if run.record and reason == STOPPING else ""
+def _skip(run: Run, reason: str, because: str) -> str:
+    assert run.record is not None, "it names the tasks that did not run"
+    about = (run.record.tasks, run.record.state)
+    if not reason:
+        return words.untold(*about)
+    return words.skip(reason, because or (words.blame(*about) if reason == STOPPING else ""))
 
 
 TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people
@@ -128,7 +135,7 @@ def _cell(name: str, value: Any, table: str) -> str:
     if value is None:
         return NO_COMMIT if name == "  commit" else "-"
     if table == "states":
-        return State(value).word if value in tuple(State) else words.skip(value, "")
+        return State(value).word if value in tuple(State) else words.skip("" if value == NONE else value, "")
     is_digest = table not in ("params", "values") and isinstance(value, str) and value.startswith("sha256:")
     return _short(value) if is_digest else _clip(to_short_text(value))
 
@@ -142,7 +149,7 @@ def _short(digest: str) -> str:
 
 
 def _state(run: Run) -> str:
-    return str(run.state) if run.state else "(no run.json)"
+    return str(run.state) if run.state else "(no end yet)"
 
 
 def _time(time: datetime) -> str:

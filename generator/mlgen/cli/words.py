@@ -59,6 +59,16 @@ def why_skipped(plan: Plan, task: str, reason: str, because: str) -> str:
     return skip(reason, known.get(reason, ""))
 
 
+def untold(tasks: Mapping[str, TaskStatus], state: State) -> str:
+    """Why a task did not run, where run.json has no reason: Tekton tells the pod that writes it none of a skip.
+
+    As `skip` where that is sure; a gate that was false before the run came to its end may be why as well.
+    """
+    if state is State.COMPLETE:
+        return "skipped: its gate was false, or that of a task before it"
+    return f"{skip(STOPPING, blame(tasks, state))}; or its gate was false"
+
+
 def blame(tasks: Mapping[str, TaskStatus], state: State) -> str:
     """Why tasks of a run were not started, as far as run.json says."""
     failed = [name for name, task in tasks.items() if task.status == FAILED and task.reason != CANCELLED]
