@@ -114,6 +114,17 @@ def test_an_author_gets_what_was_written_and_nothing_of_ours(spec: Spec, given_e
         assert env.keys() == wanted | final | ({"MLGEN_DOLLAR"} if results else set())
         assert not results or main["env"][0] == {"name": "MLGEN_DOLLAR", "value": "$$"}, "before what refers to it"
         assert {mount["name"] for mount in main["volumeMounts"]} <= {"mlgen", "shm"}
+        spec_of_task: Any = tasks[task.name]["spec"]
+        for name, ours in {**steps_of(tasks[task.name]), "results": spec_of_task["sidecars"][0]}.items():
+            # Optional: where one is missing, main says so, as if nobody else asked for it.
+            told = {f"MLGEN_SECRET_{s.variable}": (s.secret, s.key, True) for s in task.secrets}
+            assert _secrets(ours, "MLGEN_SECRET_") == (told if name in ("stage-out", "results") else {})
+
+
+def _secrets(container: Any, prefix: str) -> dict[str, tuple[str, str, bool]]:
+    """Variable -> (secret, key, optional)."""
+    found = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if prefix in one["name"]}
+    return {name: (ref["name"], ref["key"], ref.get("optional", False)) for name, ref in found.items()}
 
 
 @moderate
@@ -131,7 +142,7 @@ def test_pods_are_restricted_and_gpus_are_mains_alone(spec: Spec, given_environm
             }
         for name, step in steps_of(task).items():
             asked = {**step["computeResources"].get("requests", {}), **step["computeResources"].get("limits", {})}
-            assert name == "main" or asked.keys() == {"cpu", "memory"}
+            assert name == "main" or asked.keys() - {"ephemeral-storage"} == {"cpu", "memory"}
             assert "gpu" not in str(step["computeResources"].get("requests", {}))
     run: Any = found[-1].data["spec"]
     shared = run["taskRunTemplate"]["podTemplate"]
