@@ -27,7 +27,7 @@ from tests.e2e.lab import Lab, Project  # noqa: E402
 
 SPEC = "tasks:\n  empty: {run: ':'}\n"
 OURS = ("step-stage-in", "step-stage-out", "sidecar-results")
-USED = re.compile(r"mlgen-runtime: [a-z-]+: ([0-9.]+) s of cpu, ([0-9]+) MiB")
+USED = re.compile(r"mlgen-runtime [a-z-]+: ([0-9.]+) s of cpu, ([0-9]+) MiB")
 
 
 @dataclass(slots=True)

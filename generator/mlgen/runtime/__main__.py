@@ -39,7 +39,7 @@ def main(places: Places | None = None, at: Callable[[str], None] = lambda _: Non
         try:
             return _run(invocation, places or Places(), at)
         finally:
-            _say(_used(sys.argv[1]))
+            sys.stderr.write(_used(sys.argv[1]))
     except Fault as fault:
         return _told(fault)
     except Exception as error:  # the one boundary: a pod's log shows a line, not a traceback
@@ -120,10 +120,13 @@ def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, 
 
 
 def _used(verb: str) -> str:
-    """What this program took, for whoever sizes clusters; of a fold's git processes, too."""
+    """What this program took, for whoever sizes clusters; of a fold's git processes, too.
+
+    No note of ours about the task, which logs are searched for: those begin with "mlgen-runtime: ".
+    """
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_seconds = sum(used.ru_utime + used.ru_stime for used in (own, children))
-    return f"{verb}: {cpu_seconds:.2f} s of cpu, {max(own.ru_maxrss, children.ru_maxrss) // 1024} MiB"
+    return f"mlgen-runtime {verb}: {cpu_seconds:.2f} s of cpu, {max(own.ru_maxrss, children.ru_maxrss) // 1024} MiB\n"
 
 
 def _say(line: str) -> None:
