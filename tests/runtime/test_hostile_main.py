@@ -12,6 +12,7 @@ import pytest
 
 from mlgen.ledger.record import State
 from mlgen.runtime import tekton
+from mlgen.runtime.handover import Handover
 from mlgen.runtime.protocol import In, Out
 from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, Pod, until
@@ -99,7 +100,7 @@ def test_a_sidecar_that_comes_after_the_program_waits_for_none(pod: Pod, alive: 
     first.kill()
     first.wait()
     second = pod.begin("results")
-    until(lambda: pod.places.state.joinpath("results.lock").exists() and second.alive, "the second sidecar is there")
+    until(lambda: not Handover(pod.places.state, "test").ended("results"), "the second sidecar is there")
     pod.main_ended(0)
     began = time.monotonic()
     assert pod.stage_out() == 0
