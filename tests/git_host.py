@@ -6,8 +6,9 @@ import base64
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +25,8 @@ def no_fault(_path: str) -> str:
 class GitHost:
     """root: a folder of bare repositories. fault: of a request's path, what goes wrong with it.
 
-    "drop": no answer at all; "late": it is done, and the answer is lost; a status code: only that is answered.
+    "drop": no answer at all; "late": it is done, and the answer is lost; "drip": it comes at 50 bytes a
+    second; a status code: only that is answered.
     """
 
     root: Path
@@ -103,7 +105,7 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
             elif "receive-pack" in self.path and user != WRITER:
                 self._say(403)
             else:
-                self._backend(body, quiet=fault == "late")
+                self._backend(body, fault)
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":
@@ -128,7 +130,7 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
             host.sent_bytes += len(body)
 
-        def _backend(self, body: bytes, *, quiet: bool) -> None:
+        def _backend(self, body: bytes, fault: str) -> None:
             path, _, query = self.path.partition("?")
             env = {
                 "PATH": os.environ["PATH"],
@@ -147,9 +149,23 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
             done = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True, check=False)
             head, _, data = done.stdout.partition(b"\r\n\r\n")
             headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
-            if quiet:
+            if fault == "late":
                 self.close_connection = True
                 return
+            if fault == "drip":
+                self._drip(data)
+                return
             self._say(int(headers.pop("Status", "200").split()[0]), tuple(headers.items()), data)
+
+        def _drip(self, data: bytes) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Type", f"application/x-{self.path.rpartition('/')[2]}-result")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            with suppress(OSError):  # who asked has gone
+                for at in range(0, len(data), 5):
+                    self.wfile.write(data[at : at + 5])
+                    time.sleep(0.1)
 
     return Handler

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -583,3 +584,61 @@ def test_a_mirror_that_was_broken_is_fetched_anew(host: GitHost, tmp_path: Path,
     (objects / "refs" / "heads" / "ledger").write_text("garbage\n")
     assert git.refresh(remote(host, tmp_path / "mirror", token), "ledger").tip(REF) == new
     assert tip != new
+
+
+WATCHED = """
+import resource, sys
+from pathlib import Path
+from mlgen import git
+from mlgen.git import RefBroken
+far = git.open_remote(sys.argv[1], secret=Path(sys.argv[2]), scratch=Path(sys.argv[3]), secret_name="ledger-token")
+try:
+    with far.reader() as reader:
+        reader.files(reader.get("refs/heads/ledger").oid, ["runs/a"])
+except RefBroken as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize("kind", ["commit", "tree", "blob"])
+def test_little_that_becomes_much_is_not_read(host: GitHost, tmp_path: Path, token: Path, kind: str) -> None:
+    """A branch's tip, its folder or a file in it, of 80 MB that are 80 KB on their way."""
+    there, much = host.repository("l", core_bigFileThreshold="1m"), 80_000_000
+
+    def write(what: str, data: bytes) -> str:
+        arguments = ["git", "--git-dir", str(there), "hash-object", "-t", what, "-w", "--literally", "--stdin"]
+        return (
+            subprocess.run(arguments, env=ENVIRON, input=data, capture_output=True, check=True).stdout.decode().strip()
+        )
+
+    blob = write("blob", bytes(much) if kind == "blob" else b"")
+    name = b"a" * (much if kind == "tree" else 1)
+    folder = write("tree", b"100644 " + name + b"\0" + bytes.fromhex(blob))
+    root = write("tree", b"40000 runs\0" + bytes.fromhex(folder))
+    who = b"a <a@b> 0 +0000"
+    message = b"a" * (much if kind == "commit" else 1)
+    tip = write("commit", b"tree %s\nauthor %s\ncommitter %s\n\n%s" % (root.encode(), who, who, message))
+    call(there, "update-ref", REF, tip)
+    arguments = [f"{host.url}/l.git", str(token), str(tmp_path / "a")]
+    environ = {**ENVIRON, "PYTHONPATH": str(Path(git.__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *arguments], env=environ, capture_output=True, text=True, check=True
+    )
+    *said, peak = done.stdout.splitlines()
+    assert int(peak) < 75, "MiB of the largest process"
+    assert bool(said) == (kind != "blob"), done.stdout
+    assert all("more than 64 MiB" in line for line in said[:1])
+
+
+def test_a_host_that_drips(host: GitHost, tmp_path: Path, token: Path) -> None:
+    """It says where the branch is, and then sends a few bytes a second, which is no silence."""
+    seed(host.repository("l"), 10)
+    host.fault = lambda path: "drip" if path.endswith("git-upload-pack") else ""
+    began = time.monotonic()
+    with (
+        pytest.raises(CannotAnswer, match="cannot be reached"),
+        remote(host, tmp_path / "a", token, timeout_seconds=2.0).reader() as reader,
+    ):
+        reader.get(REF)
+    assert time.monotonic() - began < 10

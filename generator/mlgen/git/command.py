@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -35,11 +36,20 @@ _CONFIG = (
     "gc.auto=0",
     "maintenance.auto=false",
     "core.filesRefLockTimeout=1000",  # ms that git itself waits for another process's lock
+    "core.bigFileThreshold=1m",  # bytes of a file from which on it is passed through, not held whole
 )
+# git, and what it starts, must do with so many KiB: more is an error of theirs, not the death of our container. Of what
+# is not a file, git holds an object whole, and 400 KB that a host sends may be a commit of 400 MB.
+# Source: setrlimit(2), RLIMIT_DATA; the settings, git-config(1).
+FRUGAL_KIB = 64 << 10
+_FRUGAL = ("pack.threads=1", "core.deltaBaseCacheLimit=8m", "pack.windowMemory=8m")
+_LIMITED = ("sh", "-c", 'ulimit -d "$0" && exec git "$@"', str(FRUGAL_KIB))
+
 # What is acknowledged must survive a power cut; by default git leaves loose objects and refs to the system.
 _DURABLE = ("core.fsync=committed", "core.fsyncMethod=batch", "core.fsyncObjectFiles=true")
 
 _LOCKED = re.compile(r"Unable to create '([^']*\.lock)': File exists")
+_TOO_LARGE = re.compile(r"[Oo]ut of memory|malloc failed|Cannot allocate memory|cannot create thread")
 _MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference")
 
 
@@ -80,17 +90,27 @@ def scrubbed(environ: Mapping[str, str] | None, *, kept: Collection[str] = ()) -
 
 
 def start(
-    arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, durable: bool = False, own_group: bool = False
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    durable: bool = False,
+    own_group: bool = False,
+    frugal: bool = False,
 ) -> subprocess.Popen[bytes]:
     """A git process with pipes to all three streams. environ: scrubbed. Raises CannotAnswer "git-missing".
 
     own_group: in a process group of its own, which can be killed with all that git starts.
+    frugal: in bounded memory, for what a stranger may have made.
     """
-    config = [part for setting in _CONFIG + (_DURABLE if durable else ()) for part in ("-c", setting)]
+    settings = (*_CONFIG, *(_DURABLE if durable else ()), *(_FRUGAL if frugal else ()))
+    config = [part for setting in settings for part in ("-c", setting)]
+    if frugal and shutil.which("git", path=environ.get("PATH")) is None:
+        raise _missing()  # sh would only say so in its own words
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            ["git", *config, *arguments],
+            [*(_LIMITED if frugal else ("git",)), *config, *arguments],
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -101,12 +121,16 @@ def start(
     except OSError as error:
         if error.filename != "git":  # the folder is what is missing
             raise
-        raise CannotAnswer(
-            "git-missing",
-            "the program git cannot be started",
-            why="mlgen keeps records, and reads what belongs to a project, with Git",
-            fix="install git (2.34 or later) so that it is found on PATH",
-        ) from None
+        raise _missing() from None
+
+
+def _missing() -> CannotAnswer:
+    return CannotAnswer(
+        "git-missing",
+        "the program git cannot be started",
+        why="mlgen keeps records, and reads what belongs to a project, with Git",
+        fix="install git (2.34 or later) so that it is found on PATH",
+    )
 
 
 def run(
@@ -138,6 +162,8 @@ def refusal(stderr: bytes) -> Exception:
             why="nothing was half written: Git's objects and refs appear whole or not at all",
             fix="make room and run the same command again",
         )
+    if _TOO_LARGE.search(said):
+        return RefBroken(f"what is there takes git more than {FRUGAL_KIB >> 10} MiB of memory to read: {said}")
     if locked := _LOCKED.search(said):
         return RefLocked(said, locked[1])
     return RefMoved(said) if _MOVED.search(said) else GitError(said)

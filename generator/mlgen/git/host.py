@@ -8,12 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import command
-from mlgen.git.command import GitError
+from mlgen.git.command import GitError, RefBroken
 from mlgen.git.credentials import has_credentials, presented
 from mlgen.git.url import PROTOCOLS, check_url, masked
 
@@ -21,8 +22,8 @@ NAME = "mlgen-ledger"  # of the remote, in settings that live as long as one cal
 _SETTINGS = (
     "protocol.version=2",
     "http.followRedirects=false",  # the token would go along
-    "http.lowSpeedLimit=100",  # bytes a second, and
-    "http.lowSpeedTime=30",  # seconds: whoever is not there any more
+    "http.lowSpeedLimit=1000",  # bytes a second, and
+    "http.lowSpeedTime=30",  # seconds: whoever is not there any more, or might as well not be
     "fetch.writeCommitGraph=false",
     "fetch.unpackLimit=1",  # a pack a fetch, which can be counted, not up to 100 files
     "fetch.recurseSubmodules=false",
@@ -31,6 +32,7 @@ _SETTINGS = (
     "push.followTags=false",
     "push.useForceIfIncludes=false",
 )
+_KILLED_SECONDS = 1.0  # in which pipes are closed whose writers were killed
 _TLS_OF_USER = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY")
 
 # In this order: a text may say several, and of ssh always "Could not read from remote repository", at its end.
@@ -124,13 +126,16 @@ class Host:
             where = ["--git-dir", str(git_dir or os.devnull)]  # a folder around scratch may be a stranger's repository
             environ = {**self.environ, **variables}
             limit, seconds = self._limit(at_most_seconds)
-            process = command.start([*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True)
+            process = command.start(
+                [*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True, frugal=True
+            )
             with process:
                 try:
                     out, err = process.communicate(data, seconds)
                 except BaseException as error:
                     _kill_group(process)
-                    process.communicate()
+                    with suppress(subprocess.TimeoutExpired):  # what left the group may still hold a pipe
+                        process.communicate(timeout=_KILLED_SECONDS)
                     if isinstance(error, subprocess.TimeoutExpired):
                         raise self.unreachable(f"no answer in {limit:g} s") from None
                     raise
@@ -152,6 +157,9 @@ class Host:
         doing, as for commands here.
         """
         said = self.said(stderr)
+        refusal = command.refusal(_not_of_host(stderr))
+        if isinstance(refusal, RefBroken):
+            return RefBroken(f"{self.shown}: {refusal}")
         if _CREDENTIALS.search(said):
             return self.denied(said, may)
         if _UNTRUSTED.search(said):
@@ -177,7 +185,6 @@ class Host:
             )
         if _UNREACHABLE.search(said):
             return self.unreachable(said)
-        refusal = command.refusal(_not_of_host(stderr))
         return GitError(f"{self.shown}: {said}") if type(refusal) is GitError else refusal
 
     def denied(self, said: str, may: str) -> CannotAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mlgen.git.command import GitError, RefBroken
-from mlgen.git.objects import Object, Reader
+from mlgen.git.objects import LIMIT, Object, Reader
 from mlgen.git.repository import Repository
 from mlgen.git.scratch import Scratch
 from mlgen.git.tree import read_tree
@@ -37,6 +37,12 @@ class RemoteReader:
         (found,) = self._bring([tip])
         if found.kind != "commit":
             raise RefBroken(f"{name} of {self._shown} is {tip}, which is a {found.kind}, not a commit")
+        return self._readable(found)
+
+    def _readable(self, found: Object) -> Object:
+        """A commit or a tree itself. Raises RefBroken for one that is too large to be read, or to be added to."""
+        if found.size_bytes > LIMIT:
+            raise RefBroken(f"{found.oid} of {self._shown} is a {found.kind} of {found.size_bytes:,} bytes")
         return found
 
     def files(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
@@ -47,7 +53,7 @@ class RemoteReader:
         for depth in range(max(map(len, wanted.values()), default=0)):
             needed = {"/".join(parts[:depth]) for parts in wanted.values() if len(parts) > depth} & here.keys()
             trees = zip(sorted(needed), self._bring([here[folder] for folder in sorted(needed)]), strict=True)
-            children = {folder: _entries(tree) for folder, tree in trees}
+            children = {folder: _entries(self._readable(tree)) for folder, tree in trees}
             for parts in wanted.values():
                 child = children.get("/".join(parts[:depth]), {}).get(parts[depth]) if len(parts) > depth else None
                 if child is not None:
