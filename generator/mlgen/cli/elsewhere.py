@@ -15,14 +15,17 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote, Repository
 from mlgen.spec.project import Ledger
 
+LAND_SECONDS = 120.0  # what is not landed by then goes on waiting; reconcile lands twice in the 600 s of its CronJob
+LOOK_SECONDS = 30.0  # for a small question
+READ_SECONDS = 300.0  # the first time, all that the ledger has
 SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as mounted in pods; absent: git's own ways
 
 
 @contextmanager
-def reached(ledger: Ledger) -> Iterator[Remote]:
-    """The ledger's repository, to be asked and pushed to."""
+def reached(ledger: Ledger, *, seconds: float = LAND_SECONDS) -> Iterator[Remote]:
+    """The ledger's repository, to be asked and pushed to, for so long at most."""
     with tempfile.TemporaryDirectory(prefix="mlgen-ledger-") as scratch:
-        yield _open(ledger, Path(scratch))
+        yield _open(ledger, Path(scratch), seconds)
 
 
 def mirrored(ledger: Ledger) -> Repository | None:
@@ -31,7 +34,7 @@ def mirrored(ledger: Ledger) -> Repository | None:
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
     "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted".
     """
-    remote = _open(ledger, _cache(ledger))
+    remote = _open(ledger, _cache(ledger), READ_SECONDS)
     try:
         return git.refresh(remote, ledger.branch)
     except CannotAnswer as fault:
@@ -43,12 +46,16 @@ def mirrored(ledger: Ledger) -> Repository | None:
         return repository
 
 
-def _open(ledger: Ledger, scratch: Path) -> Remote:
+def _open(ledger: Ledger, scratch: Path, seconds: float) -> Remote:
     assert ledger.url is not None
     folder = os.environ.get(SECRET)
     secret = Path(folder) if folder else None
     return git.open_remote(
-        ledger.url, secret=secret, scratch=scratch, secret_name=ledger.secret or "" if secret is not None else ""
+        ledger.url,
+        secret=secret,
+        scratch=scratch,
+        secret_name=ledger.secret or "" if secret is not None else "",
+        timeout_seconds=seconds,
     )
 
 

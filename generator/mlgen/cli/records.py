@@ -11,7 +11,7 @@ from functools import cached_property
 
 from mlgen import git
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.elsewhere import mirrored, reached
+from mlgen.cli.elsewhere import LOOK_SECONDS, mirrored, reached
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
@@ -59,7 +59,7 @@ class Records:
         """The id of the ledger's newest commit; None where there is no ledger yet."""
         ref = git.branch_ref(self.branch)
         if self.ledger.url is not None:
-            with reached(self.ledger) as remote:
+            with reached(self.ledger, seconds=LOOK_SECONDS) as remote:
                 return remote.tip(ref)
         return self.repository.tip(ref) if self.repository else None
 
