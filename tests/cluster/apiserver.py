@@ -1,4 +1,4 @@
-"""An API server with a few objects in it: lists by label and field, page by page, logs, and DELETE with a uid."""
+"""An API server with a few objects in it: each, lists by label and field, page by page, logs, DELETE with a uid."""
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[-1] == "log":
             found = self.cluster.logs.get((parts[-2], query["container"]), b"")
             self._answer(200 if isinstance(found, bytes) else found, found if isinstance(found, bytes) else b"no")
+            return
+        if not hasattr(self.cluster, parts[-1]):
+            there = [one for one in getattr(self.cluster, parts[-2]) if one["metadata"]["name"] == parts[-1]]
+            missing = {"kind": "Status", "message": "not found"}
+            self._answer(200 if there else 404, json.dumps(there[0] if there else missing).encode())
             return
         objects = [one for one in getattr(self.cluster, parts[-1]) if _matches(one, query)]
         start = int(query.get("continue", "0"))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.cluster_silence import Silence
 from mlgen.cli.history import open_history
 from mlgen.cli.kube import connect
 from mlgen.cli.output import note
 from mlgen.cli.records import Records
-from mlgen.cluster import logs, podlogs
+from mlgen.cluster import logs, podlogs, view
 from mlgen.cluster.api import PIPELINE_RUNS, Api, ApiError, Object, Unreachable
-from mlgen.cluster.events import Event, Noted, Printed
+from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Printed, Skipped, Waits
 from mlgen.cluster.follow import Follower
 from mlgen.cluster.logs import Log
 from mlgen.cluster.refusals import fault_of
@@ -47,14 +49,30 @@ def show(records: Records, run: str | None, task: str | None, *, follow: bool) -
     if follow and found.api is not None:
         _follow(found.api, str(records.environment.namespace), found, task)
         return
-    chosen = logs.logs_of(_pods(records, found), _kept(records, found), task=task)
-    if not chosen:
-        raise _none(records, found, task)
-    for at, log in enumerate(chosen):
-        if len(chosen) > 1:
-            sys.stdout.write(f"{chr(10) if at else ''}== {log.task}, attempt {log.attempt + 1} ==\n")
-        sys.stdout.flush()
-        _print(records, found, log)
+    pods = _pods(records, found)
+    chosen = logs.logs_of(pods, _kept(records, found), task=task)
+    printed: set[tuple[str, int]] = set()
+    for log in chosen:
+        if _print(records, found, log, titled=len(chosen) > 1, first=not printed):
+            printed.add((log.task, log.attempt))
+    silence = Silence(
+        records.environment.name, str(records.environment.namespace), found.name, found.uid, found.api, tuple(pods)
+    )
+    if not _tell_silent(silence, task, chosen, printed):
+        raise _none(records, found, task, silence.skipped(task) if task else "")
+
+
+def _tell_silent(silence: Silence, task: str | None, chosen: list[Log], printed: set[tuple[str, int]]) -> bool:
+    """Say of each execution that is asked for, and that printed nothing, why; whether there was any at all."""
+    found = {(log.task, log.attempt): "" for log in chosen}
+    if silence.api is not None or len(printed) < len(found) or not found:
+        found |= {at: why for at, why in silence.whys.items() if task in (None, at[0])}
+    for name, attempt in sorted(found.keys() - printed):
+        why = found[name, attempt]
+        if why or not silence.whys:  # of a pod of ours that went well, there is nothing to say
+            number = f", attempt {attempt + 1}," if attempt else ""
+            note(f"{name}{number} printed nothing{why and f': it {why}'}")
+    return bool(found)
 
 
 def _find(records: Records, wanted: str | None) -> _Run:
@@ -109,18 +127,48 @@ def _follow(api: Api, namespace: str, run: _Run, task: str | None) -> None:
     except (ApiError, Unreachable) as error:
         raise fault_of(error, api.server) from None
 
-    def hear(event: Event) -> None:
-        if isinstance(event, Printed):
-            head = "" if task else f"{event.task} | "
-            sys.stdout.write(f"{head}{visible(event.line)}\n")
-            sys.stdout.flush()
-        elif isinstance(event, Noted):
-            note(event.text)
-
+    hear = Hearing(task)
     follower = Follower(
         api, stored, tasks=(), finals=(), on_event=hear, clock=SystemClock(), logs=lambda name: task in (None, name)
     )
     follower.follow()
+
+
+@dataclass
+class Hearing:
+    """Prints what a task prints, or with its name what each does; on stderr, why one prints nothing. task: or None."""
+
+    task: str | None
+    _told: set[str] = field(default_factory=set)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Printed):
+            head = "" if self.task else f"{event.task} | "
+            sys.stdout.write(f"{head}{visible(event.line)}\n")
+            sys.stdout.flush()
+        elif isinstance(event, Noted):
+            note(event.text)
+        elif self.task in (None, event.task):
+            for line in _silent(event):
+                if line not in self._told:
+                    self._told.add(line)
+                    note(line)
+
+
+def _silent(event: Event) -> Iterator[str]:
+    """Why a task prints nothing now, or never will."""
+    match event:
+        case Moved(task=task, phase=phase) if phase != view.RUNS:
+            yield f"{task} {phase}"
+        case Waits(task=task, why=why, fix=fix):
+            yield f"{task} waits: {why}"
+            yield from (f"   fix  {line}" for line in fix.splitlines())
+        case Ended(task=task, state=state, failure=Failure(log=None) as why):
+            yield f"{task} {words.of_failure(state, why)}"
+            yield from (f"   why  {line}" for line in why.why.splitlines())
+            yield from (f"   fix  {line}" for line in why.fix.splitlines())
+        case Skipped(task=task, reason=reason):
+            yield f"{task} {words.skip(reason, '')}"
 
 
 def _pods(records: Records, run: _Run) -> list[Object]:
@@ -138,17 +186,27 @@ def _kept(records: Records, run: _Run) -> list[str]:
         return []
 
 
-def _none(records: Records, run: _Run, task: str | None) -> Misuse:
+def _none(records: Records, run: _Run, task: str | None, skipped: str) -> Misuse:
     env = records.environment.name
     what = f'no log of "{task}" in {run.name}' if task else f"no log of {run.name}"
+    if skipped:
+        return Misuse("no-log", f'"{task}" has no log in {run.name}: {skipped}')
     why = "a task leaves one once it has begun; those of pods that are gone are kept by `mlgen ledger reconcile`"
     return Misuse("no-log", f"there is {what}", why=why, fix=f"`mlgen runs show {run.name} --env {env}` says what ran")
 
 
-def _print(records: Records, run: _Run, log: Log) -> None:
-    for chunk in _living(run.api, log) if run.api is not None and log.pod is not None else _stored(records, log):
+def _print(records: Records, run: _Run, log: Log, *, titled: bool, first: bool) -> bool:
+    """Print a log, with a title of its own; whether there was anything in it."""
+    chunks = _living(run.api, log) if run.api is not None and log.pod is not None else _stored(records, log)
+    begun = False
+    for chunk in filter(None, chunks):
+        if titled and not begun:
+            sys.stdout.write(f"{'' if first else chr(10)}== {log.task}, attempt {log.attempt + 1} ==\n")
+            sys.stdout.flush()
+        begun = True
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
+    return begun
 
 
 def _living(api: Api, log: Log) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ MAIN = "main"
 PENDING, RUNNING = "Pending", "Running"  # reasons of a TaskRun whose pod is yet to start, and whose has
 CONTINUED = "Continued"  # terminationReason of a step with onError: continue whose program failed
 
-WAITS = "waits for its pod"
+WAITS, RUNS = "waits for its pod", "runs"
 PULL_FIX = "is its name right, and may the namespace pull it (image_pull_secrets of mlgen.yaml)?"
 MAKE_FIX = "make what is missing in the namespace"
 
@@ -77,7 +77,7 @@ class Attempt:
         if not self.running:
             return WAITS
         left = [step.name for step in self.steps if step.exit_code is None]
-        return {"stage-in": "stages in", "stage-out": "stages out"}.get(left[0] if left else "", "runs")
+        return {"stage-in": "stages in", "stage-out": "stages out"}.get(left[0] if left else "", RUNS)
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
