@@ -11,7 +11,7 @@ import pytest
 
 from mlgen.cli.cluster_logs import Hearing
 from mlgen.cli.main import run as mlgen
-from mlgen.cluster.events import Ended, Failure, Moved, Printed, Waits
+from mlgen.cluster.events import Ended, Event, Failure, Moved, Printed, Waits
 from mlgen.ledger.record import State
 from tests import git_host, s3
 from tests.cluster import apiserver
@@ -126,7 +126,7 @@ def test_a_task_that_is_not_there(world: World) -> None:
 
 def test_followed_a_task_that_prints_nothing_says_once_why(capsys: Capture) -> None:
     hear = Hearing("train")
-    events = [
+    events: list[Event] = [
         Moved("train", "waits for its pod"),
         Waits("train", "no node has room: 0/1 nodes are available", "let the cluster grow"),
         Moved("train", "stages in"),

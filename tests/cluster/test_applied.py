@@ -48,7 +48,8 @@ def cluster(
             return namespace or Answer(body={})
         if asked.path.endswith("/tasks"):
             assert asked.query["labelSelector"] == "mlgen.dev/pipeline=demo,mlgen.dev/env=prod"
-            return Answer(body={"items": [{"metadata": {"name": name}} for name in tasks], "metadata": {}})
+            items = [{"metadata": {"name": name}} for name in tasks]
+            return Answer(body={"items": items or None, "metadata": {}})  # as an API server has an empty list
         if "/tasks/" in asked.path:
             return Answer(body=older) if older else status(404, "tasks.tekton.dev not found")
         return Answer(body=pipeline) if pipeline else status(404, 'pipelines.tekton.dev "demo" not found')
@@ -80,6 +81,7 @@ def test_a_later_tekton_may_store_more(tmp_path: Path) -> None:
     [
         (cluster(None), 'no Pipeline "demo" in namespace ml'),
         (cluster(None, namespace=status(403, "forbidden")), 'no Pipeline "demo"'),
+        (cluster(PIPELINE, ()), 'lacks the Task "demo-a-1" and 1 more'),
         (cluster(PIPELINE, NAMES[:1]), 'lacks the Task "demo-record-1"'),
         (cluster(OTHER), "it has another task a"),
         (cluster(OTHER, older={"metadata": {"name": "demo-a-0"}, "spec": {"steps": [7]}}), "it has another task a"),

@@ -40,7 +40,7 @@ def difference(api: Api, pipeline: Object, tasks: Sequence[Object], env: str) ->
         if stored is None:
             return Difference(f'the cluster has no Pipeline "{name}" in namespace {namespace}')
         labels = f"mlgen.dev/pipeline={name},mlgen.dev/env={env}"
-        found = {one["metadata"]["name"] for one in api.list(TASKS, namespace, labels=labels, partial=True)["items"]}
+        found = {one["metadata"]["name"] for one in api.items(TASKS, namespace, labels=labels, partial=True)}
         if said := [*_other_tasks(api, pipeline, stored, tasks), *_other_params(pipeline, stored)]:
             return Difference(f'the cluster has another version of the Pipeline "{name}"', "; ".join(said))
     except (ApiError, Unreachable) as error:
