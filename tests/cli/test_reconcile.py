@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +31,7 @@ class World:
     host: GitHost
     cluster: Cluster
 
-    def mlgen(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
@@ -39,7 +42,13 @@ class World:
             "MLGEN_LEDGER_SECRET": str(self.root / "secret"),
         }
         command = [sys.executable, "-m", "mlgen", "ledger", "reconcile", "--env", "lab", *arguments]
-        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=60, check=False)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.root, env=env, stdout=pipe, stderr=pipe, text=True)
+
+    def mlgen(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def branch(self) -> list[str]:
         """The names of the files on the ledger's branch."""
@@ -132,3 +141,27 @@ def test_what_is_asked_wrongly(world: World, arguments: list[str], said: str) ->
     assert done.returncode == 2
     assert said in done.stderr
     assert world.cluster.asked == []
+
+
+def _commands() -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "cmdline").read_bytes().decode(errors="replace"))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_while_a_git_host_is_silent_a_signal_ends_all(world: World, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        project = world.root / "mlgen.yaml"
+        project.write_text(project.read_text().replace(world.host.url, url))
+        silent.settimeout(30)
+        with world.start() as process:
+            connection, _ = silent.accept()
+            process.send_signal(number)
+            _, err = process.communicate(timeout=10)
+        connection.close()
+    assert (process.returncode, err) == (130, "")
+    assert not [command for command in _commands() if url in command]

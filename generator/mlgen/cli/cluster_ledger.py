@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mlgen.cli.elsewhere import reached
+from mlgen.cli.elsewhere import LOOK_SECONDS, reached
 from mlgen.cli.records import Records
 from mlgen.cluster.events import Outcome
 from mlgen.diagnostic import CannotAnswer
@@ -70,6 +70,6 @@ def _commit(records: Records, outcome: Outcome) -> str | None:
     days = [(ended + timedelta(days=days)).isoformat() for days in (0, -1, 1)]
     env = records.environment.name
     paths = [f"{run_folder(day, env, outcome.run, outcome.uid)}/run.json" for day in days]
-    with reached(records.ledger) as remote, remote.reader() as look:
+    with reached(records.ledger, seconds=LOOK_SECONDS) as remote, remote.reader() as look:
         tip = remote.tip(branch_ref(records.branch))
         return tip if tip is not None and look.files(tip, paths) else None

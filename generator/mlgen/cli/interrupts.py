@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import signal
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
 
 class Interrupted(KeyboardInterrupt):
     """Asked to stop; as a KeyboardInterrupt it ends a command that does not expect it with 130."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM as an interrupt, where it would else end this process alone, or, of a container's first one, nothing.
+
+    What was started, such as git and what talks to a host for it, is ended on the way out.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Interrupted
 
 
 class Interrupts(AbstractContextManager["Interrupts"]):

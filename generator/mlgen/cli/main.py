@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mlgen.cli import output
+from mlgen.cli.interrupts import terminable
 from mlgen.cli.verbs import VERBS, help_text
 from mlgen.diagnostic import CannotAnswer, Fault, Findings
 
@@ -74,7 +75,8 @@ def new_app(**settings: Any) -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. Nothing that a user can cause ends in a traceback."""
-    return output.let_go(_run(list(arguments)))
+    with terminable():
+        return output.let_go(_run(list(arguments)))
 
 
 def _run(args: list[str]) -> int:

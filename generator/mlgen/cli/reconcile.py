@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +26,7 @@ from mlgen.spec.quantities import DURATION_RULE, duration_seconds
 
 if TYPE_CHECKING:  # the other verbs of `ledger` ask no cluster
     from mlgen.cluster.reconcile import Missing, Reconciled
+    from mlgen.ledger.entry import Entry
 
 SHOWN = 50  # of what cannot be told of; a log of each minute should stay one
 
@@ -50,8 +50,7 @@ def reconcile(
         raise Misuse("bad-option", f'"{env}" has no pods', fix=fix)
     now = SystemClock().now()
     folded, fault = _fold(records, now)  # first: what is left in the spool is read, record by record
-    with _missing(records) if fault is None else _nothing() as missing:
-        done = _reconcile(records, missing, now, wait)
+    done = _reconcile(records, partial(_missing, records) if fault is None else None, now, wait)
     if done.records and fault is None:
         later, fault = _fold(records, now)
         folded = _both(folded, later)
@@ -76,17 +75,11 @@ def _fold(records: Records, now: datetime) -> tuple[Folded, CannotAnswer | None]
         return Folded(), fault
 
 
-@contextmanager
-def _missing(records: Records) -> Iterator[Missing | None]:
+def _missing(records: Records, entries: Sequence[Entry]) -> list[Entry]:
     from mlgen.ledger.told import missing  # here: as the rest of what only this verb needs
 
-    with reached(records.ledger) as remote:
-        yield partial(missing, spool=records.spool, repository=remote, branch=records.branch)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
+    with reached(records.ledger) as remote:  # each time: what is kept of logs before takes no time of the ledger's
+        return missing(entries, records.spool, remote, records.branch)
 
 
 def _reconcile(records: Records, missing: Missing | None, now: datetime, grace: timedelta) -> Reconciled:

@@ -69,8 +69,11 @@ def last_fold_at(repository: Branches, branch: str) -> datetime | None:
 def _committed_at(commit: bytes) -> datetime:
     """Source: git-commit-tree(1): `committer <name> <email> <seconds since 1970> <zone>` among the headers."""
     headers = commit.partition(b"\n\n")[0].splitlines()
-    committer = next(line for line in headers if line.startswith(b"committer "))
-    return datetime.fromtimestamp(int(committer.split()[-2]), UTC)
+    try:
+        committer = next(line for line in headers if line.startswith(b"committer "))
+        return datetime.fromtimestamp(int(committer.split()[-2]), UTC)
+    except (StopIteration, IndexError, ValueError, OverflowError, OSError):
+        raise RefBroken("its newest commit does not say when it was made") from None
 
 
 def _check_free(repository: Branches, branch: str) -> None:

@@ -60,7 +60,7 @@ def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
     """Those that no file of a commit tells of. All are asked for at once: each question costs a trip to the host."""
     folders = {folder for entry in entries for folder in _folders(entry)}
     trees = look.files(tip, sorted(folders))
-    names = {folder: sorted(read_tree(data, len(tip) // 2)) for folder, data in trees.items()}
+    names = {folder: _names(folder, data, len(tip) // 2) for folder, data in trees.items()}
     doubtful: dict[str, list[str]] = {}  # what may tell of the execution, by the path of its reconciled record
     left = []
     for entry in entries:
@@ -72,6 +72,13 @@ def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
     files = look.files(tip, sorted({path for paths in doubtful.values() for path in paths})) if doubtful else {}
     told = {path: _told(data) for path, data in files.items()}
     return [e for e in left if _identity(e) not in {told.get(path) for path in doubtful.get(e.path, ())}]
+
+
+def _names(folder: str, data: bytes, id_bytes: int) -> list[str]:
+    try:
+        return sorted(read_tree(data, id_bytes))
+    except ValueError:
+        raise GitError(f"{folder} is no folder there") from None
 
 
 def _folders(entry: Entry) -> Iterator[str]:
