@@ -258,6 +258,22 @@ def test_a_file_is_read_as_it_was_looked_at(tmp_path: Path) -> None:
         assert list(chunks(held)) == [b"mine"] == list(chunks(held))
 
 
+def test_folders_without_an_end_have_one(store: Store, tmp_path: Path) -> None:
+    """A shell makes them so: mkdir d; mv all d; and again."""
+    (tmp_path / "x").mkdir()
+    folder = os.open(tmp_path / "x", os.O_RDONLY)
+    for _ in range(50):
+        os.mkdir("d" * 100, dir_fd=folder)
+        below = os.open("d" * 100, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(os.open("a", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    os.close(folder)
+    with pytest.raises(BadArtifact, match=r"has more than 4,096 bytes"):
+        store.put_artifact("p/x", tmp_path / "x")
+    assert not store.has("p/x")
+
+
 def test_a_deep_folder_needs_no_more_descriptors(tmp_path: Path) -> None:
     deep = "/".join("d" * 300)
     (tmp_path / "x" / deep).mkdir(parents=True)

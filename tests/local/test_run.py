@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -556,6 +557,13 @@ class Broken(Folder):
     def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         unreachable(key)
         raise AssertionError
+
+
+def test_folders_in_each_other_do_not_stop_the_engine(project: Project) -> None:
+    nest = "i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done"
+    told = project.told(run(project.job(plan(task("a", nest))), **project.parts()), [])
+    subprocess.run(["rm", "-rf", project.root / ".mlgen"], check=True)  # Python could not, for pytest neither
+    assert told.records["a-0"].state is State.COMPLETE
 
 
 def test_an_out_that_cannot_be_kept_fails_its_task(project: Project) -> None:

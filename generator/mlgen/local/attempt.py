@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,4 +149,5 @@ class Attempt:
             try:
                 os.rmdir(folder)
             except OSError:  # not empty; what cannot be removed stays, and harms nobody
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(RecursionError):  # a thousand folders in each other
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -150,7 +150,8 @@ def _write_results(post: Post, texts: Mapping[str, str]) -> None:
         path = post.places.results / name
         take_away(path)
         if name in texts:
-            path.write_text(texts[name], newline="")
+            with path.open("x", newline="") as file:  # "x": what comes there meanwhile, as a link, is not written to
+                file.write(texts[name])
 
 
 def _result_names(post: Post) -> list[str]:

@@ -22,6 +22,7 @@ from mlgen.store.errors import BadArtifact, Missing
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 # O_NONBLOCK: opening a FIFO would wait for its writer for ever.
 _LAST = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+MAX_PATH_BYTES = 4096  # below a folder artifact; what a path that a system call takes may have
 _NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)  # what O_NOFOLLOW says of a link beside O_DIRECTORY depends on the system
 _SWAPPED = (errno.ELOOP, errno.ENXIO)  # a link, a socket or a device where a file or folder was a moment ago
 
@@ -157,9 +158,11 @@ def _check_name(path: str) -> None:
     if "\n" in path:
         raise BadArtifact(f"{path!r} has a newline in its name")
     try:
-        path.encode()
+        size = len(path.encode())
     except UnicodeEncodeError:
         raise BadArtifact(f"{path!r} has a name that is not UTF-8") from None
+    if size > MAX_PATH_BYTES:  # each folder is found from the top: endless ones would take endlessly
+        raise BadArtifact(f"{path[:80]!r}… has more than {MAX_PATH_BYTES:,} bytes")
 
 
 def _kind(mode: int) -> str:
