@@ -13,6 +13,10 @@ from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
 _OURS = re.compile(r"mlgen-runtime: error\[(?P<code>[a-z0-9-]+)\]: (?P<message>.*)")
 _MORE = re.compile(r"\s+(?P<word>why|fix)\s+(?P<text>.*)")
 _IMAGE = re.compile(r'the step "(?P<step>[^"]*)".*errored with the message: "(?P<pod>.*?)[". ]*', re.DOTALL)
+# How Tekton adds what it knew before, to why it ended a TaskRun itself: in a line of its own, in words about the pod.
+_BEFORE = re.compile(
+    r'\s*\n\s*Previous status: (?:\[\w+\] )?(?:pod status "\w+":"\w+"; message: )?"?(?P<told>.*?)[". ]*', re.DOTALL
+)
 SIGKILLED = 137  # the exit code of a container that was killed
 
 STEP, SIDECAR = "step-", "sidecar-"  # how Tekton names containers
@@ -60,7 +64,8 @@ def told(lines: Iterable[str]) -> Failure | None:
 
 def _by_tekton(attempt: Attempt) -> Failure:
     main = attempt.step(MAIN)
-    why = next((step.message for step in attempt.steps if step.message), attempt.message)
+    message = _in_one_line(attempt.message)
+    why = next((step.message for step in attempt.steps if step.message), message)
     if main is not None and main.reason == "Error":  # not `Continued`: Tekton's own process could not go on
         if main.exit_code == SIGKILLED:
             return Failure(
@@ -73,8 +78,16 @@ def _by_tekton(attempt: Attempt) -> Failure:
         return Failure(f"{whose} cannot be pulled", parts["pod"] if parts else why, fix=PULL_FIX)
     words = _OF_REASON.get(attempt.reason)
     if words is None:
-        return Failure(attempt.message or attempt.reason or "it failed", why=attempt.reason if attempt.message else "")
+        return Failure(message or attempt.reason or "it failed", why=attempt.reason if message else "")
     return Failure(words[0], why, fix=words[1])
+
+
+def _in_one_line(message: str) -> str:
+    head, newline, rest = message.partition("\n")
+    before = _BEFORE.fullmatch(newline + rest)
+    return (
+        f"{head.rstrip('.')}; before that: {' '.join(before['told'].split())}" if before else " ".join(message.split())
+    )
 
 
 _OF_REASON = {
