@@ -322,3 +322,14 @@ def test_a_kill_at_any_point_loses_nothing(host: GitHost, tmp_path: Path) -> Non
     spool = Spool(Folder(tmp_path / "artifacts", "artifacts"))
     fold(spool, remote(host, tmp_path, "scratch-k0"), "ledger", now=datetime(2026, 11, 28, tzinfo=UTC))
     check_all_landed(host, tmp_path)
+
+
+@pytest.mark.parametrize("committer", [b"", b"committer\n", b"committer a <a@b> 9999999999999999 +0000\n"])
+def test_a_commit_without_a_time_is_told(host: GitHost, far: Remote, committer: bytes) -> None:
+    there(host).run("hash-object", "-t", "tree", "-w", "--stdin")
+    commit = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a@b> 0 +0000\n" + committer + b"\nm"
+    made = there(host).run("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=commit)
+    there(host).move_ref("refs/heads/ledger", made.decode().strip(), old=None)
+    with pytest.raises(CannotAnswer, match="git cannot read it") as error:
+        last_fold_at(far, "ledger")
+    assert "does not say when it was made" in error.value.why

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from mlgen import git
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.fold import fold
 from mlgen.ledger.record import TaskRecord, pod_run_id, reconciled_run_id
 from mlgen.ledger.spool import Spool
@@ -111,3 +112,13 @@ def test_a_run_is_told_by_either_word(ledger: Ledger, reconciled: bool) -> None:
     assert missing(asked, ledger.spool, ledger.repository, "ledger") == []
     fold(ledger.spool, ledger.repository, "ledger", now=NOW)
     assert missing(asked, ledger.spool, ledger.repository, "ledger") == []
+
+
+def test_a_file_in_the_place_of_a_runs_folder_is_told(ledger: Ledger) -> None:
+    asked = from_outside()
+    folder = asked.path.rpartition("/")[0]
+    commit = ledger.repository.commit({folder: b"no tree"}, parent=None, message="m", seconds=0)
+    ledger.repository.move_ref("refs/heads/ledger", commit, old=None)
+    with pytest.raises(CannotAnswer, match="git cannot read it") as error:
+        ledger.missing(asked)
+    assert "is no folder there" in error.value.why

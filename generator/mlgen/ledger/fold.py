@@ -63,7 +63,7 @@ def last_fold_at(repository: Branches, branch: str) -> datetime | None:
     """
     with _git_errors(branch), repository.reader() as reader:
         tip = reader.get(branch_ref(branch))
-    return None if tip is None else _committed_at(tip.data)
+        return None if tip is None else _committed_at(tip.data)
 
 
 def _committed_at(commit: bytes) -> datetime:
