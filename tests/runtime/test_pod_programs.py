@@ -396,3 +396,20 @@ def test_a_gate_writes_its_results_and_no_record(make: MakePod) -> None:
     assert pod.begin("stage-out", MLGEN_TASK=json.dumps(document)).wait() == 0
     assert pod.results == {"if-1": "false"}
     assert pod.records == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"MLGEN_SPEC_DIGEST": ""},
+        {"MLGEN_PLAN_DIGEST": "sha256:none"},
+        {"MLGEN_RUN": "Run_1"},
+        {"MLGEN_COMMIT": "a" * 40, "MLGEN_SOURCE": "p" * 70_000},
+    ],
+    ids="-".join,
+)
+def test_what_could_never_be_recorded_does_not_begin(given: dict[str, str], pod: Pod) -> None:
+    sidecar = pod.sidecar(**given)
+    assert sidecar.wait() == 3
+    assert not (pod.places.state / "ready").exists()
+    assert sidecar.text.startswith("mlgen-runtime: error[bad-invocation]: no ledger would take a record")

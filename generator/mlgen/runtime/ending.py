@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from signal import Signals
 
 from mlgen.canonical import Json
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger import entry
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.fields import BadRecord
@@ -24,6 +25,7 @@ SIDECAR_FAILED = "SidecarFailed"
 ENGINE_LOST = "EngineLost"
 POD_STOPPED = "PodStopped"  # by whom and why is known outside of the pod only
 
+MAX_ERROR_CHARACTERS = 4000  # of an error of ours that a record must have room for
 SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
 KILLED = 128 + Signals.SIGKILL  # a shell's exit code when what it ran was killed
 
@@ -125,6 +127,24 @@ def source_of(execution: Execution) -> Source | None:
     return Source(execution.commit, execution.source, execution.repository)
 
 
+def check_recordable(document: TaskDocument, execution: Execution, now: str) -> None:
+    """See that a record of an execution can be kept, whatever its end: before anything of it is done.
+
+    Its params may be too large; `fix` leaves those out. Raises CannotAnswer "bad-invocation".
+    """
+    ending = Ending(State.ABORT, POD_STOPPED, None, "x" * MAX_ERROR_CHARACTERS, now, now)
+    least = record_of(document, replace(execution, params={}), ending)
+    try:
+        entry.from_bytes(entry.to_bytes(least))
+    except (RecordTooLarge, BadRecord) as error:
+        raise CannotAnswer(
+            "bad-invocation",
+            f"no ledger would take a record of this execution: {error}",
+            why="its PipelineRun is none that mlgen makes: the name or an annotation of mlgen.dev is another",
+            fix="start the pipeline by `mlgen run --env`, or from the file in tekton/<env>/runs",
+        ) from None
+
+
 def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> tuple[TaskRecord, bytes]:
     """The record and its bytes; of one that no ledger would take, one that says so and is as short as can be.
 
@@ -138,7 +158,7 @@ def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> tuple[TaskRecord, by
             record,
             state=State.FAIL,
             reason=STEP_FAILED,
-            error=str(error),
+            error=str(error)[:MAX_ERROR_CHARACTERS],
             inputs=(),
             outputs=(),
             params={},

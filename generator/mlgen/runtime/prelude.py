@@ -21,7 +21,9 @@ def prelude(
         # `exec 9>lock` or a program that closes them all, is no death. Twice in the background, so that `wait` knows
         # nothing of it. Open before the script goes on; for reading too, as opening for writing alone waits for a
         # reader, for ever if that one died.
-        lines.append(f"( exec 9<>{alive}; ( while read -r _ <&9; do :; done ) >/dev/null 2>&1 & )")
+        # Deaf, as `kill 0` is a usual way to end one's own children.
+        deaf = "trap '' HUP INT QUIT USR1 USR2 TERM"
+        lines.append(f"( {deaf}; exec 9<>{alive}; ( while read -r _ <&9; do :; done ) >/dev/null 2>&1 & )")
     for name in optional_values:
         lines.append(f"case ${name} in +*) {name}=${{{name}#+}} ;; *) unset {name} ;; esac")
     for name in optional_artifacts:

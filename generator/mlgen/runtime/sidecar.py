@@ -9,7 +9,7 @@ from functools import partial
 from mlgen.ledger.spool import Spool
 from mlgen.runtime import tekton
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.ending import fix, record_of
+from mlgen.runtime.ending import check_recordable, fix, record_of
 from mlgen.runtime.handover import FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.milestone import Milestone, note
@@ -37,8 +37,12 @@ class Sidecar:
     _followed: set[str] = field(default_factory=set)
 
     def run(self) -> None:
-        """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told."""
+        """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told.
+
+        Raises CannotAnswer "bad-invocation", which fails the pod before its first step.
+        """
         post, handover = self.post, self.post.handover
+        check_recordable(post.document, post.execution, timestamp(post.clock.now()))
         handover.begin()
         handover.tell(STARTED, timestamp(post.clock.now()))
         count = oom_kills(post.places.kernel)
