@@ -125,7 +125,25 @@ def test_what_cannot_be_told_is_named(world: World) -> None:
     found["run"]["metadata"]["annotations"].clear()
     done = world.mlgen()
     assert done.returncode == 0
-    assert "image-broken, attempt 0 cannot be told of: no 'mlgen.dev/spec-digest'" in done.stderr
+    assert "image cannot be told of: its annotation mlgen.dev/spec-digest is missing" in done.stderr
+    assert "image-broken cannot be told of: its annotation mlgen.dev/plan-digest is not its run's" in done.stderr
+
+
+def test_one_object_that_anybody_may_make_keeps_nothing_from_being_told(world: World) -> None:
+    """A TaskRun with the run's labels and a document nested too deep; one whose fields are of other types."""
+    found = world.cluster.add("image")
+    [broken] = [t for t in found["taskRuns"] if t["metadata"]["name"] == "image-broken"]
+    for name, status in (("deep", broken["status"]), ("odd", {"conditions": "x", "retriesStatus": 7})):
+        about = {**broken["metadata"], "name": name, "uid": f"11111111-2222-3333-4444-{name:x<12}"}
+        del about["ownerReferences"]
+        variable = {"name": "MLGEN_TASK", "value": "[" * 3000}
+        status = {**status, "taskSpec": {"steps": [{"env": [variable]}]}}
+        world.cluster.taskruns.insert(0, {**broken, "metadata": about, "status": status})
+    done = world.mlgen()
+    assert done.returncode == 0
+    assert "deep cannot be told of: it names the run image, which does not control it" in done.stderr
+    assert "odd cannot be told of: status.conditions is no list" in done.stderr
+    assert set(world.branch()) == {"broken-0", "run"}
 
 
 @pytest.mark.parametrize(
