@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mlgen.ledger.fold import fold
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
 from mlgen.ledger.spool import Spool
-from mlgen.store import Folder
+from mlgen.store import Folder, measure
 from tests import git_host
 from tests.cluster.scripted import Answer, Json, serving
 from tests.cluster.scripted import status as api_status
@@ -96,6 +97,25 @@ def test_questions_are_answered_from_the_ledger_alone(
     graph = answer(capsys, "lineage", "three", "--env", "away")
     assert any(node.get("uri") == "s3://ml/three/model" for node in graph["nodes"])
     assert [path.name for path in project.iterdir()] == ["mlgen.yaml"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_published_file_is_known_by_its_name_and_by_its_bytes(host: GitHost, tmp_path: Path, capsys: Capture) -> None:
+    host.repository("l")
+    Path("sales.csv").write_text("a,b\n")
+    digest = measure(Path("sales.csv")).digest
+    uri = f"s3://ml/away/_inputs/{digest.removeprefix('sha256:')}/sales.csv"
+    read = replace(records.artifact("sales", uri), digest=digest)
+    spool = Spool(Folder(tmp_path / "spool", "spool"))
+    spool.put(records.task("one", env="away", inputs=(read,)))
+    fold(spool, git.init_bare(host.root / "l.git"), "ledger", now=NOW)
+    assert mlgen(["lineage", "sales.csv", "--env", "away"]) == 0
+    assert f"  sales.csv, as published: {uri}\n" in capsys.readouterr().out
+    assert mlgen(["runs", "show", "one", "--env", "away"]) == 0
+    assert f"  sales.csv, as published: {uri}\n" in capsys.readouterr().out
+    Path("sales.csv").write_text("a,c\n")
+    assert mlgen(["lineage", "sales.csv", "--env", "away"]) == 2
+    assert f"did you mean {uri}?" in capsys.readouterr().err
 
 
 FAILED = {"train": TaskStatus("Failed", "StepFailed"), "card": TaskStatus("None", "")}

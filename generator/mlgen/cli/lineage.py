@@ -17,6 +17,7 @@ from mlgen.cli.workspace import Workspace
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
 from mlgen.ledger.lineage import find, trace
 from mlgen.local.arguments import recorded_path
+from mlgen.store import StoreError, measure
 
 app = new_app()
 
@@ -49,9 +50,12 @@ def lineage(
     """Say where an artifact came from and what was made of it."""
     history = open_history(env)
     both = up == down
-    is_path = "://" not in wanted or wanted.startswith("file://")
-    path = recorded_path(Path(wanted.removeprefix("file://")), Workspace.around().root) if is_path else None
-    graph = trace(history, find(history, wanted, path), up=up or both, down=down or both, depth=depth)
+    here = Path(wanted.removeprefix("file://")) if "://" not in wanted or wanted.startswith("file://") else None
+    root = Workspace.around().root
+    path = recorded_path(here, root) if here else None
+    graph = trace(
+        history, find(history, wanted, path, lambda: _digest(here, root)), up=up or both, down=down or both, depth=depth
+    )
     match form:
         case LineageFormat.JSON:
             answer_json(graph.to_json())
@@ -61,3 +65,12 @@ def lineage(
             sys.stdout.write(to_mermaid(graph))
         case LineageFormat.TEXT:
             sys.stdout.write(f"{to_tree(graph, up=up or both, down=down or both)}\nledger  {graph.ledger}\n")
+
+
+def _digest(path: Path | None, root: Path) -> str | None:
+    """Of a file, or of a folder of the project: another one may be the whole disk."""
+    try:
+        is_asked = path is not None and (path.is_file() or root in path.resolve().parents)
+        return measure(path).digest if path is not None and is_asked else None
+    except (StoreError, OSError, RuntimeError):  # RuntimeError: before Python 3.13, links in a circle
+        return None

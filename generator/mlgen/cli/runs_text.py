@@ -8,7 +8,7 @@ from typing import Any
 
 from mlgen.cli import words
 from mlgen.diagnostic import visible
-from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.artifact import Artifact, place
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import Execution, History, Run, moment
 from mlgen.ledger.record import State, TaskRecord
@@ -141,7 +141,7 @@ def _cell(name: str, value: Any, table: str) -> str:
 
 
 def _artifact(artifact: Artifact) -> str:
-    return f"{artifact.name}  {_short(artifact.digest)}  {artifact.size_bytes:,} bytes  {artifact.uri}"
+    return f"{artifact.name}  {_short(artifact.digest)}  {artifact.size_bytes:,} bytes  {place(artifact.uri)}"
 
 
 def _short(digest: str) -> str:

@@ -15,6 +15,7 @@ from mlgen.ledger.fields import BadRecord, Fields
 _BUCKET = re.compile(r"([a-z][a-z0-9+.-]*://[^/]+)/(.+)", re.DOTALL)
 FILE = "file"
 HEX = re.compile(r"[0-9a-f]{64}")
+_PUBLISHED = re.compile(r"[a-z0-9]+://.*/_inputs/[0-9a-f]{64}/(?P<name>[^/]+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,12 @@ def of_dataset(dataset: Fields) -> Artifact:
         media_type=about.text("mediaType"),
         type=about.text("type"),
     )
+
+
+def place(uri: str) -> str:
+    """Where an artifact lies, for people: of the published copy of a repository's file, with the name that it has there.
+
+    The copy lies by its digest, which says that it has the file's bytes; the file's folder is in no record.
+    """
+    copy = _PUBLISHED.fullmatch(uri)
+    return f"{copy['name']}, as published: {uri}" if copy else uri

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlgen.diagnostic import visible
+from mlgen.ledger.artifact import place
 from mlgen.ledger.graph import Graph
 from mlgen.ledger.record import State
 from mlgen.values import to_short_text
@@ -74,7 +75,7 @@ def _branch(graph: Graph, root: str, beside: Mapping[str, list[str]], *, up: boo
 
 def _artifact_lines(node: Node) -> list[str]:
     size = f"{node['sizeBytes']:,} bytes"
-    return [f"{node['name']}  {_short(node['digest'])}  {node['type']}, {size}  {node['uri']}"]
+    return [f"{node['name']}  {_short(node['digest'])}  {node['type']}, {size}  {place(node['uri'])}"]
 
 
 def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:

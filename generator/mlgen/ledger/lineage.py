@@ -28,10 +28,13 @@ class Start:
     run: Run | None = None
 
 
-def find(history: History, wanted: str, path: str | None = None) -> Start:
+def find(
+    history: History, wanted: str, path: str | None = None, digest_of: Callable[[], str | None] = lambda: None
+) -> Start:
     """What an argument means: a digest or its beginning, a URI, `pipeline/task/out[@run]`, or a run.
 
-    path: the argument as records would spell it, if it is a path.
+    path: the argument as records would spell it, if it is a path. digest_of: asked at last, for the digest of what lies
+    there; None where nothing does. Records of a cluster name the published copy of a file, which has its bytes.
     Without `@run`: of the run that completed last among those in which the task wrote that out.
     Raises Misuse "unknown-artifact", "ambiguous-artifact", "unknown-run", "ambiguous-run".
     """
@@ -51,11 +54,17 @@ def find(history: History, wanted: str, path: str | None = None) -> Start:
             return Start(of_digest)
     if find_runs(history, wanted):
         return Start(run=find_run(history, wanted))
+    if at := _known(history, partial(_has_digest, digest_of())):
+        return Start(at)
     raise _unknown(history, wanted, path)
 
 
 def _is_at(uri: str | None, artifact: ArtifactId) -> bool:
     return artifact.uri == uri
+
+
+def _has_digest(digest: str | None, artifact: ArtifactId) -> bool:
+    return artifact.digest == digest
 
 
 def _known(history: History, wanted: Callable[[ArtifactId], bool]) -> tuple[ArtifactId, ...]:
