@@ -77,7 +77,7 @@ def of_dataset(dataset: Fields) -> Artifact:
 
 
 def place(uri: str) -> str:
-    """Where an artifact lies, for people: of the published copy of a repository's file, with the name that it has there.
+    """Where an artifact lies, for people: of the published copy of a repository's file, with the name it has there.
 
     The copy lies by its digest, which says that it has the file's bytes; the file's folder is in no record.
     """
