@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class World:
     host: GitHost
     cluster: Cluster
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, verb: str = "reconcile") -> subprocess.Popen[str]:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
@@ -41,7 +42,7 @@ class World:
             "AWS_SECRET_ACCESS_KEY": "key-value",
             "MLGEN_LEDGER_SECRET": str(self.root / "secret"),
         }
-        command = [sys.executable, "-m", "mlgen", "ledger", "reconcile", "--env", "lab", *arguments]
+        command = [sys.executable, "-m", "mlgen", "ledger", verb, "--env", "lab", *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=self.root, env=env, stdout=pipe, stderr=pipe, text=True)
 
@@ -49,6 +50,13 @@ class World:
         with self.start(*arguments) as process:
             out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def status(self) -> dict[str, Any]:
+        """What `mlgen ledger fold --status` says."""
+        with self.start("--status", "--format", "json", verb="fold") as process:
+            out, _ = process.communicate(timeout=60)
+        found: dict[str, Any] = json.loads(out)
+        return found
 
     def branch(self) -> list[str]:
         """The names of the files on the ledger's branch."""
@@ -120,6 +128,17 @@ def test_what_waits_is_folded_while_the_cluster_does_not_answer(world: World) ->
     assert world.branch() == ["broken-0", "run"]
 
 
+def test_when_a_pass_last_ended_well_is_told(world: World) -> None:
+    world.host.fault = lambda _path: "drop"
+    assert world.mlgen().returncode == 3
+    world.host.fault = git_host.no_fault
+    assert world.status()["reconciledSeconds"] is None, "a pass that could not reach the ledger is none"
+    for _ in range(2):
+        assert world.mlgen().returncode == 0
+    assert len([key for key in world.bucket.objects if "_ledger/passes/lab/" in key]) == 1
+    assert 0 <= world.status()["reconciledSeconds"] < 120
+
+
 def test_what_cannot_be_told_is_named(world: World) -> None:
     found = world.cluster.add("image")
     found["run"]["metadata"]["annotations"].clear()
@@ -133,11 +152,11 @@ def test_one_object_that_anybody_may_make_keeps_nothing_from_being_told(world: W
     """A TaskRun with the run's labels and a document nested too deep; one whose fields are of other types."""
     found = world.cluster.add("image")
     [broken] = [t for t in found["taskRuns"] if t["metadata"]["name"] == "image-broken"]
-    for name, status in (("deep", broken["status"]), ("odd", {"conditions": "x", "retriesStatus": 7})):
+    for name, kept in (("deep", broken["status"]), ("odd", {"conditions": "x", "retriesStatus": 7})):
         about = {**broken["metadata"], "name": name, "uid": f"11111111-2222-3333-4444-{name:x<12}"}
         del about["ownerReferences"]
         variable = {"name": "MLGEN_TASK", "value": "[" * 3000}
-        status = {**status, "taskSpec": {"steps": [{"env": [variable]}]}}
+        status = {**kept, "taskSpec": {"steps": [{"env": [variable]}]}}
         world.cluster.taskruns.insert(0, {**broken, "metadata": about, "status": status})
     done = world.mlgen()
     assert done.returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,10 @@ from mlgen.cli.reconcile import reconcile
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import visible
+from mlgen.ledger import passes
 from mlgen.ledger.spool import oldest
+
+SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
 
 app = new_app(no_args_is_help=True, help="Keep the ledger: the branch that holds the records.")
 
@@ -45,14 +49,21 @@ app.command()(reconcile)
 
 def _status(records: Records) -> dict[str, Any]:
     waiting = records.spool.waiting()
-    since = oldest(records.spool, waiting)
-    age = None if since is None else max(0, round((SystemClock().now() - since).total_seconds()))
-    return {
+    age = _age(oldest(records.spool, waiting))
+    found: dict[str, Any] = {
         "waiting": len(waiting),
         "oldestSeconds": age,
         "dead": len(records.spool.dead()),
         "ledger": records.tip(),
     }
+    if records.in_cluster:
+        found["reconciledSeconds"] = _age(passes.last(records.store, records.environment.name))
+    return found
+
+
+def _age(since: datetime | None) -> int | None:
+    """Seconds, never negative: clocks differ."""
+    return None if since is None else max(0, round((SystemClock().now() - since).total_seconds()))
 
 
 def _print(answer: dict[str, Any], form: Format) -> None:
@@ -67,4 +78,10 @@ def _print(answer: dict[str, Any], form: Format) -> None:
 def _status_lines(answer: dict[str, Any]) -> list[str]:
     age = answer["oldestSeconds"]
     waiting = f"{answer['waiting'] or 'none'}{'' if age is None else f', the oldest for {age} s'}"
-    return [f"waiting  {waiting}", f"refused  {answer['dead'] or 'none'}"]
+    lines = [f"waiting  {waiting}", f"refused  {answer['dead'] or 'none'}"]
+    if "reconciledSeconds" in answer:
+        since = answer["reconciledSeconds"]
+        said = "no pass of `mlgen ledger reconcile` ended well yet" if since is None else f"{since} s ago"
+        late = since is None or since > SILENCE_SECONDS
+        lines.append(f"told     {said}{'; does its CronJob run? (kubectl get cronjobs,jobs,pods)' if late else ''}")
+    return lines

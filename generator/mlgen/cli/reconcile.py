@@ -21,6 +21,7 @@ from mlgen.cli.output import answer_json, note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.ledger import passes
 from mlgen.ledger.fold import Folded
 from mlgen.spec.quantities import DURATION_RULE, duration_seconds
 
@@ -57,6 +58,7 @@ def reconcile(
     _tell(done, folded, form)
     if fault is not None:
         raise fault
+    passes.mark(records.store, records.environment.name, now)
     raise typer.Exit(1 if folded.conflicts or folded.refused else 0)
 
 
