@@ -242,6 +242,10 @@ SAID = {
         CURL + "server certificate verification failed. CAfile: none CRLfile: none",
         CURL + "SSL: no alternative certificate subject name matches target host name",
         "Host key verification failed." + SSH_END,
+        "@@@@@@@@@@\n"
+        + "It is also possible that a host key has just been changed.\n" * 20
+        + "Host key verification failed."
+        + SSH_END,
     ],
     "git-no-repository": [
         "remote: Repository not found.\nfatal: repository 'https://github.com/a/b.git/' not found",
@@ -264,7 +268,11 @@ SAID = {
         "fatal: protocol error: early EOF",
     ],
     "disk-full": ["error: unable to write file objects/pack/tmp_pack_x: No space left on device\nfatal: unpack failed"],
-    "git-refused": ["fatal: bad object refs/heads/x", "remote: fatal: No space left on device"],
+    "git-refused": [
+        "fatal: Out of memory, malloc failed (tried to allocate 400000097 bytes)\nfatal: invalid index-pack",
+        "fatal: bad object refs/heads/x",
+        "remote: fatal: No space left on device",
+    ],
 }
 
 

@@ -156,34 +156,34 @@ class Host:
         CannotAnswer "git-denied", "git-untrusted", "git-no-repository", "git-unreachable"; of what is not the host's
         doing, as for commands here.
         """
-        said = self.said(stderr)
+        said, told = self.said(stderr), _told(stderr)
         refusal = command.refusal(_not_of_host(stderr))
         if isinstance(refusal, RefBroken):
-            return RefBroken(f"{self.shown}: {refusal}")
-        if _CREDENTIALS.search(said):
+            return RefBroken(f"{self.shown}: {'; '.join(str(refusal).splitlines())}")
+        if _CREDENTIALS.search(told):
             return self.denied(said, may)
-        if _UNTRUSTED.search(said):
+        if _UNTRUSTED.search(told):
             return CannotAnswer(
                 "git-untrusted",
                 f"who answers at {self.shown} is not known to be that host",
                 why=said,
                 fix=f"have the host's certificate authority trusted here, or its key in known_hosts{self._of_secret}",
             )
-        if _MOVED_AWAY.search(said):
+        if _MOVED_AWAY.search(told):
             return CannotAnswer(
                 "git-no-repository",
                 f"{self.shown} answers with another URL, which mlgen does not follow",
                 why=f"{said}: a token would be sent along",
                 fix="write the URL that it names as ledger.url",
             )
-        if _NO_REPOSITORY.search(said):
+        if _NO_REPOSITORY.search(told):
             return CannotAnswer(
                 "git-no-repository",
                 f"there is no Git repository at {self.shown}",
                 why=f"{said}; or {self.who} may not see it",
                 fix=f"check ledger.url, make the repository (empty), or let {self.who} read it",
             )
-        if _UNREACHABLE.search(said):
+        if _UNREACHABLE.search(told):
             return self.unreachable(said)
         return GitError(f"{self.shown}: {said}") if type(refusal) is GitError else refusal
 
@@ -223,9 +223,13 @@ class Host:
 
     def said(self, stderr: bytes) -> str:
         """What git said, on one line, without users in URLs."""
-        lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
-        told = [line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:"))]
-        return "; ".join(told)[:600] or "git ended without a word"
+        return _told(stderr)[:600] or "git ended without a word"
+
+
+def _told(stderr: bytes) -> str:
+    """All that was said, on one line: what it was about stands at the end, and a host may greet with a page of text."""
+    lines = [line.strip() for line in masked(stderr.decode(errors="replace")).splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith(("hint:", "notice:", "warning:", "@")))
 
 
 def _of_user(url: str) -> str:
