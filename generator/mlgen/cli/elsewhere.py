@@ -17,7 +17,7 @@ from mlgen.spec.project import Ledger
 
 LAND_SECONDS = 120.0  # what is not landed by then goes on waiting; reconcile lands twice in the 600 s of its CronJob
 LOOK_SECONDS = 30.0  # for a small question
-READ_SECONDS = 300.0  # the first time, all that the ledger has
+READ_SECONDS, READ_MIB = 300.0, 1024  # the first time, all that the ledger has; on a user's machine
 SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as mounted in pods; absent: git's own ways
 
 
@@ -34,7 +34,7 @@ def mirrored(ledger: Ledger) -> Repository | None:
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
     "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted".
     """
-    remote = _open(ledger, _cache(ledger), READ_SECONDS)
+    remote = _open(ledger, _cache(ledger), READ_SECONDS, READ_MIB)
     try:
         return git.refresh(remote, ledger.branch)
     except CannotAnswer as fault:
@@ -46,7 +46,7 @@ def mirrored(ledger: Ledger) -> Repository | None:
         return repository
 
 
-def _open(ledger: Ledger, scratch: Path, seconds: float) -> Remote:
+def _open(ledger: Ledger, scratch: Path, seconds: float, memory_mib: int = git.MEMORY_MIB) -> Remote:
     assert ledger.url is not None
     folder = os.environ.get(SECRET)
     secret = Path(folder) if folder else None
@@ -56,6 +56,7 @@ def _open(ledger: Ledger, scratch: Path, seconds: float) -> Remote:
         scratch=scratch,
         secret_name=ledger.secret or "" if secret is not None else "",
         timeout_seconds=seconds,
+        memory_mib=memory_mib,
     )
 
 

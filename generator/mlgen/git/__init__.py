@@ -6,6 +6,7 @@ fsmonitor, filters, transports). What we run here is plumbing that starts none o
 
 from mlgen.git.base import Branches, Look
 from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
+from mlgen.git.host import MEMORY_MIB
 from mlgen.git.mirror import kept, refresh
 from mlgen.git.objects import Object, Reader
 from mlgen.git.remote import Remote, open_remote
@@ -13,6 +14,7 @@ from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, ini
 from mlgen.git.url import check_url
 
 __all__ = [
+    "MEMORY_MIB",
     "Branches",
     "GitError",
     "Look",

@@ -38,12 +38,10 @@ _CONFIG = (
     "core.filesRefLockTimeout=1000",  # ms that git itself waits for another process's lock
     "core.bigFileThreshold=1m",  # bytes of a file from which on it is passed through, not held whole
 )
-# git, and what it starts, must do with so many KiB: more is an error of theirs, not the death of our container. Of what
-# is not a file, git holds an object whole, and 400 KB that a host sends may be a commit of 400 MB.
-# Source: setrlimit(2), RLIMIT_DATA; the settings, git-config(1).
-FRUGAL_KIB = 64 << 10
+# Of what is no file git holds an object whole, and 400 KB that a host sends may be a commit of 400 MB. With a limit
+# that is an error of git's, not the death of our container. Source: setrlimit(2), RLIMIT_DATA; git-config(1).
 _FRUGAL = ("pack.threads=1", "core.deltaBaseCacheLimit=8m", "pack.windowMemory=8m")
-_LIMITED = ("sh", "-c", 'ulimit -d "$0" && exec git "$@"', str(FRUGAL_KIB))
+_LIMITED = ("sh", "-c", 'ulimit -d "$0" && exec git "$@"')  # in KiB; for what git starts, too
 
 # What is acknowledged must survive a power cut; by default git leaves loose objects and refs to the system.
 _DURABLE = ("core.fsync=committed", "core.fsyncMethod=batch", "core.fsyncObjectFiles=true")
@@ -96,21 +94,22 @@ def start(
     cwd: Path,
     durable: bool = False,
     own_group: bool = False,
-    frugal: bool = False,
+    memory_mib: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """A git process with pipes to all three streams. environ: scrubbed. Raises CannotAnswer "git-missing".
 
     own_group: in a process group of its own, which can be killed with all that git starts.
-    frugal: in bounded memory, for what a stranger may have made.
+    memory_mib: which it and each process that it starts may have, for what a stranger may have made.
     """
-    settings = (*_CONFIG, *(_DURABLE if durable else ()), *(_FRUGAL if frugal else ()))
+    settings = (*_CONFIG, *(_DURABLE if durable else ()), *(() if memory_mib is None else _FRUGAL))
     config = [part for setting in settings for part in ("-c", setting)]
-    if frugal and shutil.which("git", path=environ.get("PATH")) is None:
+    if memory_mib is not None and shutil.which("git", path=environ.get("PATH")) is None:
         raise _missing()  # sh would only say so in its own words
+    program = ("git",) if memory_mib is None else (*_LIMITED, str(memory_mib << 10))
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            [*(_LIMITED if frugal else ("git",)), *config, *arguments],
+            [*program, *config, *arguments],
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -163,7 +162,7 @@ def refusal(stderr: bytes) -> Exception:
             fix="make room and run the same command again",
         )
     if _TOO_LARGE.search(said):
-        return RefBroken(f"what is there takes git more than {FRUGAL_KIB >> 10} MiB of memory to read: {said}")
+        return RefBroken(f"what is there takes git more memory than it may have: {said}")
     if locked := _LOCKED.search(said):
         return RefLocked(said, locked[1])
     return RefMoved(said) if _MOVED.search(said) else GitError(said)

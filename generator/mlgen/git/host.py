@@ -32,6 +32,7 @@ _SETTINGS = (
     "push.followTags=false",
     "push.useForceIfIncludes=false",
 )
+MEMORY_MIB = 64  # beside our own process, in a container of 128
 _KILLED_SECONDS = 1.0  # in which pipes are closed whose writers were killed
 _TLS_OF_USER = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY")
 
@@ -71,7 +72,8 @@ class Host:
     """A repository's URL, and how it is asked.
 
     secret, scratch: as for `presented`. secret_name: of the Kubernetes Secret, "" where there is none.
-    environ: scrubbed. deadline: of time.monotonic; None: a call takes as long as the host sends something.
+    environ: scrubbed. memory_mib: of each process of git.
+    deadline: of time.monotonic; None: a call takes as long as the host sends something.
     """
 
     url: str
@@ -81,6 +83,7 @@ class Host:
     environ: Mapping[str, str] = field(repr=False)
     timeout_seconds: float | None
     deadline: float | None
+    memory_mib: int
 
     @staticmethod
     def at(
@@ -91,6 +94,7 @@ class Host:
         scratch: Path,
         environ: Mapping[str, str] | None,
         timeout_seconds: float | None,
+        memory_mib: int = MEMORY_MIB,
     ) -> Host:
         """Raises Misuse "bad-git-url"."""
         check_url(url)
@@ -98,7 +102,7 @@ class Host:
         clean = command.scrubbed(environ, kept=kept) | {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS)}
         del clean["GIT_CONFIG_NOSYSTEM"]  # where the machine's own certificates and credential helpers are named
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        return Host(url, secret, secret_name, scratch, clean, timeout_seconds, deadline)
+        return Host(url, secret, secret_name, scratch, clean, timeout_seconds, deadline, memory_mib)
 
     def run(self, git_dir: Path | None, *arguments: str, at_most_seconds: float | None = None) -> bytes:
         """What a command prints that reads from the host. Raises as `call` and `fault`."""
@@ -127,7 +131,11 @@ class Host:
             environ = {**self.environ, **variables}
             limit, seconds = self._limit(at_most_seconds)
             process = command.start(
-                [*config, *where, *arguments], environ=environ, cwd=self.scratch, own_group=True, frugal=True
+                [*config, *where, *arguments],
+                environ=environ,
+                cwd=self.scratch,
+                own_group=True,
+                memory_mib=self.memory_mib,
             )
             with process:
                 try:

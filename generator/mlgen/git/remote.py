@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git.command import RefMoved
-from mlgen.git.host import NAME, Host
+from mlgen.git.host import MEMORY_MIB, NAME, Host
 from mlgen.git.remote_reader import RemoteReader
 from mlgen.git.scratch import Scratch
 
@@ -37,12 +37,14 @@ def open_remote(
     environ: Mapping[str, str] | None = None,
     timeout_seconds: float | None = None,
     secret_name: str = "",
+    memory_mib: int = MEMORY_MIB,
 ) -> Remote:
     """The repository at a URL; nothing is asked of it yet.
 
     secret: a folder with the files of the ledger's Secret, read at each call (see `credentials.presented`).
     secret_name: what errors call it. scratch: a folder that may be thrown away, of this process alone while it writes.
     environ: the process's. timeout_seconds: from now on, for all that is asked; None: as long as the host answers.
+    memory_mib: which each process of git may have; to read all files of a million, some 150.
     Raises Misuse "bad-git-url".
     """
     scratch.mkdir(parents=True, exist_ok=True)
@@ -53,6 +55,7 @@ def open_remote(
         scratch=scratch.resolve(),
         environ=environ,
         timeout_seconds=timeout_seconds,
+        memory_mib=memory_mib,
     )
     return Remote(host, Scratch(host, environ))
 
