@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlgen.cluster.failure import explain
-from mlgen.cluster.view import Attempt
+from mlgen.cluster.shape import read
+from mlgen.cluster.view import Attempt, Step, attempts
 
 LATE = 'TaskRun "r-gpu" failed to finish within "2h0m0s"'
 FULL = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
@@ -37,3 +38,22 @@ UNREADY = "containers with unready status: [step-main]"
 def test_what_tekton_says_is_one_line(reason: str, message: str, why: str) -> None:
     attempt = Attempt("gpu", 0, "r-gpu-pod", False, reason, message, "", "", ())
     assert explain(attempt, lambda _container: ()).why == why
+
+
+NOT_KEPT = 'mlgen-runtime: error[not-kept]: out "model" was not written\n   fix  write to "$model"\n'
+
+
+@pytest.mark.parametrize(("reason", "log"), [("Completed", "main"), ("Skipped", None)])
+def test_where_the_program_ran_its_log_may_say_why_we_could_not_go_on(reason: str, log: str | None) -> None:
+    steps = (Step("stage-in", 0, "Completed"), Step("main", 0, reason), Step("stage-out", 1, "Error"))
+    attempt = Attempt("it", 0, "r-it-pod", False, "StepFailed", "", "", "", steps)
+    found = explain(attempt, lambda name: NOT_KEPT.splitlines() if name == "step-stage-out" else ())
+    assert (found.message, found.fix, found.log) == ('out "model" was not written', 'write to "$model"', log)
+
+
+def test_between_two_attempts_a_task_run_has_an_empty_pod_name() -> None:
+    metadata = {"name": "r-it", "namespace": "n", "uid": "u", "labels": {"tekton.dev/pipelineTask": "it"}}
+    condition = {"type": "Succeeded", "status": "Unknown", "reason": "ToBeRetried", "message": ""}
+    retried = {"podName": "r-it-pod", "conditions": [{**condition, "status": "False"}]}
+    status = {"podName": "", "conditions": [condition], "retriesStatus": [retried]}
+    assert [one.pod for one in attempts(read({"metadata": metadata, "status": status}))] == ["r-it-pod"]

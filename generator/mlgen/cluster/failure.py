@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from mlgen.cluster.events import Failure
-from mlgen.cluster.view import CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt
+from mlgen.cluster.view import COMPLETED, CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt
 from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
 
 # How our programs in a pod tell what stopped them: a line, then its why and fix (`runtime.__main__`).
@@ -27,7 +28,7 @@ ReadLog = Callable[[str], Iterable[str]]  # container -> its last lines; none wh
 
 def explain(attempt: Attempt, read: ReadLog) -> Failure:
     """Why a failed attempt failed."""
-    return _by_author(attempt) or _by_us(read) or _by_tekton(attempt)
+    return _by_author(attempt) or _by_us(attempt, read) or _by_tekton(attempt)
 
 
 def _by_author(attempt: Attempt) -> Failure | None:
@@ -45,8 +46,11 @@ def _by_author(attempt: Attempt) -> Failure | None:
     return Failure(ended, exit_code=main.exit_code, log=MAIN)
 
 
-def _by_us(read: ReadLog) -> Failure | None:
-    return next((ours for container in OUR_CONTAINERS if (ours := told(read(container)))), None)
+def _by_us(attempt: Attempt, read: ReadLog) -> Failure | None:
+    """What our own containers could not do; where the program ran before, its log may say why."""
+    main = attempt.step(MAIN)
+    log = MAIN if main is not None and main.reason == COMPLETED else None
+    return next((replace(ours, log=log) for container in OUR_CONTAINERS if (ours := told(read(container)))), None)
 
 
 def told(lines: Iterable[str]) -> Failure | None:

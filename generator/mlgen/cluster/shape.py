@@ -93,6 +93,12 @@ def _time(value: Any, place: str) -> str:
     return text
 
 
+def _pod_name(value: Any, place: str) -> str:
+    """Between two attempts, Tekton has emptied it."""
+    name: str = "" if value == "" else _name(value, place)
+    return name
+
+
 def _integer(value: Any, place: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST:
         raise Odd(f"{place} is no number of 32 bits")
@@ -199,7 +205,7 @@ _OF_TASK_RUN: Mapping[str, Shape] = {
     "conditions": _list(_CONDITION),
     "startTime": _time,
     "completionTime": _time,
-    "podName": _name,
+    "podName": _pod_name,
     "steps": _list(_STEP),
     "results": _list(_fields({"name": _text, "value": _argument}, "name", "value")),
     "taskSpec": _fields({"steps": _document_steps}),

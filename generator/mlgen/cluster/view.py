@@ -19,7 +19,8 @@ SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STOPPING = "PipelineRun was stopping"
 MAIN = "main"
 PENDING, RUNNING = "Pending", "Running"  # reasons of a TaskRun whose pod is yet to start, and whose has
-CONTINUED = "Continued"  # terminationReason of a step with onError: continue whose program failed
+# terminationReason of a step: its program went well; with onError: continue, it failed
+COMPLETED, CONTINUED = "Completed", "Continued"
 
 WAITS, RUNS = "waits for its pod", "runs"
 PULL_FIX = "is its name right, and may the namespace pull it (image_pull_secrets of mlgen.yaml)?"
