@@ -200,6 +200,20 @@ def test_where_a_model_came_from(project: Path, capsys: Capture) -> None:
     assert answer(capsys, "lineage", "one", "--format", "dot").startswith("digraph lineage {\n")
 
 
+def test_in_a_plain_clone_it_is_said_where_the_ledger_is(
+    project: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "one", "-p", "word=hi")
+    subprocess.run(["git", "clone", "-q", project, tmp_path / "clone"], check=True)
+    monkeypatch.chdir(tmp_path / "clone")
+    assert mlgen(["runs", "list"]) == 0
+    told = capsys.readouterr()
+    command = "git branch ledger origin/ledger"
+    assert told.err == f'"ledger" is no branch here, origin/ledger is one: `{command}`\n'
+    subprocess.run(command.split(), check=True)
+    assert "one" in answer(capsys, "runs", "list")
+
+
 def test_a_path_is_found_however_it_is_spelt(project: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     run(capsys, "one", "-p", "word=hi")
     asked = answer_json(capsys, "lineage", "data.txt")

@@ -73,19 +73,21 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> I
         yield World(cluster, capsys)
 
 
-@pytest.mark.parametrize(("run", "why"), [("image", PULL), ("secret", SECRET)])
-def test_a_task_that_never_began_says_why(world: World, run: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("run", "what", "why"), [("image", "left no log", PULL), ("secret", "printed nothing", SECRET)]
+)
+def test_a_task_that_never_began_says_why(world: World, run: str, what: str, why: str) -> None:
     """Whether a pod is left of it or not, and also when the cluster has forgotten all."""
     world.cluster.add(run)
     for arguments in ([run], [run, "broken"]):
         said = world.logs(*arguments)
         assert (said.code, said.out) == (0, "")
-        assert said.err.startswith(f"broken printed nothing: {why}")
+        assert said.err.startswith(f"broken {what}: {why}")
         assert len(said.err.splitlines()) == 1
     world.reconcile_and_prune()
     said = world.logs(run, "broken")
     assert (said.code, said.out) == (0, "")
-    assert said.err.startswith(f"broken printed nothing: {why}")
+    assert said.err.startswith(f"broken {what}: {why}")
 
 
 def test_what_was_printed_has_its_title_and_what_was_not_its_reason(world: World) -> None:
@@ -117,11 +119,26 @@ def test_a_task_that_was_not_started_has_no_log(world: World, run: str, why: str
     assert why.partition(":")[0] in world.logs(run, "third").err
 
 
-def test_a_task_that_is_not_there(world: World) -> None:
+def test_a_log_that_went_with_its_pod_is_said_to_be_lost(world: World) -> None:
+    world.cluster.add("cancelled-finally")
+    lost = "second left no log: it aborted: it was cancelled: "
+    for _ in range(2):
+        said = world.logs("cancelled-finally", "second")
+        assert (said.code, said.out) == (0, "")
+        assert said.err.startswith(lost)
+        assert said.err.endswith("(Tekton deletes its pod then, and what it had printed)\n")
+        world.reconcile_and_prune()
+
+
+@pytest.mark.parametrize(
+    ("task", "fix"), [("frst", "did you mean first?"), ("x", "its tasks: first, second, tell, third")]
+)
+def test_a_task_that_is_not_there(world: World, task: str, fix: str) -> None:
     world.cluster.add("ok")
-    said = world.logs("ok", "other")
+    said = world.logs("ok", task)
     assert (said.code, said.out) == (2, "")
-    assert 'there is no log of "other" in ok' in said.err
+    assert f'ok has no task "{task}"' in said.err
+    assert fix in said.err
 
 
 def test_followed_a_task_that_prints_nothing_says_once_why(capsys: Capture) -> None:

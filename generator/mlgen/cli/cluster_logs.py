@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.cluster_silence import Silence
+from mlgen.cli.cluster_ledger import RECORD
+from mlgen.cli.cluster_silence import Silence, Why
 from mlgen.cli.history import open_history
 from mlgen.cli.kube import connect
 from mlgen.cli.output import note
@@ -51,6 +52,7 @@ def show(records: Records, run: str | None, task: str | None, *, follow: bool) -
         return
     pods = _pods(records, found)
     chosen = logs.logs_of(pods, _kept(records, found), task=task)
+    chosen.sort(key=lambda log: log.task == RECORD)  # last: no author wrote it
     printed: set[tuple[str, int]] = set()
     for log in chosen:
         if _print(records, found, log, titled=len(chosen) > 1, first=not printed):
@@ -59,20 +61,27 @@ def show(records: Records, run: str | None, task: str | None, *, follow: bool) -
         records.environment.name, str(records.environment.namespace), found.name, found.uid, found.api, tuple(pods)
     )
     if not _tell_silent(silence, task, chosen, printed):
-        raise _none(records, found, task, silence.skipped(task) if task else "")
+        raise _none(silence, task)
 
 
 def _tell_silent(silence: Silence, task: str | None, chosen: list[Log], printed: set[tuple[str, int]]) -> bool:
     """Say of each execution that is asked for, and that printed nothing, why; whether there was any at all."""
-    found = {(log.task, log.attempt): "" for log in chosen}
-    if silence.api is not None or len(printed) < len(found) or not found:
-        found |= {at: why for at, why in silence.whys.items() if task in (None, at[0])}
-    for name, attempt in sorted(found.keys() - printed):
-        why = found[name, attempt]
-        if why or not silence.whys:  # of a pod of ours that went well, there is nothing to say
-            number = f", attempt {attempt + 1}," if attempt else ""
-            note(f"{name}{number} printed nothing{why and f': it {why}'}")
-    return bool(found)
+    kept = {(log.task, log.attempt) for log in chosen}
+    whys: Mapping[tuple[str, int], Why] = {}
+    if silence.api is not None or kept - printed or not kept:
+        whys = {at: why for at, why in silence.whys.items() if task in (None, at[0])}
+    for name, attempt in sorted((kept | whys.keys()) - printed):
+        at = (name, attempt)
+        why = whys.get(at)
+        if why is None and silence.whys:
+            continue  # a pod of ours that went well
+        what = "printed nothing" if at in kept else "left no log"
+        lost = (
+            " (Tekton deletes its pod then, and what it had printed)" if why and why.deleted and at not in kept else ""
+        )
+        number = f", attempt {attempt + 1}," if attempt else ""
+        note(f"{name}{number} {what}{f': it {why.words}' if why else ''}{lost}")
+    return bool(kept or whys)
 
 
 def _find(records: Records, wanted: str | None) -> _Run:
@@ -90,7 +99,7 @@ def _find(records: Records, wanted: str | None) -> _Run:
         if not known:
             raise Misuse("unknown-run", f"the cluster has no runs of {env}", fix=f"`mlgen runs list --env {env}`")
         return known[-1]
-    return _only(wanted, _meant(wanted, known) or _told(records, wanted), known)
+    return _only(wanted, _meant(wanted, known) or _told(records, wanted), known, env)
 
 
 def _meant(wanted: str, runs: Iterable[_Run]) -> list[_Run]:
@@ -109,14 +118,14 @@ def _told(records: Records, wanted: str) -> list[_Run]:
     return [_Run(one.name, one.uid, None) for one in find_runs(history, wanted)]
 
 
-def _only(wanted: str, found: list[_Run], known: list[_Run]) -> _Run:
+def _only(wanted: str, found: list[_Run], known: list[_Run], env: str) -> _Run:
     if len(found) > 1:
         names = ", ".join(f"{one.uid} ({one.name})" for one in found[:SHOWN])
         raise Misuse("ambiguous-run", f'"{wanted}" may be any of {len(found)} runs', fix=f"say one of {names}")
     if not found:
         here = [one.name for one in known]
         near = get_close_matches(wanted, here, n=3) or here[: -SHOWN - 1 : -1]
-        fix = f"the cluster has: {', '.join(near)}" if near else "`mlgen runs list --env E` has those that ended"
+        fix = f"the cluster has: {', '.join(near)}" if near else f"`mlgen runs list --env {env}` has those that ended"
         raise Misuse("unknown-run", f'neither cluster nor ledger has a run "{wanted}"', fix=fix)
     return found[0]
 
@@ -186,13 +195,17 @@ def _kept(records: Records, run: _Run) -> list[str]:
         return []
 
 
-def _none(records: Records, run: _Run, task: str | None, skipped: str) -> Misuse:
-    env = records.environment.name
-    what = f'no log of "{task}" in {run.name}' if task else f"no log of {run.name}"
-    if skipped:
-        return Misuse("no-log", f'"{task}" has no log in {run.name}: {skipped}')
-    why = "a task leaves one once it has begun; those of pods that are gone are kept by `mlgen ledger reconcile`"
-    return Misuse("no-log", f"there is {what}", why=why, fix=f"`mlgen runs show {run.name} --env {env}` says what ran")
+def _none(silence: Silence, task: str | None) -> Misuse:
+    run = silence.run
+    if task and (skipped := silence.skipped(task)):
+        return Misuse("no-log", f'"{task}" has no log in {run}: {skipped}')
+    if task and (known := silence.tasks) and task not in known:
+        near = get_close_matches(task, known, n=3)
+        fix = f"did you mean {', '.join(near)}?" if near else f"its tasks: {', '.join(known)}"
+        return Misuse("no-log", f'{run} has no task "{task}"', fix=fix)
+    what = f'no log of "{task}" in {run}' if task else f"no log of {run}"
+    why = "a task leaves one once it has begun; those of pods that ended are kept by `mlgen ledger reconcile`"
+    return Misuse("no-log", f"there is {what}", why=why, fix=f"`mlgen runs show {run} --env {silence.env}`")
 
 
 def _print(records: Records, run: _Run, log: Log, *, titled: bool, first: bool) -> bool:

@@ -14,13 +14,23 @@ from mlgen.cluster.belonging import controller, readable
 from mlgen.cluster.view import NONE, Attempt, Objects
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.read import Run
-from mlgen.ledger.record import State
-from mlgen.runtime.ending import CANCELLED
+from mlgen.ledger.record import State, TaskRecord
+from mlgen.runtime.ending import CANCELLED, TIMED_OUT
 
 _OF_AUTHOR = "mlgen-run"  # a param that gates and, of finally, `record` alone do without, or have without a program
 _RECORD = "record"
 
+_DELETED = (CANCELLED, TIMED_OUT)  # for these reasons Tekton deletes the pod at once, and what it had printed with it
+
 Execution = tuple[str, int]  # task, attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """How an execution stands, or ended. deleted: whether its pod was deleted meanwhile, so that a log is lost."""
+
+    words: str
+    deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,12 @@ class Silence:
     pods: tuple[Object, ...] = ()
 
     @cached_property
-    def whys(self) -> Mapping[Execution, str]:
+    def whys(self) -> Mapping[Execution, Why]:
         """How each execution of an author's task stands, or ended, and each of ours that failed: "failed: …"."""
         found = dict(why for task_run in self._task_runs for why in self._of_task_run(task_run))
         if not found and self._recorded is not None:
             recorded = (e.record for e in self._recorded.executions)
-            found = {(one.task, one.attempt): words.of_record(one).partition(", attempt")[0] for one in recorded}
+            found = {(one.task, one.attempt): _of_record(one) for one in recorded}
         return found
 
     def skipped(self, task: str) -> str:
@@ -62,6 +72,14 @@ class Silence:
             return ""
         because = words.blame(settled, view.state_of(run, [settled.get(name) for name in names if name != task]))
         return words.skip(status.reason, because if status.reason == view.STOPPING else "")
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of all tasks that are known of the run."""
+        spec = ((self._stored or {}).get("status") or {}).get("pipelineSpec") or {}
+        entries = [one["name"] for key in ("tasks", "finally") for one in spec.get(key) or ()]
+        about = self._recorded.record if self._stored is None and self._recorded else None
+        return sorted({*entries, *(about.tasks if about else ()), *(task for task, _ in self.whys)} - {_RECORD})
 
     @cached_property
     def _stored(self) -> Object | None:
@@ -90,16 +108,16 @@ class Silence:
         except CannotAnswer:
             return None
 
-    def _of_task_run(self, task_run: Object) -> Iterator[tuple[Execution, str]]:
+    def _of_task_run(self, task_run: Object) -> Iterator[tuple[Execution, Why]]:
         task = view.task_of(task_run)
         params = {one["name"] for one in (task_run.get("spec") or {}).get("params") or ()}
         is_authors = _OF_AUTHOR in params and task != _RECORD
         attempts = view.attempts(task_run)
         for attempt in attempts:
             if is_authors or attempt.succeeded is False:
-                yield (task, attempt.number), self._words(attempt)
+                yield (task, attempt.number), Why(self._words(attempt), attempt.reason in _DELETED)
         if is_authors and not attempts:
-            yield (task, 0), view.WAITS
+            yield (task, 0), Why(view.WAITS)
 
     def _words(self, attempt: Attempt) -> str:
         if attempt.succeeded:
@@ -111,3 +129,7 @@ class Silence:
         state = State.ABORT if attempt.reason == CANCELLED else State.FAIL
         why = failure.explain(attempt, lambda _container: ())
         return words.of_failure(state, why) + (f": {why.why}" if why.why else "")
+
+
+def _of_record(record: TaskRecord) -> Why:
+    return Why(words.ending(record.state, record.exit_code, record.error), record.reason in _DELETED)

@@ -37,7 +37,7 @@ FATES = {
     "already": "on the branch already",
     "conflicts": "set aside: the branch has other bytes at their paths",
     "refused": "set aside: no ledger can take them",
-    "left": "wait on: of a newer mlgen, or no records of ours",
+    "left": "wait on: of another environment or a newer mlgen, or no records of ours",
 }
 
 

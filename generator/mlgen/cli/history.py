@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from mlgen.cli.output import note
-from mlgen.cli.records import open_records
+from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.ledger.read import History, read
 
@@ -21,8 +21,18 @@ def open_history(env: str) -> History:
     finally:
         gc.freeze()
         gc.enable()
+    _tell_elsewhere(records, history)
     if history.skipped:
         first, count = history.skipped[0], len(history.skipped)
         files, others = ("1 file", "") if count == 1 else (f"{count} files", " and others")
         note(f"{files} of the ledger cannot be read here: {first.path}{others}: {first.reason}")
     return history
+
+
+def _tell_elsewhere(records: Records, history: History) -> None:
+    """In a plain clone, the ledger's branch is there as the other repository's."""
+    branch, repository = records.branch, history.repository
+    if history.commit is None and records.ledger.url is None and repository is not None:
+        there = f"origin/{branch}"
+        if repository.tip(f"refs/remotes/{there}") is not None:
+            note(f'"{branch}" is no branch here, {there} is one: `git branch {branch} {there}`')
