@@ -255,7 +255,10 @@ def test_what_the_ledger_lacks_is_told_with_why(
 def test_detached_only_its_name_is_told(cluster: Cluster, capsys: Capture) -> None:
     capsys.readouterr()
     assert mlgen([*RUN, "--detach"]) == 0
-    assert re.fullmatch(r"demo-[a-z0-9]{5}\n", capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"demo-[a-z0-9]{5}\n", out)
+    assert f"`mlgen logs {out.strip()} --env prod -f`" in err
+    assert f"kubectl -n ml patch pipelinerun {out.strip()} --type merge -p '{json.dumps(CANCEL)}'" in err
     assert len(cluster.runs) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from mlgen.cli.run_json import to_json
 from mlgen.cli.uploading import upload
 from mlgen.cluster import start
 from mlgen.cluster.events import Outcome
-from mlgen.cluster.follow import Follower
+from mlgen.cluster.follow import CANCEL, Follower
 from mlgen.diagnostic import CannotAnswer, Fault
 from mlgen.plan.model import Plan
 from mlgen.runtime.publish import wanted
@@ -48,6 +49,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         stored = start.create(api, request.run, pause=time.sleep)
         if choices.detach:
             _tell_name(stored, choices.form)
+            _tell_ways(stored, records.environment.name)
             return 0
         names = [task.name for task in plan.all_tasks]
         progress = ClusterProgress(_name(stored), plan, records.environment.name)
@@ -62,9 +64,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         )
         outcome, interrupted = _follow(follower, progress, interrupts)
     if outcome is None:
-        env = records.environment.name
-        note(f"{_name(stored)} goes on: `mlgen logs {_name(stored)} --env {env} -f` shows what it prints, and")
-        note(f"`mlgen runs show {_name(stored)} --env {env}` what became of it, once it has ended")
+        _tell_ways(stored, records.environment.name)
         return 130
     told = cluster_ledger.ask(records, outcome, lambda task: follower.said(task, task))
     _answer(plan, outcome, told, choices, records.environment)
@@ -129,6 +129,14 @@ def _cancel(follower: Follower) -> bool:
 
 def _name(stored: Object) -> str:
     return str(stored["metadata"]["name"])
+
+
+def _tell_ways(stored: Object, env: str) -> None:
+    """What can be done about a run that is left alone."""
+    name, namespace = _name(stored), stored["metadata"]["namespace"]
+    note(f"{name} goes on: `mlgen logs {name} --env {env} -f` shows what it prints, and")
+    note(f"`mlgen runs show {name} --env {env}` what became of it, once it has ended; to cancel it:")
+    note(f"kubectl -n {namespace} patch pipelinerun {name} --type merge -p '{json.dumps(CANCEL)}'")
 
 
 def _tell_name(stored: Object, form: Format) -> None:
