@@ -288,7 +288,7 @@ def test_another_version_on_the_cluster_is_told(cluster: Cluster, capsys: Captur
     assert mlgen(RUN) == 3
     stale = capsys.readouterr().err
     assert 'another version of the Pipeline "demo"' in stale
-    assert "why  its task make has another script\n" in stale
+    assert "why  not the same: script of make\n" in stale
     assert "fix  `mlgen render --env prod`: tekton/prod/manifests/ is not what the spec says now" in stale
     assert apply in stale
     assert mlgen(["render", "--env", "prod"]) == 0

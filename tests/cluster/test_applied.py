@@ -90,8 +90,8 @@ def test_a_later_tekton_may_store_more(tmp_path: Path) -> None:
             cluster(changed(tasks=[*PIPELINE["spec"]["tasks"], {"name": "b", "taskRef": {"name": "x"}}])),
             "it still has the task b",
         ),
-        (cluster(with_a(timeout="2h0m0s")), "its task a has another timeout"),
-        (cluster(with_a(when=[{"cel": "'a' == 'b'"}])), "its task a has another gate"),
+        (cluster(with_a(timeout="2h0m0s")), "not the same: timeout of a"),
+        (cluster(with_a(when=[{"cel": "'a' == 'b'"}])), "not the same: gate of a"),
         (cluster(changed(params=[])), "it has no param n"),
         (cluster(changed(params=[*PIPELINE["spec"]["params"], {"name": "m"}])), "it still has the param m"),
         (cluster(changed(params=[{"name": "n", "type": "string", "default": "4"}])), "it has another param n"),
@@ -128,9 +128,9 @@ def _memory(task: Json) -> None:
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
-        ([_code], "its task a has another code"),
-        ([_script, _code], "its task a has another code, script"),
-        ([_env, _memory], "its task a has another env, resources"),
+        ([_code], "not the same: code of a"),
+        ([_script, _code], "not the same: code, script of a"),
+        ([_env, _memory], "not the same: env, resources of a"),
     ],
 )
 def test_what_changed_in_a_task_is_told(tmp_path: Path, edits: list[Callable[[Json], None]], said: str) -> None:

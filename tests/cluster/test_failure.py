@@ -40,6 +40,19 @@ def test_what_tekton_says_is_one_line(reason: str, message: str, why: str) -> No
     assert explain(attempt, lambda _container: ()).why == why
 
 
+PULL = (
+    'the step "main" in TaskRun "w-it" failed to pull the image "". The pod errored with the message: "Back-off '
+    'pulling image "h:5000/no": ErrImagePull: rpc error: code = NotFound desc = failed to resolve reference "h:5000/no": '
+    'h:5000/no: not found."'
+)
+
+
+def test_of_an_image_what_its_registry_said() -> None:
+    attempt = Attempt("it", 0, "w-it-pod", False, "TaskRunImagePullFailed", PULL, "", "", ())
+    found = explain(attempt, lambda _container: ())
+    assert (found.message, found.why) == ("its image cannot be pulled", "h:5000/no: not found")
+
+
 NOT_KEPT = 'mlgen-runtime: error[not-kept]: out "model" was not written\n   fix  write to "$model"\n'
 
 

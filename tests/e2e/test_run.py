@@ -181,5 +181,5 @@ def test_nothing_is_created_where_it_could_not_run(lab: Lab) -> None:
     refused(3, "cluster-unreachable", "-p", "word=x", KUBECONFIG=str(nowhere))
     spec = project.root / "pipelines" / "demo.yaml"
     spec.write_text(spec.read_text().replace("making", "building"))
-    refused(3, "its task make has another script", "-p", "word=x")
+    refused(3, "not the same: script of make", "-p", "word=x")
     assert kubectl("get", "pipelineruns", "-n", project.name, "-o", "name") == ""

@@ -80,17 +80,20 @@ def _other_tasks(api: Api, pipeline: Object, stored: Object, tasks: Sequence[Obj
     yield from _named("it still has the task", found.keys() - wanted.keys())
     ours = {one["metadata"]["name"]: one for one in tasks}
     changed = sorted(name for name in wanted.keys() & found.keys() if _ref(wanted[name]) != _ref(found[name]))
+    other: dict[str, list[str]] = {}  # parts -> the tasks in which just these differ
     for name in changed[:SHOWN]:
         theirs = _task(api, pipeline["metadata"]["namespace"], _ref(found[name]))
-        other = _other_parts(ours.get(_ref(wanted[name])), theirs)
-        yield f"its task {name} has another {', '.join(other)}" if other else f"it has another task {name}"
-    if changed[SHOWN:]:
-        yield f"{len(changed) - SHOWN} more tasks changed"
+        parts = _other_parts(ours.get(_ref(wanted[name])), theirs)
+        other.setdefault(", ".join(parts), []).append(name)
     for name in sorted(wanted.keys() & found.keys() - set(changed)):
         mine, their = wanted[name], found[name]
-        other = [word for key, word in _ENTRY.items() if not _within(mine.get(key) or None, their.get(key) or None)]
-        if other:
-            yield f"its task {name} has another {', '.join(other)}"
+        parts = [word for key, word in _ENTRY.items() if not _within(mine.get(key) or None, their.get(key) or None)]
+        if parts:
+            other.setdefault(", ".join(parts), []).append(name)
+    for words, names in other.items():
+        yield from _named(f"not the same: {words} of" if words else "it has another task", set(names))
+    if changed[SHOWN:]:
+        yield f"{len(changed) - SHOWN} more tasks differ"
 
 
 def _other_params(pipeline: Object, stored: Object) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
 _OURS = re.compile(r"mlgen-runtime: error\[(?P<code>[a-z0-9-]+)\]: (?P<message>.*)")
 _MORE = re.compile(r"\s+(?P<word>why|fix)\s+(?P<text>.*)")
 _IMAGE = re.compile(r'the step "(?P<step>[^"]*)".*errored with the message: "(?P<pod>.*?)[". ]*', re.DOTALL)
+_PULL = re.compile(r'[^"]*image "(?P<image>[^"]+)": .*: (?P<said>[^:]+)', re.DOTALL)
 # How Tekton adds what it knew before, to why it ended a TaskRun itself: in a line of its own, in words about the pod.
 _BEFORE = re.compile(
     r'\s*\n\s*Previous status: (?:\[\w+\] )?(?:pod status "\w+":"\w+"; message: )?"?(?P<told>.*?)[". ]*', re.DOTALL
@@ -79,11 +80,17 @@ def _by_tekton(attempt: Attempt) -> Failure:
     if attempt.reason == "TaskRunImagePullFailed":
         parts = _IMAGE.fullmatch(attempt.message)
         whose = "its image" if parts is None or parts["step"] == MAIN else f"the image of {parts['step']}"
-        return Failure(f"{whose} cannot be pulled", parts["pod"] if parts else why, fix=PULL_FIX)
+        return Failure(f"{whose} cannot be pulled", _pull(parts["pod"]) if parts else why, fix=PULL_FIX)
     words = _OF_REASON.get(attempt.reason)
     if words is None:
         return Failure(message or attempt.reason or "it failed", why=attempt.reason if message else "")
     return Failure(words[0], why, fix=words[1])
+
+
+def _pull(message: str) -> str:
+    """The image and what its registry said at last: in between, each layer of software repeats the image's name."""
+    found = _PULL.fullmatch(message)
+    return f"{found['image']}: {found['said']}" if found else message
 
 
 def _in_one_line(message: str) -> str:
