@@ -42,8 +42,8 @@ def test_what_tekton_says_is_one_line(reason: str, message: str, why: str) -> No
 
 PULL = (
     'the step "main" in TaskRun "w-it" failed to pull the image "". The pod errored with the message: "Back-off '
-    'pulling image "h:5000/no": ErrImagePull: rpc error: code = NotFound desc = failed to resolve reference "h:5000/no": '
-    'h:5000/no: not found."'
+    'pulling image "h:5000/no": ErrImagePull: rpc error: code = NotFound desc = failed to resolve reference '
+    '"h:5000/no": h:5000/no: not found."'
 )
 
 
