@@ -27,6 +27,7 @@ from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger.query import find_runs
 from mlgen.store import StoreError
 
+LOST = " (Tekton deletes its pod then, and what it had printed)"
 SHOWN = 5  # runs that are offered where none has the name
 
 
@@ -76,11 +77,10 @@ def _tell_silent(silence: Silence, task: str | None, chosen: list[Log], printed:
         if why is None and silence.whys:
             continue  # a pod of ours that went well
         what = "printed nothing" if at in kept else "left no log"
-        lost = (
-            " (Tekton deletes its pod then, and what it had printed)" if why and why.deleted and at not in kept else ""
-        )
+        because = f": it {why.words}" if why else ""
+        lost = LOST if why and why.deleted and at not in kept else ""
         number = f", attempt {attempt + 1}," if attempt else ""
-        note(f"{name}{number} {what}{f': it {why.words}' if why else ''}{lost}")
+        note(f"{name}{number} {what}{because}{lost}")
     return bool(kept or whys)
 
 

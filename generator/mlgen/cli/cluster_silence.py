@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mlgen.cli import words
+from mlgen.cli.cluster_ledger import RECORD
 from mlgen.cli.history import open_history
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, Unreachable
@@ -17,9 +18,7 @@ from mlgen.ledger.read import Run
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT
 
-_OF_AUTHOR = "mlgen-run"  # a param that gates and, of finally, `record` alone do without, or have without a program
-_RECORD = "record"
-
+_OF_AUTHOR = "mlgen-run"  # a param that gates do without; of the others, `record` alone has no author
 _DELETED = (CANCELLED, TIMED_OUT)  # for these reasons Tekton deletes the pod at once, and what it had printed with it
 
 Execution = tuple[str, int]  # task, attempt
@@ -79,20 +78,22 @@ class Silence:
         spec = ((self._stored or {}).get("status") or {}).get("pipelineSpec") or {}
         entries = [one["name"] for key in ("tasks", "finally") for one in spec.get(key) or ()]
         about = self._recorded.record if self._stored is None and self._recorded else None
-        return sorted({*entries, *(about.tasks if about else ()), *(task for task, _ in self.whys)} - {_RECORD})
+        return sorted({*entries, *(about.tasks if about else ()), *(task for task, _ in self.whys)} - {RECORD})
 
     @cached_property
     def _stored(self) -> Object | None:
+        """The run, where the cluster still has it: a later one may have its name."""
+        if self.api is None:
+            return None
         try:
-            return (
-                next(readable([self.api.get(PIPELINE_RUNS, self.namespace, self.run)], []), None) if self.api else None
-            )
+            found = readable([self.api.get(PIPELINE_RUNS, self.namespace, self.run)], [])
+            return next((one for one in found if one["metadata"]["uid"] == self.uid), None)
         except (ApiError, Unreachable):
             return None
 
     @cached_property
     def _task_runs(self) -> list[Object]:
-        """None where they cannot be asked: the logs themselves were told without them."""
+        """Those of the run; none where they cannot be asked, since the logs themselves are told without them."""
         if self.api is None:
             return []
         try:
@@ -111,7 +112,7 @@ class Silence:
     def _of_task_run(self, task_run: Object) -> Iterator[tuple[Execution, Why]]:
         task = view.task_of(task_run)
         params = {one["name"] for one in (task_run.get("spec") or {}).get("params") or ()}
-        is_authors = _OF_AUTHOR in params and task != _RECORD
+        is_authors = _OF_AUTHOR in params and task != RECORD
         attempts = view.attempts(task_run)
         for attempt in attempts:
             if is_authors or attempt.succeeded is False:
