@@ -413,3 +413,23 @@ def test_what_could_never_be_recorded_does_not_begin(given: dict[str, str], pod:
     assert sidecar.wait() == 3
     assert not (pod.places.state / "ready").exists()
     assert sidecar.text.startswith("mlgen-runtime: error[bad-invocation]: no ledger would take a record")
+
+
+def test_stage_in_waits_for_the_sidecar(pod: Pod) -> None:
+    stage_in = pod.begin("stage-in")
+    time.sleep(0.3)
+    assert stage_in.alive
+    assert not (pod.places.state / "stage-in.lock").exists()
+    pod.sidecar()
+    assert stage_in.wait() == 0
+    (pod.folder / "run-0" / "out").touch()
+    pod.main(WRITE)
+    assert pod.stage_out() == 0
+    assert pod.only_record().state is State.COMPLETE
+
+
+def test_without_its_sidecar_nothing_is_staged(pod: Pod) -> None:
+    assert pod.sidecar(MLGEN_SPEC_DIGEST="").wait() == 3
+    stage_in = pod.begin("stage-in")
+    assert stage_in.wait() == 3
+    assert stage_in.text.startswith("mlgen-runtime: error[no-sidecar]: the results sidecar was not ready")

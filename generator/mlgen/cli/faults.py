@@ -59,6 +59,7 @@ FAILURES: dict[str, str] = {
     "no-bucket": "a bucket that does not exist",
     "no-kubeconfig": "no cluster: neither a kubeconfig nor a pod's service account",
     "no-namespace": "an environment's namespace that the cluster does not have",
+    "no-sidecar": "a pod whose results sidecar was not there when its first step began",
     "no-tekton": "a cluster without Tekton Pipelines",
     "not-a-store": "an endpoint at which something else than an object store answers",
     "not-applied": "a cluster that does not have what the spec renders to, or has another version of it",

@@ -16,7 +16,6 @@ from mlgen.spec.quantities import cpu_text, size_text
 Data = dict[str, object]
 
 STAGE_IN_INDEX, MAIN_INDEX = 0, 1  # among the steps: Tekton numbers its run folders so
-READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
 SECRET_MODE = 0o440  # the pod's fsGroup reads it; ssh wants a copy of its own anyway
 
 # Container fields of Pod Security `restricted`; the user stands in the PipelineRun's pod template.
@@ -182,17 +181,15 @@ def stage_out(environment: Environment, env: list[Data]) -> Data:
 
 
 def results(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
-    """The sidecar: ready before step 1, writes the record, sees when the program cannot be followed by stage-out."""
-    look: Data = {"exec": {"command": ["test", "-e", pod.READY]}, "periodSeconds": 1, "timeoutSeconds": 5}
+    """The sidecar: stage-in waits for it; writes the record, sees when the program cannot be followed by stage-out.
+
+    No probe holds the steps back: the kubelet looks once a second, and a task took most of one longer.
+    """
     mounts = [ROOT_MOUNT, STATE_MOUNT, *RUN_MOUNTS]
     if ledger_volume(document, environment):
         mounts.append(LEDGER_MOUNT)
     return {
         **container("results", environment, ["results", "$(params.mlgen-values[*])"], env, mounts),
-        # Steps wait until it is ready, which no container is before its start-up probe succeeds; native sidecars
-        # (Tekton's enable-kubernetes-sidecar) have that alone. A readiness probe would go on for as long as main runs:
-        # 9 ms of CPU a second were measured, more than all our programs take.
-        "startupProbe": {**look, "failureThreshold": READY_SECONDS},
         "securityContext": SECURITY,
     }
 

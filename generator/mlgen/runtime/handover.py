@@ -14,7 +14,7 @@ from pathlib import Path
 
 STARTED = "started"  # the sidecar's start, RFC 3339: when the execution began
 OOM_KILLS = "oom-kills"  # the count of `memory.oom_kills` at the start
-READY = "ready"  # the sidecar is there: its probes look for it, and step 1 waits for them
+READY = "ready"  # the sidecar is there: stage-in waits for it
 UNREACHABLE = "unreachable"  # why the spool cannot be used: stage-in fails with it
 STAGED = "staged"  # stage-in has brought everything
 FAILED = "failed"  # why stage-in could not, in a line

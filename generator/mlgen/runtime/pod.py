@@ -46,7 +46,6 @@ from mlgen.values import Type
 ROOT = "/mlgen"  # Tree.root: all containers
 STATE = "/mlgen-state"  # Tree.state: ours only
 ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, held open while the container of a script lives
-READY = f"{STATE}/ready"  # the sidecar makes it when it is ready: probes look for it, and step 1 waits for them
 STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold

@@ -39,11 +39,11 @@ class Sidecar:
     def run(self) -> None:
         """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told.
 
-        Raises CannotAnswer "bad-invocation", which fails the pod before its first step.
+        Raises CannotAnswer "bad-invocation"; stage-in then brings nothing.
         """
         post, handover = self.post, self.post.handover
-        check_recordable(post.document, post.execution, timestamp(post.clock.now()))
         handover.begin()
+        check_recordable(post.document, post.execution, timestamp(post.clock.now()))
         handover.tell(STARTED, timestamp(post.clock.now()))
         count = oom_kills(post.places.kernel)
         handover.tell(OOM_KILLS, "" if count is None else str(count))

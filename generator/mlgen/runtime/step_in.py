@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.runtime import bundle
-from mlgen.runtime.handover import FAILED, STAGED, UNREACHABLE
+from mlgen.runtime.handover import FAILED, READY, STAGED, UNREACHABLE
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import OpenStore, stage_in
 
+READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
+LOOK_SECONDS = 0.02
+
 
 def bring(post: Post, open_at: OpenStore) -> None:
-    """Step stage-in. Raises CannotAnswer "not-staged", and has left its words for the sidecar then.
+    """Step stage-in, once the sidecar is there to record what becomes of it.
 
-    open_at: the store at a URI, for inputs.
+    open_at: the store at a URI, for inputs. Raises CannotAnswer "not-staged", and has left its words for the sidecar
+    then; "no-sidecar".
     """
     handover = post.handover
+    _await_sidecar(post)
     handover.begin()
     post.at("begun")
     try:
@@ -32,3 +37,21 @@ def bring(post: Post, open_at: OpenStore) -> None:
         raise CannotAnswer("not-staged", problem) from error
     handover.tell(STAGED)
     handover.wake()
+
+
+def _await_sidecar(post: Post) -> None:
+    """Wait until the sidecar is ready. No probe of Kubernetes does: it would look once a second."""
+    handover, clock = post.handover, post.clock
+    deadline = clock.monotonic() + READY_SECONDS
+    while clock.monotonic() < deadline:
+        lost = handover.ended("results")  # before the look: the sidecar is ready, then may end
+        if handover.told(READY) is not None:
+            return
+        if lost:
+            break
+        post.pause(LOOK_SECONDS)
+    raise CannotAnswer(
+        "no-sidecar",
+        "the results sidecar was not ready, so that nothing of this execution would be recorded",
+        why="it ended, or could not begin; the log of its container says why",
+    )
