@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlgen import git
-from mlgen.cluster import podlogs
+from mlgen.cluster import podlogs, reconcile
 from mlgen.cluster.api import PODS
 from mlgen.cluster.reconcile import SETTLED, Reconciled, Reconciler
 from mlgen.ledger.entry import from_bytes
@@ -194,6 +194,19 @@ def test_a_log_that_cannot_be_read_holds_up_no_other(place: Place) -> None:
     assert len(done.records) == 4
     del place.cluster.logs["ok-first-pod", "step-main"]
     assert [key.split("/")[2].split(".")[0] for key in place.reconcile().logs] == ["first-0"]
+
+
+def test_logs_that_can_never_be_read_hold_up_no_other_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "UNREAD", 1)
+    found = place.cluster.add("ok")
+    others = place.cluster.add("fail")["pods"]
+    names = sorted(pod["metadata"]["name"] for pod in found["pods"])
+    for name in names[:2]:
+        place.cluster.logs[name, "step-main"] = 403
+    kept: list[str] = []
+    for minute in range(12):
+        kept += place.reconcile(NOW + timedelta(minutes=minute)).logs
+    assert len(kept) == len(set(kept)) == len(names) - 2 + len(others), "each of the others, once"
 
 
 def holding_on(found: dict[str, Any], name: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from mlgen.cluster import podlogs, view
 from mlgen.cluster.api import PIPELINE_RUNS, PODS, TASK_RUNS, Api, ApiError, Object, Unreachable, Unreadable
@@ -25,6 +26,7 @@ SETTLED = "_ledger/settled"  # in the bucket: <env>/<uid of a run>
 UNREAD = 3  # logs that cannot be read, each after half a minute, before a pass leaves the rest to the next one
 BATCH = 200  # records that are looked for at once: to look costs some ten trips to the ledger's host, for any number
 
+T = TypeVar("T")
 Missing = Callable[[Sequence[Entry]], list[Entry]]  # of some records, those of what neither spool nor ledger tells
 
 
@@ -63,7 +65,7 @@ class Reconciler:
     def run(self) -> Reconciled:
         """One pass over all runs of the environment. Raises ApiError, Unreachable, CannotAnswer."""
         waiting: list[tuple[str, Outside]] = []  # runs that are looked at, and not settled yet
-        for uid, name in self._unsettled():
+        for uid, name in self._turned(self._unsettled()):
             gathered = self._gathered(uid, name)
             if gathered is None:
                 continue
@@ -120,8 +122,13 @@ class Reconciler:
         ready = [pod for pod in objects.pods if _has_ended(pod) or pod in idle]
         known = set(self.spool.store.keys(podlogs.log_folder(uid))) if ready else set()
         wanted = [(key, pod) for pod in ready if (key := podlogs.log_key(uid, pod)) not in known]
-        kept = [self._keep_log(key, pod) for key, pod in wanted]
+        kept = [self._keep_log(key, pod) for key, pod in self._turned(wanted)]
         return all(kept) and len(ready) == len(objects.pods)
+
+    def _turned(self, items: list[T]) -> list[T]:
+        """The items, begun with another one each minute: what cannot be read keeps nothing from its turn for ever."""
+        at = int(self.now.timestamp()) // 60 % len(items) if items else 0
+        return items[at:] + items[:at]
 
     def _keep_log(self, key: str, pod: Object) -> bool:
         if len(self.done.unread) == UNREAD:
