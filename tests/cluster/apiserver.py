@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from mlgen.cluster.api import Api, connect
+from mlgen.cluster.api import Api
+from mlgen.cluster.connect import connect
 
 DATA = Path(__file__).parent / "data"
 Object = dict[str, Any]

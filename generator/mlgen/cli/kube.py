@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from mlgen.cluster import api
+from mlgen.cluster import connect as cluster
+from mlgen.cluster.api import Api
 
 
-def connect() -> api.Api:
+def connect() -> Api:
     """Raises CannotAnswer "no-kubeconfig"."""
-    return api.connect(os.environ.get("KUBECONFIG") or None, in_pod="KUBERNETES_SERVICE_HOST" in os.environ)
+    return cluster.connect(os.environ.get("KUBECONFIG") or None, in_pod="KUBERNETES_SERVICE_HOST" in os.environ)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
-
-from mlgen.diagnostic import CannotAnswer
 
 Object = dict[str, Any]
 
@@ -64,7 +63,8 @@ class Api:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.server = str(client.configuration.host)
+        self._base = str(client.configuration.host)
+        self.server = re.sub(r"//[^/@]*@", "//", self._base)  # for people: without what may be a password
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         what = f"{resource.plural} {name}"
@@ -200,7 +200,7 @@ class Api:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             response = self._client.rest_client.pool_manager.request(
                 method,
-                self.server + path,
+                self._base + path,
                 body=None if body is None else json.dumps(body),
                 headers=headers if body is None else {**headers, "Content-Type": kind},
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
@@ -212,31 +212,6 @@ class Api:
         if response.status >= 400:
             raise _refusal(response, verb=verb, what=what)
         return response
-
-
-def connect(kubeconfig: str | None, *, in_pod: bool) -> Api:
-    """The cluster of the user's kubeconfig, by its current context; in a pod without one, that of its service account.
-
-    kubeconfig: paths as in $KUBECONFIG, None for ~/.kube/config. Raises CannotAnswer "no-kubeconfig".
-    """
-    # Here: its import takes 0.3 s, and brings modules that only what talks to a cluster needs.
-    from kubernetes import client, config
-
-    configuration = client.Configuration()
-    load: Any = config  # which has no types
-    try:
-        if in_pod and kubeconfig is None:
-            load.load_incluster_config(client_configuration=configuration)
-        else:
-            load.load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
-    except Exception as error:  # also whatever YAML, base64 and programs that log in may raise
-        raise CannotAnswer(
-            "no-kubeconfig",
-            "there is no cluster to ask",
-            why=f"{kubeconfig or '~/.kube/config'}: {str(error).strip() or type(error).__name__}",
-            fix="`kubectl config current-context` must name one: set KUBECONFIG, or log in to the cluster",
-        ) from None
-    return Api(client.ApiClient(configuration))
 
 
 def _in(what: str, namespace: str | None) -> str:
