@@ -93,7 +93,7 @@ def test_a_record_has_all_that_the_api_knows() -> None:
     assert record.run_id == reconciled_run_id(about["uid"], 1) != pod_run_id(about["uid"], pod["uid"])
     assert record.params == {"epochs": 20, "mode": "fail", "note": "a$b", "rate": 0.5}
     assert (record.started_at, record.ended_at) == ("2026-11-28T20:46:18Z", "2026-11-28T20:46:24Z")
-    assert record.image == "localhost:5000/busybox:1"
+    assert record.image == "registry.example/busybox:1"
     assert record.error == "the program ended with exit code 7"
     assert record.source is not None
     assert (record.source.commit, record.source.path) == ("ab" * 20, "pipelines/lab.yaml")

@@ -123,7 +123,7 @@ def test_a_retry_shows_both_attempts_and_nothing_of_the_first_in_the_second() ->
     [
         ("nocommand", "the program could not be started", ""),
         ("nosecret", "its container cannot be made", 'secret "nothing" not found'),
-        ("noimage", "its image cannot be pulled", "localhost:5000/no-such:1: not found"),
+        ("noimage", "its image cannot be pulled", "registry.example/no-such:1: not found"),
         ("oom", "the program was out of memory", ""),
         ("slow", "the program ran longer than its timeout", ""),
     ],
@@ -140,7 +140,7 @@ def test_a_pod_that_waits_is_told_once() -> None:
     [waits] = [e for e in of(events, "gpu") if isinstance(e, Waits)]
     assert waits.why == "no node has room: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     [waits] = [e for e in of(events, "noimage") if isinstance(e, Waits)]
-    assert waits.why == 'its image "localhost:5000/no-such:1" cannot be pulled: not found'
+    assert waits.why == 'its image "registry.example/no-such:1" cannot be pulled: not found'
     assert not [e for e in of(events, "gpu") if isinstance(e, Ended | Started)]
 
 
