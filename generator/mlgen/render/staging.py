@@ -183,7 +183,7 @@ def stage_out(environment: Environment, env: list[Data]) -> Data:
 def results(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
     """The sidecar: stage-in waits for it; writes the record, sees when the program cannot be followed by stage-out.
 
-    No probe holds the steps back: the kubelet looks once a second, and a task took most of one longer.
+    No probe holds the steps back: the kubelet looks once a second, and a task took half of one longer.
     """
     mounts = [ROOT_MOUNT, STATE_MOUNT, *RUN_MOUNTS]
     if ledger_volume(document, environment):
