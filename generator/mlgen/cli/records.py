@@ -20,7 +20,7 @@ from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
 from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Ledger, Project
-from mlgen.store import Folder, Store, open_store
+from mlgen.store import Folder, Store, bucket_name, open_store
 
 STATE = ".mlgen"
 OUTSIDE_GIT = f"{STATE}/ledger.git"  # the ledger of a project that is in no repository
@@ -78,8 +78,7 @@ class Records:
 
     def open_at(self, uri: str) -> Store:
         """The store at a URI, such as an input's; a folder's path starts at the project's."""
-        bucket = uri.partition("://")[2].partition("/")[0]
-        s3 = dict(self.environment.buckets).get(bucket, self.environment.s3)
+        s3 = dict(self.environment.buckets).get(bucket_name(uri), self.environment.s3)
         return open_store(uri, options=_options(s3), base=self.workspace.root)
 
     def put(self, data: bytes) -> None:
@@ -196,6 +195,5 @@ def environment_of(project: Project, name: str) -> Environment:
     return found
 
 
-def _options(s3: S3) -> Mapping[str, str]:
-    found = {"endpoint": s3.endpoint, "region": s3.region}
-    return {name: value for name, value in found.items() if value is not None}
+def _options(s3: S3) -> Mapping[str, str | None]:
+    return {"endpoint": s3.endpoint, "region": s3.region}

@@ -13,6 +13,8 @@ from mlgen.runtime.pod import Places
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.store import Store
 
+LOOK_SECONDS = 0.02  # between looks at what another program tells
+
 
 def _nowhere(_point: str) -> None:
     pass
@@ -59,3 +61,14 @@ class Post:
     def store(self) -> Store:
         """Opened when first asked for: a pod that keeps nothing need not load a bucket's client."""
         return self.open_store()
+
+    def hear(self, name: str, seconds: float) -> str | None:
+        """The text of what the sidecar tells, once it does; None where it ended without, or is silent for so long."""
+        deadline = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < deadline:
+            lost = self.handover.ended("results")  # before the look: the sidecar tells, then ends
+            text = self.handover.told(name)
+            if text is not None or lost:
+                return text
+            self.pause(LOOK_SECONDS)
+        return None

@@ -43,8 +43,9 @@ class Sidecar:
         """
         post, handover = self.post, self.post.handover
         handover.begin()
-        check_recordable(post.document, post.execution, timestamp(post.clock.now()))
-        handover.tell(STARTED, timestamp(post.clock.now()))
+        now = timestamp(post.clock.now())
+        check_recordable(post.document, post.execution, now)
+        handover.tell(STARTED, now)
         count = oom_kills(post.places.kernel)
         handover.tell(OOM_KILLS, "" if count is None else str(count))
         prepare(post.tree)

@@ -10,7 +10,6 @@ from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import OpenStore, stage_in
 
 READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
-LOOK_SECONDS = 0.02
 
 
 def bring(post: Post, open_at: OpenStore) -> None:
@@ -20,7 +19,12 @@ def bring(post: Post, open_at: OpenStore) -> None:
     then; "no-sidecar".
     """
     handover = post.handover
-    _await_sidecar(post)
+    if post.hear(READY, READY_SECONDS) is None:  # no probe of Kubernetes waits for it: that would look once a second
+        raise CannotAnswer(
+            "no-sidecar",
+            "the results sidecar was not ready, so that nothing of this execution would be recorded",
+            why="it ended, or could not begin; the log of its container says why",
+        )
     handover.begin()
     post.at("begun")
     try:
@@ -37,21 +41,3 @@ def bring(post: Post, open_at: OpenStore) -> None:
         raise CannotAnswer("not-staged", problem) from error
     handover.tell(STAGED)
     handover.wake()
-
-
-def _await_sidecar(post: Post) -> None:
-    """Wait until the sidecar is ready. No probe of Kubernetes does: it would look once a second."""
-    handover, clock = post.handover, post.clock
-    deadline = clock.monotonic() + READY_SECONDS
-    while clock.monotonic() < deadline:
-        lost = handover.ended("results")  # before the look: the sidecar is ready, then may end
-        if handover.told(READY) is not None:
-            return
-        if lost:
-            break
-        post.pause(LOOK_SECONDS)
-    raise CannotAnswer(
-        "no-sidecar",
-        "the results sidecar was not ready, so that nothing of this execution would be recorded",
-        why="it ended, or could not begin; the log of its container says why",
-    )

@@ -18,13 +18,12 @@ from mlgen.runtime.invocation import GatePod
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape_result
-from mlgen.runtime.post import Post
+from mlgen.runtime.post import LOOK_SECONDS, Post
 from mlgen.runtime.results import blame, put_by_program, take_away, too_large
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 
 SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
-LOOK_SECONDS = 0.02
 SIGNAL_EXIT_CODE = 255  # a process cannot end with -1
 
 
@@ -161,16 +160,9 @@ def _result_names(post: Post) -> list[str]:
 
 def _await_seal(post: Post, data: bytes) -> str | None:
     """Wait until the record is durable; why it could not be made so."""
-    handover, clock = post.handover, post.clock
-    deadline = clock.monotonic() + SEAL_SECONDS
-    while clock.monotonic() < deadline:
-        lost = handover.ended("results")  # before the look: the sidecar seals, then ends
-        sealed = handover.told(SEALED)
-        if sealed is not None:
-            return sealed or None
-        if lost:
-            break
-        post.pause(LOOK_SECONDS)
+    sealed = post.hear(SEALED, SEAL_SECONDS)
+    if sealed is not None:
+        return sealed or None
     # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
     try:
         Spool(post.store).put_bytes(data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlgen.runtime.pod import Bucket, Platform
 from mlgen.runtime.protocol import TaskDocument
-from mlgen.store import Store, open_store
+from mlgen.store import Store, bucket_name, open_store
 
 BASE = Path("/")  # of a folder's path: in a pod nothing is relative
 PATIENCE_SECONDS = 300.0  # with a store that is away, of a step whose work would be lost
@@ -22,7 +22,7 @@ def open_artifacts(document: TaskDocument, *, patience_seconds: float = PATIENCE
 def open_input(document: TaskDocument, uri: str, bucket_keys: Mapping[str, Mapping[str, str]]) -> Store:
     """The store at an input's URI. bucket_keys: as in `TaskPod`. Raises CannotAnswer, Misuse."""
     platform = _platform(document)
-    bucket = uri.partition("://")[2].partition("/")[0]
+    bucket = bucket_name(uri)
     found = dict(platform.buckets).get(bucket, platform.s3)
     options = {**_options(found), **bucket_keys.get(bucket, {})}
     return open_store(uri, options=options, base=BASE, patience_seconds=PATIENCE_SECONDS)
@@ -32,6 +32,5 @@ def _platform(document: TaskDocument) -> Platform:
     return document.platform or Platform()
 
 
-def _options(bucket: Bucket) -> dict[str, str]:
-    found = {"endpoint": bucket.endpoint, "region": bucket.region, "secret": bucket.secret}
-    return {name: value for name, value in found.items() if value is not None}
+def _options(bucket: Bucket) -> dict[str, str | None]:
+    return {"endpoint": bucket.endpoint, "region": bucket.region, "secret": bucket.secret}

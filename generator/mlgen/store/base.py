@@ -61,6 +61,11 @@ class Store(Protocol):
         ...
 
 
+def bucket_name(uri: str) -> str:
+    """The name of the bucket in a URI such as s3://bucket/key."""
+    return uri.partition("://")[2].partition("/")[0]
+
+
 _SEGMENT = re.compile(r"[^/\x00-\x1f\x7f]+")
 MAX_KEY_BYTES = 1024  # S3's limit, the smallest of the stores'
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from obstore.exceptions import BaseError
 
 from mlgen.diagnostic import CannotAnswer
+from mlgen.store.base import bucket_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Place:
 
     @property
     def bucket(self) -> str:
-        return self.uri.partition("://")[2].partition("/")[0]
+        return bucket_name(self.uri)
 
 
 @contextmanager
