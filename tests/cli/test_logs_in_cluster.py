@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from mlgen.cli.main import run as mlgen
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Printed, Waits
 from mlgen.ledger.record import State
 from tests import git_host, s3
+from tests.cli import lab
 from tests.cluster import apiserver
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import Cluster
 
 Capture = pytest.CaptureFixture[str]
 PULL = "it failed: its image cannot be pulled: "
@@ -61,14 +61,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> I
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        environment = {
-            "namespace": NAMESPACE,
-            "artifacts": "s3://ml-artifacts/lab",
-            "s3": {"endpoint": bucket.endpoint, "region": "us-east-1", "secret": "s3-credentials"},
-            "ledger": {"url": f"{host.url}/ledger.git", "secret": "ledger-token"},
-            "runtime_image": "mlgen-runtime@sha256:" + "0" * 64,
-        }
-        (tmp_path / "mlgen.yaml").write_text(json.dumps({"version": 1, "environments": {"lab": environment}}))
+        lab.lay_down(tmp_path, s3=bucket.endpoint, ledger=f"{host.url}/ledger.git")
         monkeypatch.chdir(tmp_path)
         yield World(cluster, capsys)
 

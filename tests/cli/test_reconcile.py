@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests import git_host, s3
+from tests.cli import lab
 from tests.cluster import apiserver
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import Cluster
 from tests.git_host import GitHost
 from tests.s3 import S3
 
@@ -77,14 +78,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         host.repository("ledger")
         git_host.secret(tmp_path / "secret")
         cluster.kubeconfig(tmp_path)
-        environment = {
-            "namespace": NAMESPACE,
-            "artifacts": "s3://ml-artifacts/lab",
-            "s3": {"endpoint": bucket.endpoint, "region": "us-east-1", "secret": "s3-credentials"},
-            "ledger": {"url": f"{host.url}/ledger.git", "secret": "ledger-token"},
-            "runtime_image": "mlgen-runtime@sha256:" + "0" * 64,
-        }
-        (tmp_path / "mlgen.yaml").write_text(json.dumps({"version": 1, "environments": {"lab": environment}}))
+        lab.lay_down(tmp_path, s3=bucket.endpoint, ledger=f"{host.url}/ledger.git")
         yield World(tmp_path, bucket, host, cluster)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from mlgen.cluster.api import Api
 from mlgen.cluster.connect import connect
+from tests.cluster import kubeconfig
 
 DATA = Path(__file__).parent / "data"
 Object = dict[str, Any]
@@ -47,17 +48,7 @@ class Cluster:
 
     def kubeconfig(self, folder: Path) -> Path:
         """A file that leads here."""
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            "clusters": [{"name": "it", "cluster": {"server": self.url}}],
-            "users": [{"name": "it", "user": {"token": "t"}}],
-        }
-        file = folder / "kubeconfig"
-        file.write_text(json.dumps(config))
-        return file
+        return kubeconfig.write(folder, self.url, token="t")
 
     def api(self, folder: Path) -> Api:
         return connect(str(self.kubeconfig(folder)), in_pod=False)

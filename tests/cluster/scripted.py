@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from mlgen.cluster.api import Api
 from mlgen.cluster.connect import connect
+from tests.cluster import kubeconfig
 
 Json = dict[str, Any]
 
@@ -49,16 +50,7 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
 
     def api(self, folder: Path) -> Api:
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            "clusters": [{"name": "it", "cluster": {"server": self.url}}],
-            "users": [{"name": "it", "user": {"token": "secret-token"}}],
-        }
-        (folder / "kubeconfig").write_text(json.dumps(config))
-        return connect(str(folder / "kubeconfig"), in_pod=False)
+        return connect(str(kubeconfig.write(folder, self.url, token="secret-token")), in_pod=False)
 
 
 @contextmanager

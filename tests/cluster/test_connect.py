@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,26 +12,13 @@ from mlgen.cluster.api import PODS, Unreachable
 from mlgen.cluster.connect import connect
 from mlgen.cluster.refusals import fault_of
 from mlgen.diagnostic import CannotAnswer
+from tests.cluster import kubeconfig
 
 ROOT = Path(__file__).parents[2]
 
 
-def kubeconfig(folder: Path, server: str, user: dict[str, object]) -> Path:
-    data = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    file = folder / "kubeconfig"
-    file.write_text(json.dumps(data))
-    return file
-
-
 def test_a_password_in_a_servers_url_is_not_shown(tmp_path: Path) -> None:
-    api = connect(str(kubeconfig(tmp_path, "http://me:pa55word@127.0.0.1:9", {})), in_pod=False)
+    api = connect(str(kubeconfig.write(tmp_path, "http://me:pa55word@127.0.0.1:9")), in_pod=False)
     assert api.server == "http://127.0.0.1:9"
     with pytest.raises(Unreachable) as raised:
         api.list(PODS, "ml")
@@ -51,11 +37,8 @@ def test_a_file_that_is_no_kubeconfig(tmp_path: Path, text: str) -> None:
 
 def test_what_the_library_logs_is_not_printed(tmp_path: Path) -> None:
     """A program that logs in and is not there: said once, in our words."""
-    file = kubeconfig(
-        tmp_path,
-        "http://127.0.0.1:9",
-        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-program", "args": []}},
-    )
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-program", "args": []}
+    file = kubeconfig.write(tmp_path, "http://127.0.0.1:9", exec=login)
     code = f"from mlgen.cluster.connect import connect\nconnect({str(file)!r}, in_pod=False)"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -235,3 +235,5 @@ def an_artifact(store: Path, key: str, text: str) -> str:
 
 MODEL = Out("model", Type.MODEL)
 ROWS = Out("rows", Type.INTEGER)
+WRITE = 'echo weights > "$model"; echo 7 > "$rows"'  # what a program does that writes both
+MakePod = Callable[..., Pod]

@@ -18,7 +18,6 @@ from mlgen.canonical import folder_digest
 from mlgen.runtime.bundle import code_key, input_key, pack, stage_code
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import TaskDocument, Tree
-from mlgen.runtime.stage_in import prepare
 from mlgen.store import Folder
 
 FILES = {
@@ -30,15 +29,6 @@ FILES = {
 DIGEST = folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()})
 # Also what other machines, umasks, users and Pythons make: a change of it uploads all code of all users again.
 ARCHIVE_SHA256 = "7782f8d1174fa451ff2909793e0c82bc7cb4def4947a8f83f6f3a73e3ae0b799"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    made = Tree(tmp_path / "tree", tmp_path / "state")
-    made.root.mkdir()
-    made.state.mkdir()
-    prepare(made)
-    return made
 
 
 @pytest.fixture

@@ -120,27 +120,24 @@ def test_the_program_says_what_it_cannot_do(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, mlgen.runtime.__main__, mlgen.local.run; print(*sys.modules)"
+def loaded(imports: str) -> set[str]:
+    """The modules of a Python that imports so much."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import sys; {imports}; print(*sys.modules)"],
         check=True,
         capture_output=True,
         text=True,
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
+    return set(done.stdout.split())
+
+
+def test_nothing_heavy_is_imported() -> None:
     heavy = {"typer", "yaml", "jsonschema", "jsonschema_rs", "kubernetes", "obstore", "rich", "concurrent.futures"}
-    assert not heavy & set(done.stdout.split())
+    assert not heavy & loaded("import mlgen.runtime.__main__, mlgen.local.run")
 
 
 def test_a_pod_loads_no_plan() -> None:
     """What a plan is made of is a fifth of a start, and no pod reads one."""
-    code = "import sys; from mlgen.runtime import __main__, final, sidecar, step_in, step_out; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.fold", "subprocess", "obstore"} & set(done.stdout.split())
+    found = loaded("from mlgen.runtime import __main__, final, sidecar, step_in, step_out")
+    assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.fold", "subprocess", "obstore"} & found

@@ -6,9 +6,7 @@ import json
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,32 +14,14 @@ from mlgen.ledger.record import State
 from mlgen.runtime import sidecar, verdict
 from mlgen.runtime.protocol import Evaluation, In, Out
 from mlgen.values import Type
-from tests.runtime.pods import MODEL, ROWS, Pod, an_artifact, until
-
-MakePod = Callable[..., Pod]
-WRITE = 'echo weights > "$model"; echo 7 > "$rows"'
+from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, an_artifact, until
 
 
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePod]:
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict, "ENTRYPOINT_SECONDS", 0.4)
     monkeypatch.setattr(verdict, "TOGETHER_SECONDS", 0.2)
     monkeypatch.setattr(verdict, "STAGE_OUT_SECONDS", 0.5)
-    made: list[Pod] = []
-
-    def pod(**options: Any) -> Pod:
-        found = Pod(tmp_path / f"pod{len(made)}", tmp_path / "store", **options)
-        made.append(found)
-        return found
-
-    yield pod
-    for one in made:
-        one.end()
-
-
-@pytest.fixture
-def pod(make: MakePod) -> Pod:
-    return make(outs=(MODEL, ROWS))
 
 
 def test_a_task_that_succeeds(make: MakePod, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,29 +16,7 @@ from mlgen.ledger.record import State
 from mlgen.runtime.protocol import Evaluation, Out
 from mlgen.runtime.results import MAX_RESULTS_BYTES, json_bytes, too_large
 from mlgen.values import Type
-from tests.runtime.pods import MODEL, ROWS, Pod, until
-
-MakePod = Callable[..., Pod]
-WRITE = 'echo weights > "$model"; echo 7 > "$rows"'
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[MakePod]:
-    made: list[Pod] = []
-
-    def pod(**options: Any) -> Pod:
-        found = Pod(tmp_path / f"pod{len(made)}", tmp_path / "store", **options)
-        made.append(found)
-        return found
-
-    yield pod
-    for one in made:
-        one.end()
-
-
-@pytest.fixture
-def pod(make: MakePod) -> Pod:
-    return make(outs=(MODEL, ROWS))
+from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
 
 def test_a_text_takes_what_go_writes() -> None:

@@ -10,7 +10,7 @@ from mlgen.ledger.record import State
 from mlgen.runtime.ending import Ending, of_exit_code
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Evaluation, Execution, In, Out, TaskDocument, Tree
-from mlgen.runtime.stage_in import prepare, stage_in, staged_inputs
+from mlgen.runtime.stage_in import stage_in, staged_inputs
 from mlgen.runtime.stage_out import prefix, stage_out
 from mlgen.runtime.texts import pointer, read_result, result, split_pointer
 from mlgen.store import Folder, measure, open_store
@@ -36,15 +36,6 @@ def execution(
     return Execution(
         "churn-x1", RUN_ID, RUN_ID, 0, ins or {}, gate_values or {}, {}, digest, digest, None, "tekton", tekton
     )
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    made = Tree(tmp_path / "tree", tmp_path / "state")
-    made.root.mkdir()
-    made.state.mkdir()
-    prepare(made)
-    return made
 
 
 @pytest.fixture
