@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
@@ -33,7 +34,11 @@ def _read(path: str, query: dict[str, str]) -> str:
     headers: dict[str, str] = {}
     client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
     url = f"{client.configuration.host}{path}?{urlencode(query)}"
-    answer = client.rest_client.pool_manager.request("GET", url, headers=headers, timeout=30)
+    for wait_seconds in (1, 1, 2, 0):
+        answer = client.rest_client.pool_manager.request("GET", url, headers=headers, timeout=30)
+        if answer.status < 500:  # else a kubelet that just removes a container, whose log is asked for
+            break
+        time.sleep(wait_seconds)
     text: str = answer.data.decode(errors="replace")
     if answer.status in (400, 404):
         raise LookupError(text)
