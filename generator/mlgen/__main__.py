@@ -6,14 +6,20 @@ import io
 import os
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> int:
     """Run the command line; the exit code is the answer (design: 0 yes, 1 no, 2 misuse, 3 fault, 130 interrupted)."""
     try:
         _open_streams()
-        return _answer(sys.argv[1:])
+        code = _answer(sys.argv[1:])
     except KeyboardInterrupt:  # also while the command's modules are read
-        return 130
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        # All is cleaned up and flushed. The interpreter would wait for threads, and one may hang on a host for minutes.
+        os._exit(code)
+    return code
 
 
 def _answer(arguments: list[str]) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from mlgen.cli.output import coloured, note
@@ -20,15 +21,26 @@ SHOWN = 8  # names of what is on its way, on a terminal
 
 def upload(records: Records, items: Sequence[Item]) -> Published:
     """Publish what is not there yet in an environment's artifacts. Raises as `publish` does."""
-    with TemporaryDirectory(prefix="mlgen-publish-") as scratch, _Progress() as progress:
+    with _scratch() as scratch, _Progress() as progress:
         return publish(
             items,
             store=records.store,
             files=records.workspace.files,
-            scratch=Path(scratch),
+            scratch=scratch,
             on_missing=progress.missing,
             on_end=progress.ended,
         )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = Path(mkdtemp(prefix="mlgen-publish-"))
+    try:
+        yield folder
+    finally:
+        # Under another name first: after an interrupt, threads that still copy find no folder to copy into.
+        gone = folder.rename(f"{folder}.gone")
+        rmtree(gone)
 
 
 class _Progress(AbstractContextManager["_Progress"]):

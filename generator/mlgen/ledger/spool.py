@@ -14,6 +14,7 @@ from mlgen import canonical
 from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.store import Missing, Store, Taken, TooLarge
+from mlgen.store.threads import threads
 
 T = TypeVar("T")
 
@@ -102,10 +103,7 @@ def _side_by_side(call: Callable[[str], T], keys: Sequence[str]) -> Iterator[T]:
     if len(keys) < _FEW:
         yield from map(call, keys)
         return
-    # Here: it takes as long to load as a fold of one record from a folder.
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with threads(_AT_ONCE) as pool:
         yield from pool.map(call, keys)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
+from multiprocessing import TimeoutError as NotYet
+from multiprocessing.pool import IMapIterator, ThreadPool
 from pathlib import Path
+from typing import TypeVar
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.plan.model import Plan
@@ -16,6 +18,9 @@ from mlgen.store import Mismatch, Store, StoreError, locate, measure, open_store
 from mlgen.worktree import Worktree
 
 AT_ONCE = 4  # uploads; each may be several streams and some 40 MiB of memory
+WAIT_SECONDS = 0.5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,12 +95,23 @@ def publish(
     send = _Sender(store, files, scratch)
     # Threads that end with the process: after Ctrl-C nobody waits for an upload's end.
     with ThreadPool(AT_ONCE) as pool:
-        missing = [i for i, there in zip(items, pool.map(send.is_there, items), strict=True) if not there]
+        missing = [item for item, there in _results(pool.imap(send.look, items)) if not there]
         if missing:
             on_missing(missing)
-        for item in pool.imap_unordered(send, missing):
+        for item in _results(pool.imap_unordered(send, missing)):
             on_end(item)
     return Published(tuple(missing), tuple(item for item in items if item not in missing))
+
+
+def _results(calls: IMapIterator[T]) -> Iterator[T]:
+    """Results as they come, waited for anew: Python overlooks a signal that comes just as it begins to wait."""
+    while True:
+        try:
+            yield calls.next(timeout=WAIT_SECONDS)
+        except NotYet:
+            continue
+        except StopIteration:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +120,8 @@ class _Sender:
     files: Worktree
     scratch: Path
 
-    def is_there(self, item: Item) -> bool:
-        return self.store.has(item.key)
+    def look(self, item: Item) -> tuple[Item, bool]:
+        return item, self.store.has(item.key)
 
     def __call__(self, item: Item) -> Item:
         copy = self.scratch / item.key.replace("/", "-")

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from mlgen.store.beneath import Held
@@ -73,12 +73,14 @@ def copy_one(source: Held, target: Path) -> Content:
 
 def copy_folder(source: Held, target: Path) -> Content:
     """Copy the files of a folder into one that exists; modes and empty folders are not kept. Raises BadArtifact."""
-    return folder_content(_copy_below(source, name, target / name) for name in source.files())
+    return folder_content(_copy_below(source, name, target) for name in source.files())
 
 
-def _copy_below(folder: Held, name: str, target: Path) -> File:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with folder.open(name) as source, os.fdopen(open_new(target), "wb") as stream:
+def _copy_below(folder: Held, name: str, root: Path) -> File:
+    # Not the root itself: whoever takes it away meanwhile wants it gone.
+    for parent in reversed(PurePosixPath(name).parents[:-1]):
+        (root / parent).mkdir(exist_ok=True)
+    with folder.open(name) as source, os.fdopen(open_new(root / name), "wb") as stream:
         return copy_file(source, stream).file(name)
 
 

@@ -28,8 +28,11 @@ from mlgen.store.beneath import Held
 from mlgen.store.content import Hashed, chunks, hash_file
 from mlgen.store.errors import Mismatch, Taken
 from mlgen.store.refusal import is_bucket_missing, is_damaged, is_lost, spent_seconds
+from mlgen.store.threads import threads
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from obstore import GetOptions, GetResult  # they exist for types only
     from obstore.store import RetryConfig
 
@@ -50,11 +53,9 @@ def in_order(calls: Iterable[tuple[int, Callable[[], T]]]) -> Generator[T]:
     calls: with the bytes that each holds; as many run as fit into IN_FLIGHT_BYTES, at least one. An error of one is
     raised in its turn, and those not begun are dropped. Close it where it is not read to its end.
     """
-    # Here: 16 ms that a store in a folder has no use for.
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    pool, running, held = ThreadPoolExecutor(AT_ONCE), deque[tuple[int, Future[T]]](), 0
-    try:
+    running: deque[tuple[int, Future[T]]] = deque()
+    held = 0
+    with threads(AT_ONCE) as pool:
         for size_bytes, call in calls:
             while running and (len(running) == AT_ONCE or held + size_bytes > IN_FLIGHT_BYTES):
                 freed, first = running.popleft()
@@ -64,8 +65,6 @@ def in_order(calls: Iterable[tuple[int, Callable[[], T]]]) -> Generator[T]:
             held += size_bytes
         while running:
             yield running.popleft()[1].result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def persist(objects: ObjectStore, call: Callable[[], T]) -> T:
