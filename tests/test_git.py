@@ -123,8 +123,8 @@ def test_commits_leave_the_work_tree_alone(repository: Repository) -> None:
         "mlgen <mlgen@localhost> 9 one",
     ]
     assert call(folder, "log", "-1", "--format=%B", one).strip() == "one\n\nX: 1"
-    assert [f.path for f in repository.list_tree(two, "runs")] == ["runs/2026/a.json", "runs/2026/b.json"]
-    assert repository.list_tree(one, "nothing") == []
+    assert [f.path for f in repository.tree_files(two, "runs")] == ["runs/2026/a.json", "runs/2026/b.json"]
+    assert list(repository.tree_files(one, "nothing")) == []
     assert call(folder, "fsck", "--strict") == ""
     with pytest.raises(ValueError, match="no path"):
         repository.commit({'a" b': b""}, parent=None, message="x", seconds=0)
@@ -164,7 +164,7 @@ def test_reading_many_objects(repository: Repository) -> None:
         assert [o.data if o else None for o in objects] == [*files.values(), None, None]
         with pytest.raises(ValueError, match="no object"):
             reader.get("a\nb")
-    by_oid = repository.list_tree(commit, "runs")
+    by_oid = list(repository.tree_files(commit, "runs"))
     with repository.reader() as reader:
         assert [o.data if o else None for o in reader.get_all(f.oid for f in by_oid)] == [files[f.path] for f in by_oid]
 
@@ -286,7 +286,7 @@ def test_a_hostile_repository_runs_nothing(repository: Repository, tmp_path: Pat
     hostile.checked_out("ledger")
     commit = hostile.commit({"a": b"a"}, parent=None, message="m", seconds=0)
     hostile.move_ref("refs/heads/ledger", commit, old=None)
-    hostile.list_tree(commit, "a")
+    list(hostile.tree_files(commit, "a"))
     assert hostile.resolve(missing) is None
     with hostile.reader() as reader:
         assert reader.get(missing) is None

@@ -534,7 +534,7 @@ def test_a_mirror_is_kept_up(host: GitHost, tmp_path: Path, token: Path) -> None
     here = git.refresh(far, "ledger")
     tip = here.tip(REF)
     assert tip is not None
-    assert {f.path for f in here.list_tree(tip, "runs")} == set(files)
+    assert {f.path for f in here.tree_files(tip, "runs")} == set(files)
     host.requests.clear()
     git.refresh(far, "ledger")
     assert [r for r in host.requests if r.startswith("POST")] == [

@@ -70,7 +70,7 @@ def on_branch(repository: Repository, branch: str = "ledger") -> dict[str, bytes
     commit = repository.resolve(f"refs/heads/{branch}")
     if commit is None:
         return {}
-    files = repository.list_tree(commit, "runs")
+    files = list(repository.tree_files(commit, "runs"))
     with repository.reader() as reader:
         return {f.path: one.data for f, one in zip(files, reader.get_all(f.oid for f in files), strict=True) if one}
 

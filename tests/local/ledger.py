@@ -33,7 +33,7 @@ def landed(root: Path) -> list[bytes]:
     if commit is None:
         return []
     with repository(root).reader() as reader:
-        found = reader.get_all(file.oid for file in repository(root).list_tree(commit, "runs"))
+        found = reader.get_all(file.oid for file in repository(root).tree_files(commit, "runs"))
         return [one.data for one in found if one is not None]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,15 +206,42 @@ class Repository:
             variables |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         return variables
 
-    def list_tree(self, commit: str, folder: str) -> list[TreeFile]:
-        """The files below a folder of a commit, by its id, in the order of their paths."""
-        found = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder.rstrip('/')}/")
-        files = []
-        for line in found.decode(errors="surrogateescape").split("\0"):
-            about, _, path = line.partition("\t")
-            if path and about[7:11] == "blob":
-                files.append(TreeFile(path, about[12:]))
-        return files
+    def tree_files(self, commit: str, folder: str, *, since: str | None = None) -> Iterator[TreeFile]:
+        """The files below a folder of a commit, by its id, in the order of their paths, told as git finds them.
+
+        since: another commit's id; then only the files that are not the same there.
+        Source: git-ls-tree(1), git-diff-tree(1), the raw output format.
+        """
+        where = ["--", f"{folder.rstrip('/')}/"]
+        if since is None:
+            arguments = ["ls-tree", "-r", "-z", "--full-tree", commit, *where]
+        else:
+            arguments = ["diff-tree", "-r", "-z", "--no-renames", "--diff-filter=AMT", since, commit, *where]
+        parts = self._told(arguments)
+        if since is None:
+            for line in parts:
+                about, _, path = line.partition("\t")
+                if about[7:11] == "blob":
+                    yield TreeFile(path, about[12:])
+            return
+        for about, path in zip(parts, parts, strict=True):  # ":100644 100644 <old id> <new id> A"
+            yield TreeFile(path, about.split(" ")[3])
+
+    def _told(self, arguments: Sequence[str]) -> Iterator[str]:
+        """What a command prints between NULs, as it comes."""
+        process = command.start([*self._where, *arguments], environ=self.environ, cwd=self._home)
+        assert process.stdout is not None
+        rest = b""
+        try:
+            while chunk := os.read(process.stdout.fileno(), 1 << 16):
+                *whole, rest = (rest + chunk).split(b"\0")
+                yield from (part.decode(errors="surrogateescape") for part in whole)
+            _, err = process.communicate()
+        finally:
+            process.kill()  # where its reader has had enough
+            process.communicate()
+        if process.returncode:
+            raise command.refusal(err)
 
     def checked_out(self, branch: str) -> Path | None:
         """The work tree that has a branch checked out, also before the branch's first commit; None when none has."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import GitError, Object, Repository, branch_ref
+from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.entry import Entry, from_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.ledger.run import RunRecord
-
-# What readers of this version know. Other files below runs/ are of later kinds, and none of our business.
-_KNOWN = re.compile(r"runs/\d{4}/\d\d/\d\d/[^/]+/[^/]+/(run(\.reconciled)?|[^/]+-\d+\.[0-9a-f]{8})\.json")
+from mlgen.ledger.stream import stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,36 +178,22 @@ def _read(repository: Repository | None, branch: str) -> History:
     commit = repository.tip(branch_ref(branch)) if repository else None
     if repository is None or commit is None:
         return History(repository, None, ())
-    files = [f for f in repository.list_tree(commit, "runs") if _KNOWN.fullmatch(f.path)]
     run_records: dict[str, list[RunRecord]] = defaultdict(list)
     executions: dict[str, list[Execution]] = defaultdict(list)
     skipped: list[Skipped] = []
-    with repository.reader() as reader:
-        for file, blob in zip(files, reader.get_all(f.oid for f in files), strict=True):
-            if blob is None:
-                raise GitError(f"{file.path} has no bytes: {file.oid} is missing")
-            try:
-                entry = _entry(file.path, blob)
-            except BadRecord as error:
-                skipped.append(Skipped(file.path, str(error)))
-                continue
-            if isinstance(entry, RunRecord):
-                run_records[entry.uid].append(entry)
-            else:
-                digest = "sha256:" + hashlib.sha256(blob.data).hexdigest()
-                executions[entry.run_uid].append(Execution(entry, file.path, digest, file.oid))
+    for stored in stream(repository, commit):
+        try:
+            entry = stored.entry()
+        except BadRecord as error:
+            skipped.append(Skipped(stored.path, str(error)))
+            continue
+        if isinstance(entry, RunRecord):
+            run_records[entry.uid].append(entry)
+        else:
+            digest = "sha256:" + hashlib.sha256(stored.blob.data).hexdigest()
+            executions[entry.run_uid].append(Execution(entry, stored.path, digest, stored.blob.oid))
     runs = [_run(uid, run_records[uid], executions[uid]) for uid in {*run_records, *executions}]
     return History(repository, commit, sorted(runs, key=lambda run: (run.ended, run.uid), reverse=True), skipped)
-
-
-def _entry(path: str, blob: Object) -> Entry:
-    """Raises BadRecord."""
-    if blob.size_bytes != len(blob.data):
-        raise BadRecord(f"the record has {blob.size_bytes:,} bytes")
-    entry = from_bytes(blob.data)
-    if entry.path != path:
-        raise BadRecord(f"its path would be {entry.path}")
-    return entry
 
 
 def _run(uid: str, records: list[RunRecord], executions: list[Execution]) -> Run:
