@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -50,6 +52,10 @@ class S3:
     asked: list[tuple[str, str]] = field(default_factory=list)
     trouble: Callable[[str, str], Trouble] = lambda _method, _target: None
     stopped: threading.Event = field(default_factory=threading.Event)
+    times: dict[str, datetime] = field(default_factory=dict)  # when each object was put
+
+    def since(self, key: str) -> datetime:
+        return self.times.setdefault(key, datetime.now(UTC))
 
     @property
     def options(self) -> dict[str, str]:
@@ -149,6 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(412, "PreconditionFailed")
         else:
             self.s3.objects[self.key] = body
+            self.s3.times[self.key] = datetime.now(UTC)
         self.answer(200, etag=tag(body))
 
     def do_POST(self, body: bytes) -> None:
@@ -169,15 +176,19 @@ class Handler(BaseHTTPRequestHandler):
         text = f"<ETag>{escape(tag(body))}</ETag>"
         self.answer(200, xml(f"<CompleteMultipartUploadResult>{text}</CompleteMultipartUploadResult>"))
 
+    @property
+    def date(self) -> str:
+        return format_datetime(self.s3.since(self.key), usegmt=True)
+
     def do_HEAD(self, _body: bytes) -> None:
         data = self.s3.objects.get(self.key)
         if data is None:
             return self.answer(404)
-        self.answer(200, content_length=str(len(data)), etag=tag(data), last_modified=DATE)
+        self.answer(200, content_length=str(len(data)), etag=tag(data), last_modified=self.date)
 
     def do_GET(self, _body: bytes) -> None:
         if "list-type" in self.query:
-            return self.answer(200, listing(self.s3.objects, self.query.get("prefix", "")))
+            return self.answer(200, listing(self.s3, self.query.get("prefix", "")))
         data = self.s3.objects.get(self.key)
         if data is None:
             return self.refuse(404, "NoSuchKey")
@@ -186,11 +197,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(412, "PreconditionFailed")
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
         if wanted is None:
-            return self.answer(200, data, etag=etag, last_modified=DATE)
+            return self.answer(200, data, etag=etag, last_modified=self.date)
         first = int(wanted[1])
         last = min(int(wanted[2] or len(data)), len(data) - 1)
         where = f"bytes {first}-{last}/{len(data)}"
-        self.answer(206, data[first : last + 1], etag=etag, last_modified=DATE, content_range=where)
+        self.answer(206, data[first : last + 1], etag=etag, last_modified=self.date, content_range=where)
 
     def do_DELETE(self, _body: bytes) -> None:
         if "uploadId" in self.query:
@@ -201,9 +212,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: tests say what went wrong."""
-
-
-DATE = "Sat, 28 Nov 2026 00:00:00 GMT"
 
 
 def tag(data: bytes) -> str:
@@ -220,11 +228,11 @@ def error(code: str) -> bytes:
     return xml(f"<Error><Code>{code}</Code><Message>no</Message>{told}</Error>") if code else b""
 
 
-def listing(objects: dict[str, bytes], prefix: str) -> bytes:
+def listing(s3: S3, prefix: str) -> bytes:
     items = "".join(
         f"<Contents><Key>{escape(key)}</Key><Size>{len(data)}</Size><ETag>{escape(tag(data))}</ETag>"
-        "<LastModified>2026-11-28T00:00:00.000Z</LastModified></Contents>"
-        for key, data in sorted(objects.items())
+        f"<LastModified>{s3.since(key):%Y-%m-%dT%H:%M:%S.000Z}</LastModified></Contents>"
+        for key, data in sorted(s3.objects.items())
         if key.startswith(prefix)
     )
     return xml(f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
@@ -93,6 +94,23 @@ def test_small_objects(store: Store) -> None:
         store.get("_ledger/spool")
     assert store.keys("_ledger/spool/") == ["_ledger/spool/b.json"]
     assert store.keys("nothing/here") == []
+
+
+def test_what_is_kept_is_known_without_reading_it(store: Store) -> None:
+    before = datetime.now(UTC)
+    store.put("a/b", b"12345")
+    (item,) = store.items("a")
+    assert (item.key, item.size_bytes, store.item("a/b")) == ("a/b", 5, item)
+    assert abs(item.kept_at - before) < timedelta(seconds=5)
+    assert (store.items("nothing"), store.item("a"), store.item("a/c"), store.item("a/b/c")) == ([], None, None, None)
+
+
+def test_many_are_forgotten_at_once(store: Store) -> None:
+    for n in range(5):
+        store.put(f"a/{n}", b"")
+    store.delete_all([])
+    store.delete_all(["a/0", "a/3", "a/9", "a/4"])
+    assert store.keys("a") == ["a/1", "a/2"]
 
 
 def test_a_file_goes_in_and_comes_out(store: Store, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlgen.diagnostic import Misuse
-from mlgen.store.base import Store, bucket_name
+from mlgen.store.base import Item, Store, bucket_name
 from mlgen.store.beneath import Held, hold
 from mlgen.store.content import Content, measure
 from mlgen.store.errors import BadArtifact, BadKey, Mismatch, Missing, StoreError, Taken, TooLarge
@@ -18,6 +18,7 @@ __all__ = [
     "Content",
     "Folder",
     "Held",
+    "Item",
     "Mismatch",
     "Missing",
     "Store",

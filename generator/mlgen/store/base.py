@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +13,15 @@ from mlgen.store.content import Content
 from mlgen.store.errors import BadKey, Mismatch, TooLarge
 
 SMALL = 4 << 20  # bytes of a small object: four times the largest record
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is kept under a key. kept_at: when it was put, by the store's clock."""
+
+    key: str
+    size_bytes: int
+    kept_at: datetime
 
 
 class Store(Protocol):
@@ -36,8 +48,20 @@ class Store(Protocol):
         """The keys below a folder, at any depth, sorted."""
         ...
 
+    def items(self, folder: str) -> list[Item]:
+        """What is kept below a folder, at any depth, sorted by key; nothing of it is read."""
+        ...
+
+    def item(self, key: str) -> Item | None:
+        """What is known of a small object without reading it; None where there is none."""
+        ...
+
     def delete(self, key: str) -> None:
         """Forget a small object. One that is not there is fine."""
+        ...
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Forget small objects, in few requests where the store can. Cut off, it has forgotten some."""
         ...
 
     def has(self, key: str) -> bool:

@@ -6,17 +6,18 @@ multipart upload, which nobody sees: a bucket wants the rule that drops those ("
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import ObjectStore
 
 from mlgen.store import disk, manifest
-from mlgen.store.base import SMALL, check_digest, check_key
+from mlgen.store.base import SMALL, Item, check_digest, check_key
 from mlgen.store.beneath import Held, hold
 from mlgen.store.connect import connect
 from mlgen.store.content import Content, File, folder_content
@@ -24,6 +25,9 @@ from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
 from mlgen.store.manifest import Listed
 from mlgen.store.refusal import Place, is_bucket_missing, refusals
 from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # it exists for types only
 
 MANIFEST = ".files.json"  # beside a folder artifact: what it holds; an out's name has no dot, so no out has this key
 
@@ -58,22 +62,35 @@ class Bucket:
             return bytes(found.bytes())
 
     def keys(self, folder: str) -> list[str]:
-        return sorted(key for key, _ in self._below(check_key(folder.rstrip("/"))))
+        return [item.key for item in self.items(folder)]
 
-    def _below(self, folder: str) -> list[tuple[str, int]]:
-        """(key, size in bytes) of what lies below a folder."""
+    def items(self, folder: str) -> list[Item]:
+        return sorted(self._below(check_key(folder.rstrip("/"))), key=lambda item: item.key)
+
+    def _below(self, folder: str) -> list[Item]:
         with refusals(self.place):
             return persist(
                 self.objects,
-                lambda: [
-                    (item["path"], item["size"]) for page in obstore.list(self.objects, f"{folder}/") for item in page
-                ],
+                lambda: [_item(meta) for page in obstore.list(self.objects, f"{folder}/") for meta in page],
             )
 
+    def item(self, key: str) -> Item | None:
+        with refusals(self.place):
+            found = find(self.objects, check_key(key))
+            return None if found is None else _item(found.meta)
+
     def delete(self, key: str) -> None:
+        self._delete(check_key(key))
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        if keys:
+            self._delete([check_key(key) for key in keys])
+
+    def _delete(self, keys: str | list[str]) -> None:
+        """Of several keys 1,000 go in a request to S3, and 20 requests side by side."""
         with refusals(self.place):
             try:
-                persist(self.objects, lambda: obstore.delete(self.objects, check_key(key)))
+                persist(self.objects, lambda: obstore.delete(self.objects, keys))
             except FileNotFoundError as error:
                 if is_bucket_missing(error):
                     raise
@@ -138,7 +155,7 @@ class Bucket:
         if not is_folder:
             return None  # files without a manifest may be half of an upload
         # Object stores have no folders; consoles mark one by an empty object whose key ends in "/".
-        below = [Listed(path.removeprefix(f"{key}/"), size) for path, size in self._below(key)]
+        below = [Listed(item.key.removeprefix(f"{key}/"), item.size_bytes) for item in self._below(key)]
         found = [item for item in below if item.path and not item.path.endswith("/")]
         return manifest.check_paths(found, where) or None
 
@@ -155,6 +172,10 @@ class Bucket:
 
     def _where(self, key: str) -> str:
         return f"{key} in {self.uri}"
+
+
+def _item(meta: ObjectMeta) -> Item:
+    return Item(meta["path"], meta["size"], meta["last_modified"])
 
 
 def _size_bytes(folder: Held, name: str) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
-from mlgen.store.base import SMALL, check_digest, check_key, check_size
+from mlgen.store.base import SMALL, Item, check_digest, check_key, check_size
 from mlgen.store.beneath import Held, hold
 from mlgen.store.content import Content, copy_file, measure, measure_held
 from mlgen.store.errors import Missing, Taken
@@ -50,9 +52,20 @@ class Folder:
         return check_size(data, at_most, f"{self.uri}/{key}")
 
     def keys(self, folder: str) -> list[str]:
+        return sorted(key for key, _ in self._below(folder))
+
+    def items(self, folder: str) -> list[Item]:
+        found = []
+        for key, entry in self._below(folder):
+            with suppress(FileNotFoundError):  # somebody forgot it meanwhile
+                found.append(_item(key, entry.stat(follow_symlinks=False)))
+        return sorted(found, key=lambda item: item.key)
+
+    def _below(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """(key, file) of what lies below a folder."""
         top = check_key(folder.rstrip("/"))
         _check_plain(self._path(top))
-        found, waiting = [], [top]
+        waiting = [top]
         while waiting:
             below = waiting.pop()
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / below) as entries:
@@ -62,12 +75,21 @@ class Folder:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{below}/{entry.name}")
                     elif entry.is_file(follow_symlinks=False):
-                        found.append(f"{below}/{entry.name}")
-        return sorted(found)
+                        yield f"{below}/{entry.name}", entry
+
+    def item(self, key: str) -> Item | None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = os.lstat(self._path(key))
+            return _item(key, found) if stat.S_ISREG(found.st_mode) else None
+        return None
 
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
             self._path(key).unlink()
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
 
     def has(self, key: str) -> bool:
         return os.path.lexists(self._path(key))
@@ -146,6 +168,10 @@ class Folder:
                 why="nothing was half written: what a store keeps appears whole or not at all",
                 fix=f"make room on the disk of {self.root} and run the same command again",
             ) from None
+
+
+def _item(key: str, found: os.stat_result) -> Item:
+    return Item(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _check_plain(path: Path) -> None:
