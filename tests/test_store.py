@@ -96,7 +96,7 @@ def test_small_objects(store: Store) -> None:
     assert store.keys("nothing/here") == []
 
 
-def test_what_is_kept_is_known_without_reading_it(store: Store) -> None:
+def test_sizes_and_times_of_what_is_kept(store: Store) -> None:
     before = datetime.now(UTC)
     store.put("a/b", b"12345")
     (item,) = store.items("a")
