@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from mlgen.ledger import record, run, runevent
+from mlgen.ledger import imported, record, run, runevent
 from mlgen.ledger.fields import BadRecord, loads
+from mlgen.ledger.imported import ImportedEvent
 from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.run import RunRecord
 
 Entry = TaskRecord | RunRecord
 
 
-def from_bytes(data: bytes) -> Entry:
+def from_bytes(data: bytes) -> Entry | ImportedEvent:
     """What the bytes of a ledger file say. Raises BadRecord, or NewerFormat where a newer mlgen wrote them."""
     if len(data) > run.MAX_BYTES:
         raise BadRecord(f"the record has {len(data):,} bytes, more than {run.MAX_BYTES:,}")
     fields = loads(data)
+    if imported.is_imported(fields):
+        return imported.of_fields(fields, data)
     if fields.get("eventType") is None:
         return run.of_fields(fields)
     if len(data) > record.MAX_BYTES:
         raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MAX_BYTES:,}")
     return runevent.of_fields(fields)
+
+
+def record_from_bytes(data: bytes) -> Entry:
+    """What the bytes of a record of mlgen's own say. Raises BadRecord, also for an imported event."""
+    found = from_bytes(data)
+    if isinstance(found, ImportedEvent):
+        raise BadRecord("it is an event of another producer")
+    return found
 
 
 def to_bytes(entry: Entry) -> bytes:
@@ -32,6 +43,6 @@ def path_of(data: bytes) -> str:
     return from_bytes(data).path
 
 
-def run_id(entry: Entry) -> str:
+def run_id(entry: Entry | ImportedEvent) -> str:
     """The idempotency key: the execution's runId, or the uid of the run."""
-    return entry.run_id if isinstance(entry, TaskRecord) else entry.uid
+    return entry.uid if isinstance(entry, RunRecord) else entry.run_id

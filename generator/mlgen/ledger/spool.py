@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from mlgen import canonical
-from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
+from mlgen.ledger.entry import Entry, from_bytes, record_from_bytes, run_id, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.store import Missing, Store, Taken, TooLarge
 from mlgen.store.threads import threads
@@ -117,5 +117,5 @@ def oldest(spool: Spool, keys: Sequence[str]) -> datetime | None:
     for data in spool.get_all(keys):
         with suppress(BadRecord):
             if isinstance(data, bytes):
-                times.append(datetime.fromisoformat(from_bytes(data).ended_at))
+                times.append(datetime.fromisoformat(record_from_bytes(data).ended_at))
     return min(times, default=None)

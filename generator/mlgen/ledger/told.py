@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from mlgen.git import Branches, GitError, Look, branch_ref
 from mlgen.git.tree import read_tree
-from mlgen.ledger.entry import Entry, from_bytes
+from mlgen.ledger.entry import Entry, record_from_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.read import broken
 from mlgen.ledger.record import TaskRecord, pod_run_id, run_folder
@@ -53,7 +53,7 @@ def _waiting(spool: Spool) -> Iterator[Identity]:
     for data in spool.get_all(spool.waiting()):
         with suppress(BadRecord):
             if isinstance(data, bytes):
-                yield _identity(from_bytes(data))
+                yield _identity(record_from_bytes(data))
 
 
 def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
@@ -121,6 +121,6 @@ def _is_named(entry: TaskRecord, paths: Sequence[str]) -> bool:
 
 def _told(data: bytes) -> Identity | None:
     try:
-        return _identity(from_bytes(data))
+        return _identity(record_from_bytes(data))
     except BadRecord:
         return None
