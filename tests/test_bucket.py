@@ -421,3 +421,24 @@ def test_what_others_uploaded_and_no_folder_can_hold(s3: S3, tmp_path: Path) -> 
     s3.objects |= {"in/a": b"a", "in/a/b": b"b"}
     with pytest.raises(BadArtifact, match="as a file and as a folder"):
         open_at(s3).get_artifact("in/", tmp_path / "in")
+
+
+def not_deleted(key: str, code: str) -> Answer:
+    """What S3 answers to a request for many keys, of which it keeps one."""
+    error = f"<Error><Key>{key}</Key><Code>{code}</Code><Message>no</Message></Error>"
+    return Answer(200, body=fake.xml(f"<DeleteResult>{error}</DeleteResult>").decode())
+
+
+@pytest.mark.parametrize("answer", [Answer(403, "AccessDenied"), not_deleted("b", "AccessDenied")])
+def test_who_may_not_delete_is_told_so(s3: S3, answer: Answer) -> None:
+    s3.objects |= {"a": b"1", "b": b"2"}
+    s3.trouble = lambda method, _key: answer if method == "POST" else None
+    said = fault(lambda: open_at(s3).discard(["a", "b"]))
+    assert said.code == "store-denied"
+    assert "delete below s3://b" in said.fix
+    assert set(s3.objects) == {"a", "b"}
+
+
+def test_a_store_too_busy_to_delete_is_told_so(s3: S3) -> None:
+    s3.trouble = lambda method, _key: not_deleted("b", "SlowDown") if method == "POST" else None
+    assert fault(lambda: open_at(s3).discard(["a", "b"])).code == "store-unreachable"

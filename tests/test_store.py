@@ -506,3 +506,44 @@ def test_where_an_artifact_is(uri: str, parts: tuple[str, str]) -> None:
 def test_media_types(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
     (tmp_path / name).write_bytes(data)
     assert measure(tmp_path / name).media_type == kind
+
+
+def test_all_that_is_kept_is_listed_and_forgotten(store: Store, tmp_path: Path) -> None:
+    make_tree(tmp_path / "tree")
+    (tmp_path / "file").write_bytes(b"12345")
+    store.put_artifact("p/r/t.0/out", tmp_path / "tree")
+    store.put_artifact("p/r/t.0/out_b", tmp_path / "file")
+    store.put_artifact("p/r-2/t.0/out", tmp_path / "file")
+    store.put("_ledger/spool/a.json", b"a")
+    found = list(store.listing())
+    assert {item.key.partition("/")[0] for item in found} == {"p", "_ledger"}
+    folders = [item.key.rpartition("/t.0/")[0] for item in found if item.key.startswith("p/")]
+    assert folders == sorted(folders, key=lambda name: f"{name}/")  # the files of one run come together
+    assert {item.size_bytes for item in found if item.key.endswith("out_b")} == {5}
+    assert all(abs(item.kept_at.timestamp() - time.time()) < 60 for item in found)
+    store.discard([item.key for item in found if item.key.startswith("p/r/")])
+    store.discard([item.key for item in found if item.key.startswith("p/r/")])
+    assert not store.has("p/r/t.0/out")
+    assert sorted(item.key for item in store.listing()) == ["_ledger/spool/a.json", "p/r-2/t.0/out"]
+    if isinstance(store, Folder):
+        assert not (store.root / "p" / "r").exists()
+        assert (store.root / "p" / "r-2" / "t.0").is_dir()
+
+
+def test_a_store_that_is_not_there_yet_lists_nothing(tmp_path: Path) -> None:
+    store = open_store("kept", base=tmp_path)
+    assert list(store.listing()) == []
+    store.discard(["a/b"])
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_listing_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"1")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "link").symlink_to(tmp_path / "outside")
+    store = open_store("kept", base=tmp_path)
+    assert list(store.listing()) == []
+    with pytest.raises(CannotAnswer):
+        store.discard(["link/file"])
+    assert (tmp_path / "outside" / "file").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +62,20 @@ class Store(Protocol):
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Forget small objects, in few requests where the store can. Cut off, it has forgotten some."""
+        ...
+
+    def listing(self) -> Iterator[Item]:
+        """All that is kept, told as it is found, what is in one folder together; also what a kill left unfinished.
+
+        What is put or forgotten meanwhile may be told or not.
+        """
+        ...
+
+    def discard(self, keys: Sequence[str]) -> None:
+        """Forget objects as `listing` names them, the first ones first, and the folders that held nothing else.
+
+        Those that are not there are fine. Cut off, it has forgotten some.
+        """
         ...
 
     def has(self, key: str) -> bool:

@@ -6,7 +6,7 @@ multipart upload, which nobody sees: a bucket wants the rule that drops those ("
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, pers
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # it exists for types only
 
+PAGE = 1000  # objects that S3 lists, or deletes, in one request
 MANIFEST = ".files.json"  # beside a folder artifact: what it holds; an out's name has no dot, so no out has this key
 
 
@@ -88,12 +89,22 @@ class Bucket:
 
     def _delete(self, keys: str | list[str]) -> None:
         """Of several keys 1,000 go in a request to S3, and 20 requests side by side."""
-        with refusals(self.place):
+        with refusals(self.place, may="delete"):
             try:
                 persist(self.objects, lambda: obstore.delete(self.objects, keys))
             except FileNotFoundError as error:
                 if is_bucket_missing(error):
                     raise
+
+    def listing(self) -> Iterator[Item]:
+        with refusals(self.place):
+            for page in obstore.list(self.objects, chunk_size=PAGE):
+                yield from map(_item, page)
+
+    def discard(self, keys: Sequence[str]) -> None:
+        # Request by request: those that are sent at once are done in any order.
+        for at in range(0, len(keys), PAGE):
+            self.delete_all(keys[at : at + PAGE])
 
     def has(self, key: str) -> bool:
         with refusals(self.place):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store import disk
@@ -91,6 +91,25 @@ class Folder:
         for key in keys:
             self.delete(key)
 
+    def listing(self) -> Iterator[Item]:
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if below and not below.endswith("/"):
+                    yield _item(below, os.lstat(self.root / below))
+                    continue
+                with os.scandir(self.root / below) as entries:
+                    # A folder's name with its "/", and the last first: so names come in the order of a bucket's keys.
+                    waiting += sorted((f"{below}{_told(entry)}" for entry in entries if _is_plain(entry)), reverse=True)
+
+    def discard(self, keys: Sequence[str]) -> None:
+        self.delete_all(keys)
+        emptied = {parent for key in keys for parent in PurePosixPath(key).parents[:-1]}
+        for folder in sorted(emptied, key=lambda folder: -len(folder.parts)):
+            with suppress(OSError):  # something is in it still, or again
+                (self.root / folder).rmdir()
+
     def has(self, key: str) -> bool:
         return os.path.lexists(self._path(key))
 
@@ -168,6 +187,14 @@ class Folder:
                 why="nothing was half written: what a store keeps appears whole or not at all",
                 fix=f"make room on the disk of {self.root} and run the same command again",
             ) from None
+
+
+def _is_plain(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+
+
+def _told(entry: os.DirEntry[str]) -> str:
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _item(key: str, found: os.stat_result) -> Item:

@@ -33,17 +33,23 @@ class Place:
         return bucket_name(self.uri)
 
 
+USUAL = "list, read and write"
+
+
 @contextmanager
-def refusals(place: Place) -> Iterator[None]:
-    """Raises CannotAnswer for what the bucket at a place refuses, or when it is not reached."""
+def refusals(place: Place, *, may: str = USUAL) -> Iterator[None]:
+    """Raises CannotAnswer for what the bucket at a place refuses, or when it is not reached.
+
+    may: what the credentials must be allowed to do, in words.
+    """
     try:
         yield
     except BaseError as error:
-        raise refused(place, error) from None
+        raise refused(place, error, may) from None
     except FileNotFoundError as error:
         if error.errno is not None:  # a file of this machine
             raise
-        raise refused(place, error) from None
+        raise refused(place, error, may) from None
 
 
 def is_bucket_missing(error: Exception) -> bool:
@@ -80,9 +86,11 @@ def first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0][:200]
 
 
-def refused(place: Place, error: Exception) -> CannotAnswer:
-    """The fault that an error of obstore's tells of."""
+def refused(place: Place, error: Exception, may: str = USUAL) -> CannotAnswer:
+    """The fault that an error of obstore's tells of. may: as for `refusals`."""
     text = str(error)
+    if undeleted := _UNDELETED.search(text):  # S3 answers a request for many keys with yes, and no for one of them
+        return _undeleted(place, undeleted[1], may)
     code, status = _code(text), _status(text)
     if _HALF.search(text):
         return _no_credentials(place, "one of the two keys is given, and the other is not")
@@ -95,10 +103,16 @@ def refused(place: Place, error: Exception) -> CannotAnswer:
         return _other_region(place) if "incorrectly configured region" in text else _unreachable(place, _network(text))
     if status >= 500 or status == 429:
         return _unreachable(place, f"it answers {status} {code}".rstrip())
-    return _answered(place, status, code) if code or "Error performing HEAD " in text else _no_store(place, status)
+    return _answered(place, status, code, may) if code or "Error performing HEAD " in text else _no_store(place, status)
 
 
-def _answered(place: Place, status: int, code: str) -> CannotAnswer:
+def _undeleted(place: Place, code: str, may: str) -> CannotAnswer:
+    if code in DENIED:
+        return _denied(place, code, may)
+    return _unreachable(place, f"it answers {code}") if code in BUSY else _odd(place, code)
+
+
+def _answered(place: Place, status: int, code: str, may: str) -> CannotAnswer:
     answer = f"{status} {code}".rstrip()
     if code in NO_BUCKET:
         return _no_bucket(place)
@@ -108,9 +122,11 @@ def _answered(place: Place, status: int, code: str) -> CannotAnswer:
         return _other_region(place)
     if code in DAMAGED:
         return _damaged(place, answer)
-    return _denied(place, answer) if status in (401, 403) else _odd(place, answer)
+    return _denied(place, answer, may) if status in (401, 403) else _odd(place, answer)
 
 
+DENIED = {"AccessDenied", "AllAccessDisabled"}  # of a key among many, whose answer has no status of its own
+BUSY = {"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"}
 NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "InvalidDigest", "Md5Mismatch"}
 OTHER_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
@@ -147,6 +163,7 @@ NETWORK = {
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+_UNDELETED = re.compile(r'DeleteFailed \{\s+path: "[^"\n]*",\s+code: "([A-Za-z0-9]{1,64})"')
 _ELAPSED = re.compile(r"\belapsed: ([0-9.]+)(s|ms|µs|ns),")  # a Duration, as Rust prints it
 _UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 _LOST = re.compile(r"kind: (Interrupted|Timeout)|IncompleteMessage|IncompleteBody|ConnectionReset|BrokenPipe")
@@ -204,12 +221,12 @@ def _bad_credentials(place: Place, code: str) -> CannotAnswer:
     return CannotAnswer("store-credentials", message, why=BAD_CREDENTIALS[code], fix=_keys(place))
 
 
-def _denied(place: Place, answer: str) -> CannotAnswer:
+def _denied(place: Place, answer: str, may: str) -> CannotAnswer:
     return CannotAnswer(
         "store-denied",
         f"{place} denies access to the credentials {_owner(place)}: {answer}",
         why="the store knows who asks, and that one may not do this",
-        fix=f"allow it to list, read and write below {place.uri}, or see that the name of the bucket is right",
+        fix=f"allow it to {may} below {place.uri}, or see that the name of the bucket is right",
     )
 
 
