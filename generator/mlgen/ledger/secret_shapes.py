@@ -1,0 +1,113 @@
+"""What tokens look like that say themselves whose they are: a prefix that their issuer gave them, and an alphabet.
+
+Issuers chose these prefixes so that scanners find them: the formats are those of their documentation. No expression
+repeats within a repetition, and each begins with a text of its own, so that looking takes time linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """Where in a text, and what it seems to be, in words that follow "looks like"."""
+
+    start: int
+    end: int
+    kind: str
+
+
+# (kind, texts of which one is in every match, in lower case; the expression, whose group 1 is the secret if it has one)
+_TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("a GitHub token", ("gh",), r"gh[oprsu]_[A-Za-z0-9]{36,255}"),
+    ("a GitHub token", ("github_pat_",), r"github_pat_[A-Za-z0-9_]{40,255}"),
+    ("a GitLab token", ("gl",), r"gl(?:pat|ptt|dt|rt|cbt|oas|ft|imt|agent|soat)-[A-Za-z0-9_.-]{20,255}"),
+    ("an AWS access key", ("akia", "asia", "abia"), r"A(?:KI|SI|BI)A[A-Z2-7]{16}"),
+    ("a Google API key", ("aiza",), r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Google token", ("ya29.",), r"ya29\.[A-Za-z0-9_-]{20,2048}"),
+    ("a Google token", ("gocspx-",), r"GOCSPX-[A-Za-z0-9_-]{28}"),
+    ("a Slack token", ("xox",), r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,255}"),
+    ("a Slack token", ("xapp-",), r"xapp-[0-9]-[A-Za-z0-9-]{20,255}"),
+    (
+        "a Slack webhook",
+        ("hooks.slack",),
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{20,255})",
+    ),
+    ("a Stripe key", ("k_live_", "k_test_"), r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}"),
+    ("a Stripe key", ("whsec_",), r"whsec_[A-Za-z0-9+/=]{20,255}"),
+    ("an Anthropic key", ("sk-ant-",), r"sk-ant-[A-Za-z0-9_-]{20,255}"),
+    ("an OpenAI key", ("sk-",), r"sk-(?:(?:proj|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20,255}|[A-Za-z0-9]{20,255})"),
+    ("a Hugging Face token", ("hf_", "api_org_"), r"(?:hf_|api_org_)[A-Za-z0-9]{30,64}"),
+    ("an npm token", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
+    ("a PyPI token", ("pypi-",), r"pypi-[A-Za-z0-9_-]{50,512}"),
+    ("a token of a model's API", ("gsk_", "r8_", "xai-", "pplx-"), r"(?:gsk_|r8_|xai-|pplx-)[A-Za-z0-9]{32,128}"),
+    ("a SendGrid key", ("sg.",), r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64}"),
+    ("a Twilio key", ("sk",), r"SK[0-9a-f]{32}"),
+    ("a Databricks token", ("dapi", "dose", "dkea"), r"d(?:api|ose|kea)[0-9a-f]{32}(?:-[0-9])?"),
+    ("a Weights & Biases key", ("wandb",), r"(?i:wandb)[A-Za-z_ .-]{0,24}[\"'\\ =:]{1,8}([0-9a-f]{40})"),
+    ("a Weights & Biases key", ("wandb_v1_",), r"wandb_v1_[A-Za-z0-9_]{32,128}"),
+    ("a Docker token", ("dckr_",), r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{24,64}"),
+    ("a DigitalOcean token", ("_v1_",), r"do[opr]_v1_[0-9a-f]{64}"),
+    ("a Vault token", ("hvs.", "hvb.", "hvr."), r"hv[bsr]\.[A-Za-z0-9_-]{24,255}"),
+    ("a Grafana token", ("glc_", "glsa_"), r"gl(?:c|sa)_[A-Za-z0-9+/=_]{32,255}"),
+    ("a Shopify token", ("shp",), r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    ("an Atlassian token", ("atatt3",), r"ATATT3[A-Za-z0-9_=-]{60,255}"),
+    ("a Telegram token", (":aa",), r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+    ("an age key", ("age-secret-key-",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    ("a JWT", ("eyj",), r"eyJ[A-Za-z0-9_-]{10,8192}\.eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{16,2048}"),
+)
+
+# These may stand anywhere, whatever letter is before them.
+_PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "the password of a URL",
+        ("@",),
+        r"://[^\s/@:\"'\\<>?#]{0,128}:([^\s/@\"'\\<>*${][^\s/@\"'\\<>]{0,255})@(?!sha256:)",
+    ),
+    ("an Azure key", ("accountkey", "accesskey"), r"(?i:A(?:ccount|ccess)Key)\s?=\s?([A-Za-z0-9+/]{40,90}={0,2})"),
+    ("a signed URL", ("sig=",), r"[?&;](?i:sig)=([A-Za-z0-9%+/_-]{32,1024}={0,2})"),
+    ("a signed URL", ("signature=",), r"[?&;](?i:(?:X-Amz-|X-Goog-)?signature)=([A-Za-z0-9%+/_-]{32,1024}={0,2})"),
+    ("a signed URL's token", ("security-token=",), r"(?i:X-Amz-Security-Token)=([A-Za-z0-9%+/_-]{32,4096}={0,2})"),
+    ("a private key", ("mii",), r"MII[A-Za-z0-9+/]{3,4}IBA(?:DA|AK)[A-Za-z0-9+/=\s]{40,8192}"),
+)
+
+_PEM = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+
+
+class _Shape(NamedTuple):
+    kind: str
+    cues: tuple[str, ...]
+    expression: re.Pattern[str]
+
+
+@cache
+def _shapes() -> tuple[_Shape, ...]:
+    """Made when first asked for: they take 20 ms, which a pod whose records are plain need not spend."""
+    own = [
+        _Shape(kind, cues, re.compile(rf"(?<![A-Za-z0-9])(?:{text})(?![A-Za-z0-9])")) for kind, cues, text in _TOKENS
+    ]
+    return (*own, *(_Shape(kind, cues, re.compile(text)) for kind, cues, text in _PARTS))
+
+
+def tokens(text: str) -> Iterator[Span]:
+    """What in a text has the shape of a token or key."""
+    lower = text.lower()
+    for kind, cues, expression in _shapes():
+        if any(cue in lower for cue in cues):
+            for match in expression.finditer(text):
+                group = 1 if match.re.groups and match[1] is not None else 0
+                yield Span(match.start(group), match.end(group), kind)
+    yield from _private_keys(text)
+
+
+def _private_keys(text: str) -> Iterator[Span]:
+    start = 0
+    while (begin := _PEM.search(text, start)) is not None:
+        end = text.find("-----END ", begin.end())
+        # Cut off: what follows is the key, as far as it goes.
+        close = text.find("-----", end + 9) if end >= 0 else -1
+        start = close + 5 if close >= 0 else len(text)
+        yield Span(begin.start(), start, "a private key")
