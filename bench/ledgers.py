@@ -117,15 +117,15 @@ class Pipeline:
         self.spec, self.plan, self.code, self.image = (_digest(rng) for _ in range(4))
 
 
-def files(records: int, seed: int = 0) -> Iterator[File]:
-    """The records of a ledger in the order of their ends."""
+def files(records: int, seed: int = 0, *, begin: datetime = BEGIN, end: datetime = END) -> Iterator[File]:
+    """The records of a ledger in the order of their ends. begin, end: when its runs start."""
     rng = Random(seed)
     pipelines = [Pipeline(f"{subject}-{kind}", subject) for subject in SUBJECTS for kind in KINDS]
-    step = (END - BEGIN) / (records / PER_RUN)
+    step = (end - begin) / (records / PER_RUN)
     waiting: list[tuple[float, str, File]] = []  # of runs that go on; paths tell files of one moment apart
     told, number = 0, 0
     while told < records:
-        started = BEGIN + number * step + rng.random() * step
+        started = begin + number * step + rng.random() * step
         number += 1
         while waiting and waiting[0][0] < started.timestamp() and told < records:
             yield heapq.heappop(waiting)[2]

@@ -35,6 +35,7 @@ class GitHost:
     old: bool = False  # it speaks the protocol's first version, in which objects are not given by their ids
     requests: list[str] = field(default_factory=list)
     sent_bytes: int = 0
+    received_bytes: int = 0
 
     def repository(self, name: str, **settings: str) -> Path:
         """A new bare repository."""
@@ -93,6 +94,7 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self) -> None:
             body = self._body()
+            host.received_bytes += len(body)
             user = _user(self.headers.get("Authorization", "Og=="))
             host.requests.append(f"{self.command} {self.path}")
             fault = host.fault(self.path)

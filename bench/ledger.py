@@ -1,0 +1,47 @@
+"""Measures the ledger and prints the tables of BENCHMARKS.md: python bench/ledger.py [PART…] [--quick]
+
+Parts: fold backlog. All by default. --quick: small sizes, one round. --ledgers: where synthetic ledgers are kept;
+they are made where they are not there (10^6 records: ten minutes). With the variables MLGEN_E2E_S3_* and
+MLGEN_E2E_GIT_* the spool is in that bucket and records land on that server; else in a folder and on one of our own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ledger_fold
+
+
+def fold(kept: Path, quick: bool) -> list[str]:
+    return ledger_fold.history_rows(kept, (0, 10_000) if quick else (0, 10**5, 10**6), 1 if quick else 3)
+
+
+def backlog(kept: Path, quick: bool) -> list[str]:
+    return ledger_fold.backlog_rows(kept, 10_000 if quick else 10**5, 2_000 if quick else 10**5)
+
+
+PARTS: dict[str, Callable[[Path, bool], list[str]]] = {"fold": fold, "backlog": backlog}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    parser.add_argument("--ledgers", type=Path, default=home / "mlgen-bench" / "ledgers", help="where ledgers are kept")
+    args = parser.parse_args()
+    if unknown := set(args.parts) - PARTS.keys():
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    python = f"Python {platform.python_version()}"
+    print(f"Made by `python bench/ledger.py` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {python}.\n")
+    for name in args.parts or PARTS:
+        print("\n".join([*PARTS[name](args.ledgers, args.quick), ""]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
