@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mlgen import git
 from mlgen.runtime import sidecar
 from mlgen.runtime.pod import Fold
 from tests import git_host
 from tests.git_host import GitHost
 from tests.runtime.pods import Pod
+from tests.ssh_keys import allowed, new_key
 
 TOLD = {"MLGEN_RUN_STATUS": "Succeeded", "MLGEN_TASKS": '{"train": {"status": "Succeeded", "reason": "Succeeded"}}'}
 
@@ -62,6 +65,20 @@ def test_a_record_lands_before_its_task_ends(host: GitHost, pods: list[Pod], tmp
     assert run(pod) == ""
     assert len(landed(host)) == 1
     assert pod.records == []
+
+
+def test_a_key_in_the_mounted_secret_signs(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
+    pod = a_pod(pods, tmp_path, host.url)
+    key, mounted = new_key(tmp_path / "key"), pod.places.ledger_secret / "ssh-signingkey"
+    mounted.write_bytes(key.read_bytes())
+    mounted.chmod(0o440)
+    assert run(pod) == ""
+    assert pod.begin("record", **TOLD).wait() == 0
+    here = git.init_bare(host.root / "ledger.git")
+    commits = here.run("rev-list", "ledger").decode().split()
+    signers = git.Signers(allowed(key, "pod"))
+    found = [signers.check(here.run("cat-file", "commit", oid), datetime.now(UTC)).principal for oid in commits]
+    assert found == ["pod", "pod"]
 
 
 def test_a_fold_that_is_not_due_is_left_to_the_final_record(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from mlgen import git
 from mlgen.cli.output import note
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Remote, Repository
+from mlgen.git import Remote, Repository, Signer
 from mlgen.spec.project import Ledger
 
 LAND_SECONDS = 120.0  # what is not landed by then goes on waiting; reconcile lands twice in the 600 s of its CronJob
 LOOK_SECONDS = 30.0  # for a small question
 READ_SECONDS, READ_MIB = 300.0, 1024  # the first time, all that the ledger has; on a user's machine
+SIGNING_KEY = "MLGEN_LEDGER_SIGNING_KEY"  # a private key's file; before the one of SECRET
 SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as mounted in pods; absent: git's own ways
 
 
@@ -57,7 +58,16 @@ def _open(ledger: Ledger, scratch: Path, seconds: float, memory_mib: int = git.M
         secret_name=ledger.secret or "" if secret is not None else "",
         timeout_seconds=seconds,
         memory_mib=memory_mib,
+        signer=signer(ledger),
     )
+
+
+def signer(ledger: Ledger) -> Signer | None:
+    """Who signs what this command adds to a ledger; None where no key is given."""
+    key, folder = os.environ.get(SIGNING_KEY), os.environ.get(SECRET)
+    if key:
+        return Signer(Path(key).absolute(), f"{key}, which {SIGNING_KEY} names,")
+    return git.signer_of(Path(folder) if folder else None, ledger.secret or "")
 
 
 def _cache(ledger: Ledger) -> Path:

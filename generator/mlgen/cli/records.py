@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
 
 from mlgen import git
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.elsewhere import LOOK_SECONDS, mirrored, reached
+from mlgen.cli.elsewhere import LOOK_SECONDS, mirrored, reached, signer
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
@@ -96,7 +96,24 @@ class Records:
             if not self.spool.waiting():
                 return Folded()
             repository = git.init_bare(self.workspace.root / OUTSIDE_GIT)
+        repository = replace(repository, signer=signer(self.ledger))
         return fold(self.spool, repository, self.branch, now=now, expected=self._expected())
+
+    @property
+    def signers(self) -> git.Signers | None:
+        """The keys that may sign the ledger's commits; None where mlgen.yaml names none.
+
+        Raises CannotAnswer "unreadable": a list that cannot be read must not make every signature as good as none.
+        """
+        path = self.ledger.signers
+        if path is None:
+            return None
+        try:
+            return git.Signers(self.workspace.files.read(path).decode())
+        except (OSError, ValueError) as error:
+            said = (error.strerror if isinstance(error, OSError) else str(error)) or "it cannot be read"
+            fix = f"put the keys there that may sign, or change ledger.signers of {self.environment.name} in mlgen.yaml"
+            raise CannotAnswer("unreadable", f"{path}: {said}", why="it says who may sign", fix=fix) from None
 
     def _expected(self) -> Expected:
         """Records of no environment with this spool were forged, or brought here by mistake.

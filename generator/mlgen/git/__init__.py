@@ -8,9 +8,12 @@ from mlgen.git.base import Branches, Look
 from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
 from mlgen.git.host import MEMORY_MIB
 from mlgen.git.mirror import kept, refresh
-from mlgen.git.objects import Object, Reader
-from mlgen.git.remote import Remote, open_remote
+from mlgen.git.objects import Object, Reader, blob_id
+from mlgen.git.remote import PushRefused, Remote, open_remote
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
+from mlgen.git.signature import signature_of, with_signature
+from mlgen.git.signers import Signers, Verdict
+from mlgen.git.signing import Signer, signer_of
 from mlgen.git.url import check_url
 
 __all__ = [
@@ -19,13 +22,18 @@ __all__ = [
     "GitError",
     "Look",
     "Object",
+    "PushRefused",
     "Reader",
     "RefBroken",
     "RefLocked",
     "RefMoved",
     "Remote",
     "Repository",
+    "Signer",
+    "Signers",
     "TreeFile",
+    "Verdict",
+    "blob_id",
     "branch_ref",
     "check_url",
     "discover",
@@ -33,4 +41,7 @@ __all__ = [
     "kept",
     "open_remote",
     "refresh",
+    "signature_of",
+    "signer_of",
+    "with_signature",
 ]

@@ -43,7 +43,7 @@ def presented(secret: Path | None, scratch: Path) -> Iterator[tuple[list[str], M
         shutil.copyfileobj(own, key)
         key.write(b"\n")  # ssh wants a newline at its end, and values of Secrets have often lost it
         key.flush()
-        with _named_user(scratch) as user:
+        with named_user(scratch) as user:
             command = shlex.join([*user, *_ssh(Path(key.name), secret / "known_hosts")])
             yield settings, {**variables, "GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"}
 
@@ -59,7 +59,7 @@ def _kinds(secret: Path) -> list[str]:
 
 
 @contextmanager
-def _named_user(scratch: Path) -> Iterator[list[str]]:
+def named_user(scratch: Path) -> Iterator[list[str]]:
     """What ssh is started by: it ends at once as a user that no passwd entry names, as a pod's mostly is.
 
     libnss-wrapper, which the runtime image has, answers for the system; without it ssh says what it would have said.

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
@@ -18,6 +19,7 @@ from mlgen.git.command import RefMoved
 from mlgen.git.host import MEMORY_MIB, NAME, Host
 from mlgen.git.remote_reader import RemoteReader
 from mlgen.git.scratch import Scratch
+from mlgen.git.signing import Signer
 
 # What git says without a push: the ref is not where the lease says.
 _STALE = ("stale info", "fetch first", "non-fast-forward")
@@ -26,6 +28,7 @@ _LOCK = re.compile(r"cannot lock ref|failed to update ref|incorrect old value|Un
 _PAUSES_SECONDS = (0.2, 0.8)
 _TOO_LARGE = re.compile(rb"(error:|HTTP) 413\b")
 _OTHER_FORMAT = b"does not support this repository's hash algorithm"
+_SAID_BYTES = 1 << 18  # of a refusal, in which records are looked for by their paths
 _HELLO_SECONDS = 30.0  # for the smallest question: curl alone would wait for a silent host for 5 minutes
 
 
@@ -38,6 +41,7 @@ def open_remote(
     timeout_seconds: float | None = None,
     secret_name: str = "",
     memory_mib: int = MEMORY_MIB,
+    signer: Signer | None = None,
 ) -> Remote:
     """The repository at a URL; nothing is asked of it yet.
 
@@ -45,6 +49,7 @@ def open_remote(
     secret_name: what errors call it. scratch: a folder that may be thrown away, of this process alone while it writes.
     environ: the process's. timeout_seconds: from now on, for all that is asked; None: as long as the host answers.
     memory_mib: which each process of git may have; to read all files of a million, some 150.
+    signer: of new commits; None: they are not signed.
     Raises Misuse "bad-git-url".
     """
     scratch.mkdir(parents=True, exist_ok=True)
@@ -57,7 +62,15 @@ def open_remote(
         timeout_seconds=timeout_seconds,
         memory_mib=memory_mib,
     )
-    return Remote(host, Scratch(host, environ))
+    return Remote(host, Scratch(host, environ), signer)
+
+
+class PushRefused(CannotAnswer):
+    """A host does not take a push. said: all that it said about it, for whoever looks for names in it; never shown."""
+
+    def __init__(self, message: str, *, why: str, fix: str, said: str) -> None:
+        super().__init__("git-push-refused", message, why=why, fix=fix)
+        self.said = said
 
 
 class Remote:
@@ -67,8 +80,8 @@ class Remote:
     "disk-full", and GitError.
     """
 
-    def __init__(self, host: Host, scratch: Scratch) -> None:
-        self._host, self.scratch = host, scratch
+    def __init__(self, host: Host, scratch: Scratch, signer: Signer | None = None) -> None:
+        self._host, self.scratch, self._signer = host, scratch, signer
 
     @property
     def shown(self) -> str:
@@ -95,7 +108,8 @@ class Remote:
 
     def commit(self, files: Mapping[str, bytes], *, parent: str | None, message: str, seconds: int) -> str:
         """As `Repository.commit`. The trees on the way to the files must have been read: `RemoteReader.files`."""
-        return self.scratch.repository().commit(files, parent=parent, message=message, seconds=seconds)
+        here = replace(self.scratch.repository(), signer=self._signer)
+        return here.commit(files, parent=parent, message=message, seconds=seconds)
 
     def move_ref(self, ref: str, new: str, *, old: str | None) -> None:
         """Let a ref there point to a commit, if it still points to `old` (None: if it does not exist yet).
@@ -140,20 +154,20 @@ class Remote:
                 self.scratch.repository("0" * 64)
                 raise RefMoved(f"{ref} wants commits with other ids")
             if _TOO_LARGE.search(done.err):
-                raise self._push_refused(ref, self._host.said(done.err))
+                raise self._push_refused(ref, self._host.said(done.err), done.err)
             raise self._host.fault(done.err, "push")
         reason = refused[1].decode(errors="replace")
         if reason in _STALE:
             raise RefMoved(f"{ref}: {reason}")
         said = _remote_words(done.err)
-        raise self._push_refused(ref, ": ".join(part for part in (reason, said) if part))
+        raise self._push_refused(ref, ": ".join(part for part in (reason, said) if part), done.err)
 
-    def _push_refused(self, ref: str, why: str) -> CannotAnswer:
-        return CannotAnswer(
-            "git-push-refused",
+    def _push_refused(self, ref: str, why: str, said: bytes) -> PushRefused:
+        return PushRefused(
             f"{self.shown} refuses a push to {ref}",
             why=why,
             fix=f"let {self._host.who} push there: the host's rules for branches, its hooks and its limits decide",
+            said=said[:_SAID_BYTES].decode(errors="replace"),
         )
 
 

@@ -12,6 +12,7 @@ from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import command
 from mlgen.git.command import IDENTITY, GitError, RefBroken
 from mlgen.git.objects import Reader
+from mlgen.git.signing import Signer
 
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])")
 _PATH = re.compile(r"[A-Za-z0-9._/-]+")  # of a file that is committed: nothing that fast-import would want quoted
@@ -80,13 +81,15 @@ class TreeFile:
 class Repository:
     """git_dir: the work tree's own, where there is a work tree. object_format: "sha1" or "sha256".
 
-    environ: scrubbed. Methods raise GitError, and CannotAnswer "git-missing" or "disk-full".
+    environ: scrubbed. signer: of the commits that are made here; None: they are not signed.
+    Methods raise GitError, and CannotAnswer "git-missing" or "disk-full".
     """
 
     git_dir: Path
     work_tree: Path | None
     object_format: str
     environ: Mapping[str, str] = field(repr=False, compare=False)
+    signer: Signer | None = field(default=None, repr=False, compare=False)
 
     def run(self, *arguments: str, data: bytes = b"", durable: bool = False) -> bytes:
         """What a git command prints."""
@@ -261,26 +264,47 @@ class Repository:
         seconds: the commit's time, since 1970 in UTC.
         Source: git-fast-import(1).
         """
-        # The branch lives only inside fast-import: a reset to the null id, at the end, keeps it from being written.
-        text = message.encode()
-        lines = [b"feature done\ncommit refs/mlgen/new\nmark :1\n"]
-        lines.append(f"committer {IDENTITY[0]} <{IDENTITY[1]}> {seconds} +0000\n".encode())
-        lines.append(b"data %d\n%s\n" % (len(text), text))
-        if parent is not None:
-            lines.append(f"from {parent}\n".encode())
+        lines = [b"from %s\n" % parent.encode()] if parent is not None else []
         for path, data in files.items():
             if not _PATH.fullmatch(path):
                 raise ValueError(f"{path[:80]!r} is no path of a record")
             lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
-        null = "0" * (64 if self.object_format == "sha256" else 40)
-        lines.append(f"get-mark :1\nreset refs/mlgen/new\nfrom {null}\n\ndone\n".encode())
+        return self._import(b"".join(lines), parent=parent, message=message, seconds=seconds)
+
+    def epoch(self, tree_of: str, without: Iterable[str], *, message: str, seconds: int) -> str:
+        """The id of a new commit without a parent: the files of another, by its id, without some. As `commit`.
+
+        without: paths, of letters, digits and `._-/`.
+        """
+        tree = self.run("rev-parse", "--verify", "--end-of-options", f"{tree_of}^{{tree}}").strip()
+        lines = [b'M 040000 %s ""\n' % tree]
+        for path in without:
+            if not _PATH.fullmatch(path):
+                raise ValueError(f"{path[:80]!r} is no path of a record")
+            lines.append(b"D %s\n" % path.encode())
+        return self._import(b"".join(lines), parent=None, message=message, seconds=seconds)
+
+    def _import(self, changes: bytes, *, parent: str | None, message: str, seconds: int) -> str:
+        """The id of a commit that git makes of a parent and changes, signed where there is a signer."""
+        # The branch lives only inside fast-import: a reset to the null id, at the end, keeps it from being written.
+        text = message.encode()
+        committer = f"committer {IDENTITY[0]} <{IDENTITY[1]}> {seconds} +0000\n".encode()
+        head = b"feature done\ncommit refs/mlgen/new\nmark :1\n%sdata %d\n%s\n" % (committer, len(text), text)
+        null = b"0" * (64 if self.object_format == "sha256" else 40)
+        end = b"get-mark :1\nreset refs/mlgen/new\nfrom %s\n\ndone\n" % null
         arguments = [*self._where, "fast-import", "--quiet"]
         with command.start(arguments, environ=self.environ, cwd=self._home, durable=True) as process:
-            out, err = process.communicate(b"".join(lines))
+            out, err = process.communicate(head + changes + end)
         if process.returncode:
             (self.git_dir / f"fast_import_crash_{process.pid}").unlink(missing_ok=True)
             raise command.refusal(err)
-        return out.decode().strip()
+        oid = out.decode().strip()
+        if self.signer is None:
+            return oid
+        # fast-import takes no signatures before git 2.50. The commit that it made stays behind, and git prunes it.
+        signed = self.signer.sign(self.run("cat-file", "commit", oid))
+        found = self.run("hash-object", "-t", "commit", "-w", "--stdin", data=signed, durable=True)
+        return found.decode().strip()
 
     def move_ref(self, ref: str, new: str, *, old: str | None) -> None:
         """Let a ref point to a commit, if it still points to `old` (None: if it does not exist yet).

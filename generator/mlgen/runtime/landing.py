@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mlgen.git import open_remote
+from mlgen.git import open_remote, signer_of
 from mlgen.ledger.fold import Expected, fold, last_fold_at
 from mlgen.ledger.spool import Spool
 from mlgen.runtime.pod import Fold
@@ -27,7 +27,8 @@ def land(
 ) -> None:
     """Fold the records of an environment, for so many seconds at most. if_due: only when the last fold is old enough.
 
-    secret: the folder where the ledger's Secret is mounted. scratch: as in `open_remote`.
+    secret: the folder where the ledger's Secret is mounted; with a signing key in it, commits are signed. scratch: as
+    in `open_remote`.
     Records of others that share the spool stay: what their ledgers are, a pod does not know.
     Raises CannotAnswer, Misuse, StoreError; what waits then goes on waiting.
     """
@@ -38,6 +39,7 @@ def land(
         environ=environ,
         timeout_seconds=seconds,
         secret_name=ledger.secret or "",
+        signer=signer_of(secret, ledger.secret or "", scratch=scratch, environ=environ),
     )
     if if_due:
         last = last_fold_at(remote, ledger.branch)

@@ -17,13 +17,17 @@ class S3:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """url None: this repository. fold: task, run or cron. secret: username+password or ssh-privatekey+known_hosts."""
+    """url None: this repository. fold: task, run or cron. secret: username+password or ssh-privatekey+known_hosts.
+
+    signers: the path of an allowed_signers file, below the project's folder; None: nobody asks who signed.
+    """
 
     url: str | None = None
     branch: str = "ledger"
     secret: str | None = None
     fold: str = "task"
     interval_seconds: int = 10
+    signers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

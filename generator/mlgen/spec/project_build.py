@@ -77,6 +77,7 @@ class _Builder:
                 secret=_text(ledger.get("secret")),
                 fold=_text(ledger.get("fold")) or "task",
                 interval_seconds=self.seconds(ledger, "interval", place / "ledger") or 10,
+                signers=_text(ledger.get("signers")),
             ),
             service_account=_text(data.get("service_account")) or "default",
             runtime_image=_text(data.get("runtime_image")),

@@ -17,7 +17,7 @@ ENVIRONMENT_KEYS = (
     "namespace", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
     "image_pull_secrets", "gpus", "registries", "limits", "queue", "staging", "labels",
 )  # fmt: skip
-LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval")
+LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
 # RFC 1123: what Kubernetes takes as the name of a namespace, and of most other objects.
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
