@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Object:
     kind: str
     size_bytes: int
     data: bytes
+
+
+def blob_id(data: bytes, object_format: str) -> str:
+    """The id that a file with these bytes has. object_format: "sha1" or "sha256". Source: git-hash-object(1)."""
+    return hashlib.new(object_format, b"blob %d\0%s" % (len(data), data), usedforsecurity=False).hexdigest()
 
 
 class Reader:
