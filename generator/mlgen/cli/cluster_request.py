@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Findings, Misuse
 from mlgen.local.arguments import Arguments
@@ -17,6 +18,7 @@ from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
 from mlgen.runtime import pod, publish
 from mlgen.runtime.publish import Item
+from mlgen.runtime.secrets import check_given
 from mlgen.spec.project import Environment
 from mlgen.store import StoreError
 
@@ -50,6 +52,8 @@ def make(
     inputs, items = _inputs(workspace, parsed, named, environment)
     texts = {**parsed.params, **inputs}
     _refuse_variables(plan, texts)
+    for line in check_given(name, parsed.values(plan), inputs):
+        note(line)
     pipeline, *tasks, run = (_plain(one.data) for one in manifests(plan, environment))
     del run["metadata"]["generateName"]
     run["metadata"]["name"] = name

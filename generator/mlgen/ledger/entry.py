@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlgen.ledger import imported, record, run, runevent
+from mlgen.ledger.clean import clean_run, clean_task
 from mlgen.ledger.fields import BadRecord, loads
 from mlgen.ledger.imported import ImportedEvent
 from mlgen.ledger.record import TaskRecord
@@ -34,8 +35,11 @@ def record_from_bytes(data: bytes) -> Entry:
 
 
 def to_bytes(entry: Entry) -> bytes:
-    """The bytes of a ledger file. Raises BadRecord, RecordTooLarge."""
-    return runevent.to_bytes(entry) if isinstance(entry, TaskRecord) else run.to_bytes(entry)
+    """The bytes of a ledger file, in which what looks like a secret is masked. Raises BadRecord, RecordTooLarge.
+
+    `ledger.clean` says what was masked.
+    """
+    return (clean_task(entry) if isinstance(entry, TaskRecord) else clean_run(entry)).data
 
 
 def path_of(data: bytes) -> str:

@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgen.ledger import entry
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import RecordTooLarge, State
+from mlgen.ledger.clean import Clean
+from mlgen.ledger.record import State, TaskRecord
 from mlgen.local import code, shorttmp
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes
@@ -25,6 +24,7 @@ from mlgen.runtime.ending import (
     STEP_FAILED,
     TIMED_OUT,
     Ending,
+    fix,
     of_exit_code,
     record_of,
     signal_name,
@@ -32,7 +32,6 @@ from mlgen.runtime.ending import (
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
 from mlgen.store import Store
@@ -128,17 +127,11 @@ class Attempt:
         inputs = staged_inputs(self.folder.tree)
         return Staged(record_of(self.document, self.execution, ending, inputs=inputs), {})
 
-    def write_record(self, staged: Staged) -> tuple[Staged, bytes]:
+    def write_record(self, staged: Staged) -> tuple[Staged, Clean[TaskRecord]]:
         """Fix the record's bytes in the folder; of a record that no ledger takes, one that says so."""
-        try:
-            data = entry.to_bytes(staged.record)
-        except (RecordTooLarge, BadRecord) as error:
-            problem = masked(str(error), self.secrets.values())
-            ending = self.failed(problem, staged.record.exit_code, staged.record.ended_at)
-            staged = Staged(record_of(self.document, self.execution, ending), {})
-            data = entry.to_bytes(staged.record)
-        write(self.folder.record, data)
-        return staged, data
+        kept = fix(staged.record, self.secrets.values())
+        write(self.folder.record, kept.data)
+        return Staged(kept.entry, staged.texts if kept.entry.state is State.COMPLETE else {}), kept
 
     def _clean(self, *, keep: bool) -> None:
         """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""

@@ -11,7 +11,7 @@ from mlgen.ledger import entry
 from mlgen.ledger.record import State
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.local.attempt import Attempt
-from mlgen.local.events import Ended, OnEvent, Skipped, Started
+from mlgen.local.events import Ended, Noted, OnEvent, Skipped, Started
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
 from mlgen.local.rundir import RunFolder
@@ -224,9 +224,11 @@ class Engine:
         name = attempt.task.name
         if self._active.get(name) is not attempt:  # given up
             return
-        staged, data = attempt.write_record(staged)
+        staged, kept = attempt.write_record(staged)
         self._parts.at("recorded")
-        self._parts.spooler.put(data)
+        self._parts.spooler.put(kept.data)
+        for line in (line for line in kept.told if not line.startswith("params")):  # told when the run began
+            self._parts.on_event(Noted(f"{name}: {line}"))
         del self._active[name]
         record = staged.record
         retried = record.state is State.FAIL and record.attempt < attempt.task.retries and not self.interrupted

@@ -6,9 +6,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from mlgen.ledger.secrets import MASK as MASK_TEXT
 from mlgen.runtime import secrets as forms
 
-MASK = forms.MASK.encode()
+MASK = MASK_TEXT.encode()
 
 
 def needles(secrets: Iterable[str]) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from mlgen.local.rundir import RunFolder
 from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
 from mlgen.runtime.clock import Clock, timestamp
-from mlgen.runtime.secrets import held_secret, masked
+from mlgen.runtime.secrets import check_given, held_secret, masked
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.store import Store
 from mlgen.values import to_text
@@ -42,12 +42,15 @@ def run(
     store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
     durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
     Where the spool or the ledger cannot be used, the records wait, in the run's folder or in the spool, and the run
-    is no less what it was. Raises Misuse for a secret that is not set or that an argument holds, CannotAnswer and
-    OSError when the run cannot go on: every process is ended then, and recovery tells the rest. To be called in the
-    main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
+    is no less what it was. Raises Misuse for a secret that is not set, or that an argument holds or looks like,
+    CannotAnswer and OSError when the run cannot go on: every process is ended then, and recovery tells the rest. To be
+    called in the main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
     """
     secrets = environment.secrets(job.plan, job.environ)
     _refuse_secret_arguments(job, secrets)
+    uris = {name: location.uri for name, location in job.arguments.inputs.items()}
+    for line in check_given(job.run, job.arguments.values(job.plan), uris):
+        on_event(Noted(line))
     started = job.started(timestamp(clock.now()))
     with Wakeups() as wakeups:
         folder, lock = rundir.create(job.project, started)

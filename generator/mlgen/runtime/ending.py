@@ -10,6 +10,7 @@ from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger import entry
 from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.clean import Clean, clean_task
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
@@ -145,14 +146,14 @@ def check_recordable(document: TaskDocument, execution: Execution, now: str) -> 
         ) from None
 
 
-def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> tuple[TaskRecord, bytes]:
-    """The record and its bytes; of one that no ledger would take, one that says so and is as short as can be.
+def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> Clean[TaskRecord]:
+    """The record as it is kept, and its bytes; of one that no ledger would take, one that says so, as short as can be.
 
     secrets: texts that its error does not show.
     """
     record = _masked(record, secrets)
     try:
-        return record, entry.to_bytes(record)
+        return clean_task(record)
     except (RecordTooLarge, BadRecord) as error:
         short = replace(
             record,
@@ -165,8 +166,7 @@ def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> tuple[TaskRecord, by
             metrics={},
             values={},
         )
-        short = _masked(short, secrets)
-        return short, entry.to_bytes(short)
+        return clean_task(_masked(short, secrets))
 
 
 def _masked(record: TaskRecord, secrets: Iterable[str]) -> TaskRecord:

@@ -6,7 +6,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-MASK = "***"
+from mlgen.canonical import Json
+from mlgen.diagnostic import Misuse
+from mlgen.ledger.secrets import MASK, Finding, find
+
 SHORTEST_LINE = 4  # characters: a line of a secret below it, such as the "{" of a key file, hides nothing
 
 
@@ -32,6 +35,29 @@ def held_secret(texts: Iterable[str], secrets: Mapping[str, str]) -> str | None:
         if any(needle in text for needle in needles([secret]) for text in texts):
             return name
     return None
+
+
+def check_given(name: str, params: Mapping[str, Json], uris: Mapping[str, str]) -> list[str]:
+    """What is to be said of what a run is given before it starts: lines about what will be masked in its records.
+
+    name: of the run. uris: of its inputs. Raises Misuse for what looks like a token, a key or a password: nothing is
+    lost yet, and a person can mend it; for what only looks random nobody is held up.
+    """
+    looked = {"the name of the run": name}
+    looked |= {f'param "{param}"': json.dumps({param: value}) for param, value in params.items()}
+    looked |= {f'input "{uri}"': uris[uri] for uri in uris}
+    found: list[tuple[str, Finding]] = [(what, one) for what, text in looked.items() for one in find(text)]
+    for what, one in found:
+        if not one.is_guess:
+            raise Misuse(
+                "bad-argument",
+                f"{what} looks like {one.kind}",
+                why="names, params and inputs are recorded in the ledger, for everyone who can read it",
+                fix="keep it in a Secret, and name that under `secrets` of the task that needs it",
+            )
+    return [
+        f"{what} looks like {one.kind}: records have {MASK} for it, unless its name ends in _id" for what, one in found
+    ]
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

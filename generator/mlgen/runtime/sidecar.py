@@ -113,7 +113,7 @@ class Sidecar:
             tekton.skip_after({"stage-in": post.places.stage_in_run, "main": post.places.main_run}[verdict.release])
         ending = verdict.ending(self._started_at, timestamp(post.clock.now()))
         record = record_of(post.document, post.execution, ending, inputs=staged_inputs(post.tree))
-        return post.handover.decide(fix(record, post.secrets.values())[1])
+        return post.handover.decide(fix(record, post.secrets.values()).data)
 
     @property
     def _started_at(self) -> str:

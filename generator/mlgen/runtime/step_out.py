@@ -44,7 +44,10 @@ def keep(post: Post) -> int:
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
     staged = _with_results(post, ending, staged)
     post.at("results")
-    record, data = fix(staged.record, post.secrets.values())
+    kept = fix(staged.record, post.secrets.values())
+    for line in kept.told:
+        post.say(line)
+    record, data = kept.entry, kept.data
     if handover.decide(data) != data:
         _forget_results(post)
         raise CannotAnswer("not-recorded", "the execution was recorded as ended before stage-out was done")

@@ -1,0 +1,94 @@
+"""A record as it may be kept: what looks like a secret in it is masked, whoever writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from mlgen.ledger import run, runevent
+from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.record import Source, TaskRecord
+from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.secrets import MASK, Finding, find, masked, scrub_values
+
+_FACET = "run.facets.mlgen_task."
+Kept = TypeVar("Kept", TaskRecord, RunRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Clean(Generic[Kept]):
+    """A record, its bytes, and what was masked in it: places as people know them, such as `params.key`."""
+
+    entry: Kept
+    data: bytes
+    masked: tuple[Finding, ...] = ()
+
+    @property
+    def told(self) -> list[str]:
+        """What its author must know of it, a line for each place."""
+        return [f"{one}: its record has {MASK} instead" for one in self.masked]
+
+
+def clean_task(record: TaskRecord) -> Clean[TaskRecord]:
+    """The record of an execution as it may be kept.
+
+    Raises RecordTooLarge, and BadRecord also where a secret is in what has to stay, such as the name of its run.
+    """
+    data = runevent.to_bytes(record)
+    found = find(data)
+    if not found:
+        return Clean(record, data)
+    kept = _masked_task(record)
+    return Clean(kept, _checked(runevent.to_bytes(kept)), _for_people(found))
+
+
+def clean_run(record: RunRecord) -> Clean[RunRecord]:
+    """A run as it may be kept. Raises as `clean_task` does."""
+    data = run.to_bytes(record)
+    found = find(data)
+    if not found:
+        return Clean(record, data)
+    kept = replace(
+        record,
+        params=scrub_values(record.params),
+        tasks={name: TaskStatus(masked(one.status), masked(one.reason)) for name, one in record.tasks.items()},
+    )
+    return Clean(kept, _checked(run.to_bytes(kept)), _for_people(found))
+
+
+def _masked_task(record: TaskRecord) -> TaskRecord:
+    source = record.source
+    return replace(
+        record,
+        reason=masked(record.reason),
+        inputs=tuple(map(_masked_artifact, record.inputs)),
+        outputs=tuple(map(_masked_artifact, record.outputs)),
+        params=scrub_values(record.params),
+        metrics=scrub_values(record.metrics),
+        values=scrub_values(record.values),
+        error=_masked(record.error),
+        source=source and Source(source.commit, masked(source.path), _masked(source.repository)),
+        image=_masked(record.image),
+        usage=record.usage and scrub_values(record.usage),
+        tekton=record.tekton and scrub_values(record.tekton),
+    )
+
+
+def _masked_artifact(artifact: Artifact) -> Artifact:
+    return replace(artifact, uri=masked(artifact.uri))
+
+
+def _masked(text: str | None) -> str | None:
+    return None if text is None else masked(text)
+
+
+def _checked(data: bytes) -> bytes:
+    left = find(data)
+    if left:
+        raise BadRecord(f"{left[0]}, and a record has it as it is: no ledger would take it")
+    return data
+
+
+def _for_people(found: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(one._replace(place=one.place.removeprefix(_FACET)) for one in found)
