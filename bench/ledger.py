@@ -2,7 +2,7 @@
 
 Parts: fold backlog. All by default. --quick: small sizes, one round. --ledgers: where synthetic ledgers are kept;
 they are made where they are not there (10^6 records: ten minutes). With the variables MLGEN_E2E_S3_* and
-MLGEN_E2E_GIT_* the spool is in that bucket and records land on that server; else in a folder and on one of our own.
+MLGEN_E2E_GIT_* the spool is in that bucket and records land on that server; else both are small servers of the tests.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _once(kept: Path, size: int, single: bool, records: Sequence[bytes]) -> Cost
         TemporaryDirectory(prefix="mlgen-bench-") as name,
         git_server(Path(name), counting=True) as server,
         server.repository(history(kept, size), single_objects=single) as repository,
-        bucket(Path(name)) as place,
+        bucket() as place,
     ):
         fill(place, records)
         return fold(project(Path(name) / "project", server, repository, place), server, len(records))
@@ -111,7 +111,7 @@ def backlog_rows(kept: Path, history_size: int, waiting: int) -> list[str]:
         TemporaryDirectory(prefix="mlgen-bench-") as name,
         git_server(Path(name)) as server,
         server.repository(history(kept, history_size)) as repository,
-        bucket(Path(name)) as place,
+        bucket() as place,
     ):
         print(f"backlog: {waiting:,} records are put", file=sys.stderr)
         fill(place, new_records(waiting, seed=2))

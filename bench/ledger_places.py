@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "generator")]
 
 from mlgen.store import Store, open_store  # noqa: E402 - the path to it is made above
-from tests import git_host  # noqa: E402
+from tests import git_host, s3  # noqa: E402
 
 MLGEN = [sys.executable, "-m", "mlgen"]
+OWN_BUCKET = "ml-artifacts"
 DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -70,12 +71,8 @@ def git_server(folder: Path, *, counting: bool = False) -> Iterator[GitServer]:
         with git_host.serve(folder / "git") as host:
             yield GitServer("git-http-backend", host.root, host.url, user, token, host)
         return
-    # A process of its own: Python would serve one request at a time beside what else this one does.
-    command = [sys.executable, str(Path(__file__).resolve()), str(folder / "git")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield GitServer("git-http-backend", folder / "git", process.stdout.readline().strip(), user, token)
-        process.communicate()
+    with _own_process("git", folder / "git") as url:
+        yield GitServer("git-http-backend", folder / "git", url, user, token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +86,19 @@ class Bucket:
 
     def store(self) -> Store:
         keys = {name.removeprefix("AWS_").lower(): value for name, value in self.variables.items()}
-        options = {"endpoint": self.endpoint, "region": "us-east-1", **keys} if self.endpoint else {}
+        options = {"endpoint": self.endpoint, "region": "us-east-1", **keys}
         return open_store(self.uri, options=options, base=Path("/"))
 
 
 @contextmanager
-def bucket(folder: Path) -> Iterator[Bucket]:
-    """A prefix of the bucket of the variables MLGEN_E2E_S3_*; without them, a folder."""
+def bucket() -> Iterator[Bucket]:
+    """A prefix of the bucket of the variables MLGEN_E2E_S3_*; without them, one in a small server of the tests."""
     told = os.environ
     name = f"bench-{uuid.uuid4().hex[:12]}"
     if "MLGEN_E2E_S3_ENDPOINT" not in told:
-        yield Bucket("a folder", str(folder / name), "", {})
+        with _own_process("s3") as endpoint:
+            keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "value"}
+            yield Bucket("the tests' S3", f"s3://{OWN_BUCKET}/{name}", endpoint, keys)
         return
     keys = {
         "AWS_ACCESS_KEY_ID": told["MLGEN_E2E_S3_ACCESS_KEY"],
@@ -126,12 +125,13 @@ class Project:
 def project(folder: Path, server: GitServer, repository: Path, spool: Bucket) -> Project:
     """A project whose records wait in a bucket and land in a repository of a server."""
     folder.mkdir(parents=True)
-    ledger = f"{{url: {server.url}/{repository.name}, secret: ledger-token}}"
-    lines = ["version: 1", "environments:", "  prod:", f"    artifacts: {spool.uri}", f"    ledger: {ledger}"]
-    if spool.endpoint:  # else no pod could reach it, and it is an environment of this machine
-        lines += ["    namespace: ml-prod", f"    runtime_image: registry.example/mlgen@{DIGEST}"]
-        lines += [f"    s3: {{endpoint: {spool.endpoint}, region: us-east-1, secret: s3}}"]
-    (folder / "mlgen.yaml").write_text("\n".join([*lines, ""]))
+    (folder / "mlgen.yaml").write_text(
+        "version: 1\nenvironments:\n  prod:\n    namespace: ml-prod\n"
+        f"    artifacts: {spool.uri}\n"
+        f"    s3: {{endpoint: {spool.endpoint}, region: us-east-1, secret: s3}}\n"
+        f"    runtime_image: registry.example/mlgen@{DIGEST}\n"
+        f"    ledger: {{url: {server.url}/{repository.name}, secret: ledger-token}}\n"
+    )
     secret = git_host.secret(folder / "secret", (server.user, server.token))
     return Project(folder, {**clean(folder), **spool.variables, "MLGEN_LEDGER_SECRET": str(secret)})
 
@@ -169,11 +169,29 @@ def history(folder: Path, records: int) -> Path | None:
     return path
 
 
+@contextmanager
+def _own_process(*arguments: str | Path) -> Iterator[str]:
+    """The URL of a server that another process is: this one is busy, and Python does one thing at a time."""
+    command = [sys.executable, Path(__file__).resolve(), *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.communicate()
+
+
 def main() -> None:
-    """A Git server for whoever started this, until its stdin ends; its URL is the first line."""
-    with git_host.serve(Path(sys.argv[1])) as host:
-        print(host.url, flush=True)
-        sys.stdin.read()
+    """A server for whoever started this, until its stdin ends; its URL is the first line."""
+    if sys.argv[1] == "git":
+        with git_host.serve(Path(sys.argv[2])) as host:
+            print(host.url, flush=True)
+            sys.stdin.read()
+    else:
+        s3.BUCKET = OWN_BUCKET
+        with s3.serve() as served:
+            print(served.endpoint, flush=True)
+            sys.stdin.read()
 
 
 if __name__ == "__main__":
