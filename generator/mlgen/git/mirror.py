@@ -25,7 +25,7 @@ def refresh(remote: Remote, branch: str) -> Repository:
     """
     ref = branch_ref(branch)
     tip = remote.tip(ref)
-    with _alone(remote.scratch.folder):
+    with alone(remote.scratch.folder):
         try:
             repository = _bring(remote, ref, tip)
         except (GitError, RefLocked):
@@ -53,7 +53,7 @@ def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
         if here is not None:
             repository.run("update-ref", "-d", ref)
     elif tip != here:
-        _unlock(repository.git_dir)
+        unlock(repository.git_dir)
         remote.scratch.fetch_whole(ref)
         if len(list((repository.git_dir / "objects" / "pack").glob("*.pack"))) > _PACKS:
             repository.run("repack", "-a", "-d", "-q")
@@ -61,7 +61,7 @@ def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
 
 
 @contextmanager
-def _alone(scratch: Path) -> Iterator[None]:
+def alone(scratch: Path) -> Iterator[None]:
     """Waits until no other process refreshes there. The lock ends with its process, however that ends."""
     descriptor = os.open(scratch / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -71,7 +71,7 @@ def _alone(scratch: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _unlock(git_dir: Path) -> None:
+def unlock(git_dir: Path) -> None:
     """Remove git's own locks: nobody else is at work here, so a killed process left them."""
     for lock in (*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")):
         lock.unlink(missing_ok=True)

@@ -111,6 +111,19 @@ class Remote:
         here = replace(self.scratch.repository(), signer=self._signer)
         return here.commit(files, parent=parent, message=message, seconds=seconds)
 
+    def fetch_history(self, git_dir: Path, ref: str, *, with_files: bool) -> None:
+        """Bring a ref with all commits and folders that it leads to into a repository here, under its own name.
+
+        with_files: also their files' bytes, of all commits; else none, where the host has partial clones.
+        """
+        # Given for the one call: a later command must not take a missing object for one that it may fetch.
+        partial = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=blob:none")
+        how = ("--refetch", "--no-filter") if with_files else ("--filter=blob:none",)
+        arguments = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *how, NAME, f"+{ref}:{ref}")
+        done = self._host.call(git_dir, *arguments, settings=() if with_files else partial)
+        if done.code:
+            raise self._host.fault(done.err, "read")
+
     def move_ref(self, ref: str, new: str, *, old: str | None) -> None:
         """Let a ref there point to a commit, if it still points to `old` (None: if it does not exist yet).
 

@@ -1,0 +1,184 @@
+"""The verification of a ledger: its commits, and that they continue what was known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from mlgen import canonical
+from mlgen.diagnostic import CannotAnswer
+from mlgen.git import Repository
+from mlgen.git.history import commits, is_ancestor, is_shallow
+from mlgen.ledger import chain
+from mlgen.ledger.verify import epochs
+from mlgen.ledger.verify.epochs import Epoch
+from mlgen.ledger.verify.finding import Finding, Found
+from mlgen.ledger.verify.remembered import Clean, Memory, Seen
+from mlgen.ledger.verify.span import Terms, link_of
+from mlgen.ledger.verify.walk import OnProgress, Walked, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be verified. since: a commit's id or a time; None: from where `memory` is clean, or all.
+
+    expect: a commit's id, or the chain's value at one, that the history must have. full: walk all, whatever is known.
+    """
+
+    since: str | datetime | None = None
+    expect: str | None = None
+    full: bool = False
+    memory: Memory | None = None
+
+
+@dataclass(slots=True)
+class Verified:
+    """chain: the chain's value at the tip; "" where the tip has none. since: the commit after which it was walked.
+
+    remembered: whether `since` was remembered. epoch: which the history began with. memory: what to remember now;
+    None where the tip does not continue what was.
+    """
+
+    tip: str
+    chain: str
+    walked: Walked
+    since: str | None = None
+    remembered: bool = False
+    epoch: Epoch | None = None
+    memory: Memory | None = None
+    found: Found = field(default_factory=Found)
+
+
+def verify(
+    repository: Repository,
+    tip: str,
+    terms: Terms,
+    asked: Asked,
+    *,
+    now: datetime,
+    jobs: int = 1,
+    on_progress: OnProgress = lambda _commits, _records: None,
+) -> Verified:
+    """Verify what leads to a tip.
+
+    now: to tell commits of the future. jobs: processes that judge side by side. on_progress: commits, records so far.
+    Raises GitError; CannotAnswer "ledger-shallow", "no-ssh-keygen".
+    """
+    if is_shallow(repository):
+        raise CannotAnswer(
+            "ledger-shallow",
+            "this repository has the ledger's last commits alone",
+            why="a clone or fetch with --depth left out what they build on",
+            fix="`git fetch --unshallow`, then verify again",
+        )
+    found = Found()
+    seen = asked.memory.seen if asked.memory else None
+    continued = seen is None or is_ancestor(repository, seen.commit, tip)
+    clean = _usable(asked, terms, continued=continued)
+    since = clean.commit if clean else _start(repository, tip, asked.since, found)
+    walked = walk(
+        repository,
+        tip,
+        terms,
+        now=now,
+        since=since,
+        walked=replace(clean.walked, found=found) if clean else Walked(found=found),
+        jobs=jobs,
+        on_progress=on_progress,
+    )
+    with repository.reader() as reader:
+        link = link_of(reader, tip)
+        value = link.next_prev if link else ""
+        epoch = _epoch(reader.get(walked.root)) if walked.root else None
+        known = link_of(reader, seen.commit) if seen and continued else None
+    verified = Verified(tip, value, walked, since, clean is not None, epoch, None, found)
+    if epoch is not None and terms.signers is not None and walked.stretches[0].how == "unsigned":
+        found.add(Finding("unsigned", "the commit that begins an epoch is not signed", walked.root))
+    if seen is not None and continued and seen.chain and (known is None or known.next_prev != seen.chain):
+        message = f"the chain's value at {seen.commit} is not {seen.chain} any more"
+        found.add(Finding("ledger-rewritten", message, seen.commit))
+        continued = False
+    elif seen is not None and not continued:
+        continued = _continues(repository, epoch, seen, verified)
+    _check_expected(repository, tip, value, asked.expect, found)
+    if continued:
+        verified.memory = _memory(verified, terms, asked, now)
+    return verified
+
+
+def _usable(asked: Asked, terms: Terms, *, continued: bool) -> Clean | None:
+    """From where on to walk, for all before was clean by the same terms."""
+    clean = asked.memory.clean if asked.memory else None
+    if clean is None or asked.full or asked.since is not None or not continued or clean.terms != _digest(terms):
+        return None
+    return clean
+
+
+def _digest(terms: Terms) -> str:
+    return canonical.digest([terms.signers.text if terms.signers else None, sorted(terms.elsewhere)])
+
+
+def _start(repository: Repository, tip: str, since: str | datetime | None, found: Found) -> str | None:
+    """The commit after which to walk; None: walk all."""
+    if isinstance(since, datetime):
+        before = None
+        for commit in commits(repository, tip):
+            if commit.seconds >= since.timestamp():
+                return before
+            before = commit.oid
+        return tip
+    if since is None:
+        return None
+    oid = repository.resolve(since)
+    if oid is None or not is_ancestor(repository, oid, tip):
+        found.add(Finding("ledger-rewritten", f"{since} does not lead to the tip {tip}", tip))
+        return None
+    return oid
+
+
+def _epoch(root: object) -> Epoch | None:
+    data = getattr(root, "data", b"")
+    return epochs.of_commit(data)
+
+
+def _continues(repository: Repository, epoch: Epoch | None, seen: Seen, verified: Verified) -> bool:
+    """Whether a history that the known tip does not lead to is an epoch after it. Adds a finding where it is not."""
+    if epoch is not None and is_ancestor(repository, seen.commit, epoch.prev_tip):
+        if epoch.prev_tip != seen.commit or not seen.chain or epoch.prev == seen.chain:
+            return True
+        message = f"its Mlgen-Prev-Sha256 is {epoch.prev}, and the chain's value at {seen.commit} was {seen.chain}"
+        verified.found.add(Finding("chain-broken", message, verified.walked.root))
+        return False
+    message = f"{seen.commit}, seen at {seen.at}, does not lead to the tip {verified.tip}"
+    if epoch is not None:
+        message += f"; epoch {epoch.number} began after {epoch.prev_tip}, which is not known here to come after it"
+    verified.found.add(Finding("ledger-rewritten", message, verified.tip))
+    return False
+
+
+def _check_expected(repository: Repository, tip: str, value: str, expect: str | None, found: Found) -> None:
+    if expect is None or expect in (tip, value):
+        return
+    if is_ancestor(repository, expect, tip) or _has_value(repository, tip, expect):
+        return
+    message = f"no commit that leads to the tip {tip} has the id, or the chain's value, {expect}"
+    found.add(Finding("ledger-rewritten", message, tip))
+
+
+def _has_value(repository: Repository, tip: str, value: str) -> bool:
+    """Whether the chain had a value somewhere: then the commit after that one names it."""
+    if len(value) != len(chain.START):
+        return False
+    with repository.reader() as reader:
+        heads = reader.get_all(commit.oid for commit in commits(repository, tip))
+        links = (chain.of_commit(one.data) for one in heads if one is not None)
+        return any(link is not None and link.prev == value for link in links)
+
+
+def _memory(verified: Verified, terms: Terms, asked: Asked, now: datetime) -> Memory:
+    seen = Seen(verified.tip, verified.chain, now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    before = asked.memory.clean if asked.memory else None
+    if verified.found.count or asked.since is not None:
+        # What was clean stays so, and is where the next walk begins: it finds the same again.
+        return Memory(seen, before)
+    return Memory(seen, Clean(verified.tip, _digest(terms), verified.walked))
