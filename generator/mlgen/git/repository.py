@@ -230,6 +230,11 @@ class Repository:
         for about, path in zip(parts, parts, strict=True):  # ":100644 100644 <old id> <new id> A"
             yield TreeFile(path, about.split(" ")[3])
 
+    def only_grew(self, old: str, new: str, folder: str) -> bool:
+        """Whether a commit has all files below a folder that another has, with the same bytes; both by their ids."""
+        shown = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=a")  # all but additions
+        return not any(self._told([*shown, old, new, "--", f"{folder.rstrip('/')}/"]))
+
     def _told(self, arguments: Sequence[str]) -> Iterator[str]:
         """What a command prints between NULs, as it comes."""
         process = command.start([*self._where, *arguments], environ=self.environ, cwd=self._home)
