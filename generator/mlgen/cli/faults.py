@@ -36,6 +36,7 @@ MISUSES: dict[str, str] = {
 
 # Could not answer: exit 3.
 FAILURES: dict[str, str] = {
+    "artifacts-nested": "artifacts of one environment below another's",
     "bad-invocation": "a pod that was given what this mlgen-runtime cannot read",
     "bug": "a mistake in mlgen",
     "cluster-forbidden": "something on the cluster that the user may not do",
@@ -52,11 +53,13 @@ FAILURES: dict[str, str] = {
     "git-unreachable": "a Git host that is not there, or does not answer in time",
     "git-untrusted": "a Git host whose certificate or key is not known here",
     "guardian-lost": "the process that ends a killed run's tasks does not stay alive",
+    "ledger-behind": "a ledger of which only an older state can be read",
     "ledger-broken": "a ledger's branch that is there, and that git cannot read",
     "ledger-busy": "a ledger to which too many others write at once",
     "ledger-checked-out": "a ledger's branch that is checked out, so that it cannot be moved",
     "ledger-locked": "a ledger's branch that another git command holds, or held when it was killed",
     "ledger-refused": "a ledger's branch that git could not write",
+    "ledger-unread": "a file of the ledger that cannot be read, where all must be",
     "no-bucket": "a bucket that does not exist",
     "no-kubeconfig": "no cluster: neither a kubeconfig nor a pod's service account",
     "no-namespace": "an environment's namespace that the cluster does not have",
@@ -72,6 +75,7 @@ FAILURES: dict[str, str] = {
     "not-recorded": "an execution whose record is not what stage-out had to say, or cannot be kept",
     "not-staged": "code or an in of a task that stage-in could not bring",
     "other-bytes": "an input that has not the bytes of its digest, when it is published",
+    "nothing-kept": "a `gc` whose rules keep no run at all, or whose ledger has none",
     "run-deleted": "a run that somebody deleted while it was followed",
     "signing-key": "a key that ledger commits cannot be signed with",
     "store-broken": "a bucket that does not keep what it was given",

@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "runs": "List, show and compare runs, from the ledger",
     "lineage": "Say where an artifact came from and what was made of it",
     "ledger": "Fold waiting records into the ledger branch",
+    "gc": "Throw away artifacts that no kept run needs",
     "schema": "Print a JSON schema, for an editor",
     "explain": "Explain the code of a finding",
 }

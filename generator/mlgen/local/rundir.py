@@ -15,11 +15,12 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mlgen.runtime.regular import Unreadable, read_regular
 
 RUNS = Path(".mlgen") / "runs"
 LOCK = "run.lock"  # holds the engine's process number
+_FOLDER = re.compile(r".+\.[0-9a-f]{8}")
 PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.01  # for a dead engine's lock
 
 
@@ -46,6 +48,8 @@ class Started:
     plan_digest: str
     commit: str | None
     tasks: dict[str, int]
+    labels: dict[str, str] = field(default_factory=dict)
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,10 @@ class RunFolder:
         except (FileNotFoundError, Unreadable):
             return None
 
+    def remove(self) -> None:
+        """Throw away all that the run left here. The ledger tells of it; nothing else has its logs."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def finish(self) -> None:
         """All is told: recovery need not look here again. The caller holds the lock."""
         (self.path / LOCK).unlink()
@@ -207,6 +215,24 @@ def _hide(folder: Path) -> None:
 def kept(project: Path) -> list[RunFolder]:
     """The folders of all runs that are kept, the latest last."""
     return list(map(RunFolder, _by_start(project / RUNS)))
+
+
+def unended(project: Path) -> list[RunFolder]:
+    """The folders of runs that are not told completely: they go on, or recovery will tell of them."""
+    return [folder for folder in _all(project) if os.path.lexists(folder.path / LOCK)]
+
+
+def ended(project: Path) -> list[RunFolder]:
+    """The folders of runs that are told, also what a kill left of one that was being removed."""
+    return [folder for folder in _all(project) if not os.path.lexists(folder.path / LOCK)]
+
+
+def _all(project: Path) -> list[RunFolder]:
+    try:
+        names = sorted(os.listdir(project / RUNS))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [RunFolder(project / RUNS / name) for name in names if _FOLDER.fullmatch(name)]
 
 
 def find(project: Path, run: str, uid: str) -> RunFolder | None:
