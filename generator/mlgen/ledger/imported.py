@@ -67,6 +67,11 @@ class ImportedEvent:
     parent: str | None
     path: str
 
+    @property
+    def at(self) -> datetime:
+        """event_time, to be compared; in UTC."""
+        return _utc(self.event_time)
+
 
 def is_imported(fields: Fields) -> bool:
     """Whether the fields of a ledger's file are those of an imported event."""

@@ -13,10 +13,10 @@ FORMAT = 1
 MAX_MESSAGE = 4000  # characters of an error message that a record keeps: the last ones, where programs say why
 
 PRODUCER = f"https://mlgen.dev/mlgen/{__version__}"
-_OPENLINEAGE = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+OPENLINEAGE = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _OPENLINEAGE_FACETS = "https://openlineage.io/spec/facets"
-_OUR_FACETS = "https://mlgen.dev/spec/facets"
-_FACET_URL = re.compile(re.escape(_OUR_FACETS) + r"/(\d{1,6})/.*")
+OUR_FACETS = "https://mlgen.dev/spec/facets"
+_FACET_URL = re.compile(re.escape(OUR_FACETS) + r"/(\d{1,6})/.*")
 
 
 def to_json(record: TaskRecord) -> dict[str, object]:
@@ -26,7 +26,7 @@ def to_json(record: TaskRecord) -> dict[str, object]:
     if r.source is not None:
         job["facets"] = {"sourceCodeLocation": _source_facet(r.source)}
     about = {
-        **_facet(f"{_OUR_FACETS}/{FORMAT}/MlgenTaskRunFacet.json"),
+        **_facet(f"{OUR_FACETS}/{FORMAT}/MlgenTaskRunFacet.json"),
         "env": r.env,
         "pipeline": r.pipeline,
         "run": r.run,
@@ -54,12 +54,12 @@ def to_json(record: TaskRecord) -> dict[str, object]:
     facets: dict[str, object] = {"mlgen_task": about, "parent": _parent_facet(r)}
     if r.error is not None:
         facets["errorMessage"] = _error_facet(r.error)
-    artifact_facet = _facet(f"{_OUR_FACETS}/{FORMAT}/MlgenArtifactDatasetFacet.json")
+    artifact_facet = _facet(f"{OUR_FACETS}/{FORMAT}/MlgenArtifactDatasetFacet.json")
     return {
         "eventTime": r.ended_at,
         "eventType": str(r.state),
         "producer": PRODUCER,
-        "schemaURL": _OPENLINEAGE,
+        "schemaURL": OPENLINEAGE,
         "run": {"runId": r.run_id, "facets": facets},
         "job": job,
         "inputs": [to_dataset(a, artifact_facet) for a in r.inputs],

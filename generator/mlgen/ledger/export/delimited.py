@@ -1,0 +1,43 @@
+"""A table as CSV (RFC 4180): for spreadsheets, which take some texts for programs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from mlgen.ledger.export.select import Selected
+from mlgen.ledger.export.tables import Cell, Table
+
+# What a spreadsheet begins a formula with, in both widths, or skips before one. Source: OWASP, "CSV Injection".
+# The apostrophe makes a cell a text; it is doubled where it is there already, so that a program can take it away again.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001 - the wide ones are meant
+GUARD = "'"
+
+
+def lines(table: Table, selected: Iterator[Selected]) -> Iterator[bytes]:
+    """A header and the rows, in UTF-8, each line ended by CRLF. Numbers are bare; what is not known is empty."""
+    import csv  # here: what a pod loads stays small, and none exports
+
+    page = io.StringIO(newline="")
+    writer = csv.writer(page)  # its default, "excel", is RFC 4180
+    writer.writerow([column.name for column in table.columns])
+    for one in selected:
+        for row in table.rows(one):
+            writer.writerow([_text(cell) for cell in row])
+        if page.tell() > 1 << 16:
+            yield page.getvalue().encode()
+            page.seek(0)
+            page.truncate()
+    yield page.getvalue().encode()
+
+
+def _text(cell: Cell) -> str:
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return "true" if cell else "false"
+        case str():
+            return GUARD + cell if cell.startswith(_FORMULA) else cell
+        case _:
+            return repr(cell)
