@@ -12,12 +12,13 @@ from pathlib import Path
 from mlgen import git
 from mlgen.cli.output import note
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Remote, Repository, Signer
+from mlgen.git import Remote, Repository, Signer, past
 from mlgen.spec.project import Ledger
 
 LAND_SECONDS = 120.0  # what is not landed by then goes on waiting; reconcile lands twice in the 600 s of its CronJob
 LOOK_SECONDS = 30.0  # for a small question
 READ_SECONDS, READ_MIB = 300.0, 1024  # the first time, all that the ledger has; on a user's machine
+HISTORY_SECONDS = 1800.0  # for its history as well
 SIGNING_KEY = "MLGEN_LEDGER_SIGNING_KEY"  # a private key's file; before the one of SECRET
 SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as mounted in pods; absent: git's own ways
 
@@ -35,7 +36,7 @@ def mirrored(ledger: Ledger) -> Repository | None:
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
     "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted".
     """
-    remote = _open(ledger, _cache(ledger), READ_SECONDS, READ_MIB)
+    remote = _open(ledger, cache_of(ledger.url, ledger.branch), READ_SECONDS, READ_MIB)
     try:
         return git.refresh(remote, ledger.branch)
     except CannotAnswer as fault:
@@ -45,6 +46,24 @@ def mirrored(ledger: Ledger) -> Repository | None:
         repository, at = known
         note(f"{fault.message} ({fault.why}): this is the ledger as it was on {at:%Y-%m-%d %H:%M} UTC")
         return repository
+
+
+def with_history(ledger: Ledger) -> Repository | None:
+    """All that led to the ledger's tip, and its files, in repositories of the user's cache; None without a branch.
+
+    Raises CannotAnswer "git-unreachable", "git-denied", "git-no-repository", "git-untrusted".
+    """
+    remote = _open(ledger, cache_of(ledger.url, ledger.branch), HISTORY_SECONDS, READ_MIB)
+    history = past.bring(remote, ledger.branch)
+    if history is None:
+        return None
+    try:
+        # After the history: its files are here then, also those that landed meanwhile.
+        return past.with_files_of(history, git.refresh(remote, ledger.branch))
+    except CannotAnswer as fault:
+        if fault.code != "ledger-rewritten":
+            raise
+        return past.with_files(remote, ledger.branch, history)
 
 
 def _open(ledger: Ledger, scratch: Path, seconds: float, memory_mib: int = git.MEMORY_MIB) -> Remote:
@@ -70,8 +89,11 @@ def signer(ledger: Ledger) -> Signer | None:
     return git.signer_of(Path(folder) if folder else None, ledger.secret or "")
 
 
-def _cache(ledger: Ledger) -> Path:
-    """Not in the project: what a clone brings there could hold settings that name programs."""
+def cache_of(place: str | None, branch: str) -> Path:
+    """What is kept of a ledger, by where its repository is: a URL, or the path of a Git folder.
+
+    Not in the project: what a clone brings there could hold settings that name programs.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    name = hashlib.sha256(f"{ledger.url}\n{ledger.branch}".encode()).hexdigest()[:32]
+    name = hashlib.sha256(f"{place}\n{branch}".encode()).hexdigest()[:32]
     return Path(home) / "mlgen" / "ledgers" / name

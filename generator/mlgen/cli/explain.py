@@ -14,6 +14,7 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json
 from mlgen.diagnostic import CODES, Misuse
+from mlgen.ledger.verify.finding import KINDS
 
 app = new_app()
 
@@ -26,6 +27,9 @@ It says why {who} could not do its work; your specs need not be at fault. It is 
      fix  how to mend it
 
 with the names and paths that are meant, {where}."""
+OF_LEDGER = """\
+`mlgen ledger verify` found it in the ledger. Why it matters: {why}.
+What to do: {fix}."""
 ASKED_WRONGLY = "by the command itself, which exits with 2: it was asked wrongly"
 NO_ANSWER = "by the command itself, which exits with 3, or "
 OF_POD = "by a pod of a run in a cluster: `mlgen run` shows it below its task, `mlgen logs RUN TASK --env E` later"
@@ -56,7 +60,10 @@ def _page(code: str) -> tuple[str, str]:
         return CODES[code], manual()[code]
     if code in FAULTS:
         return FAULTS[code], _of_fault(code)
-    near = get_close_matches(code, [*CODES, *FAULTS], n=3)
+    if code in KINDS:
+        kind = KINDS[code]
+        return kind.title, OF_LEDGER.format(why=kind.why, fix=kind.fix)
+    near = get_close_matches(code, [*CODES, *FAULTS, *KINDS], n=3)
     fix = f"did you mean {', '.join(near)}?" if near else "`mlgen explain` lists the codes of findings"
     raise Misuse("unknown-code", f'nothing has the code "{code[:80]}"', fix=fix)
 

@@ -22,6 +22,7 @@ from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Ledger, Project
 from mlgen.store import Folder, Store, bucket_name, open_store
 
+PATIENCE_SECONDS = 120.0  # with a bucket that is away
 STATE = ".mlgen"
 OUTSIDE_GIT = f"{STATE}/ledger.git"  # the ledger of a project that is in no repository
 
@@ -76,10 +77,11 @@ class Records:
     def branch(self) -> str:
         return self.environment.ledger.branch
 
-    def open_at(self, uri: str) -> Store:
+    def open_at(self, uri: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Store:
         """The store at a URI, such as an input's; a folder's path starts at the project's."""
         s3 = dict(self.environment.buckets).get(bucket_name(uri), self.environment.s3)
-        return open_store(uri, options=_options(s3), base=self.workspace.root)
+        options = _options(s3)
+        return open_store(uri, options=options, base=self.workspace.root, patience_seconds=patience_seconds)
 
     def put(self, data: bytes) -> None:
         """Let a record's bytes wait in the spool."""

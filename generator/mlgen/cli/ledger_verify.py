@@ -1,0 +1,225 @@
+"""`mlgen ledger verify`: whether a ledger is what its writers made it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlgen.cli import verify_text
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.counting import Counting
+from mlgen.cli.elsewhere import cache_of, with_history
+from mlgen.cli.options import EnvOption, Format, FormatOption
+from mlgen.cli.output import answer_json, note
+from mlgen.cli.records import Records, open_records
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.git import GitError, Repository, branch_ref
+from mlgen.ledger.read import broken
+from mlgen.ledger.spool import Spool
+from mlgen.ledger.verify import remembered
+from mlgen.ledger.verify.finding import Finding, Found
+from mlgen.ledger.verify.remembered import Memory
+from mlgen.ledger.verify.span import Terms
+from mlgen.ledger.verify.verify import Asked, Verified
+from mlgen.ledger.verify.verify import verify as verify_ledger
+from mlgen.spec.project import Environment
+
+PATIENCE_SECONDS = 10.0  # with a bucket that an auditor's machine may not reach
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_EXPECTED = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="COMMIT|DATE", help="Only what came after a commit, or since a day (UTC)."),
+]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option("--expect", metavar="ID", help="A commit, or a chain value kept elsewhere, that must be there."),
+]
+
+
+def verify(
+    *,
+    since: SinceOption = None,
+    expect: ExpectOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Walk all commits, also those verified before.")] = False,
+    env: EnvOption = "local",
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Verify that nothing in the ledger was changed: each commit, each record, all signatures. Exit 1 on findings."""
+    records = open_records(Workspace.around(), env)
+    asked_since, expected = _since(since), _expected(expect)
+    folder = _folder(records)
+    memory = _remembered(folder)
+    try:
+        repository = with_history(records.ledger) if records.ledger.url is not None else records.repository
+        tip = repository.tip(branch_ref(records.branch)) if repository else None
+        asked = Asked(since=asked_since, expect=expected, full=full, memory=memory)
+        verified = _verify(repository, tip, records, asked) if repository and tip else None
+    except GitError as error:
+        raise broken(records.branch, str(error)) from None
+    found = verified.found if verified else Found()
+    if verified is None and (memory or expected):
+        known = expected or (memory.seen.commit if memory else "")
+        found.add(Finding("ledger-rewritten", f'there is no branch "{records.branch}" any more; it had {known}'))
+    notes = _notes(verified, records, asked_since is not None or expected is not None)
+    dead = _dead(records, found, notes)
+    if verified is not None and verified.memory is not None:
+        _remember(folder, verified.memory)
+    answer = _answer(verified, records, found, notes, dead)
+    if form is Format.JSON:
+        answer_json(answer)
+    else:
+        sys.stdout.write(verify_text.text(answer))
+    raise typer.Exit(1 if found.count else 0)
+
+
+def _since(text: str | None) -> str | datetime | None:
+    if text is None or _COMMIT.fullmatch(text):
+        return text
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        fix = "a commit's id (7 digits of it, or more), a day such as 2026-11-28, or a time such as 2026-11-28T12:00Z"
+        raise Misuse("bad-option", f"--since {text[:80]}: neither a commit's id nor a date", fix=fix) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _expected(text: str | None) -> str | None:
+    if text is not None and not _EXPECTED.fullmatch(text):
+        fix = "give a whole commit id, or the 64 digits after `chain` that `mlgen ledger verify` printed before"
+        raise Misuse("bad-option", f"--expect {text[:80]}: neither a commit's id nor a chain value", fix=fix)
+    return text
+
+
+def _verify(repository: Repository, tip: str, records: Records, asked: Asked) -> Verified:
+    terms = Terms(records.signers, _elsewhere(records))
+    with Counting("verifying") as counting:
+        return verify_ledger(
+            repository,
+            tip,
+            terms,
+            asked,
+            now=SystemClock().now(),
+            jobs=os.cpu_count() or 1,
+            on_progress=lambda commits, count: counting.say(f"{commits:,} commits, {count:,} records"),
+        )
+
+
+def _environments(records: Records) -> list[Environment]:
+    known = {e.name: e for e in (Environment("local"), *records.workspace.project.environments, records.environment)}
+    return list(known.values())
+
+
+def _elsewhere(records: Records) -> frozenset[str]:
+    """The environments of mlgen.yaml whose records belong to other ledgers."""
+    place = (records.ledger.url, records.ledger.branch)
+    return frozenset(e.name for e in _environments(records) if (e.ledger.url, e.ledger.branch) != place)
+
+
+def _folder(records: Records) -> Path:
+    """Where it is remembered what was verified."""
+    place = records.ledger.url
+    if place is None:
+        repository = records.repository
+        place = str(repository.git_dir) if repository else str(records.workspace.root.resolve())
+    return cache_of(place, records.branch) / "verified"
+
+
+def _remembered(folder: Path) -> Memory | None:
+    try:
+        return remembered.load(folder)
+    except (ValueError, OSError) as error:
+        note(f"what was verified before cannot be read ({folder}: {error}): all is verified anew")
+        return None
+
+
+def _remember(folder: Path, memory: Memory) -> None:
+    try:
+        remembered.save(folder, memory)
+    except OSError as error:
+        note(f"it cannot be remembered what was verified: {folder}: {error.strerror}")
+
+
+def _dead(records: Records, found: Found, notes: list[str]) -> int | None:
+    """How many records could not land; None where that cannot be seen from here."""
+    try:
+        dead = Spool(records.open_at(records.environment.artifacts, patience_seconds=PATIENCE_SECONDS)).dead()
+    except CannotAnswer as fault:
+        notes.append(f"records that could not land are not looked for: {fault.message}")
+        return None
+    for key in dead:
+        found.add(Finding("dead-letter", "it waits for somebody", "", key))
+    return len(dead)
+
+
+def _notes(verified: Verified | None, records: Records, held: bool) -> list[str]:
+    """What is no finding, and should be known. held: whether something kept elsewhere was compared."""
+    if verified is None:
+        return []
+    walked, notes = verified.walked, []
+    if verified.memory is not None and not verified.remembered and not held:
+        notes.append(
+            "nothing verified before was continued here: a history that was rewritten earlier, consistently, is found "
+            "only by --expect with a chain value that was kept elsewhere"
+        )
+    if unchecked := walked.signatures.get("unchecked"):
+        notes.append(f"{unchecked:,} commits are signed, and ledger.signers of mlgen.yaml does not say by whose keys")
+    if walked.has_signed and walked.stretches[0].how == "unsigned":
+        first = walked.stretches[0]
+        notes.append(
+            f"the first {first.commits:,} commits, up to {first.last}, are not signed: signing began after them"
+        )
+    if walked.odd_times:
+        oid, what = walked.odd_times[0]
+        others = f" and {len(walked.odd_times) - 1} more" if walked.odd_times[1:] else ""
+        notes.append(f"commit {oid}{others}: its time is {what}; clocks differ, or somebody wrote the time by hand")
+    known = {environment.name for environment in _environments(records)}
+    for name, count in sorted(walked.environments.items()):
+        if name not in known:
+            notes.append(f"{count:,} records are of the environment {name[:80]}, which mlgen.yaml does not have")
+    return notes
+
+
+def _answer(
+    verified: Verified | None, records: Records, found: Found, notes: list[str], dead: int | None
+) -> dict[str, Any]:
+    walked = verified.walked if verified else None
+    return {
+        "ledger": verified.tip if verified else None,
+        "branch": records.branch,
+        "chain": (verified.chain or None) if verified else None,
+        "since": verified.since if verified else None,
+        "remembered": verified.remembered if verified else False,
+        "epoch": verified.epoch.number if verified and verified.epoch else None,
+        "commits": walked.commits if walked else 0,
+        "records": walked.records if walked else 0,
+        "environments": walked.environments if walked else {},
+        "signatures": walked.signatures if walked else {},
+        "signers": walked.principals if walked else {},
+        "stretches": [
+            {"how": one.how, "first": one.first, "last": one.last, "commits": one.commits}
+            for one in (walked.stretches if walked else ())
+        ],
+        "dead": dead,
+        "findings": [
+            {
+                "code": one.code,
+                "message": one.message,
+                "commit": one.commit or None,
+                "path": one.path or None,
+                "why": one.kind.why,
+                "fix": one.kind.fix,
+            }
+            for one in found.kept
+        ],
+        "counts": dict(sorted(found.counts.items())),
+        "notes": notes,
+    }
