@@ -18,13 +18,12 @@ import pytest
 
 from mlgen import git
 from mlgen.git import Remote
-from mlgen.ledger.fold import fold, last_fold_at
-from mlgen.ledger.read import read
+from mlgen.ledger.fold import fold
+from mlgen.ledger.index.history import read
 from mlgen.ledger.spool import Spool
 from mlgen.store import open_store
 from tests.e2e.settings import need
 from tests.git_host import secret
-from tests.ledger import records
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -116,11 +115,3 @@ def test_a_kill_at_any_point_loses_nothing(place: Place) -> None:
     time.sleep(1)
     fold(place.spool, place.remote("after"), place.branch, now=datetime.now(UTC))
     place.check_all_landed()
-
-
-def test_when_the_last_fold_was(place: Place) -> None:
-    assert last_fold_at(place.remote("a"), place.branch) is None
-    place.spool.put(records.task())
-    now = datetime.now(UTC).replace(microsecond=0)
-    fold(place.spool, place.remote("b"), place.branch, now=now)
-    assert last_fold_at(place.remote("c"), place.branch) == now

@@ -22,7 +22,7 @@ from mlgen.ledger import chain
 from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.fold import Expected, fold
-from mlgen.ledger.spool import DEAD, SPOOL, Spool, oldest
+from mlgen.ledger.spool import DEAD, SPOOL, Spool
 from mlgen.store import Folder
 from tests.ledger import records
 
@@ -254,7 +254,6 @@ def test_what_is_far_too_large_is_told_and_not_read(spool: Spool, repository: Re
     assert folded.landed == [good.path]
     assert [(r.key, r.code) for r in folded.left] == [(f"{SPOOL}/{large.name}", "bad-record")]
     assert spool.waiting() == [f"{SPOOL}/{large.name}"]
-    assert oldest(spool, spool.waiting()) is None
 
 
 def test_what_a_newer_mlgen_wrote_waits(spool: Spool, repository: Repository) -> None:

@@ -18,7 +18,7 @@ from mlgen import git
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote
 from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.fold import Expected, fold, last_fold_at
+from mlgen.ledger.fold import Expected, fold
 from mlgen.ledger.record import State
 from mlgen.ledger.spool import Spool
 from mlgen.store import Folder
@@ -59,7 +59,6 @@ def commits(host: GitHost) -> list[str]:
 
 
 def test_it_is_as_here(host: GitHost, far: Remote, spool: Spool, tmp_path: Path) -> None:
-    assert last_fold_at(far, "ledger") is None
     assert fold(spool, far, "ledger", now=NOW).commit is None
     first, second, third = (records.task(name=name) for name in ("a", "b", "c"))
     spool.put(first)
@@ -67,7 +66,6 @@ def test_it_is_as_here(host: GitHost, far: Remote, spool: Spool, tmp_path: Path)
     folded = fold(spool, far, "ledger", now=NOW)
     assert sorted(folded.landed) == sorted([first.path, second.path])
     assert folded.commit == far.tip("refs/heads/ledger") == there(host).tip("refs/heads/ledger")
-    assert last_fold_at(far, "ledger") == NOW
     spool.put(records.task(name="a"))
     conflict = spool.put(records.task(name="b", reason="Other"))
     spool.put(third)
@@ -322,14 +320,3 @@ def test_a_kill_at_any_point_loses_nothing(host: GitHost, tmp_path: Path) -> Non
     spool = Spool(Folder(tmp_path / "artifacts", "artifacts"))
     fold(spool, remote(host, tmp_path, "scratch-k0"), "ledger", now=datetime(2026, 11, 28, tzinfo=UTC))
     check_all_landed(host, tmp_path)
-
-
-@pytest.mark.parametrize("committer", [b"", b"committer\n", b"committer a <a@b> 9999999999999999 +0000\n"])
-def test_a_commit_without_a_time_is_told(host: GitHost, far: Remote, committer: bytes) -> None:
-    there(host).run("hash-object", "-t", "tree", "-w", "--stdin")
-    commit = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a@b> 0 +0000\n" + committer + b"\nm"
-    made = there(host).run("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=commit)
-    there(host).move_ref("refs/heads/ledger", made.decode().strip(), old=None)
-    with pytest.raises(CannotAnswer, match="git cannot read it") as error:
-        last_fold_at(far, "ledger")
-    assert "does not say when it was made" in error.value.why

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlgen import git
+from mlgen.cli.clock import SystemClock
 from mlgen.cli.output import note
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote, Repository, Signer, past
+from mlgen.ledger.turns import Paced, ahead
 from mlgen.spec.project import Ledger
+from mlgen.store import Store
 
 LAND_SECONDS = 120.0  # what is not landed by then goes on waiting; reconcile lands twice in the 600 s of its CronJob
 LOOK_SECONDS = 30.0  # for a small question
@@ -28,6 +33,21 @@ def reached(ledger: Ledger, *, seconds: float = LAND_SECONDS) -> Iterator[Remote
     """The ledger's repository, to be asked and pushed to, for so long at most."""
     with tempfile.TemporaryDirectory(prefix="mlgen-ledger-") as scratch:
         yield _open(ledger, Path(scratch), seconds)
+
+
+def paced(store: Store, ledger: Ledger, *, seconds: float) -> Paced:
+    """When a command may push to a ledger that it reaches for so long: some of the time is left for the last push."""
+    clock, interval = SystemClock(), ledger.interval_seconds
+    return Paced(
+        store,
+        f"{ledger.url}\n{ledger.branch}",
+        interval,
+        uuid.uuid4().hex,
+        clock,
+        time.sleep,
+        until=clock.monotonic() + seconds / 2,
+        ahead=ahead(interval),
+    )
 
 
 def mirrored(ledger: Ledger) -> Repository | None:

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlgen.cli.output import note
-from mlgen.ledger.fold import Folded, Refused
+from mlgen.ledger.folded import Folded, Refused, alert
+
+SHOWN = 20  # of the records that did not land; a log of each minute should stay one
 
 
-def tell_refused(folded: Folded) -> None:
-    """Say on stderr why records did not land."""
-    for refused in (*folded.conflicts, *folded.refused, *folded.left):
-        note(f"{refused.code}: {refused.message}")
+def tell_refused(folded: Folded, env: str) -> None:
+    """Say on stderr why records did not land; then, in one line for searched logs, that some never will."""
+    refused = [*folded.conflicts, *folded.refused, *folded.left]
+    for one in refused[:SHOWN]:
+        note(f"{one.code}: {one.message}")
+    if refused[SHOWN:]:
+        note(f"{len(refused) - SHOWN} more did not land: `--format json` names them")
+    line = alert(folded, env)
+    if line is not None:
+        note(line)
 
 
 def folded_answer(folded: Folded) -> dict[str, Any]:
@@ -23,6 +31,7 @@ def folded_answer(folded: Folded) -> dict[str, Any]:
         "conflicts": _refused(folded.conflicts),
         "refused": _refused(folded.refused),
         "left": _refused(folded.left),
+        "later": folded.later,
         "ledger": folded.commit,
     }
 
@@ -44,5 +53,9 @@ FATES = {
 def folded_lines(answer: dict[str, Any]) -> list[str]:
     """The same in words."""
     counts = {fate: len(answer[fate]) for fate in FATES}
+    if answer["later"]:
+        later = [f"{answer['later']} wait on for the next push: the ledger has one each `interval`"]
+    else:
+        later = []
     told = [f"{n} {fate}" if not FATES[fate] else f"{n} {FATES[fate]}" for fate, n in counts.items() if n]
-    return ["; ".join(told) or "nothing waited"]
+    return ["; ".join([*told, *later]) or "nothing waited"]

@@ -55,7 +55,7 @@ def reconcile(
     if done.records and fault is None:
         later, fault = _fold(records, now)
         folded = _both(folded, later)
-    _tell(done, folded, form)
+    _tell(done, folded, env, form)
     if fault is not None:
         raise fault
     passes.mark(records.store, records.environment.name, now)
@@ -113,21 +113,21 @@ def _reconcile(records: Records, missing: Missing | None, now: datetime, grace: 
 
 def _both(first: Folded, second: Folded) -> Folded:
     """What two folds did, one after the other. What the first one left, the second one has seen again."""
-    found = Folded(second.commit or first.commit, left=second.left)
+    found = Folded(second.commit or first.commit, left=second.left, later=second.later)
     for one in fields(Folded):
-        if one.name not in ("commit", "left"):
+        if one.name not in ("commit", "left", "later"):
             getattr(found, one.name).extend([*getattr(first, one.name), *getattr(second, one.name)])
     return found
 
 
-def _tell(done: Reconciled, folded: Folded, form: Format) -> None:
+def _tell(done: Reconciled, folded: Folded, env: str, form: Format) -> None:
     for one in done.unfit[:SHOWN]:
         note(f"{one.name} cannot be told of: {one.reason}")
     if done.unfit[SHOWN:]:
         note(f"{len(done.unfit) - SHOWN} more cannot be told of: `--format json` names them")
     for text in done.unread:
         note(f"a log could not be read: {text}")
-    tell_refused(folded)
+    tell_refused(folded, env)
     answer = _answer(done, folded)
     if form is Format.JSON:
         answer_json(answer)

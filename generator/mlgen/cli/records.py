@@ -11,13 +11,15 @@ from functools import cached_property
 
 from mlgen import git
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.elsewhere import LOOK_SECONDS, mirrored, reached, signer
+from mlgen.cli.elsewhere import LAND_SECONDS, LOOK_SECONDS, mirrored, paced, reached, signer
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.ledger.dead import retry
 from mlgen.ledger.fold import Expected, Folded, fold
 from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
+from mlgen.ledger.turns import Turns
 from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Ledger, Project
 from mlgen.store import Folder, Store, bucket_name, open_store
@@ -87,19 +89,53 @@ class Records:
         """Let a record's bytes wait in the spool."""
         self.spool.put_bytes(data)
 
-    def fold(self, now: datetime) -> Folded:
-        """Land all that waits. Raises CannotAnswer "tracked-state"."""
+    def fold(
+        self,
+        now: datetime,
+        *,
+        seconds: float = LAND_SECONDS,
+        dead: bool = False,
+        on_progress: Callable[[int, int], None] = lambda _done, _left: None,
+    ) -> Folded:
+        """Land all that waits. Raises CannotAnswer "tracked-state".
+
+        seconds: for which a ledger elsewhere is pushed to. dead: what could not land waits again first. on_progress: as
+        in `ledger.fold`.
+        """
         self._check_ours()
         if self.ledger.url is not None:
-            with reached(self.ledger) as remote:
-                return fold(self.spool, remote, self.branch, now=now, expected=self._expected())
+            turns = paced(self.store, self.ledger, seconds=seconds)
+            with reached(self.ledger, seconds=seconds) as remote:
+                return self._fold(remote, now, turns, dead=dead, on_progress=on_progress)
         repository = self.repository
         if repository is None:
-            if not self.spool.waiting():
+            if not self.spool.waiting() and not (dead and self.spool.dead()):
                 return Folded()
             repository = git.init_bare(self.workspace.root / OUTSIDE_GIT)
         repository = replace(repository, signer=signer(self.ledger))
-        return fold(self.spool, repository, self.branch, now=now, expected=self._expected())
+        return self._fold(repository, now, None, dead=dead, on_progress=on_progress)
+
+    def _fold(
+        self,
+        repository: git.Branches,
+        now: datetime,
+        turns: Turns | None,
+        *,
+        dead: bool,
+        on_progress: Callable[[int, int], None],
+    ) -> Folded:
+        def once() -> Folded:
+            return fold(
+                self.spool,
+                repository,
+                self.branch,
+                now=now,
+                expected=self._expected(),
+                turns=turns,
+                on_progress=on_progress,
+            )
+
+        return retry(self.spool, repository, self.branch, once) if dead else once()
 
     @property
     def signers(self) -> git.Signers | None:

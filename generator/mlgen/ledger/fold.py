@@ -1,20 +1,26 @@
-"""Landing what waits in the spool: one commit for all of it, by compare-and-swap, and nothing forgotten before."""
+"""Landing what waits in the spool: by compare-and-swap of the branch, and nothing forgotten before it is there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Branches, GitError, RefBroken, branch_ref
-from mlgen.ledger.landing import Expected, Folded, Landing, Refused
+from mlgen.git import Branches, GitError, Look, RefBroken, branch_ref
+from mlgen.ledger.folded import Folded, Refused
+from mlgen.ledger.intake import Expected, Intake
+from mlgen.ledger.landing import Landing, NoTurn
 from mlgen.ledger.read import broken
 from mlgen.ledger.spool import Spool
+from mlgen.ledger.turns import Turns, Unpaced
+from mlgen.store import Item
 
-__all__ = ["Expected", "Folded", "Refused", "fold", "last_fold_at"]
+__all__ = ["Expected", "Folded", "Refused", "fold"]
 
 MAX_BATCH = 1000  # records in a commit
+PUSH_RECORDS = 5000  # in a push: as many commits as that takes
+PUSH_BYTES = 16 << 20  # which are held twice, when they are read back
 LOCK_TRIES = 3  # of a second each
 
 
@@ -27,53 +33,70 @@ def fold(
     expected: Expected | None = None,
     lock_tries: int = LOCK_TRIES,
     batch: int = MAX_BATCH,
+    turns: Turns | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _left: None,
 ) -> Folded:
     """Land all that waits on a branch, which is made if it is not there. Any number may fold at once.
 
     now: the commits' time. expected: None takes the records of any environment. lock_tries: seconds to wait for a ref
-    that another process has locked. batch: the most records that one commit adds.
+    that another process has locked. batch: the most records that one commit adds. turns: when a push may be made; None:
+    at once. on_progress: told after each push how many records are done with, and how many wait.
     A record leaves the spool only after its bytes were read back from the branch's tip, or are kept in
     `_ledger/dead/`. Work tree, index and HEAD are not touched.
     repository: a remote one's methods may raise more.
     Raises CannotAnswer "ledger-broken", "ledger-checked-out", "ledger-locked", "ledger-busy", "ledger-refused",
     "disk-full", "git-missing"; what waits then goes on waiting.
     """
-    folded = Folded()
-    landing = Landing(spool, repository, branch_ref(branch), int(now.timestamp()), lock_tries, expected, folded)
-    with _git_errors(branch):
-        keys, strays = spool.listing()
+    folded, ref = Folded(), branch_ref(branch)
+    intake, turns = Intake(spool, expected, folded), turns or Unpaced()
+    landing = Landing(intake, repository, ref, int(now.timestamp()), lock_tries, batch, turns, folded)
+    with git_errors(branch):
+        items, strays = spool.listing()
         folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in strays]
-        if keys:
+        if items:
             _check_free(repository, branch)
-        else:
-            folded.commit = repository.tip(branch_ref(branch))
-        while keys:
             with repository.reader() as reader:
-                for start in range(0, len(keys), batch):
-                    landing.land(reader, keys[start : start + batch])
-            keys = [key for key in spool.waiting() if key not in landing.stay]
+                folded.later = _fold_all(landing, reader, items, on_progress)
+        else:
+            folded.commit = repository.tip(ref)
         landing.judge()
     return folded
 
 
-def last_fold_at(repository: Branches, branch: str) -> datetime | None:
-    """The time of the branch's newest commit, by the clock of whoever made it; None where there is no branch yet.
+def _fold_all(landing: Landing, reader: Look, items: list[Item], on_progress: Callable[[int, int], None]) -> int:
+    """Land what waits, push by push, until nothing new does or it is no more our turn; how many are left for later."""
+    done = 0
 
-    Raises CannotAnswer "ledger-broken", "ledger-refused", and what a remote repository's reader raises.
-    """
-    with _git_errors(branch), repository.reader() as reader:
-        tip = reader.get(branch_ref(branch))
-        return None if tip is None else _committed_at(tip.data)
+    def look_again() -> list[Item]:
+        stay = landing.stay
+        return [item for item in landing.intake.spool.listing()[0] if item.key not in stay]
+
+    while items:
+        if not landing.turns.take():
+            if not landing.turns.pause():
+                return len(items)
+            items = look_again()  # others may have landed all of it meanwhile
+            continue
+        count = _fitting(items)
+        try:
+            landing.land(reader, list(landing.intake.take(items[:count])))
+        except NoTurn:
+            items = look_again()
+            continue
+        done, items = done + count, items[count:]
+        on_progress(done, len(items))
+        items = items or look_again()
+    return 0
 
 
-def _committed_at(commit: bytes) -> datetime:
-    """Source: git-commit-tree(1): `committer <name> <email> <seconds since 1970> <zone>` among the headers."""
-    headers = commit.partition(b"\n\n")[0].splitlines()
-    try:
-        committer = next(line for line in headers if line.startswith(b"committer "))
-        return datetime.fromtimestamp(int(committer.split()[-2]), UTC)
-    except (StopIteration, IndexError, ValueError, OverflowError, OSError):
-        raise RefBroken("its newest commit does not say when it was made") from None
+def _fitting(items: Sequence[Item]) -> int:
+    """How many of what waits fit into one push; at least one."""
+    size_bytes = 0
+    for count, item in enumerate(items[:PUSH_RECORDS]):
+        size_bytes += item.size_bytes
+        if count and size_bytes > PUSH_BYTES:
+            return count
+    return min(len(items), PUSH_RECORDS)
 
 
 def _check_free(repository: Branches, branch: str) -> None:
@@ -88,7 +111,8 @@ def _check_free(repository: Branches, branch: str) -> None:
 
 
 @contextmanager
-def _git_errors(branch: str) -> Iterator[None]:
+def git_errors(branch: str) -> Iterator[None]:
+    """What git says of a branch that records are written to, as CannotAnswer."""
     try:
         yield
     except RefBroken as error:

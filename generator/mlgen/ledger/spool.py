@@ -7,20 +7,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mlgen import canonical
-from mlgen.ledger.entry import Entry, from_bytes, record_from_bytes, run_id, to_bytes
+from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
 from mlgen.ledger.fields import BadRecord
-from mlgen.store import Missing, Store, Taken, TooLarge
+from mlgen.store import Item, Missing, Store, Taken, TooLarge
 from mlgen.store.threads import threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future  # see `threads`
 
 T = TypeVar("T")
 
 FOLDER = "_ledger"
 SPOOL, DEAD = f"{FOLDER}/spool", f"{FOLDER}/dead"
 _FEW, _AT_ONCE = 4, 16
+_AHEAD = 2 * _AT_ONCE  # records that are held before they are asked for: each may have 1 MiB
+_REASON = ".reason"
 _KEY = re.compile(rf"{SPOOL}/([0-9a-f-]{{36}})\.([0-9a-f]{{16}})\.json")
 
 
@@ -45,16 +49,20 @@ class Spool:
 
     def waiting(self) -> list[str]:
         """The keys of what waits, sorted."""
-        return self.listing()[0]
+        return [item.key for item in self.listing()[0]]
 
-    def listing(self) -> tuple[list[str], list[str]]:
-        """(keys of what waits, what lies there under names that no record has), each sorted.
+    def listing(self) -> tuple[list[Item], list[str]]:
+        """(what waits, keys of what lies there under names that no record has), each sorted by key.
 
         The second are not ours to read, move or delete.
         """
-        keys = self.store.keys(SPOOL)
-        waiting = [key for key in keys if _KEY.fullmatch(key)]
-        return waiting, sorted(set(keys) - set(waiting))
+        waiting, strays = [], []
+        for item in self.store.items(SPOOL):
+            if _KEY.fullmatch(item.key):
+                waiting.append(item)
+            else:
+                strays.append(item.key)
+        return waiting, strays
 
     def get(self, key: str) -> bytes | None:
         """The bytes that wait under a key; None when another fold landed them meanwhile. Raises TooLarge."""
@@ -64,7 +72,7 @@ class Spool:
             return None
 
     def get_all(self, keys: Sequence[str]) -> Iterator[bytes | TooLarge | None]:
-        """As `get`, for many keys in their order; what is too large is returned, not raised."""
+        """As `get`, for many keys in their order; what is too large is returned, not raised. A few are read ahead."""
         return _side_by_side(self._get, keys)
 
     def _get(self, key: str) -> bytes | TooLarge | None:
@@ -75,7 +83,7 @@ class Spool:
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Forget what has landed."""
-        deque(_side_by_side(self.store.delete, keys), maxlen=0)
+        self.store.delete_all(keys)
 
     def bury(self, key: str, data: bytes, code: str, message: str) -> None:
         """Move what cannot land out of the way, beside the reason. Safe to repeat after a kill."""
@@ -83,13 +91,31 @@ class Spool:
         if not fits(key, data):  # other bytes may have had the name before
             name = f"{name}.{_short(data)}"
         self.store.put(f"{DEAD}/{name}", data)
-        with suppress(Taken):  # the reason is there already, in the words of another version
-            self.store.put(f"{DEAD}/{name}.reason", canonical.encode({"code": code, "message": message}) + b"\n")
+        reason = canonical.encode({"code": code, "message": message}) + b"\n"
+        try:
+            self.store.put(f"{DEAD}/{name}{_REASON}", reason)
+        except Taken:  # it was refused before, and perhaps in other words
+            self.store.delete(f"{DEAD}/{name}{_REASON}")
+            with suppress(Taken):  # another fold was faster
+                self.store.put(f"{DEAD}/{name}{_REASON}", reason)
         self.store.delete(key)
 
     def dead(self) -> list[str]:
         """What could not land, sorted, without the reasons."""
-        return [key for key in self.store.keys(DEAD) if not key.endswith(".reason")]
+        return [key for key in self.store.keys(DEAD) if not key.endswith(_REASON)]
+
+    def revive(self, key: str) -> bool:
+        """Let what is dead wait again, as it is, and whether it does: what is no record cannot. It stays dead, too."""
+        try:
+            self.put_bytes(self.store.get(key))
+        except (BadRecord, Missing, TooLarge):
+            return False
+        return True
+
+    def forget_dead(self, keys: Sequence[str]) -> None:
+        """Forget what was dead and has landed after all, each after its reason."""
+        self.store.delete_all([f"{key}{_REASON}" for key in keys])
+        self.store.delete_all(keys)
 
 
 def fits(key: str, data: bytes) -> bool:
@@ -104,18 +130,14 @@ def _side_by_side(call: Callable[[str], T], keys: Sequence[str]) -> Iterator[T]:
         yield from map(call, keys)
         return
     with threads(_AT_ONCE) as pool:
-        yield from pool.map(call, keys)
+        running: deque[Future[T]] = deque()
+        for key in keys:
+            if len(running) == _AHEAD:
+                yield running.popleft().result()
+            running.append(pool.submit(call, key))
+        while running:
+            yield running.popleft().result()
 
 
 def _short(data: bytes) -> str:
     return canonical.digest_bytes(data)[len("sha256:") :][:16]
-
-
-def oldest(spool: Spool, keys: Sequence[str]) -> datetime | None:
-    """When the execution or run that waits longest ended; None when nothing waits that can be read."""
-    times = []
-    for data in spool.get_all(keys):
-        with suppress(BadRecord):
-            if isinstance(data, bytes):
-                times.append(datetime.fromisoformat(record_from_bytes(data).ended_at))
-    return min(times, default=None)

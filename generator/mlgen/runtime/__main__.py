@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -61,7 +62,7 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
 
             post = _post(invocation, places, at, patience_seconds=PATIENCE_SECONDS)
             ledger = _ledger(invocation.document)
-            fold = partial(_land, ledger, post.document, places, FOLD_SECONDS, True) if ledger else None
+            fold = partial(_land, ledger, post.document, places, FOLD_SECONDS) if ledger else None
             Sidecar(post, fold).run()
         case TaskPod(verb="stage-out"):
             from mlgen.runtime import step_out
@@ -94,7 +95,7 @@ def _record(pod: RecordPod, places: Places) -> None:
     ledger = _ledger(pod.document)
     if ledger is not None:
         try:
-            _land(ledger, pod.document, places, FINAL_FOLD_SECONDS, False)
+            _land(ledger, pod.document, places, FINAL_FOLD_SECONDS, patient=True)
         except Exception as error:  # whatever a fold meets fails no run: the records wait
             _say(f"the records wait in the spool: {sentence(error)}")
 
@@ -103,20 +104,25 @@ def _ledger(document: TaskDocument) -> Fold | None:
     return document.platform.fold if document.platform else None
 
 
-def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, if_due: bool) -> None:
-    from mlgen.runtime.landing import land  # here: only a pod that folds runs git
+def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, *, patient: bool = False) -> None:
+    from mlgen.ledger.folded import alert  # here: only a pod that folds runs git
+    from mlgen.runtime.landing import Pace, land
 
-    land(
+    folded = land(
         ledger,
         open_artifacts(document),
         env=document.env,
         secret=places.ledger_secret,
         scratch=places.state / "ledger",
         environ=os.environ,
-        now=SystemClock().now(),
+        pace=Pace(uuid.uuid4().hex, SystemClock(), time.sleep, patient),
         seconds=seconds,
-        if_due=if_due,
     )
+    line = alert(folded, document.env)
+    if line is not None:
+        _say(line)
+    if patient and folded.later:
+        _say(f"{folded.later} records wait in the spool for the ledger's next push")
 
 
 def _used(verb: str) -> str:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 from mlgen.git import open_remote, signer_of
-from mlgen.ledger.fold import Expected, fold, last_fold_at
+from mlgen.ledger.fold import Expected, Folded, fold
 from mlgen.ledger.spool import Spool
+from mlgen.ledger.turns import Paced, Turns, Unpaced, ahead
+from mlgen.runtime.clock import Clock
 from mlgen.runtime.pod import Fold
 from mlgen.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a pod waits for its turn to push. who: a text that no other process has.
+
+    patient: it makes pushes ahead of their time, and waits for more; else it has the push of this moment, or none.
+    """
+
+    who: str
+    clock: Clock
+    sleep: Callable[[float], None]
+    patient: bool
 
 
 def land(
@@ -21,11 +37,10 @@ def land(
     secret: Path,
     scratch: Path,
     environ: Mapping[str, str],
-    now: datetime,
+    pace: Pace,
     seconds: float,
-    if_due: bool,
-) -> None:
-    """Fold the records of an environment, for so many seconds at most. if_due: only when the last fold is old enough.
+) -> Folded:
+    """Fold the records of an environment, for so many seconds at most; what became of them.
 
     secret: the folder where the ledger's Secret is mounted; with a signing key in it, commits are signed. scratch: as
     in `open_remote`.
@@ -41,8 +56,24 @@ def land(
         secret_name=ledger.secret or "",
         signer=signer_of(secret, ledger.secret or "", scratch=scratch, environ=environ),
     )
-    if if_due:
-        last = last_fold_at(remote, ledger.branch)
-        if last is not None and now - last < timedelta(seconds=ledger.interval_seconds):
-            return
-    fold(Spool(store), remote, ledger.branch, now=now, expected=Expected(frozenset({env}), None))
+    turns = _turns(ledger, store, pace, seconds)
+    if not pace.patient and not turns.is_free():  # most pods end here, and have asked for one key
+        return Folded()
+    now = pace.clock.now().astimezone(UTC)
+    return fold(Spool(store), remote, ledger.branch, now=now, expected=Expected(frozenset({env}), None), turns=turns)
+
+
+def _turns(ledger: Fold, store: Store, pace: Pace, seconds: float) -> Turns:
+    """until: a push that is begun later would not be through in time."""
+    if not ledger.interval_seconds:
+        return Unpaced()
+    return Paced(
+        store,
+        f"{ledger.url}\n{ledger.branch}",
+        ledger.interval_seconds,
+        pace.who,
+        pace.clock,
+        pace.sleep,
+        until=pace.clock.monotonic() + seconds / 2,
+        ahead=ahead(ledger.interval_seconds) if pace.patient else 0,
+    )
