@@ -32,6 +32,7 @@ from mlgen.local.params import parse_arguments
 from mlgen.local.run import run as run_locally
 from mlgen.local.rundir import RunFolder
 from mlgen.plan.model import Plan
+from mlgen.render.names import given_labels
 from mlgen.store import BUCKETS
 from mlgen.values import to_short_text
 
@@ -82,6 +83,7 @@ def run(
         code=_code(workspace, plan),
         commit=_commit(workspace, plan),
         repository=workspace.project.repository,
+        labels=given_labels(plan, records.environment),
         slots=os.cpu_count() or 1,
     )
     records.recover()

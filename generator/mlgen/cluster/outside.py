@@ -6,6 +6,7 @@ The same objects give the same bytes: all times are the API's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -228,8 +229,18 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
         tasks={name: settled.get(name, TaskStatus(NONE, "")) for name in names},
         spec_digest=notes[_SPEC_DIGEST],
         commit=notes.get("mlgen.dev/commit") or None,
+        labels=_labels(notes),
+        owner=about["labels"].get("mlgen.dev/owner") or None,
         reconciled=True,
     )
+
+
+def _labels(notes: Mapping[str, str]) -> dict[str, str]:
+    """The labels that people gave; none where the annotation is not as mlgen writes it."""
+    found: object = None
+    with suppress(ValueError):
+        found = parse_json(notes.get("mlgen.dev/labels") or "{}")
+    return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}
 
 
 def _is_task(entry: Object) -> bool:

@@ -52,6 +52,8 @@ def clean_run(record: RunRecord) -> Clean[RunRecord]:
     kept = replace(
         record,
         params=scrub_values(record.params),
+        labels={name: str(text) for name, text in scrub_values(record.labels).items()},
+        owner=_masked(record.owner),
         tasks={name: TaskStatus(masked(one.status), masked(one.reason)) for name, one in record.tasks.items()},
     )
     return Clean(kept, _checked(run.to_bytes(kept)), _for_people(found))

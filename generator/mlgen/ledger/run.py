@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlgen import canonical
 from mlgen.canonical import Json
@@ -28,6 +28,7 @@ class TaskStatus:
 class RunRecord:
     """A run as a whole. state, ended_at and tasks speak of `tasks`, not of `finally`. Times: RFC 3339 in UTC.
 
+    labels, owner: of the spec and mlgen.yaml, as the run began; of a record by an earlier mlgen, none.
     reconciled: written from outside, because the run itself could not; dropped once its own is there.
     """
 
@@ -43,6 +44,8 @@ class RunRecord:
     spec_digest: str
     commit: str | None = None
     reconciled: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
 
     @property
     def path(self) -> str:
@@ -65,6 +68,8 @@ def to_json(run: RunRecord) -> dict[str, Json]:
         "tasks": {name: {"status": t.status, "reason": t.reason} for name, t in run.tasks.items()},
         "specDigest": run.spec_digest,
         "commit": run.commit,
+        "labels": dict(run.labels),
+        "owner": run.owner,
         **({"reconciled": True} if run.reconciled else {}),
     }
 
@@ -99,6 +104,7 @@ def of_fields(data: Fields) -> RunRecord:
     state = data.text("state")
     if state not in tuple(State):
         raise BadRecord(f"state is {state[:40]!r}, not one of {', '.join(State)}")
+    labels = Fields(data.optional_mapping("labels") or {}, data, "labels")
     return RunRecord(
         run=data.text("run", NAME),
         uid=data.text("uid", RUN_ID),
@@ -112,4 +118,6 @@ def of_fields(data: Fields) -> RunRecord:
         spec_digest=data.text("specDigest", DIGEST),
         commit=data.optional_text("commit", COMMIT),
         reconciled=data.get("reconciled") is True,
+        labels={name: labels.text(name) for name in data.optional_mapping("labels") or ()},
+        owner=data.optional_text("owner"),
     )

@@ -71,6 +71,8 @@ class Engine:
             tasks={name: statuses[name] for name in s.tasks},
             spec_digest=s.spec_digest,
             commit=s.commit,
+            labels=s.labels,
+            owner=s.owner,
         )
 
     def tell_run(self, run: RunRecord) -> None:

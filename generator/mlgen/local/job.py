@@ -25,6 +25,7 @@ class Job:
 
     project: the folder of mlgen.yaml. env: the environment's name. artifacts: where its artifacts lie, as records
     name it. environ: the user's environment. code: of each `Code.folders` of the plan, posix path -> file.
+    labels: of the spec and the environment.
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     """
@@ -40,6 +41,7 @@ class Job:
     code: Mapping[tuple[str, ...], Mapping[str, Path]] = field(default_factory=dict)
     commit: str | None = None
     repository: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
     slots: int = 1
     grace_seconds: float = 10.0
 
@@ -56,6 +58,8 @@ class Job:
             plan_digest=self.plan.digest,
             commit=self.commit,
             tasks={task.name: task.retries for task in self.plan.tasks},
+            labels=dict(self.labels),
+            owner=self.plan.owner or None,
         )
 
     def document(self, task: Task) -> TaskDocument:

@@ -120,6 +120,8 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
             tasks=tasks,
             spec_digest=started.spec_digest,
             commit=started.commit,
+            labels=started.labels,
+            owner=started.owner,
         )
         write(folder.run_json, entry.to_bytes(run))
     return folder.run_json.read_bytes()

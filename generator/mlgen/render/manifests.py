@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Plan
 from mlgen.render.emit import emit
-from mlgen.render.names import digests, manifest_path, run_path
+from mlgen.render.names import manifest_path, run_annotations, run_path
 from mlgen.render.pipeline import pipeline
 from mlgen.render.pipelinerun import pipeline_run, required
 from mlgen.render.staging import Data
@@ -47,12 +47,10 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
     )
     tasks = dict(_tasks(plan, environment))
     names = {task: _name(data) for task, data in tasks.items()}
-    annotations = digests(plan)
-    run = pipeline_run(plan, environment, annotations)
+    notes = run_annotations(plan, environment)
+    run = pipeline_run(plan, environment, notes)
     return [
-        Manifest(
-            manifest_path(environment, "Pipeline", plan.name), comment, pipeline(plan, environment, annotations, names)
-        ),
+        Manifest(manifest_path(environment, "Pipeline", plan.name), comment, pipeline(plan, environment, notes, names)),
         *(
             Manifest(manifest_path(environment, "Task", names[task]), comment, data, task)
             for task, data in tasks.items()

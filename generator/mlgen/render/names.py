@@ -43,13 +43,24 @@ def pipeline_labels(plan: Plan, environment: Environment) -> dict[str, object]:
     ours: dict[str, object] = {"mlgen.dev/pipeline": plan.name, "mlgen.dev/env": environment.name}
     if plan.owner:
         ours["mlgen.dev/owner"] = plan.owner
+    return ours | dict(given_labels(plan, environment))
+
+
+def given_labels(plan: Plan, environment: Environment) -> dict[str, str]:
+    """The labels that people gave, by name: a spec's go before mlgen.yaml's. Those of a run, too."""
     given = {**dict(environment.labels), **dict(plan.labels)}
-    return ours | {key: given[key] for key in sorted(given)}
+    return {key: given[key] for key in sorted(given)}
 
 
-def digests(plan: Plan) -> dict[str, object]:
-    """The annotations of Pipeline and PipelineRun; a run's reach its pods, and so its records."""
+def run_annotations(plan: Plan, environment: Environment) -> dict[str, object]:
+    """The annotations of Pipeline and PipelineRun; a run's reach its pods, and so its records.
+
+    Labels are told once more: of those that a pod has, no one could say which people gave.
+    """
     found: dict[str, object] = {"mlgen.dev/spec-digest": plan.spec_digest, "mlgen.dev/plan-digest": plan.digest}
+    labels = given_labels(plan, environment)
+    if labels:
+        found["mlgen.dev/labels"] = canonical.encode(labels).decode()
     if plan.source:
         found["mlgen.dev/source"] = plan.source
     return found

@@ -97,6 +97,13 @@ def _of_pod(fields: dict[str, str]) -> list[Data]:
 
 
 RUN_VARIABLES = [variable(name, text) for name, text in _RUN.items()] + _of_pod(_ANNOTATIONS)
+# Of record alone: another task's Task has nothing that an edited label could change.
+LABEL_VARIABLES = _of_pod(
+    {
+        "MLGEN_LABELS": "metadata.annotations['mlgen.dev/labels']",
+        "MLGEN_OWNER": "metadata.labels['mlgen.dev/owner']",
+    }
+)
 EXECUTION_VARIABLES = [
     *RUN_VARIABLES[:2],
     *(variable(name, text) for name, text in _TASK_RUN.items()),

@@ -86,6 +86,7 @@ def record_task(plan: Plan, environment: Environment) -> Data:
     env = [
         staging.document_variable(document),
         *staging.RUN_VARIABLES,
+        *staging.LABEL_VARIABLES,
         staging.variable("MLGEN_RUN_STATUS", "$(params.mlgen-run-status)"),
         staging.variable("MLGEN_TASKS", "$(params.mlgen-tasks)"),
         *staging.credentials(environment.s3),

@@ -41,4 +41,6 @@ def run_record(pod: RecordPod, started_at: str, ended_at: str) -> RunRecord:
         tasks=pod.tasks,
         spec_digest=pod.spec_digest,
         commit=pod.commit,
+        labels=pod.labels,
+        owner=pod.owner,
     )

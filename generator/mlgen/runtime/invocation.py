@@ -57,6 +57,8 @@ class RecordPod:
     commit: str | None
     status: str
     tasks: Mapping[str, TaskStatus]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
 
 
 Invocation = TaskPod | GatePod | RecordPod
@@ -152,6 +154,8 @@ def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str])
         commit=environ.get("MLGEN_COMMIT") or None,
         status=_variable(environ, "MLGEN_RUN_STATUS"),
         tasks={name: TaskStatus(task["status"], task["reason"]) for name, task in tasks.items()},
+        labels={str(name): str(text) for name, text in json.loads(environ.get("MLGEN_LABELS") or "{}").items()},
+        owner=environ.get("MLGEN_OWNER") or None,
     )
 
 

@@ -15,6 +15,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
     MLGEN_DOLLAR              main that reads values of other tasks, and a gate's pod: see `escape_result`
     MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not
                               set where the secret is not there, as main's container cannot start then
+    MLGEN_LABELS, _OWNER      record: JSON of the labels that people gave the run, of the PipelineRun's annotation
+                              mlgen.dev/labels; and its label mlgen.dev/owner; empty where the run has none
     MLGEN_RUN_STATUS, _TASKS  record, and main of a finally task: Succeeded Failed Completed None, and JSON
                               {task: {status, reason}} of all tasks
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY *
