@@ -53,9 +53,10 @@ class S3:
     trouble: Callable[[str, str], Trouble] = lambda _method, _target: None
     stopped: threading.Event = field(default_factory=threading.Event)
     times: dict[str, datetime] = field(default_factory=dict)  # when each object was put
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def since(self, key: str) -> datetime:
-        return self.times.setdefault(key, datetime.now(UTC))
+        return self.times.setdefault(key, self.clock())
 
     @property
     def options(self) -> dict[str, str]:
@@ -155,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(412, "PreconditionFailed")
         else:
             self.s3.objects[self.key] = body
-            self.s3.times[self.key] = datetime.now(UTC)
+            self.s3.times[self.key] = self.s3.clock()
         self.answer(200, etag=tag(body))
 
     def do_POST(self, body: bytes) -> None:

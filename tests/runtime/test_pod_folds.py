@@ -5,19 +5,24 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mlgen import git
+from mlgen.ledger.spool import Spool
 from mlgen.runtime import sidecar
 from mlgen.runtime.pod import Fold
+from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost
+from tests.ledger import records
 from tests.runtime.pods import Pod
 from tests.ssh_keys import allowed, new_key
 
+LONG = 10**9  # seconds: no test sees the next interval
 TOLD = {"MLGEN_RUN_STATUS": "Succeeded", "MLGEN_TASKS": '{"train": {"status": "Succeeded", "reason": "Succeeded"}}'}
 
 
@@ -82,14 +87,27 @@ def test_a_key_in_the_mounted_secret_signs(host: GitHost, pods: list[Pod], tmp_p
 
 
 def test_a_fold_that_is_not_due_is_left_to_the_final_record(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
-    run(a_pod(pods, tmp_path, host.url))
-    pod = a_pod(pods, tmp_path, host.url, interval_seconds=3600)
+    run(a_pod(pods, tmp_path, host.url, interval_seconds=LONG))
+    asked = len(host.requests)
+    pod = a_pod(pods, tmp_path, host.url, interval_seconds=LONG)
     run(pod)
     assert len(landed(host)) == 1
     assert len(pod.records) == 1
+    assert len(host.requests) == asked, "the store says whose turn it is"
     assert pod.begin("record", **TOLD).wait() == 0
     assert len(landed(host)) == 3
     assert "run.json" in landed(host)
+
+
+def test_a_record_that_cannot_land_is_alerted(host: GitHost, pods: list[Pod], tmp_path: Path) -> None:
+    pod = a_pod(pods, tmp_path, host.url)
+    first = records.task(env="prod")
+    for entry in (first, replace(first, reason="Other")):
+        Spool(Folder(pod.store, "store")).put(entry)
+    assert run(pod) == (
+        "mlgen-runtime: ledger-alert: env=prod dead=1 ledger-conflict=1; "
+        "`mlgen ledger fold --dead --env prod` tries them again\n"
+    )
 
 
 @pytest.mark.parametrize("verb", ["results", "record"])
