@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlgen.cli.ledger_export import export
 from mlgen.cli.ledger_fold import fold
+from mlgen.cli.ledger_import import import_events
 from mlgen.cli.ledger_verify import verify
 from mlgen.cli.main import new_app
 from mlgen.cli.reconcile import reconcile
@@ -15,3 +16,4 @@ app.command()(fold)
 app.command()(reconcile)
 app.command()(verify)
 app.command()(export)
+app.command("import")(import_events)

@@ -118,6 +118,14 @@ def loads(data: bytes) -> Fields:
     return Fields(value)
 
 
+def decode(text: str, start: int) -> tuple[Json, int]:
+    """The JSON value that begins at a place of a text, and where it ends; as strict as `loads`.
+
+    Raises ValueError (JSONDecodeError where the place of the fault is known), RecursionError.
+    """
+    return _DECODER.raw_decode(text, start)
+
+
 MAX_DEPTH = 64  # of lists and maps; Python's own limit differs from version to version
 
 

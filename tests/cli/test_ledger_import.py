@@ -1,0 +1,84 @@
+"""`mlgen ledger import`: events of other producers, all of them or none, and as often as one likes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen.cli.main import run as mlgen
+from tests.ledger.test_imported import RUN, event
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in no repository: its ledger is `.mlgen/ledger.git`."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "mlgen.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answer(capsys: Capture, *arguments: str, code: int = 0) -> Any:
+    assert mlgen(["ledger", *arguments, "--format", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def lines(*events: dict[str, Any]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in events)
+
+
+def test_twice_is_once(project: Path, capsys: Capture) -> None:
+    (project / "a.ndjson").write_text(lines(event(eventType="START"), event()))
+    (project / "b.json").write_text(json.dumps([event()]))
+    first = answer(capsys, "import", "a.ndjson", "b.json")
+    assert first["events"] == 3
+    assert len(first["landed"]) == 2
+    assert all(path.startswith(f"imported/2026/11/29/{RUN}.") for path in first["landed"])
+    second = answer(capsys, "import", "a.ndjson")
+    assert second["landed"] == []
+    assert second["ledger"] == first["ledger"]
+
+
+def test_they_come_out_as_they_went_in(project: Path, capsys: Capture) -> None:
+    (project / "a.ndjson").write_text(lines(event()))
+    answer(capsys, "import", "a.ndjson")
+    assert mlgen(["ledger", "export", "openlineage"]) == 0
+    assert json.loads(capsys.readouterr().out) == event()
+
+
+def test_one_fault_and_nothing_is_taken(project: Path, capsys: Capture) -> None:
+    (project / "good.ndjson").write_text(lines(event()))
+    (project / "bad.ndjson").write_text(lines(event(), event(eventTime="yesterday")))
+    assert mlgen(["ledger", "import", "good.ndjson", "bad.ndjson"]) == 2
+    err = capsys.readouterr().err
+    assert "error[not-openlineage]: bad.ndjson:2:1: is no RunEvent: eventTime is 'yesterday'" in err
+    assert not (project / ".mlgen" / "ledger.git").exists()
+    assert not list(project.rglob("_ledger/spool/*"))
+
+
+def test_a_file_that_is_not_there(project: Path, capsys: Capture) -> None:
+    assert mlgen(["ledger", "import", "none.json"]) == 2
+    assert "no-such-file" in capsys.readouterr().err
+
+
+def test_from_stdin(project: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "a.ndjson").write_text(lines(event()))
+    with (project / "a.ndjson").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert len(answer(capsys, "import", "-")["landed"]) == 1
+
+
+def test_what_looks_secret_is_told_without_it(project: Path, capsys: Capture) -> None:
+    token = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1gI3kM5"
+    (project / "a.ndjson").write_text(lines(event(job={"namespace": "spark", "name": token})))
+    assert mlgen(["ledger", "import", "a.ndjson"]) == 0
+    told = capsys.readouterr()
+    assert "a.ndjson:1:1: job.name looks like" in told.err
+    assert token not in told.err + told.out
+    assert mlgen(["ledger", "export", "openlineage"]) == 0
+    assert json.loads(capsys.readouterr().out)["job"]["name"] == "***"
