@@ -64,11 +64,12 @@ def artifacts(
     marking.first()
     keep_pinned(records.workspace, marking.survey)
     keep_running(records.workspace, marking.survey)
-    policy = _policy(keep_days, keep_runs, tuple(keep or ()), models=not models, in_cluster=records.in_cluster)
+    young = grace(records)
+    policy = _policy(keep_days, keep_runs, tuple(keep or ()), records, young)
     _check_named(policy, marking.survey)
     kept = marking.survey.keep_runs(policy, now)
     _check_ledger(records, marking, kept)
-    before = now - max(grace(records), timedelta(days=policy.days or 0))
+    before = now - max(young, timedelta(days=policy.days or 0))
     judge = Judge(marking.survey.marked, marking.survey.known, before, orphans=orphans)
     tally = Tally(every=form is Format.JSON)
     sweeping = Sweeping(records, marking, judge, tally, kept, now)
@@ -81,10 +82,11 @@ def artifacts(
             sys.stdout.write("".join(visible(line) + "\n" for line in lines(found)))
 
 
-def _policy(days: int | None, runs: int | None, named: tuple[str, ...], *, models: bool, in_cluster: bool) -> Policy:
+def _policy(days: int | None, runs: int | None, named: tuple[str, ...], records: Records, longest: timedelta) -> Policy:
     if days is None and runs is None:
         days, runs = KEEP_DAYS, KEEP_RUNS
-    return Policy(days, runs, named, models=models, skew=DAY if in_cluster else timedelta(0))
+    skew = DAY if records.in_cluster else timedelta(0)
+    return Policy(days, runs, named, going=max(longest, UNKNOWN_GRACE), skew=skew)
 
 
 def _check_named(policy: Policy, survey: Survey) -> None:

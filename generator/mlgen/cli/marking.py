@@ -137,24 +137,33 @@ def unread(path: str, reason: str) -> CannotAnswer:
 
 @dataclass
 class Marking:
-    """Reads all sources into a survey, the first time and again."""
+    """Reads all sources into a survey, the first time and again.
+
+    spool: beside the artifacts. others: of environments whose artifacts lie elsewhere.
+    """
 
     survey: Survey
     ledgers: list[Source]
-    spools: list[Spool]
-    _read: set[str] = field(default_factory=set)
+    spool: Spool
+    others: list[Records]
+    _read: set[tuple[str, str]] = field(default_factory=set)
 
     def first(self) -> None:
         """All that is there."""
         # What waits first: it leaves the spool only for a branch, which is read later.
-        self._waiting()
+        self._waiting(self.spool)
+        for other in self.others:
+            try:
+                self._waiting(other.spool)
+            except CannotAnswer as fault:  # one machine seldom has the keys of every bucket
+                note(f"{fault.message}: what records that wait there refer to is not known here")
         for ledger in self.ledgers:
             for stored in ledger.news():
                 self._take(stored, keep=False)
 
     def again(self) -> None:
         """What came since: all of it is kept."""
-        self._waiting()
+        self._waiting(self.spool)
         for ledger in self.ledgers:
             for stored in ledger.news():
                 self._take(stored, keep=True)
@@ -168,13 +177,13 @@ class Marking:
         except BadRecord as error:
             raise unread(stored.path, str(error)) from None
 
-    def _waiting(self) -> None:
-        for spool in self.spools:
-            keys = [key for key in (*spool.waiting(), *spool.dead()) if f"{spool.store.uri}/{key}" not in self._read]
-            for key, data in zip(keys, spool.get_all(keys), strict=True):
-                self._read.add(f"{spool.store.uri}/{key}")
-                if data is not None and not isinstance(data, TooLarge):
-                    self._keep(key, data)
+    def _waiting(self, spool: Spool) -> None:
+        """What waits, and what no fold could land."""
+        keys = [key for key in (*spool.waiting(), *spool.dead()) if (spool.store.uri, key) not in self._read]
+        for key, data in zip(keys, spool.get_all(keys), strict=True):
+            self._read.add((spool.store.uri, key))
+            if data is not None and not isinstance(data, TooLarge):
+                self._keep(key, data)
 
     def _keep(self, key: str, data: bytes) -> None:
         try:
@@ -200,28 +209,37 @@ def open_marking(records: Records, envs: list[Environment], *, models: bool) -> 
     known = {e.name: e for e in (Environment("local"), *workspace.project.environments, *envs)}.values()
     able = [e for e in known if e.name in names or not isinstance(records.store, Folder) or e.namespace is None]
     ledgers: dict[tuple[str | None, str], Source] = {}
-    spools: dict[str, Spool] = {}
+    others: dict[str, Records] = {}
     for env in able:
         at = records if env.name == records.environment.name else open_records(workspace, env.name)
         ledgers.setdefault((env.ledger.url, env.ledger.branch), Source(at))
-        spools.setdefault(_place(workspace, env), at.spool)
+        if env.name not in names:
+            others.setdefault(_place(workspace, env), at)
     survey = Survey(locate_in(records.store, workspace), names, models=models)
-    return Marking(survey, list(ledgers.values()), list(spools.values()))
+    return Marking(survey, list(ledgers.values()), records.spool, list(others.values()))
 
 
 def keep_pinned(workspace: Workspace, survey: Survey) -> None:
     """Keep what the repository's manifests and specs name: code and inputs by digest, artifacts by URI."""
-    texts = [workspace.files.read(path).decode(errors="replace") for path in workspace.listed]
-    if workspace.files.kind(RENDERED) == "folder":
-        files = workspace.files.files(RENDERED)
-        texts += (path.read_text(errors="replace") for name, path in files.items() if name.endswith(".yaml"))
-    for text in texts:
+    for text in _texts(workspace):
         for digest in _DIGEST.findall(text):
             survey.marked.add(code_place(digest))
             survey.marked.add(f"{INPUTS}/{digest}")
         for word in set(_URI.findall(text)):
             if "/" in word.strip("./"):  # not "/" and "..", as scripts have them: all lies below those
                 survey.keep_uri(word)
+
+
+def _texts(workspace: Workspace) -> Iterator[str]:
+    files = workspace.files
+    try:
+        rendered = files.files(RENDERED) if files.kind(RENDERED) == "folder" else {}
+        paths = [*workspace.listed, *(f"{RENDERED}/{name}" for name in rendered if name.endswith(".yaml"))]
+        for path in paths:
+            yield files.read(path).decode(errors="replace")
+    except ValueError as error:
+        fix = "replace it by a file; what specs and manifests name is kept, so all of them must be read"
+        raise CannotAnswer("unreadable", str(error), fix=fix) from None
 
 
 def keep_running(workspace: Workspace, survey: Survey) -> None:

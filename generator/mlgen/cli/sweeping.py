@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,10 +57,10 @@ class Sweeping:
             else:
                 self.tally.add(found, fate)
 
-    def _note(self, artifacts: list[tuple[str, int]]) -> None:
+    def _note(self, keys: Sequence[str]) -> None:
         commits = [ledger.commit for ledger in self.marking.ledgers if ledger.commit is not None]
         env = self.records.environment.name
-        collected.note(self.records.store, artifacts, now=self.now, env=env, ledgers=commits)
+        collected.note(self.records.store, keys, now=self.now, env=env, ledgers=commits)
 
     def _folders(self) -> list[RunFolder]:
         """The folders of runs on this machine that are told, not kept and old: their logs, above all."""

@@ -80,7 +80,7 @@ class Policy:
     """Which runs are kept: those that any of these rules keeps.
 
     days: since their end. runs: the latest so many of each pipeline of an environment that succeeded, and as many
-    that did not. named: by `is_named`. models: whether all outs of type model are kept, of whatever run.
+    that did not. named: by `Seen.is_named`.
     going: for how long after its last record a run without a run.json is taken to go on.
     skew: how far the clocks that wrote the records may be off.
     """
@@ -88,7 +88,6 @@ class Policy:
     days: int | None
     runs: int | None
     named: tuple[str, ...] = ()
-    models: bool = True
     going: timedelta = timedelta(days=30)
     skew: timedelta = timedelta(0)
 
@@ -117,6 +116,7 @@ class Survey:
     """What records say, one after another; then `kept_runs`.
 
     locate: see `Locate`. envs: whose artifacts are in the store; records of others mark what they refer to.
+    models: whether outs of type model are kept, of whatever run.
     marked: what is kept whatever becomes of its run. known: what the ledgers tell of.
     """
 
@@ -134,9 +134,11 @@ class Survey:
         run.ended = max(run.ended, moment(entry.ended_at).timestamp())
         if isinstance(entry, RunRecord):
             run.state = entry.state
-        places = [hash(place) for place in self._places(entry)]
-        run.refers.extend(places)
-        self.known.update([*map(hash, run_places(run.pipeline, run.name, run.uid)), *places])
+        places = list(self._places(entry))
+        run.refers.extend(map(hash, places))
+        # Not what it names elsewhere: that is known, or not, from the runs that made it.
+        shared = (place for place in places if place.startswith((f"{CODE}/", f"{INPUTS}/")))
+        self.known.update(map(hash, chain(run_places(run.pipeline, run.name, run.uid), shared)))
         if self._models and not isinstance(entry, RunRecord):
             self.marked.update(hash(p) for p in self._named(a for a in entry.outputs if a.type == MODEL))
 

@@ -7,7 +7,7 @@ ledger that is empty, or of somebody else, lets nothing go.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -63,6 +63,17 @@ class Found:
     def pipeline(self) -> str | None:
         """None of what no single pipeline made."""
         return self.place.partition("/")[0] if self.kind in (Kind.OUT, Kind.MILESTONE) else None
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The keys by which records may name it; none of what is no artifact."""
+        match self.kind:
+            case Kind.OUT | Kind.CODE:
+                return [self.place]
+            case Kind.INPUT:  # beside its digest it has the name of the file or folder
+                names = {"/".join(key.split("/")[:3]) for key in self.keys}
+                return sorted({*names, *(name.removesuffix(_MANIFEST) for name in names)})
+        return []
 
 
 def kind_of(key: str) -> Kind:
@@ -142,18 +153,18 @@ def collect(
     judge: Judge,
     *,
     look_again: Callable[[], None],
-    note: Callable[[list[tuple[str, int]]], None],
+    note: Callable[[Sequence[str]], None],
 ) -> Iterator[tuple[Found, Fate]]:
     """Let things go; each with what became of it, after it did.
 
     look_again: marks what records refer to that came meanwhile; asked before each batch. note: writes down what is
-    about to go, (place, size in bytes). Safe to kill and to repeat, and to run twice at once.
+    about to go, by the keys of artifacts. Safe to kill and to repeat, and to run twice at once.
     """
     for batch in batches(going):
         look_again()
         fates = [(found, judge.fate(found)) for found in batch]
         gone = [found for found, fate in fates if fate is Fate.GOES]
-        told = [(found.place, found.size_bytes) for found in gone if found.kind in (Kind.OUT, Kind.CODE, Kind.INPUT)]
+        told = [key for found in gone for key in found.artifacts]
         if told:
             note(told)
         store.discard([key for found in gone for key in found.keys])
