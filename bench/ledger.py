@@ -1,7 +1,7 @@
 """Measures the ledger and prints the tables of BENCHMARKS.md: python bench/ledger.py [PART…] [--quick]
 
-Parts: fold backlog. All by default. --quick: small sizes, one round. --ledgers: where synthetic ledgers are kept;
-they are made where they are not there (10^6 records: ten minutes). With the variables MLGEN_E2E_S3_* and
+Parts: writers fold backlog; all by default. --quick: small sizes, one round. --ledgers: where synthetic ledgers
+are kept, which are made where they are not there (10^6 records: ten minutes). With the variables MLGEN_E2E_S3_* and
 MLGEN_E2E_GIT_* the spool is in that bucket and records land on that server; else both are small servers of the tests.
 """
 
@@ -15,6 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import ledger_fold
+import ledger_writers
+
+
+def writers(_: Path, quick: bool) -> list[str]:
+    return ledger_writers.rows((1, 8) if quick else (1, 8, 32, 128), 5 if quick else 20)
 
 
 def fold(kept: Path, quick: bool) -> list[str]:
@@ -25,7 +30,7 @@ def backlog(kept: Path, quick: bool) -> list[str]:
     return ledger_fold.backlog_rows(kept, 10_000 if quick else 10**5, 2_000 if quick else 10**5)
 
 
-PARTS: dict[str, Callable[[Path, bool], list[str]]] = {"fold": fold, "backlog": backlog}
+PARTS: dict[str, Callable[[Path, bool], list[str]]] = {"writers": writers, "fold": fold, "backlog": backlog}
 
 
 def main() -> None:

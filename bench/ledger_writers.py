@@ -1,0 +1,136 @@
+"""Many writers at once: records a second, and how long each waits, beside clone-commit-push in the same run."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import ledgers
+from ledger_places import MLGEN, Bucket, GitServer, Project, bucket, git_server, project
+from mlgen.ledger.spool import Spool
+
+HERE = Path(__file__).resolve().parent
+PAUSE_SECONDS = 0.5  # between folds
+MOST_A_SECOND = 1200  # records that there are for the writers
+HEAD = [
+    "| writers | way | landed | records/s | mlgen to it | acknowledged, p50 | p99 | on the branch, p50 | p99 |",
+    "|--:|---|--:|--:|--:|--:|--:|--:|--:|",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What came of many writers. seconds: until the last record was on the branch. acknowledged, landed: seconds."""
+
+    seconds: float
+    acknowledged: Sequence[float]
+    landed: Sequence[float]
+
+    @property
+    def rate(self) -> float:
+        return len(self.landed) / self.seconds
+
+
+def rows(counts: Sequence[int], seconds: float) -> list[str]:
+    """mlgen, then the two plain ways, for each number of writers."""
+    lines = list(HEAD)
+    with TemporaryDirectory(prefix="mlgen-bench-") as name, git_server(Path(name)) as server:
+        for writers in counts:
+            storms = {"mlgen": _mlgen(Path(name) / f"{writers}", server, writers, seconds)}
+            for way, arguments in (("clone, commit, push", []), ("the same in a kept clone", ["--keep"])):
+                print(f"writers: {writers}, {way}", file=sys.stderr)
+                storms[way] = _peer(Path(name) / f"{writers}{way[:5]}", server, writers, seconds, arguments)
+            lines += [_row(writers, way, storm, storms["mlgen"]) for way, storm in storms.items()]
+    return lines
+
+
+def _row(writers: int, way: str, storm: Storm, ours: Storm) -> str:
+    ratio = f"{ours.rate / storm.rate:.0f}" if storm.landed and storm is not ours else ""
+    times = [_percentile(found, q) for found in (storm.acknowledged, storm.landed) for q in (50, 99)]
+    cells = [f"{writers:,}", way, f"{len(storm.landed):,}", f"{storm.rate:.1f}", ratio, *times]
+    return f"| {' | '.join(cells)} |"
+
+
+def _percentile(found: Sequence[float], q: int) -> str:
+    if not found:
+        return "none"
+    value = statistics.quantiles(found, n=100, method="inclusive")[q - 1] if len(found) > 1 else found[0]
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _mlgen(folder: Path, server: GitServer, writers: int, seconds: float) -> Storm:
+    """Each writer puts one record after another into the spool, as pods do; one process folds, again and again."""
+    count = int(MOST_A_SECOND * seconds) // writers * writers
+    hour = timedelta(hours=1)
+    found = list(ledgers.files(count, seed=writers, begin=ledgers.END, end=ledgers.END + hour))
+    with server.repository() as repository, bucket() as place:
+        made = project(folder, server, repository, place)
+        print(f"writers: {writers}, mlgen", file=sys.stderr)
+        begin = time.time() + 1 + writers / 100
+        given = [(place, found[n::writers], begin, begin + seconds) for n in range(writers)]
+        landed: dict[str, float] = {}
+        # Not forked from here: the client of buckets has threads, once it was used, and a copy has none.
+        with ProcessPoolExecutor(writers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+            writing = [pool.submit(_write, one) for one in given]
+            time.sleep(max(0.0, begin - time.time()))
+            while not all(one.done() for one in writing):
+                time.sleep(PAUSE_SECONDS)
+                landed |= _fold(made)
+        acknowledged = {path: times for one in writing for path, times in one.result().items()}
+        while len(landed) < len(acknowledged) and (more := _fold(made)):
+            landed |= more
+    if missing := acknowledged.keys() - landed.keys():
+        raise RuntimeError(f"{len(missing)} acknowledged records did not land, {min(missing)} among them")
+    latencies = [acked - began for began, acked in acknowledged.values()]
+    return Storm(max(landed.values()) - begin, latencies, [at - acknowledged[path][0] for path, at in landed.items()])
+
+
+def _fold(made: Project) -> dict[str, float]:
+    """What landed, and when that was told."""
+    command = [*MLGEN, "ledger", "fold", "--env", "prod", "--format", "json"]
+    done = subprocess.run(command, cwd=made.folder, env=made.environ, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace")[-2000:])
+    return dict.fromkeys(json.loads(done.stdout)["landed"], time.time())
+
+
+def _write(given: tuple[Bucket, Sequence[ledgers.File], float, float]) -> dict[str, tuple[float, float]]:
+    """One writer: (began, acknowledged) of each record, by its path."""
+    place, files, begin, end = given
+    spool, times = Spool(place.store()), {}
+    time.sleep(max(0.0, begin - time.time()))
+    for file in files:
+        began = time.time()
+        if began >= end:
+            break
+        spool.put_bytes(file.data)
+        times[file.path] = began, time.time()
+    return times
+
+
+def _peer(folder: Path, server: GitServer, writers: int, seconds: float, arguments: Sequence[str]) -> Storm:
+    with server.repository() as repository:
+        _begin(repository)
+        scheme, _, rest = server.url.partition("://")
+        url = f"{scheme}://{server.user}:{server.token}@{rest}/{repository.name}"
+        command = [sys.executable, str(HERE / "peer_git.py"), url, str(writers), str(seconds), str(folder), *arguments]
+        told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return Storm(told["seconds"], told["latencies"], told["latencies"])
+
+
+def _begin(repository: Path) -> None:
+    """A first commit: a branch that is not there cannot be cloned."""
+    git = ["git", "--git-dir", str(repository), "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+    tree = subprocess.run([*git, "mktree"], input=b"", check=True, capture_output=True).stdout.decode().strip()
+    made = subprocess.run([*git, "commit-tree", "-m", "begin", tree], check=True, capture_output=True)
+    subprocess.run([*git, "update-ref", f"refs/heads/{ledgers.BRANCH}", made.stdout.decode().strip()], check=True)
