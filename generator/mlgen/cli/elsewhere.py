@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from mlgen import git
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.output import note
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Remote, Repository, Signer, past
+from mlgen.git import Remote, Repository, Rewritten, Signer, Signers, past
+from mlgen.ledger import epoch
 from mlgen.ledger.turns import Paced, ahead
 from mlgen.spec.project import Ledger
 from mlgen.store import Store
@@ -50,15 +51,16 @@ def paced(store: Store, ledger: Ledger, *, seconds: float) -> Paced:
     )
 
 
-def mirrored(ledger: Ledger) -> Repository | None:
+def mirrored(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository | None:
     """What the ledger's branch has, in a repository of the user's cache; None where there is no such branch.
 
+    signers: whose keys may begin an epoch; asked for where one was begun since the mirror was refreshed.
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
-    "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted".
+    "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted", "ledger-rewritten".
     """
     remote = _open(ledger, cache_of(ledger.url, ledger.branch), READ_SECONDS, READ_MIB)
     try:
-        return git.refresh(remote, ledger.branch)
+        return _refreshed(remote, ledger, signers)
     except CannotAnswer as fault:
         known = git.kept(remote, ledger.branch) if fault.code == "git-unreachable" else None
         if known is None:
@@ -79,11 +81,25 @@ def with_history(ledger: Ledger) -> Repository | None:
         return None
     try:
         # After the history: its files are here then, also those that landed meanwhile.
-        return past.with_files_of(history, git.refresh(remote, ledger.branch))
+        return past.with_files_of(history, _refreshed(remote, ledger, lambda: None))
     except CannotAnswer as fault:
         if fault.code != "ledger-rewritten":
             raise
         return past.with_files(remote, ledger.branch, history)
+
+
+def _refreshed(remote: Remote, ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository:
+    """Raises CannotAnswer "ledger-rewritten" for what does not go on from what was seen last, nor is an epoch of it."""
+
+    def judge(rewritten: Rewritten) -> None:
+        mend = (
+            f"ask who keeps the ledger; if it is meant, remove {remote.scratch.folder}, and all is read anew\n"
+            "with ledger.signers in mlgen.yaml a signed epoch is taken without a question"
+        )
+        found = epoch.judge(rewritten, signers(), where=f'the ledger\'s branch "{ledger.branch}"', mend=mend)
+        note(f"the ledger was begun anew without some records: epoch {found.number}")
+
+    return git.refresh(remote, ledger.branch, judge=judge)
 
 
 def _open(ledger: Ledger, scratch: Path, seconds: float, memory_mib: int = git.MEMORY_MIB) -> Remote:

@@ -48,7 +48,7 @@ class Records:
         Of a ledger elsewhere, a mirror that is refreshed by this. Raises what `elsewhere.mirrored` raises.
         """
         if self.ledger.url is not None:
-            return mirrored(self.ledger)
+            return mirrored(self.ledger, lambda: self.signers)
         if self.workspace.repository is not None:
             return self.workspace.repository
         folder = self.workspace.root / OUTSIDE_GIT

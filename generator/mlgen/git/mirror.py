@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlgen.git.ancestry import Rewritten
 from mlgen.git.command import GitError, RefLocked
 from mlgen.git.remote import Remote
 from mlgen.git.repository import Repository, branch_ref
 
 _PACKS = 30  # one or none for each refresh; more of them make each look slower
 _STAMP = "refreshed"
+_NEW = "refs/mlgen/new"  # what was fetched, and is not believed yet
+
+Judge = Callable[[Rewritten], object]
 
 
-def refresh(remote: Remote, branch: str) -> Repository:
+def refresh(remote: Remote, branch: str, *, judge: Judge | None = None) -> Repository:
     """The repository in the remote's scratch, with the branch as it is there now: all its files, none of its history.
 
+    judge: raises what is to be raised where the branch does not go on from the tip that was seen last; the mirror then
+    stays as it is. None: everything is believed.
     Any number of processes may share a scratch, and any may be killed: what it left broken is fetched anew.
     Raises what the remote's methods raise.
     """
@@ -27,10 +33,10 @@ def refresh(remote: Remote, branch: str) -> Repository:
     tip = remote.tip(ref)
     with alone(remote.scratch.folder):
         try:
-            repository = _bring(remote, ref, tip)
+            repository = _bring(remote, ref, tip, judge)
         except (GitError, RefLocked):
             remote.scratch.forget()
-            repository = _bring(remote, ref, tip)
+            repository = _bring(remote, ref, tip, judge)
         (remote.scratch.folder / _STAMP).touch()
     return repository
 
@@ -46,7 +52,7 @@ def kept(remote: Remote, branch: str) -> tuple[Repository, datetime] | None:
     return repository, datetime.fromtimestamp(stamp.stat().st_mtime, UTC)
 
 
-def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
+def _bring(remote: Remote, ref: str, tip: str | None, judge: Judge | None) -> Repository:
     repository = remote.scratch.repository(tip)
     here = repository.tip(ref)
     if tip is None:
@@ -54,10 +60,27 @@ def _bring(remote: Remote, ref: str, tip: str | None) -> Repository:
             repository.run("update-ref", "-d", ref)
     elif tip != here:
         unlock(repository.git_dir)
-        remote.scratch.fetch_whole(ref)
+        remote.scratch.fetch_whole(ref, to=_NEW)
+        new = repository.resolve(_NEW)
+        assert new is not None, "it was fetched just now"
+        if judge is not None:
+            _believe(remote, ref, here, new, judge)
+        repository.run("update-ref", ref, new)
         if len(list((repository.git_dir / "objects" / "pack").glob("*.pack"))) > _PACKS:
             repository.run("repack", "-a", "-d", "-q")
     return repository
+
+
+def _believe(remote: Remote, ref: str, here: str | None, new: str, judge: Judge) -> None:
+    """Raises what the judge raises. What is known outlives the mirror's files, and a branch that was away."""
+    ancestry = remote.ancestry
+    known = ancestry.known()
+    ancestry.bring(ref, new, whole=known is None and here is not None)
+    known = known or here
+    rewritten = None if known is None else ancestry.rewritten(known, new)
+    if rewritten is not None:
+        judge(rewritten)
+    ancestry.know(new)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
+from mlgen.git.ancestry import Ancestry
 from mlgen.git.command import RefMoved
 from mlgen.git.host import MEMORY_MIB, NAME, Host
 from mlgen.git.remote_reader import RemoteReader
@@ -62,7 +63,7 @@ def open_remote(
         timeout_seconds=timeout_seconds,
         memory_mib=memory_mib,
     )
-    return Remote(host, Scratch(host, environ), signer)
+    return Remote(host, Scratch(host, environ), Ancestry(host, environ), signer)
 
 
 class PushRefused(CannotAnswer):
@@ -80,8 +81,8 @@ class Remote:
     "disk-full", and GitError.
     """
 
-    def __init__(self, host: Host, scratch: Scratch, signer: Signer | None = None) -> None:
-        self._host, self.scratch, self._signer = host, scratch, signer
+    def __init__(self, host: Host, scratch: Scratch, ancestry: Ancestry, signer: Signer | None) -> None:
+        self._host, self.scratch, self.ancestry, self._signer = host, scratch, ancestry, signer
 
     @property
     def shown(self) -> str:

@@ -65,9 +65,9 @@ class Scratch:
             self._whole = True
         return done.code == 0
 
-    def fetch_whole(self, ref: str) -> None:
-        """Fetch all files of a ref's tip, or what is new of them, and let the same ref in scratch point there."""
-        self._host.run(self.repository().git_dir, *_FETCH, "--update-shallow", NAME, f"+{ref}:{ref}")
+    def fetch_whole(self, ref: str, *, to: str | None = None) -> None:
+        """Fetch all files of a ref's tip, or what is new of them. to: the ref in scratch that then points there."""
+        self._host.run(self.repository().git_dir, *_FETCH, "--update-shallow", NAME, f"+{ref}:{to or ref}")
         self._whole = True
 
     def is_whole(self, ref: str) -> bool:

@@ -13,8 +13,8 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
+from mlgen.git.commit_object import BEGIN, END, NAMESPACE, signature_of
 from mlgen.git.keygen import keygen, words
-from mlgen.git.signature import BEGIN, END, NAMESPACE, signature_of
 
 _MAGIC = b"SSHSIG"  # source: openssh's PROTOCOL.sshsig
 _MAX_SIGNATURE = 16 << 10  # bytes; an RSA key of 16,384 bits signs in 5 KiB

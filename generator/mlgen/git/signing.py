@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
+from mlgen.git.commit_object import BEGIN, NAMESPACE, with_signature
 from mlgen.git.keygen import keygen, words
-from mlgen.git.signature import BEGIN, NAMESPACE, with_signature
 
 IN_SECRET = "ssh-signingkey"  # the file of a ledger's Secret that holds the key
 _MAX_KEY = 64 << 10  # bytes

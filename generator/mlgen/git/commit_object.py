@@ -1,11 +1,28 @@
-"""Where a commit object has its signature, and what it signs, as `git commit -S` and `git verify-commit` have it."""
+"""What a commit object's bytes say: when it was made, its signature, and what that signs."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mlgen.git.command import RefBroken
 
 NAMESPACE = "git"  # of all that git signs: a signature made for something else is none of a commit
 BEGIN, END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 # The header by the length of the repository's ids. Source: git's Documentation/technical/hash-function-transition.
 _HEADERS = {40: b"gpgsig", 64: b"gpgsig-sha256"}
+
+
+def committed_at(commit: bytes) -> datetime:
+    """When a commit was made, by the clock of whoever made it. Raises RefBroken where it does not say.
+
+    Source: git-commit-tree(1): `committer <name> <email> <seconds since 1970> <zone>` among the headers.
+    """
+    headers = commit.partition(b"\n\n")[0].splitlines()
+    try:
+        committer = next(line for line in headers if line.startswith(b"committer "))
+        return datetime.fromtimestamp(int(committer.split()[-2]), UTC)
+    except (StopIteration, IndexError, ValueError, OverflowError, OSError):
+        raise RefBroken("a commit of it does not say when it was made") from None
 
 
 def signature_of(commit: bytes) -> tuple[bytes, bytes | None]:

@@ -1,0 +1,101 @@
+"""The commits of a branch elsewhere, without their files: what a tip that is known has become, for little."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlgen.git.command import GitError
+from mlgen.git.host import NAME, Host
+from mlgen.git.repository import Repository, init_bare
+
+_KNOWN, _NEW = "refs/mlgen/known", "refs/mlgen/new"
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
+# As in `scratch`: for one call. A host that knows no filter sends the files too, and nothing else changes.
+_COMMITS = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=tree:0")
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A history that does not go on from the tip that is known.
+
+    known, tip, root: ids of the known tip, of the new one, and of the commit that the new history begins with; of the
+    first and the last also their bytes. has_root: whether the known history has that commit, too.
+    """
+
+    known: str
+    known_commit: bytes
+    tip: str
+    root: str
+    root_commit: bytes
+    has_root: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestry:
+    """A bare repository in the host's scratch folder, with the commits since the first one that was known.
+
+    Methods raise what `Host.call` and `Host.fault` say, and GitError.
+    """
+
+    host: Host
+    environ: Mapping[str, str] | None = field(repr=False)
+
+    @property
+    def _folder(self) -> Path:
+        return self.host.scratch / "commits.git"
+
+    def known(self) -> str | None:
+        """The id of the tip that was known last."""
+        return self._repository().resolve(_KNOWN) if self._folder.exists() else None
+
+    def know(self, tip: str) -> None:
+        """Let this tip, which `bring` brought, be the known one from now on."""
+        self._repository().run("update-ref", _KNOWN, tip)
+
+    def bring(self, ref: str, tip: str, *, whole: bool = False) -> None:
+        """Bring the commits of a ref since the known tip; of a new scratch only the last. whole: all, to the first."""
+        here = self._repository(tip)
+        if whole:
+            depth = ["--unshallow"] if (here.git_dir / "shallow").exists() else []
+        else:
+            depth = [] if self.known() else ["--depth=1"]
+        done = self.host.call(here.git_dir, *_FETCH, *depth, NAME, f"+{ref}:{_NEW}", settings=_COMMITS)
+        if done.code:
+            raise self.host.fault(done.err, "read")
+
+    def rewritten(self, known: str, tip: str) -> Rewritten | None:
+        """How the history of a tip, which `bring` brought, is another than that of a known one; None: it goes on."""
+        here = self._repository(tip)
+        if _leads(here, known, tip):
+            return None
+        root = self.root(tip)
+        known_commit = here.run("cat-file", "commit", known) if here.resolve(known) else b""
+        return Rewritten(
+            known, known_commit, tip, root, here.run("cat-file", "commit", root), _leads(here, root, known)
+        )
+
+    def root(self, tip: str) -> str:
+        """The id of the commit that a tip's history begins with, as far as it is here."""
+        return self._repository(tip).run("rev-list", "--max-parents=0", tip).decode().split()[-1]
+
+    def commit(self, oid: str) -> bytes:
+        """The bytes of a commit."""
+        return self._repository(oid).run("cat-file", "commit", oid)
+
+    def forget(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _repository(self, oid: str | None = None) -> Repository:
+        form = None if oid is None else "sha256" if len(oid) == 64 else "sha1"
+        return init_bare(self._folder, self.environ, object_format=form)
+
+
+def _leads(here: Repository, earlier: str, later: str) -> bool:
+    try:
+        here.run("merge-base", "--is-ancestor", earlier, later)
+    except GitError:  # also where one of them is not here
+        return False
+    return True
