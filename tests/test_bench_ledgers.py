@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from mlgen.git import Repository, init_bare
 from mlgen.ledger import chain
-from mlgen.ledger.read import read
+from mlgen.ledger.index.history import read
+from mlgen.ledger.read import ArtifactId, id_of
 from mlgen.ledger.record import State
 from mlgen.ledger.stream import stream
 
@@ -58,8 +60,11 @@ def test_there_is_something_to_ask(ledger: Repository) -> None:
     records = [e.record for run in history.runs for e in run.executions]
     assert {r.state for r in records} >= {State.COMPLETE, State.FAIL}
     assert any(r.attempt for r in records)
-    across = [a for a in history.consumers if len({run.uid for run, _ in history.consumers[a]}) > 1]
-    assert across
+    readers: dict[ArtifactId, set[str]] = defaultdict(set)
+    for run in history.runs:
+        for artifact in (a for e in run.outcomes for a in e.record.inputs):
+            readers[id_of(artifact)].add(run.uid)
+    assert any(len(uids) > 1 for uids in readers.values())
     assert max(len(run.outcomes) for run in history.runs) == 10
 
 

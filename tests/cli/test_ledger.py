@@ -265,12 +265,12 @@ def test_what_is_asked_wrongly(project: Path, capsys: Capture, arguments: list[s
 
 
 def test_questions_before_any_run(project: Path, capsys: Capture) -> None:
-    assert answer_json(capsys, "runs", "list") == {"runs": [], "ledger": None}
+    assert answer_json(capsys, "runs", "list") == {"runs": [], "more": 0, "ledger": None}
     assert "no runs yet" in answer(capsys, "runs", "list")
     assert mlgen(["lineage", "demo/train/model"]) == 2
     assert "no artifacts yet" in capsys.readouterr().err
     status = answer_json(capsys, "ledger", "fold", "--status")
-    assert status == {"waiting": 0, "oldestSeconds": None, "dead": 0, "ledger": None}
+    assert status == {"waiting": 0, "oldestSeconds": None, "dead": 0, "strays": 0, "ledger": None}
 
 
 def test_a_killed_run_is_told_by_the_next_question(project: Path, capsys: Capture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlgen import git
-from mlgen.ledger.read import read
+from mlgen.ledger.index.history import read
 from tests.e2e import node
 from tests.e2e.cluster import kubectl
 from tests.e2e.fates import failed, single

@@ -4,20 +4,19 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from mlgen import git
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
-from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.graph import Graph
-from mlgen.ledger.lineage import find, trace
-from mlgen.ledger.read import Execution, History, Run
+from mlgen.ledger.index.history import History
+from mlgen.ledger.lineage import trace
+from mlgen.ledger.naming import find
 from mlgen.ledger.record import Source, State, TaskRecord
 from tests.ledger import records
+from tests.ledger.indexed import indexed
 
 
 def digest(n: int) -> str:
@@ -33,15 +32,17 @@ SCORES = records.artifact("scores", ".mlgen/artifacts/score/s1/score.0d/scores",
 
 
 def history(*tasks: TaskRecord, states: dict[str, State] | None = None) -> History:
-    """A history of these records, without a ledger: walks ask for nothing else."""
-    runs = []
-    for name in dict.fromkeys(t.run for t in tasks):
-        mine = tuple(t for t in tasks if t.run == name)
-        executions = tuple(Execution(t, t.path, f"sha256:{to_bytes(t).hex()[:64]}", "") for t in mine)
-        about = records.run(name, pipeline=mine[0].pipeline, state=(states or {}).get(name, State.COMPLETE))
-        runs.append(Run(name, records.uid(name), mine[0].pipeline, "local", about, executions))
-    nowhere = git.Repository(Path("/nowhere"), None, "sha1", {})
-    return History(nowhere, "c" * 40, tuple(reversed(runs)))
+    """An index of these records, without a ledger: walks ask for nothing else. Runs end in the order of their tasks."""
+    runs = [
+        records.run(
+            name,
+            pipeline=next(t.pipeline for t in tasks if t.run == name),
+            state=(states or {}).get(name, State.COMPLETE),
+            ended_at=f"2026-11-28T11:00:{at:02}Z",
+        )
+        for at, name in enumerate(dict.fromkeys(t.run for t in tasks))
+    ]
+    return indexed(*tasks, *runs)
 
 
 @pytest.fixture
@@ -122,7 +123,8 @@ def test_a_run_has_all_that_it_read_and_made(churn: History) -> None:
 
 def test_the_answer_as_json(churn: History) -> None:
     answer = trace(churn, find(churn, "churn/train/model"), up=True, down=False).to_json()
-    assert set(answer) == {"nodes", "edges", "ledger"}
+    assert set(answer) == {"nodes", "edges", "cut", "ledger"}
+    assert answer["cut"] is False
     assert answer["ledger"] == churn.commit
     by_name = {node["name"]: node for node in answer["nodes"]}
     assert all({"id", "kind", "name", "digest", "uri"} <= set(node) for node in answer["nodes"])

@@ -16,7 +16,9 @@ from mlgen.diagnostic import Misuse
 from mlgen.ledger import query
 from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fold import fold
-from mlgen.ledger.read import Execution, History, outcomes, read
+from mlgen.ledger.index.history import History, read
+from mlgen.ledger.listing import Wanted, select, to_json
+from mlgen.ledger.read import Execution, outcomes
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
 from mlgen.ledger.spool import Spool
@@ -159,11 +161,11 @@ def test_two_runs_of_one_name_are_told_apart(keep: Keep) -> None:
 
 def test_listing_and_showing(keep: Keep) -> None:
     history = keep([records.run("r1"), records.run("r2", pipeline="fraud"), records.task(run="r1"), records.run("r3")])
-    listed = query.list_runs(history, pipeline="churn", limit=1)
+    listed = to_json(select(history, Wanted(pipeline="churn", limit=1)))
     assert [run["run"] for run in listed["runs"]] == [history.runs[0].name]
-    assert listed["ledger"] == history.commit
+    assert (listed["more"], listed["ledger"]) == (1, history.commit)
     shown = query.show_run(history, query.find_run(history, "r1"))
-    keys = "run uid pipeline env state startedAt endedAt params tasks specDigest commit records ledger"
+    keys = "run uid pipeline env state startedAt endedAt params tasks specDigest commit labels owner records ledger"
     assert sorted(shown) == sorted(keys.split())
     assert [event["run"]["runId"] for event in shown["records"]] == [records.task(run="r1").run_id]
     assert shown["tasks"]["register"] == {"status": "None", "reason": "Results were missing"}
@@ -181,7 +183,7 @@ def test_comparing(keep: Keep) -> None:
         records.task("b", name="extra"),
     ]
     history = keep([*a, *b])
-    found = query.compare_runs(history, query.find_run(history, "a"), query.find_run(history, "b"))
+    found = query.compare_runs(history, [query.find_run(history, run) for run in "ab"])
     assert found["params"] == {"epochs": {"a": 1, "b": 2}, "lr": {"a": 0.1, "b": None}}
     assert found["metrics"] == {"train.auc": {"a": 0.8, "b": 0.9}}
     assert found["values"] == {"train.rows": {"a": 5, "b": None}}

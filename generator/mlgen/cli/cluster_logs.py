@@ -13,7 +13,7 @@ from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster_ledger import RECORD
 from mlgen.cli.cluster_silence import Silence, Why
-from mlgen.cli.history import open_history
+from mlgen.cli.history import ask
 from mlgen.cli.kube import connect
 from mlgen.cli.output import note
 from mlgen.cli.records import Records
@@ -111,11 +111,11 @@ def _meant(wanted: str, runs: Iterable[_Run]) -> list[_Run]:
 
 def _told(records: Records, wanted: str) -> list[_Run]:
     try:
-        history = open_history(records.environment.name)
+        found = ask(records.environment.name, lambda history: find_runs(history, wanted))
     except CannotAnswer as fault:
         note(f"the ledger cannot be asked either: {fault.message}")
         return []
-    return [_Run(one.name, one.uid, None) for one in find_runs(history, wanted)]
+    return [_Run(one.name, one.uid, None) for one in found]
 
 
 def _only(wanted: str, found: list[_Run], known: list[_Run], env: str) -> _Run:

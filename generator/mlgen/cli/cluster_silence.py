@@ -8,12 +8,13 @@ from functools import cached_property
 
 from mlgen.cli import words
 from mlgen.cli.cluster_ledger import RECORD
-from mlgen.cli.history import open_history
+from mlgen.cli.history import ask
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, Unreachable
 from mlgen.cluster.belonging import controller, readable
 from mlgen.cluster.view import NONE, Attempt, Objects
 from mlgen.diagnostic import CannotAnswer
+from mlgen.ledger.query import run_of
 from mlgen.ledger.read import Run
 from mlgen.ledger.record import State, TaskRecord
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT
@@ -105,7 +106,7 @@ class Silence:
     @cached_property
     def _recorded(self) -> Run | None:
         try:
-            return next((run for run in open_history(self.env).runs if run.uid == self.uid), None)
+            return ask(self.env, lambda history: run_of(history, self.uid))
         except CannotAnswer:
             return None
 

@@ -13,6 +13,7 @@ MISUSES: dict[str, str] = {
     "ambiguous-run": "a beginning of several runs' names or uids",
     "bad-argument": "a -p that the pipeline does not take, or one that it needs and was not given",
     "bad-branch": "a ledger's branch with a name that Git does not take",
+    "bad-condition": "a question about runs that cannot be read, or asks for what no run has",
     "bad-git-url": "a ledger's URL that mlgen gives to no git, or one with credentials in it",
     "bad-option": "an option that does not belong to this environment",
     "bad-store": "artifacts at a URI that there is no store for",

@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli.history import open_history
+from mlgen.cli.history import ask
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption
-from mlgen.cli.output import answer_json
+from mlgen.cli.output import answer_json, note
 from mlgen.cli.workspace import Workspace
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
-from mlgen.ledger.lineage import find, trace
+from mlgen.ledger.graph import Graph
+from mlgen.ledger.index.history import History
+from mlgen.ledger.lineage import MOST_NODES, trace
+from mlgen.ledger.naming import find
 from mlgen.local.arguments import recorded_path
 from mlgen.store import StoreError, measure
 
@@ -44,18 +47,23 @@ def lineage(
     up: Annotated[bool, typer.Option("--up", help="Only where it came from.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Only what was made of it.")] = False,
     depth: Annotated[int | None, typer.Option("--depth", metavar="N", min=1, help="The most tasks on a way.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The most nodes.")] = MOST_NODES,
     env: EnvOption = "local",
     form: Annotated[LineageFormat, typer.Option("--format", help="text, json, dot or mermaid.")] = LineageFormat.TEXT,
 ) -> None:
     """Say where an artifact came from and what was made of it."""
-    history = open_history(env)
     both = up == down
     here = Path(wanted.removeprefix("file://")) if "://" not in wanted or wanted.startswith("file://") else None
     root = Workspace.around().root
     path = recorded_path(here, root) if here else None
-    graph = trace(
-        history, find(history, wanted, path, lambda: _digest(here, root)), up=up or both, down=down or both, depth=depth
-    )
+
+    def traced(history: History) -> Graph:
+        start = find(history, wanted, path, lambda: _digest(here, root))
+        return trace(history, start, up=up or both, down=down or both, depth=depth, most=limit)
+
+    graph = ask(env, traced)
+    if graph.cut:
+        note(f"there is more: this is cut at {limit:,} nodes (--limit), or name a --depth")
     match form:
         case LineageFormat.JSON:
             answer_json(graph.to_json())

@@ -1,17 +1,21 @@
-"""Runs for people: a list, one run, two side by side."""
+"""Runs for people: a list, and one run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from mlgen.cli import words
 from mlgen.diagnostic import visible
+from mlgen.gates import Ref
 from mlgen.ledger.artifact import Artifact, place
+from mlgen.ledger.listing import Listing, Wanted, metrics, values_of
 from mlgen.ledger.query import summary
-from mlgen.ledger.read import Execution, History, Run, moment
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.read import Execution, Run, moment
+from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.where import COLUMNS
 from mlgen.local.schedule import NONE, STOPPING
 from mlgen.values import to_short_text
 
@@ -21,25 +25,41 @@ MORE = ", …"
 SHORT = 12  # hex digits of a digest that people compare by eye
 
 
-def listing(history: History, *, pipeline: str | None, limit: int, width: int | None) -> str:
-    """A table of runs, the latest first. width: columns of the terminal; None: as wide as it gets."""
-    chosen = [run for run in history.runs if pipeline in (None, run.pipeline)]
-    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK")]
-    metrics = ["METRICS"]
-    for run in chosen[:limit]:
-        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), _seconds(run.started, run.ended)))
-    left = _table(rows)
+def listing(found: Listing, wanted: Wanted, *, width: int | None) -> str:
+    """A table of runs, with a column for what was asked of each. width: of the terminal; None: as wide as it gets."""
+    asked = [ref for ref in found.asked if str(ref) not in COLUMNS]
+    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK", *map(str, asked))]
+    for run in found.runs:
+        cells = (_value(values_of(run, ref)) for ref in asked)
+        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), _seconds(run.started, run.ended), *cells))
+    left = table(rows)
     room = None if width is None else width - max(map(len, left)) - 2
-    for run in chosen[:limit]:
-        metrics.append(
-            _fitting({f"{e.record.task}.{n}": v for e in run.outcomes for n, v in e.record.metrics.items()}, room)
-        )
-    lines = [_cut(line, width) for line in (_table(zip(left, metrics, strict=True)) if any(metrics[1:]) else left)]
-    if len(chosen) > limit:
-        lines.append(f"and {len(chosen) - limit} before these: --limit")
-    if not chosen:
-        lines = ["no runs yet: `mlgen run FILE`" if pipeline is None else f"no runs of {pipeline}"]
-    return _lines([*lines, _ledger(history.commit)])
+    others = ["METRICS"]
+    for run in found.runs:
+        others.append(_fitting({name: v for name, v in metrics(run).items() if not _is_asked(name, asked)}, room))
+    lines = [_cut(line, width) for line in (table(zip(left, others, strict=True)) if any(others[1:]) else left)]
+    if found.more:
+        lines.append(f"and {found.more} {'after' if wanted.best else 'before'} these: --limit")
+    if not found.runs:
+        lines = [_nothing(wanted)]
+    return to_lines([*lines, ledger(found.ledger)])
+
+
+def _nothing(wanted: Wanted) -> str:
+    if replace(wanted, limit=None) == Wanted():
+        return "no runs yet: `mlgen run FILE`"
+    is_of_pipeline = replace(wanted, limit=None) == Wanted(pipeline=wanted.pipeline)
+    return f"no runs of {wanted.pipeline}" if is_of_pipeline else "no such runs"
+
+
+def _value(values: Mapping[str, Any]) -> str:
+    """One value as it is; of several tasks, each with its name."""
+    texts = [clip(to_short_text(value)) for value in values.values()]
+    return texts[0] if len(texts) == 1 else ", ".join(f"{t}={v}" for t, v in zip(values, texts, strict=True)) or "-"
+
+
+def _is_asked(metric: str, asked: Sequence[Ref]) -> bool:
+    return any(ref.owner == "metrics" and ref.name in (metric, metric.partition(".")[2]) for ref in asked)
 
 
 def _fitting(values: dict[str, Any], room: int | None) -> str:
@@ -57,7 +77,7 @@ def _cut(line: str, width: int | None) -> str:
     return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
 
 
-def run(history: History, found: Run, *, whys: Mapping[str, str], logs: str | None) -> str:
+def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | None) -> str:
     """What a run did. whys: of skipped tasks, where that is known here.
 
     logs: what follows `mlgen logs RUN TASK` to show them; None where they are not kept here.
@@ -71,7 +91,7 @@ def run(history: History, found: Run, *, whys: Mapping[str, str], logs: str | No
         ("commit", about["commit"] or NO_COMMIT),
         ("spec", about["specDigest"]),
     ]
-    lines = [f"{found.name}  {_state(found)}", *_table([(word, text) for word, text in facts if text]), ""]
+    lines = [f"{found.name}  {_state(found)}", *table([(word, text) for word, text in facts if text]), ""]
     counted = {e.path for e in found.outcomes}
     for execution in found.outcomes:
         lines += _task(execution, logs=logs)
@@ -81,7 +101,7 @@ def run(history: History, found: Run, *, whys: Mapping[str, str], logs: str | No
     for name, task in about["tasks"].items():
         if task["status"] == NONE:
             lines.append(f"{name}  {_skip(found, task['reason'], whys.get(name, ''))}")
-    return _lines([*lines, "", _ledger(history.commit)])
+    return to_lines([*lines, "", ledger(commit)])
 
 
 def _task(execution: Execution, *, logs: str | None) -> list[str]:
@@ -92,9 +112,9 @@ def _task(execution: Execution, *, logs: str | None) -> list[str]:
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
     lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]
     lines += [f"  metric   {name} = {to_short_text(value)}" for name, value in record.metrics.items()]
-    lines += [f"  value    {name} = {_clip(to_short_text(value))}" for name, value in record.values.items()]
+    lines += [f"  value    {name} = {clip(to_short_text(value))}" for name, value in record.values.items()]
     if record.image:
-        lines.append(f"  image    {record.image}{f' ({_short(record.image_digest)})' if record.image_digest else ''}")
+        lines.append(f"  image    {record.image}{f' ({short(record.image_digest)})' if record.image_digest else ''}")
     return [*lines, f"  record   {execution.path}"]
 
 
@@ -110,41 +130,12 @@ def _skip(run: Run, reason: str, because: str) -> str:
     return words.skip(reason, because or (words.blame(*about) if reason == STOPPING else ""))
 
 
-TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people
-
-
-def comparison(found: dict[str, Any]) -> str:
-    """Two runs side by side; a line that differs begins with a star."""
-    a, b = found["a"], found["b"]
-    rows = [("", "", a["run"], b["run"]), _row("state", {"a": a["state"], "b": b["state"]}, "")]
-    for table, entries in found.items():
-        if table in ("a", "b", "ledger") or not entries:
-            continue
-        rows.append(("", TABLES.get(table, table), "", ""))
-        rows += [_row(f"  {name.removesuffix('Digest')}", sides, table) for name, sides in entries.items()]
-    same = [] if any(row[0] for row in rows) else ["no differences"]
-    return _lines([*_table(rows), *same, _ledger(found["ledger"])])
-
-
-def _row(name: str, sides: dict[str, Any], table: str) -> tuple[str, str, str, str]:
-    a, b = (_cell(name, sides[side], table) for side in ("a", "b"))
-    return ("*" if sides["a"] != sides["b"] else "", name, a, b)
-
-
-def _cell(name: str, value: Any, table: str) -> str:
-    if value is None:
-        return NO_COMMIT if name == "  commit" else "-"
-    if table == "states":
-        return State(value).word if value in tuple(State) else words.skip("" if value == NONE else value, "")
-    is_digest = table not in ("params", "values") and isinstance(value, str) and value.startswith("sha256:")
-    return _short(value) if is_digest else _clip(to_short_text(value))
-
-
 def _artifact(artifact: Artifact) -> str:
-    return f"{artifact.name}  {_short(artifact.digest)}  {artifact.size_bytes:,} bytes  {place(artifact.uri)}"
+    return f"{artifact.name}  {short(artifact.digest)}  {artifact.size_bytes:,} bytes  {place(artifact.uri)}"
 
 
-def _short(digest: str) -> str:
+def short(digest: str) -> str:
+    """A digest that people compare by eye."""
     return f"sha256:{digest.removeprefix('sha256:')[:SHORT]}"
 
 
@@ -161,22 +152,26 @@ def _seconds(start: datetime, end: datetime) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={_clip(to_short_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={clip(to_short_text(value))}" for name, value in values.items())
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
+    """A value that may be long."""
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
 
 
-def _ledger(commit: str | None) -> str:
+def ledger(commit: str | None) -> str:
+    """What an answer rests on."""
     return f"ledger  {commit or 'empty'}"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+def table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of columns that are as wide as they must be."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)] if shown else []
     return ["  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in shown]
 
 
-def _lines(lines: Iterable[str]) -> str:
+def to_lines(lines: Iterable[str]) -> str:
+    """What is printed."""
     return "".join(f"{visible(line)}\n" for line in lines)

@@ -2,11 +2,12 @@
 
 from mlgen.gates.judge import check_types, evaluate
 from mlgen.gates.nodes import And, Compare, Gate, In, Literal, Not, Operand, Or, Ref, conjuncts, operands, refs, to_text
-from mlgen.gates.read import GateError, parse_gate
+from mlgen.gates.read import Dialect, GateError, parse, parse_gate
 
 __all__ = [
     "And",
     "Compare",
+    "Dialect",
     "Gate",
     "GateError",
     "In",
@@ -19,6 +20,7 @@ __all__ = [
     "conjuncts",
     "evaluate",
     "operands",
+    "parse",
     "parse_gate",
     "refs",
     "to_text",

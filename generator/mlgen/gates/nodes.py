@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """`params.x` (owner "params") or `task.out` (owner: the task)."""
+    """`params.x` (owner "params") or `task.out` (owner: the task). In a question to a ledger also a name alone."""
 
     owner: str
     name: str
@@ -17,7 +17,7 @@ class Ref:
     end: int = 0
 
     def __str__(self) -> str:
-        return f"{self.owner}.{self.name}"
+        return f"{self.owner}.{self.name}" if self.name else self.owner
 
     @property
     def key(self) -> tuple[str, str]:

@@ -34,19 +34,31 @@ class GateError(Exception):
         self.message, self.start, self.end, self.fix, self.bare = message, start, end, fix, bare
 
 
-_TOKEN = re.compile(
-    r"""\s*(?:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a reader of expressions makes of them, where that differs: gates of a spec, questions to a ledger.
+
+    noun: what it calls them. reference: a pattern; what is before its first dot is the owner. operands: what may be
+    compared. refuge: what to do instead of one that is too large.
+    """
+
+    noun: str
+    reference: str
+    operands: str
+    refuge: str
+
+
+GATE = Dialect("gate", r"[a-z][a-z0-9-]*\.[A-Za-z_][A-Za-z0-9_-]*", "params.NAME, TASK.OUT", "compute it in a task")
+_TOKEN = r"""\s*(?:
       (?P<string>"(?:[^"\\]|\\.)*")
-    | (?P<ref>[a-z][a-z0-9-]*\.[A-Za-z_][A-Za-z0-9_-]*)
+    | (?P<ref>@reference@)
     | (?P<number>[-+]?(?:\.[0-9]|[0-9])[A-Za-z0-9_.]*(?:(?<=[eE])[-+][0-9]+)?)
     | (?P<word>[A-Za-z_][A-Za-z0-9_-]*)
     | (?P<slip>=>|=<|<>|===|!==|&&|\|\|)
     | (?P<op>==|!=|<=|>=|<|>)
     | (?P<mark>[()\[\],])
     | (?P<bad>\S)
-    )""",
-    re.VERBOSE,
-)
+    )"""
 # What other languages write, and what people mistake for it.
 _MEANT = {
     "=": "==", "===": "==", "!==": "!=", "<>": "!=", "=>": ">=", "=<": "<=", "&": "and", "&&": "and", "|": "or",
@@ -64,9 +76,14 @@ class _Token:
     end: int
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+@lru_cache
+def _pattern(reference: str) -> re.Pattern[str]:
+    return re.compile(_TOKEN.replace("@reference@", reference), re.VERBOSE)
+
+
+def _tokens(text: str, reference: str) -> Iterator[_Token]:
     position = 0
-    while match := _TOKEN.match(text, position):
+    while match := _pattern(reference).match(text, position):
         kind = match.lastgroup or ""
         start, position = match.span(kind)
         yield _Token("bad" if kind == "slip" else kind, match[kind], start, position)
@@ -74,8 +91,9 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
-        self.text, self.tokens, self.at, self.depth = text, list(_tokens(text)), 0, 0
+    def __init__(self, text: str, dialect: Dialect) -> None:
+        self.text, self.dialect, self.at, self.depth = text, dialect, 0, 0
+        self.tokens = list(_tokens(text, dialect.reference))
 
     @property
     def here(self) -> _Token:
@@ -99,7 +117,8 @@ class _Reader:
     def gate(self) -> Gate:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.fail(f"the gate is nested more than {MAX_DEPTH} deep", fix="compute it in a task")
+            message = f"the {self.dialect.noun} is nested more than {MAX_DEPTH} deep"
+            raise self.fail(message, fix=self.dialect.refuge)
         parts = [self.conjunction()]
         while self.word("or"):
             parts.append(self.conjunction())
@@ -141,7 +160,7 @@ class _Reader:
             raise self.fail(f'"in" is missing before {_quote(self.here)}', fix=_LIST.replace("in", "not in"))
         fix = f"compare it with a value: {left} == …" if isinstance(left, Ref) else "compare it with a reference"
         bare = left if isinstance(left, Ref) else None
-        raise GateError("a bare value is no gate", left.start, left.end, fix, bare)
+        raise GateError(f"a bare value is no {self.dialect.noun}", left.start, left.end, fix, bare)
 
     def choices(self) -> tuple[Literal, ...]:
         if not self.word("["):
@@ -162,7 +181,7 @@ class _Reader:
         token = self.take()
         match token.kind:
             case "ref":
-                owner, name = token.text.split(".", 1)
+                owner, _, name = token.text.partition(".")
                 return Ref(owner, name, token.start, token.end)
             case "string":
                 try:
@@ -187,7 +206,7 @@ class _Reader:
                 raise self.single_quoted(token)
             case "bad" if token.text in _MEANT:
                 raise self.fail(f'"{token.text}" is no operator', token, _mend(token))
-        fix = 'write params.NAME, TASK.OUT, a number, true, false or "text"'
+        fix = f'write {self.dialect.operands}, a number, true, false or "text"'
         raise self.fail(f"a reference or a literal is missing before {_quote(token)}", token, fix)
 
     def single_quoted(self, token: _Token) -> GateError:
@@ -227,13 +246,19 @@ def _quote(token: _Token) -> str:
     return token.text if token.kind == "end" else f'"{token.text}"'
 
 
-@lru_cache(maxsize=4096)
 def parse_gate(text: str) -> Gate:
     """The gate that a text is. Raises GateError."""
-    too_long = GateError(f"the gate is longer than {MAX_LENGTH} characters", 0, len(text), "compute it in a task")
+    return parse(text, GATE)
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, dialect: Dialect) -> Gate:
+    """The expression that a text is, in the grammar of gates. Raises GateError."""
+    message = f"the {dialect.noun} is longer than {MAX_LENGTH} characters"
+    too_long = GateError(message, 0, len(text), dialect.refuge)
     if len(text) > MAX_LENGTH:
         raise too_long
-    reader = _Reader(text)
+    reader = _Reader(text, dialect)
     gate = reader.gate()
     here = reader.here
     if here.kind != "end":

@@ -23,12 +23,16 @@ class Edge:
 
 @dataclass(slots=True)
 class Graph:
-    """nodes: by id, in the order in which they were met. roots: what was asked for. ledger: the commit it rests on."""
+    """nodes: by id, in the order in which they were met. roots: what was asked for. ledger: the commit it rests on.
+
+    cut: whether there is more than the most nodes that were asked for.
+    """
 
     ledger: str | None
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     edges: dict[Edge, None] = field(default_factory=dict)
     roots: list[str] = field(default_factory=list)
+    cut: bool = False
 
     def add_artifact(self, artifact: Artifact) -> str:
         """The id of its node."""
@@ -101,6 +105,7 @@ class Graph:
         return {
             "nodes": list(self.nodes.values()),
             "edges": [{"from": e.source, "to": e.target, "kind": e.kind} for e in self.edges],
+            "cut": self.cut,
             "ledger": self.ledger,
         }
 

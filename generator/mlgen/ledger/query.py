@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from string import ascii_lowercase
 from typing import Any
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
 from mlgen.ledger import run as run_json
-from mlgen.ledger.read import History, Run, id_of
+from mlgen.ledger.index.history import LATEST, History
+from mlgen.ledger.read import Run, id_of
+
+MOST_FOUND = 100  # runs that a beginning may mean
+MOST_COMPARED = 2000  # spellings: each costs some 20 µs
+LAST = "\U0010ffff"  # sorts after every text that goes on
 
 
 def find_run(history: History, wanted: str) -> Run:
@@ -18,25 +24,48 @@ def find_run(history: History, wanted: str) -> Run:
     if len(found) == 1:
         return found[0]
     if found:
+        count = f"{len(found)} runs" if len(found) < MOST_FOUND else f"{MOST_FOUND} runs and more"
         raise Misuse(
             "ambiguous-run",
-            f'"{wanted}" may be any of {len(found)} runs',
+            f'"{wanted}" may be any of {count}',
             fix="say one of " + ", ".join(f"{run.uid} ({run.name})" for run in found[:5]),
         )
     raise unknown_run(history, wanted)
 
 
 def find_runs(history: History, wanted: str) -> list[Run]:
-    """The runs that a text may mean: those of just that name or uid, else those whose name or uid begins so."""
-    exact = [run for run in history.runs if wanted in (run.name, run.uid, f"{run.name}.{run.uid[:8]}")]
+    """The runs that a text may mean: those of just that name or uid, else those whose name or uid begins so.
+
+    The latest first, MOST_FOUND at most.
+    """
+    order = f"ORDER BY {LATEST} LIMIT {MOST_FOUND}"
+    name, _, uid = wanted.rpartition(".")
+    exact = history.select_runs(
+        f"WHERE r.name = ? OR r.uid = ? OR (r.name = ? AND substr(r.uid, 1, 8) = ?) {order}", wanted, wanted, name, uid
+    )
     if exact or not wanted:
         return exact
-    return [run for run in history.runs if run.uid.startswith(wanted) or run.name.startswith(wanted)]
+    beyond = wanted + LAST
+    return history.select_runs(
+        f"WHERE (r.uid >= ? AND r.uid < ?) OR (r.name >= ? AND r.name < ?) {order}", wanted, beyond, wanted, beyond
+    )
+
+
+def run_of(history: History, uid: str) -> Run | None:
+    """The run of that uid, with its executions."""
+    return next((whole(run) for run in history.select_runs("WHERE r.uid = ?", uid)), None)
+
+
+def whole(run: Run) -> Run:
+    """The run, whose executions have been read: it outlives the history."""
+    assert run.executions is not None
+    return run
 
 
 def unknown_run(history: History, wanted: str) -> Misuse:
     """What to say when there is no such run."""
-    names = list(dict.fromkeys(run.name for run in history.runs))
+    latest = history.select(f"SELECT r.name FROM run r ORDER BY {LATEST} LIMIT {MOST_COMPARED}")
+    names = list(dict.fromkeys(name for (name,) in latest))
     near = get_close_matches(wanted, names, n=3)
     if near:
         fix = f"did you mean {', '.join(near)}?"
@@ -67,26 +96,24 @@ def summary(run: Run) -> dict[str, Json]:
     }
 
 
-def list_runs(history: History, *, pipeline: str | None = None, limit: int | None = None) -> dict[str, Any]:
-    """The latest runs, those that ended last first: `{"runs": [run.json…], "ledger": commit}`."""
-    chosen = [run for run in history.runs if pipeline in (None, run.pipeline)]
-    return {"runs": [summary(run) for run in chosen[:limit]], "ledger": history.commit}
-
-
 def show_run(history: History, run: Run) -> dict[str, Any]:
     """run.json's keys, the OpenLineage events of all executions, and the ledger's commit."""
     return {**summary(run), "records": history.events(run.executions), "ledger": history.commit}
 
 
-def compare_runs(history: History, a: Run, b: Run) -> dict[str, Any]:
-    """Two runs side by side. Each entry is `{"a": …, "b": …}` with null where a run has none.
+def compare_runs(history: History, runs: Sequence[Run]) -> dict[str, Any]:
+    """Runs side by side, called by letters: a, b, and so on. Each entry is `{"a": …, "b": …}`, null where one has none.
 
     madeBy: pipeline, commit, digests of spec and plan; params by name; code (digests), images and states by task;
     metrics, values, artifacts (digests) by "task.out"; inputs (digests of what no task of the run made) by "task.in".
     """
-    sides = [_side(run) for run in (a, b)]
-    tables = {key: _side_by_side(sides[0][key], sides[1][key]) for key in sides[0]}
-    return {"a": summary(a), "b": summary(b), **tables, "ledger": history.commit}
+    letters = ascii_lowercase[: len(runs)]
+    sides = {letter: _side(run) for letter, run in zip(letters, runs, strict=True)}
+    tables = {}
+    for table in sides["a"]:
+        names = sorted({name for side in sides.values() for name in side[table]})
+        tables[table] = {name: {letter: side[table].get(name) for letter, side in sides.items()} for name in names}
+    return {**dict(zip(letters, map(summary, runs), strict=True)), **tables, "ledger": history.commit}
 
 
 def _side(run: Run) -> dict[str, Mapping[str, Json]]:
@@ -127,7 +154,3 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
 
 def _told(found: Mapping[str, Json]) -> Mapping[str, Json]:
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _side_by_side(a: Mapping[str, Json], b: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
-    return {name: {"a": a.get(name), "b": b.get(name)} for name in sorted({*a, *b})}

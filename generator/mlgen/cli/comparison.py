@@ -1,0 +1,93 @@
+"""Runs side by side: for people, and for a comment of a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlgen.cli import words
+from mlgen.cli.runs_text import NO_COMMIT, clip, ledger, short, table, to_lines
+from mlgen.diagnostic import visible
+from mlgen.ledger.record import State
+from mlgen.local.schedule import NONE
+from mlgen.values import to_short_text
+
+TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people
+_SPECIAL = "\\`*_{}[]<>()#+-!|~&@:"  # what Markdown, or a Git host, could take for more than itself
+
+Sides = Mapping[str, Any]  # by letter
+Row = tuple[bool, str, list[str]]  # whether the runs differ, its name, a cell for each run
+
+
+def to_text(found: dict[str, Any]) -> str:
+    """A line that differs begins with a star."""
+    runs = _runs(found)
+    rows = [("", "", *(run["run"] for run in runs.values()))]
+    rows.append(_line(_row("state", _states(runs), "")))
+    for name, entries in _tables(found):
+        rows.append(("", name, *("" for _ in runs)))
+        rows += [_line((differs, f"  {entry}", cells)) for differs, entry, cells in entries]
+    same = [] if any(row[0] for row in rows) else ["no differences"]
+    return to_lines([*table(rows), *same, ledger(found["ledger"])])
+
+
+def to_markdown(found: dict[str, Any]) -> str:
+    """What differs as a table; what is the same folded away below it."""
+    runs = _runs(found)
+    state = _row("state", _states(runs), "")
+    differing: list[tuple[str, list[str]]] = []
+    same: list[tuple[str, list[str]]] = []
+    for name, entries in [("", [state]), *_tables(found)]:
+        for differs, entry, cells in entries:
+            (differing if differs else same).append((f"{name}: {entry}" if name else entry, cells))
+    head = ["", *(run["run"] for run in runs.values())]
+    lines = [*_markdown_table(head, differing)] if differing else ["No differences."]
+    if same:
+        lines += ["", f"<details><summary>{len(same)} the same</summary>", ""]
+        lines += [*_markdown_table(head, same), "", "</details>"]
+    return to_lines([*lines, "", f"Ledger {found['ledger']}"])
+
+
+def _markdown_table(head: list[str], rows: list[tuple[str, list[str]]]) -> Iterator[str]:
+    for cells in (head, ["---"] * len(head)):
+        yield f"| {' | '.join(map(_plain, cells) if cells is head else cells)} |"
+    for name, cells in rows:
+        yield f"| {' | '.join(map(_plain, (name, *cells)))} |"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: no mention, link, mark-up or end of a cell comes of what others wrote."""
+    return "".join(f"&#{ord(c)};" if c in _SPECIAL else c for c in visible(text))
+
+
+def _runs(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if len(key) == 1}
+
+
+def _states(runs: Sides) -> Sides:
+    return {letter: run["state"] for letter, run in runs.items()}
+
+
+def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
+    for key, entries in found.items():
+        if len(key) > 1 and key != "ledger" and entries:
+            yield TABLES.get(key, key), [_row(name.removesuffix("Digest"), e, key) for name, e in entries.items()]
+
+
+def _row(name: str, sides: Sides, key: str) -> Row:
+    values = list(sides.values())
+    return any(value != values[0] for value in values), name, [_cell(name, value, key) for value in values]
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    differs, name, cells = row
+    return ("*" if differs else "", name, *cells)
+
+
+def _cell(name: str, value: Any, table: str) -> str:
+    if value is None:
+        return NO_COMMIT if name == "commit" else "-"
+    if table == "states":
+        return State(value).word if value in tuple(State) else words.skip("" if value == NONE else value, "")
+    is_digest = table not in ("params", "values") and isinstance(value, str) and value.startswith("sha256:")
+    return short(value) if is_digest else clip(to_short_text(value))

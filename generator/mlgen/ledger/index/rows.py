@@ -1,0 +1,134 @@
+"""A record as rows, and back: what the index gives is equal to what the ledger's file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from mlgen.canonical import Json
+from mlgen.ledger import run as run_json
+from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.fields import BadRecord, Fields
+from mlgen.ledger.read import Execution
+from mlgen.ledger.record import Source, State, TaskRecord
+from mlgen.ledger.run import RunRecord
+
+LARGEST = 2**63 - 1  # that a column of SQLite holds; a record may have any count
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# Of each record that has it, not shared and not asked for by itself; left out where it says nothing.
+_REST = ("exit_code", "reason", "error", "cache_key", "usage", "tekton", "metrics", "values")
+
+EXECUTION = """
+    e.task, e.attempt, e.run_id, e.started_at, e.ended_at, e.state, e.reconciled, e.digest, e.oid, e.rest,
+    told.text, made.text
+"""
+FROM_EXECUTION = "execution e JOIN shared told ON told.id = e.told JOIN shared made ON made.id = e.made"
+ARTIFACT = "t.name, a.uri, a.digest, t.size, t.media, t.type"
+
+
+def microseconds(time: str) -> int:
+    """A record's time, since 1970."""
+    return microseconds_of(datetime.fromisoformat(time))
+
+
+def microseconds_of(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def time_of(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def encode(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A record's columns that are texts. told: what all tasks of a run have in common. made: what made this one."""
+
+    told: str
+    made: str
+    rest: str
+
+
+def parts(record: TaskRecord) -> Parts:
+    """Raises BadRecord for a count that no column holds."""
+    r = record
+    if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
+        raise BadRecord(f"it has a count beyond {LARGEST:,}")
+    source = [r.source.commit, r.source.path, r.source.repository] if r.source else None
+    told = [r.env, r.pipeline, r.run, r.run_uid, r.engine, r.spec_digest, r.plan_digest, source, r.params]
+    rest = {name: value for name in _REST if (value := getattr(r, name)) not in (None, {})}
+    return Parts(encode(told), encode([r.image, r.image_digest, r.code_digest]), encode(rest))
+
+
+@lru_cache(maxsize=512)
+def _shared(text: str) -> Any:
+    return json.loads(text)
+
+
+def execution(row: tuple[Any, ...], inputs: tuple[Artifact, ...], outputs: tuple[Artifact, ...]) -> Execution:
+    """The execution of a row of the columns `EXECUTION`."""
+    task, attempt, run_id, started_at, ended_at, state, reconciled, digest, oid, rest, told, made = row
+    env, pipeline, run, run_uid, engine, spec_digest, plan_digest, source, params = _shared(told)
+    image, image_digest, code_digest = _shared(made)
+    more: dict[str, Any] = {"exit_code": None, **json.loads(rest)}
+    record = TaskRecord(
+        run_id=run_id,
+        env=env,
+        pipeline=pipeline,
+        run=run,
+        run_uid=run_uid,
+        task=task,
+        attempt=attempt,
+        started_at=started_at,
+        ended_at=ended_at,
+        state=State(state),
+        engine=engine,
+        spec_digest=spec_digest,
+        plan_digest=plan_digest,
+        inputs=inputs,
+        outputs=outputs,
+        params=params,
+        source=Source(*source) if source else None,
+        image=image,
+        image_digest=image_digest,
+        code_digest=code_digest,
+        reconciled=bool(reconciled),
+        **more,
+    )
+    return Execution(record, record.path, f"sha256:{digest.hex()}", oid.hex())
+
+
+def artifact(row: tuple[Any, ...]) -> Artifact:
+    """The artifact of a row of the columns `ARTIFACT`."""
+    name, uri, digest, size, media, type_ = row
+    return Artifact(name, uri, f"sha256:{digest.hex()}", size, media, type_)
+
+
+@lru_cache(maxsize=512)
+def run_record(text: str) -> RunRecord:
+    """The run.json that a row has."""
+    return run_json.of_fields(Fields(json.loads(text)))
+
+
+def typed(value: Json) -> tuple[str, str | int | float | None]:
+    """The type of a param or metric, and its value where it can be compared."""
+    if isinstance(value, bool):
+        return "boolean", int(value)
+    if isinstance(value, str):
+        return "string", value
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST):
+        return "number", value
+    return "json", None
+
+
+def facts_of(values: Mapping[str, Json]) -> list[tuple[str, str, str | int | float | None]]:
+    """(name, type, value) of each that can be compared."""
+    return [(name, *typed(value)) for name, value in values.items() if typed(value)[0] != "json"]
