@@ -110,8 +110,10 @@ def rebuilt(event: dict[str, Any]) -> Any:
         "parent": facet_v2.parent_run.ParentRunFacet,
         "errorMessage": facet_v2.error_message_run.ErrorMessageRunFacet,
     }
-    parent = run_facets["parent"]
-    parent["run"], parent["job"] = facet_v2.parent_run.Run(**parent["run"]), facet_v2.parent_run.Job(**parent["job"])
+    parent = run_facets.get("parent")  # a run as a whole has none
+    if parent is not None:
+        parent["run"] = facet_v2.parent_run.Run(**parent["run"])
+        parent["job"] = facet_v2.parent_run.Job(**parent["job"])
     location = facet_v2.source_code_location_job.SourceCodeLocationJobFacet
     return openlineage.RunEvent(
         eventTime=event["eventTime"],

@@ -16,9 +16,10 @@ from mlgen.diagnostic import visible
 def opened(out: Path | None) -> Iterator[IO[bytes]]:
     """The file that a path becomes if all goes well, or stdout. What was at the path stays until then."""
     if out is None:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with suppress(BrokenPipeError):  # a reader that left (head) has what it wanted
+            sys.stdout.flush()
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

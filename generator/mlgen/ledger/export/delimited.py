@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 from mlgen.ledger.export.select import Selected
@@ -12,6 +13,7 @@ from mlgen.ledger.export.tables import Cell, Table
 # The apostrophe makes a cell a text; it is doubled where it is there already, so that a program can take it away again.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001 - the wide ones are meant
 GUARD = "'"
+_NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)  # begins like a formula, and is none
 
 
 def lines(table: Table, selected: Iterator[Selected]) -> Iterator[bytes]:
@@ -38,6 +40,6 @@ def _text(cell: Cell) -> str:
         case bool():
             return "true" if cell else "false"
         case str():
-            return GUARD + cell if cell.startswith(_FORMULA) else cell
+            return GUARD + cell if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
         case _:
             return repr(cell)
