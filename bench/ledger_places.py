@@ -122,15 +122,15 @@ class Project:
     environ: Mapping[str, str]
 
 
-def project(folder: Path, server: GitServer, repository: Path, spool: Bucket) -> Project:
-    """A project whose records wait in a bucket and land in a repository of a server."""
+def project(folder: Path, server: GitServer, repository: Path, spool: Bucket, *, interval_seconds: int = 10) -> Project:
+    """A project whose records wait in a bucket and land in a repository of a server, a push an interval."""
     folder.mkdir(parents=True)
     (folder / "mlgen.yaml").write_text(
         "version: 1\nenvironments:\n  prod:\n    namespace: ml-prod\n"
         f"    artifacts: {spool.uri}\n"
         f"    s3: {{endpoint: {spool.endpoint}, region: us-east-1, secret: s3}}\n"
         f"    runtime_image: registry.example/mlgen@{DIGEST}\n"
-        f"    ledger: {{url: {server.url}/{repository.name}, secret: ledger-token}}\n"
+        f"    ledger: {{url: {server.url}/{repository.name}, secret: ledger-token, interval: {interval_seconds}s}}\n"
     )
     secret = git_host.secret(folder / "secret", (server.user, server.token))
     return Project(folder, {**clean(folder), **spool.variables, "MLGEN_LEDGER_SECRET": str(secret)})

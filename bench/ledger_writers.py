@@ -21,6 +21,8 @@ from mlgen.ledger.spool import Spool
 
 HERE = Path(__file__).resolve().parent
 PAUSE_SECONDS = 0.5  # between folds
+INTERVALS = (10, 1)  # seconds from push to push; the first is the default
+PLAIN: dict[str, tuple[str, ...]] = {"clone, commit, push": (), "the same in a kept clone": ("--keep",)}
 MOST_A_SECOND = 1200  # records that there are for the writers
 HEAD = [
     "| writers | way | landed | records/s | mlgen to it | acknowledged, p50 | p99 | on the branch, p50 | p99 |",
@@ -46,11 +48,16 @@ def rows(counts: Sequence[int], seconds: float) -> list[str]:
     lines = list(HEAD)
     with TemporaryDirectory(prefix="mlgen-bench-") as name, git_server(Path(name)) as server:
         for writers in counts:
-            storms = {"mlgen": _mlgen(Path(name) / f"{writers}", server, writers, seconds)}
-            for way, arguments in (("clone, commit, push", []), ("the same in a kept clone", ["--keep"])):
+            storms: dict[str, Storm] = {}
+            for interval in INTERVALS:
+                folder = Path(name) / f"{writers}-{interval}"
+                storms[f"mlgen, `interval: {interval}s`"] = _mlgen(folder, server, writers, seconds, interval)
+            for way, arguments in PLAIN.items():
                 print(f"writers: {writers}, {way}", file=sys.stderr)
-                storms[way] = _peer(Path(name) / f"{writers}{way[:5]}", server, writers, seconds, arguments)
-            lines += [_row(writers, way, storm, storms["mlgen"]) for way, storm in storms.items()]
+                folder = Path(name) / f"{writers}{''.join(arguments)}"
+                storms[way] = _peer(folder, server, writers, seconds, arguments)
+            ours = next(iter(storms.values()))
+            lines += [_row(writers, way, storm, ours) for way, storm in storms.items()]
     return lines
 
 
@@ -68,14 +75,14 @@ def _percentile(found: Sequence[float], q: int) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def _mlgen(folder: Path, server: GitServer, writers: int, seconds: float) -> Storm:
+def _mlgen(folder: Path, server: GitServer, writers: int, seconds: float, interval_seconds: int) -> Storm:
     """Each writer puts one record after another into the spool, as pods do; one process folds, again and again."""
     count = int(MOST_A_SECOND * seconds) // writers * writers
     hour = timedelta(hours=1)
     found = list(ledgers.files(count, seed=writers, begin=ledgers.END, end=ledgers.END + hour))
     with server.repository() as repository, bucket() as place:
-        made = project(folder, server, repository, place)
-        print(f"writers: {writers}, mlgen", file=sys.stderr)
+        made = project(folder, server, repository, place, interval_seconds=interval_seconds)
+        print(f"writers: {writers}, mlgen, {interval_seconds} s", file=sys.stderr)
         begin = time.time() + 1 + writers / 100
         given = [(place, found[n::writers], begin, begin + seconds) for n in range(writers)]
         landed: dict[str, float] = {}

@@ -8,6 +8,7 @@ A number of records and a seed give the same bytes on any machine, for one versi
 from __future__ import annotations
 
 import argparse
+import hashlib
 import heapq
 import subprocess
 import sys
@@ -35,7 +36,18 @@ PER_RUN = 10.7  # records, on average: ten tasks and run.json, some retried, som
 BUCKET = "s3://ml-artifacts/prod"
 
 SUBJECTS = ("ads", "baskets", "churn", "demand", "fraud", "leads", "prices", "returns", "routes", "search")
-KINDS = ("daily", "weekly", "by-region", "by-shop", "large", "small", "candidate", "baseline", "legacy", "next")
+KINDS = {
+    "daily": "gold",
+    "weekly": "silver",
+    "by-region": "silver",
+    "by-shop": "silver",
+    "large": "gold",
+    "small": "bronze",
+    "candidate": "bronze",
+    "baseline": "bronze",
+    "legacy": "bronze",
+    "next": "bronze",
+}  # and the label `tier` of such a pipeline's runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,7 @@ class Pipeline:
 
     name: str
     subject: str
+    tier: str
     runs: int = 0
     last: dict[str, Artifact] = field(default_factory=dict)
     commit: str = ""
@@ -120,7 +133,7 @@ class Pipeline:
 def files(records: int, seed: int = 0, *, begin: datetime = BEGIN, end: datetime = END) -> Iterator[File]:
     """The records of a ledger in the order of their ends. begin, end: when its runs start."""
     rng = Random(seed)
-    pipelines = [Pipeline(f"{subject}-{kind}", subject) for subject in SUBJECTS for kind in KINDS]
+    pipelines = [Pipeline(f"{subject}-{kind}", subject, tier) for subject in SUBJECTS for kind, tier in KINDS.items()]
     step = (end - begin) / (records / PER_RUN)
     waiting: list[tuple[float, str, File]] = []  # of runs that go on; paths tell files of one moment apart
     told, number = 0, 0
@@ -270,6 +283,8 @@ class Run:
             spec_digest=self.pipeline.spec,
             commit=self.pipeline.commit,
             reconciled=state is State.ABORT,
+            labels={"cost-center": f"cc-{SUBJECTS.index(self.pipeline.subject):04}", "tier": self.pipeline.tier},
+            owner=f"{self.pipeline.subject}-team",
         )
 
 
@@ -300,16 +315,20 @@ def batches(found: Iterable[File], seed: int = 0) -> Iterator[list[File]]:
         yield batch
 
 
-def fast_import(commits: Iterable[list[File]]) -> Iterator[bytes]:
-    """The stream of git-fast-import(1) that makes them, with the trailers that a fold writes."""
-    link = None
+def fast_import(commits: Iterable[list[File]], parent: tuple[str, chain.Link] | None = None) -> Iterator[bytes]:
+    """The stream of git-fast-import(1) that makes them, with the trailers that a fold writes.
+
+    parent: the id and the trailers of the commit that they come after; None: they begin the ledger.
+    """
+    ref, link = f"refs/heads/{BRANCH}".encode(), parent[1] if parent else None
     yield b"feature done\n"
+    if parent:
+        yield b"reset %s\nfrom %s\n" % (ref, parent[0].encode())
     for batch in commits:
         link = chain.link({file.path: file.data for file in batch}, link)
         runs = len({file.path.rpartition("/")[0] for file in batch})
         message = f"ledger: {len(batch)} records of {runs} runs\n\n{link.trailers}".encode()
-        yield b"commit refs/heads/%s\n" % BRANCH.encode()
-        yield b"committer mlgen <mlgen@localhost> %d +0000\n" % (batch[-1].ended + 5)
+        yield b"commit %s\ncommitter mlgen <mlgen@localhost> %d +0000\n" % (ref, batch[-1].ended + 5)
         yield b"data %d\n%s\n" % (len(message), message)
         for file in batch:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (file.path.encode(), len(file.data), file.data)
@@ -319,10 +338,25 @@ def fast_import(commits: Iterable[list[File]]) -> Iterator[bytes]:
 def make(records: int, repository: Path, seed: int = 0) -> None:
     """A new bare repository at a path, with a ledger of so many records."""
     subprocess.run(["git", "init", "-q", "--bare", "-b", BRANCH, "--object-format=sha1", repository], check=True)
-    git = ["git", "--git-dir", str(repository)]
-    with subprocess.Popen([*git, "fast-import", "--quiet"], stdin=subprocess.PIPE) as process:
+    _import(repository, fast_import(batches(files(records, seed), seed)))
+
+
+def append(records: int, repository: Path, seed: int = 1) -> None:
+    """So many records, in one commit, of the hours after a ledger that was made here."""
+    git = ["git", "--git-dir", str(repository), "cat-file", "commit", BRANCH]
+    tip = subprocess.run(git, check=True, capture_output=True).stdout
+    link = chain.of_commit(tip)
+    assert link is not None
+    oid = hashlib.sha1(b"commit %d\0%s" % (len(tip), tip), usedforsecurity=False).hexdigest()
+    found = list(files(records, seed, begin=END, end=END + timedelta(hours=1)))
+    _import(repository, fast_import([found], (oid, link)))
+
+
+def _import(repository: Path, stream: Iterable[bytes]) -> None:
+    git = ["git", "--git-dir", str(repository), "fast-import", "--quiet"]
+    with subprocess.Popen(git, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        for part in fast_import(batches(files(records, seed), seed)):
+        for part in stream:
             process.stdin.write(part)
     if process.returncode:
         raise RuntimeError(f"git fast-import ended with {process.returncode}")
