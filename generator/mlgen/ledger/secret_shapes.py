@@ -47,7 +47,7 @@ _TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("a SendGrid key", ("sg.",), r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64}"),
     ("a Twilio key", ("sk",), r"SK[0-9a-f]{32}"),
     ("a Databricks token", ("dapi", "dose", "dkea"), r"d(?:api|ose|kea)[0-9a-f]{32}(?:-[0-9])?"),
-    ("a Weights & Biases key", ("wandb",), r"(?i:wandb)[A-Za-z_ .-]{0,24}[\"'\\ =:]{1,8}([0-9a-f]{40})"),
+    ("a Weights & Biases key", ("wandb",), r"(?i:wandb)[^0-9\n]{0,24}(?i:key)[^0-9\n]{1,12}([0-9a-f]{40})"),
     ("a Weights & Biases key", ("wandb_v1_",), r"wandb_v1_[A-Za-z0-9_]{32,128}"),
     ("a Docker token", ("dckr_",), r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{24,64}"),
     ("a DigitalOcean token", ("_v1_",), r"do[opr]_v1_[0-9a-f]{64}"),

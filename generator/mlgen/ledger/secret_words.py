@@ -19,7 +19,11 @@ RANDOM = "a random string"
 
 _PASSWORDS = frozenset(["password", "passwd", "pwd", "passphrase", "passwort"])
 _TOKENS = frozenset(["token", "secret", "apikey", "credential", "credentials", "auth", "authorization", "accesskey"])
-_KEYS = frozenset(["api", "access", "private", "secret", "signing", "encryption", "account", "auth", "service"])
+_KEYS = frozenset({
+    "api", "access", "private", "secret", "signing", "encryption", "account", "auth", "service", "wandb", "openai",
+    "anthropic", "hf", "huggingface", "neptune", "comet", "mlflow", "azure", "aws", "github", "gitlab",
+})  # fmt: skip
+_KINDS = {"token": "a token", "key": "a key", "apikey": "a key", "accesskey": "a key"}
 _NAMES = _PASSWORDS | _TOKENS | {"key"}
 # Of a language model's vocabulary, or of a list that is read in pages.
 _HARMLESS_TOKENS = frozenset({
@@ -40,11 +44,11 @@ _PLACEHOLDERS = frozenset({
 _NAME_PART = re.compile(r"[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])[0-9]*|[0-9]+")
 _PIECE = re.compile(r"[A-Za-z0-9]+")
 # Words, as people write them; and numbers, versions, dates.
-_EXPLAINED = re.compile(r"[A-Z]?[a-z]{3,}|[0-9]{5,}|[A-Z]{5,}")
+_EXPLAINED = re.compile(r"[A-Z][a-z]{2,}|[a-z]{4,}|[0-9]{5,}|[A-Z]{5,}")
 _PLAIN_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[a-z]{0,2}[0-9]+[a-z]{0,2}")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-# As in lock files, and as ssh shows a key's fingerprint.
-_DIGEST = re.compile(r"(?:sha(?:1|256|384|512)|md5)-")
+# Digests as in lock files, and as ssh shows a key's fingerprint; and its public keys.
+_PUBLIC = re.compile(r"(?:sha(?:1|256|384|512)|md5)-|AAAA[A-Z][23]NzaC1")
 _SAID_DIGEST = re.compile(r"(?i:sha(?:1|256|384|512)|md5|crc32c?)[:=]\Z")
 
 
@@ -58,11 +62,13 @@ def _assignments() -> tuple[re.Pattern[str], ...]:
     return (
         # A name may go before: `_name_before` reads it. Quotes may be escaped, as in JSON within a string.
         re.compile(rf"(?i:{word})[\"'\\]{{0,4}}\s{{0,3}}(?:=>|[:=])\s{{0,3}}[\"'\\]{{0,4}}{value}"),
+        re.compile(rf"(?i:{word})[\"'\\]{{0,4}}\s{{0,3}}(?:=>|[:=])\s{{0,3}}\\?(?P<quote>[\"'])([^\"'\\\n]{{4,512}})"),
         re.compile(rf"(?<=-)(?i:{word})\s{{1,3}}[\"']?{value}"),
     )
 
 
-_SCHEME = re.compile(r"(?i:bearer|basic)\s{1,3}([A-Za-z0-9+/_.~-]{12,4096}={0,2})")
+_ASSIGNED = re.compile(r"[^\s=]=[^\s=]?\Z")
+_SCHEME = re.compile(r"(?i:bearer|basic|token)\s{1,3}([A-Za-z0-9+/_.~-]{12,4096}={0,2})")
 _NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}$")
 
 
@@ -70,10 +76,14 @@ def assigned(text: str) -> Iterator[Span]:
     """Values in a text that a name before them calls secret."""
     for expression in _assignments():
         for match in expression.finditer(text):
-            start, end = match.span(1)
+            start, end = match.span(match.lastindex or 0)
             before = _NAME_BEFORE.search(text[max(0, match.start() - 40) : match.start()])
             word = re.split(r"[\"'\\\s:=]", match[0], maxsplit=1)[0]
-            kind = named((before[0] if before else "") + word, match[1], in_text=True)
+            if text[end : end + 1] in ("(", "["):  # code, which says where the secret comes from
+                continue
+            # "password: expected" is one; what is in quotes is not.
+            sentence = "quote" not in match.re.groupindex and not _ASSIGNED.search(text, match.start(), start)
+            kind = named((before[0] if before else "") + word, text[start:end], sentence=sentence)
             if kind is not None:
                 yield Span(start, end, kind)
     for match in _SCHEME.finditer(text):
@@ -81,8 +91,11 @@ def assigned(text: str) -> Iterator[Span]:
             yield Span(*match.span(1), "credentials of HTTP")
 
 
-def named(name: str, value: str, *, in_text: bool = False) -> str | None:
-    """What a value is that stands under a name, if its name calls it secret; None if not. in_text: not a JSON key."""
+def named(name: str, value: str, *, sentence: bool = False) -> str | None:
+    """What a value is that stands under a name, if its name calls it secret; None if not.
+
+    sentence: it may be a word of one, which a password is not taken for.
+    """
     if len(value) < 4:
         return None
     parts = [part.lower() for part in _NAME_PART.findall(name[-40:])][-2:]
@@ -90,20 +103,20 @@ def named(name: str, value: str, *, in_text: bool = False) -> str | None:
     if last not in _NAMES or _is_placeholder(value):
         return None
     if last in _PASSWORDS:
-        natural = in_text and _PLAIN_PIECE.fullmatch(value.strip(".!?:"))
-        return None if natural else "a password"
+        return None if sentence and not unexplained(value) else "a password"
     is_token = last in _TOKENS and before not in _HARMLESS_TOKENS
     if not is_token and not (last == "key" and before in _KEYS):
         return None
     if len(value) < 8 or any(c.isspace() for c in value) or unexplained(value) < 8:
         return None
-    return f"the value of a {before} {last}".replace("  ", " ") if last == "key" else f"a {last}"
+    return _KINDS.get(last, "a secret")
 
 
 def explains(name: str) -> bool:
-    """Whether what stands under a name may look random: an id, a digest."""
-    parts = [part.lower() for part in _NAME_PART.findall(name)]
-    return bool(parts) and parts[-1] in _IDS
+    """Whether what stands under a name may look random: an id, a digest, where a list goes on."""
+    parts = [part.lower() for part in _NAME_PART.findall(name[-40:])]
+    last, before = parts[-1] if parts else "", parts[-2] if len(parts) > 1 else ""
+    return last in _IDS or (last == "token" and before in _HARMLESS_TOKENS)
 
 
 def _is_placeholder(value: str) -> bool:
@@ -118,19 +131,19 @@ def unexplained(text: str) -> int:
 def random_strings(text: str) -> Iterator[Span]:
     """Long strings of both cases and digits that are neither words nor text in base64, nor said to be a digest."""
     for run in _RUN.finditer(text):
-        if len(run[0]) > LONGEST or not _is_random(run[0]) or _DIGEST.match(run[0]):
+        if len(run[0]) > LONGEST or not _is_random(run[0]) or _PUBLIC.match(run[0]):
             continue
         if not _SAID_DIGEST.search(text, max(0, run.start() - 8), run.start()) and text_of_base64(run[0]) is None:
             yield Span(run.start(), run.end(), RANDOM)
 
 
 def _is_random(run: str) -> bool:
-    pieces = [p for p in _PIECE.findall(run) if is_mixed(p)]
+    pieces = [p for p in _PIECE.findall(run) if not _PLAIN_PIECE.fullmatch(p)]
     length = sum(map(len, pieces))
-    if length < SHORTEST:
+    if length < SHORTEST or not any(map(is_mixed, pieces)):
         return False
     words = sum(len(word) for piece in pieces for word in _EXPLAINED.findall(piece))
-    return words <= 0.4 * length
+    return words <= length / 2
 
 
 def is_mixed(piece: str) -> bool:

@@ -147,8 +147,10 @@ def _spans(text: str, depth: int = 0) -> Iterator[Span]:
     """All in a text that looks like a secret; they may overlap."""
     if depth == 0 and (len(text) < SHORTEST or _is_plain(text.encode(errors="surrogatepass"))):
         return
-    yield from secret_shapes.tokens(text)
-    yield from secret_words.assigned(text)
+    known = [*secret_shapes.tokens(text), *secret_words.assigned(text)]
+    yield from known
+    if known:  # most tokens look random too; what else does is seen when these are masked
+        return
     yield from secret_words.random_strings(text)
     if depth < DEEPEST_BASE64:
         for start, end, said in secret_words.base64_texts(text):
@@ -173,13 +175,14 @@ _CUES = (
     b"\\u",
 )
 _CUE_WORDS = frozenset({
-    b"bearer", b"basic", b"Bearer", b"Basic", b"BEARER", b"BASIC", b"Sig", b"sig", b"SIG", b"signature",
-    b"Signature", b"wandb", b"WANDB", b"ghp", b"gho", b"ghu", b"ghs", b"ghr", b"github", b"pat", b"glpat", b"glptt",
-    b"gldt", b"glrt", b"glcbt", b"gloas", b"glft", b"glimt", b"glagent", b"glsoat", b"xapp", b"sk", b"rk", b"whsec",
-    b"hf", b"org", b"npm", b"pypi", b"gsk", b"r8", b"xai", b"pplx", b"dckr", b"dop", b"doo", b"dor", b"hvs", b"hvb",
-    b"hvr", b"glc", b"glsa", b"shpat", b"shpca", b"shppa", b"shpss", b"GOCSPX", b"hooks",
+    b"xoxa", b"xoxb", b"xoxe", b"xoxo", b"xoxp", b"xoxr", b"xoxs", b"bearer", b"basic", b"Bearer", b"Basic",
+    b"BEARER", b"BASIC", b"Sig", b"sig", b"SIG", b"signature", b"Signature", b"wandb", b"WANDB", b"ghp", b"gho",
+    b"ghu", b"ghs", b"ghr", b"github", b"pat", b"glpat", b"glptt", b"gldt", b"glrt", b"glcbt", b"gloas", b"glft",
+    b"glimt", b"glagent", b"glsoat", b"xapp", b"sk", b"rk", b"whsec", b"hf", b"org", b"npm", b"pypi", b"gsk", b"r8",
+    b"xai", b"pplx", b"dckr", b"dop", b"doo", b"dor", b"hvs", b"hvb", b"hvr", b"glc", b"glsa", b"shpat", b"shpca",
+    b"shppa", b"shpss", b"GOCSPX", b"hooks",
 })  # fmt: skip
-_UPPER_CUES = (b"AKIA", b"ASIA", b"ABIA", b"xox", b"AIza", b"SK", b"MII", b"eyJ")
+_UPPER_CUES = (b"AKIA", b"ASIA", b"ABIA", b"AIza", b"SK", b"MII", b"eyJ")
 _WORDS = bytes(c if chr(c).isascii() and chr(c).isalnum() else 0x20 for c in range(256))
 
 
