@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from mlgen import canonical
-from mlgen.ledger import entry, secret_words, secrets
+from mlgen.ledger import entry
 from mlgen.ledger.clean import clean_run, clean_task
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import Source, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
-from mlgen.ledger.secrets import Finding, find, masked, scrub
+from mlgen.ledger.secrets import Finding, find, look, masked, scrub, words
 from tests.ledger import records
 from tests.ledger.secret_cases import as_data, cases
 
@@ -62,8 +62,8 @@ def test_what_is_masked_is_found_no_more() -> None:
 
 def test_the_fast_look_sees_all_that_the_slow_one_does() -> None:
     for case in (*TEXTS, *HARMLESS):
-        if case.name is None and list(secrets._spans(case.text)):
-            assert not secrets._is_plain(f"note that {case.text} was there".encode())
+        if case.name is None and list(look._spans(case.text)):
+            assert not look._is_plain(f"note that {case.text} was there".encode())
 
 
 def test_where_it_is() -> None:
@@ -124,7 +124,7 @@ def _seconds(text: str) -> float:
 
 
 def test_findings_are_few() -> None:
-    assert len(find(canonical.encode({f"n{at}": TOKEN for at in range(5000)}))) == secrets.MOST_FOUND
+    assert len(find(canonical.encode({f"n{at}": TOKEN for at in range(5000)}))) == look.MOST_FOUND
 
 
 @pytest.mark.parametrize("changes", [
@@ -179,5 +179,5 @@ def test_ids_may_look_random() -> None:
 
 
 def test_text_in_base64_is_read() -> None:
-    assert secret_words.text_of_base64("eyJhIjoxfQ==") == '{"a":1}'
-    assert secret_words.text_of_base64("A" * 21) is None
+    assert words.text_of_base64("eyJhIjoxfQ==") == '{"a":1}'
+    assert words.text_of_base64("A" * 21) is None

@@ -1,14 +1,4 @@
-"""Secrets in what is about to be recorded: where one is, and the same without it.
-
-Everybody who can read the ledger reads all of it, for ever, so nothing secret may get in. Secrets that a task declares
-are known and looked for as they are (`runtime.secrets`); here is what nobody declared, known by its looks:
-
-  - tokens and keys with the shape that their issuer gave them, and passwords in URLs (`secret_shapes`);
-  - values under a name that calls them secret, and long random strings (`secret_words`).
-
-A guess, so it takes nothing away but the text itself: a writer masks it, and goes on. What a writer masked is no secret
-to a reader: `find(bytes of scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.
-"""
+"""A look at a record's bytes, or at any text, in time linear in it; and the same for what is masked."""
 
 from __future__ import annotations
 
@@ -17,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mlgen.canonical import Json
-from mlgen.ledger import secret_shapes, secret_words
-from mlgen.ledger.secret_shapes import Span
-from mlgen.ledger.secret_words import RANDOM, SHORTEST_PIECE
+from mlgen.ledger.secrets import shapes, words
+from mlgen.ledger.secrets.shapes import Span
+from mlgen.ledger.secrets.words import RANDOM, SHORTEST_PIECE
 
 MASK = "***"
 MOST_FOUND = 100  # of one record: whoever mends them looks again
@@ -49,7 +39,7 @@ def find(data: bytes | str) -> list[Finding]:
     Of JSON all strings are looked at, names too, also where a name stands twice. Takes time linear in the data, and
     for a usual record some 0.1 ms.
     """
-    raw = data.encode(errors="surrogateescape") if isinstance(data, str) else data
+    raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
     if _is_plain(raw):
         return []
     text = raw.decode(errors="replace")
@@ -87,7 +77,7 @@ def scrub(value: Json, name: str = "") -> Json:
     if isinstance(value, str):
         if _of_name(name, value) is not None:
             return MASK
-        return value if secret_words.explains(name) and not _has_more_than_random(value) else masked(value)
+        return value if words.explains(name) and not _has_more_than_random(value) else masked(value)
     if isinstance(value, list):
         return [scrub(item, name) for item in value]
     if isinstance(value, dict):
@@ -129,14 +119,14 @@ def _in_json(value: object) -> Iterator[Finding]:
             if kind is not None:
                 yield Finding(place, kind)
                 continue
-            random_is_fine = secret_words.explains(name)
+            random_is_fine = words.explains(name)
             for span in spans(value):
                 if span.kind != RANDOM or not random_is_fine:
                     yield Finding(place, span.kind)
 
 
 def _of_name(name: str, value: str) -> str | None:
-    return secret_words.named(name, value) if name else None
+    return words.named(name, value) if name else None
 
 
 def _has_more_than_random(text: str) -> bool:
@@ -147,13 +137,13 @@ def _spans(text: str, depth: int = 0) -> Iterator[Span]:
     """All in a text that looks like a secret; they may overlap."""
     if depth == 0 and (len(text) < SHORTEST or _is_plain(text.encode(errors="surrogatepass"))):
         return
-    known = [*secret_shapes.tokens(text), *secret_words.assigned(text)]
+    known = [*shapes.tokens(text), *words.assigned(text)]
     yield from known
     if known:  # most tokens look random too; what else does is seen when these are masked
         return
-    yield from secret_words.random_strings(text)
+    yield from words.random_strings(text)
     if depth < DEEPEST_BASE64:
-        for start, end, said in secret_words.base64_texts(text):
+        for start, end, said in words.base64_texts(text):
             inner = next(_spans(said, depth + 1), None)
             if inner is not None:
                 yield Span(start, end, inner.kind)
@@ -194,11 +184,11 @@ def _is_plain(data: bytes) -> bool:
     # "cacheKey" is in each record.
     if lower.count(b"key") != lower.count(b"cachekey") or any(cue in lower for cue in _CUES):
         return False
-    words = set(data.translate(_WORDS).split())
-    if not _CUE_WORDS.isdisjoint(words):
+    pieces = set(data.translate(_WORDS).split())
+    if not _CUE_WORDS.isdisjoint(pieces):
         return False
     return not any(
-        len(word) >= SHORTEST_PIECE
-        and (not (word.islower() or word.isalpha() or word.isupper() or word.isdigit()) or word.startswith(_UPPER_CUES))
-        for word in words
+        len(one) >= SHORTEST_PIECE
+        and (not (one.islower() or one.isalpha() or one.isupper() or one.isdigit()) or one.startswith(_UPPER_CUES))
+        for one in pieces
     )

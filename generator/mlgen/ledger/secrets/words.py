@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from functools import cache
 
-from mlgen.ledger.secret_shapes import Span
+from mlgen.ledger.secrets.shapes import Span
 
 SHORTEST_PIECE = 10  # characters without a separator, of both cases and with a digit
 SHORTEST, LONGEST = 20, 256  # of a random string: shorter ones are ids, longer ones are data

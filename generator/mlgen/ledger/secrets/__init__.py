@@ -1,0 +1,15 @@
+"""Secrets in what is about to be recorded: where one is, and the same without it.
+
+Everybody who can read the ledger reads all of it, for ever, so nothing secret may get in. Secrets that a task declares
+are known and looked for as they are (`runtime.secrets`); here is what nobody declared, known by its looks:
+
+  - tokens and keys with the shape that their issuer gave them, and passwords in URLs (`shapes`);
+  - values under a name that calls them secret, and long random strings (`words`).
+
+A guess, so it takes nothing away but the text itself: a writer masks it, and goes on. What a writer masked is no secret
+to a reader: `find(bytes of scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.
+"""
+
+from mlgen.ledger.secrets.look import MASK, Finding, find, masked, scrub, scrub_values
+
+__all__ = ["MASK", "Finding", "find", "masked", "scrub", "scrub_values"]
