@@ -50,7 +50,7 @@ def events(text: str) -> list[dict[str, Any]]:
 def test_stdout_has_the_answer_and_stderr_its_commit(project: Path, made: tuple[Path, str], capsys: Capture) -> None:
     out, err = export(capsys, "openlineage")
     assert len(events(out)) == 8
-    assert err == f"4 records, of the ledger at {made[1]}\n"
+    assert err == f"4 records; of the ledger at {made[1]}\n"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,32 @@ def test_they_come_out_as_they_went_in(project: Path, capsys: Capture) -> None:
     (project / "a.ndjson").write_text(lines(event()))
     answer(capsys, "import", "a.ndjson")
     assert mlgen(["ledger", "export", "openlineage"]) == 0
-    assert json.loads(capsys.readouterr().out) == event()
+    told = capsys.readouterr()
+    assert json.loads(told.out) == event()
+    assert told.err.startswith("0 records, 1 events of other producers; of the ledger at ")
+
+
+def test_what_a_standard_client_sends_is_taken(project: Path, capsys: Capture) -> None:
+    from openlineage.client import event_v2
+    from openlineage.client.serde import Serde
+
+    sent = event_v2.RunEvent(
+        eventTime="2026-11-28T10:00:00+00:00",
+        eventType=event_v2.RunState.COMPLETE,
+        run=event_v2.Run(runId=RUN),
+        job=event_v2.Job(namespace="airflow", name="load.orders"),
+        producer="https://example.com/producer",
+        inputs=[event_v2.InputDataset(namespace="postgres://db:5432", name="shop.public.orders")],
+    )
+    (project / "a.ndjson").write_text(Serde.to_json(sent) + "\n")
+    assert len(answer(capsys, "import", "a.ndjson")["landed"]) == 1
+
+
+def test_of_a_job_alone_there_is_nothing_to_keep(project: Path, capsys: Capture) -> None:
+    about = {key: value for key, value in event().items() if key != "run"}
+    (project / "a.ndjson").write_text(lines(about | {"schemaURL": "https://openlineage.io/x#/$defs/JobEvent"}))
+    assert mlgen(["ledger", "import", "a.ndjson"]) == 0
+    assert "left out 1 event of jobs or datasets alone" in capsys.readouterr().out
 
 
 def test_one_fault_and_nothing_is_taken(project: Path, capsys: Capture) -> None:

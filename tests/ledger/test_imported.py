@@ -73,6 +73,7 @@ def test_mlgen_s_own_record_may_come_from_another_ledger() -> None:
         ({"eventType": "DONE"}, "eventType"),
         ({"producer": "spark"}, "no URI"),
         ({"producer": "http://[x"}, "no URI"),
+        ({"schemaURL": "RunEvent"}, "no URI"),
         ({"run": {"runId": "r1"}}, "no UUID"),
         ({"run": {"runId": RUN, "facets": []}}, "run.facets"),
         ({"job": {"namespace": "spark"}}, "job.name is missing"),
@@ -87,6 +88,12 @@ def test_mlgen_s_own_record_may_come_from_another_ledger() -> None:
 def test_what_is_no_run_event_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(BadRecord, match=said.replace("[", r"\[").replace("]", r"\]")):
         imported.mark(event(**changes), "prod")
+
+
+def test_an_old_producer_names_no_schema() -> None:
+    old = event()
+    del old["schemaURL"]
+    assert imported.unmarked(json.loads(imported.mark(old, "prod"))) == old
 
 
 def test_a_later_format_waits_for_a_later_mlgen() -> None:

@@ -94,7 +94,8 @@ def export(
         note(f"{tally.skipped} of the ledger's files cannot be read here, such as {tally.example}")
     if digits is not None and not tally.records:
         raise Misuse("unknown-artifact", f"no record that was asked for names {artifact}", fix="`mlgen runs show RUN`")
-    note(f"{tally.records:,} records, of the ledger at {commit}")
+    others = f", {tally.events:,} events of other producers" if tally.events else ""
+    note(f"{tally.records:,} records{others}; of the ledger at {commit}")
 
 
 def _digits(digest: str) -> str:
@@ -132,9 +133,10 @@ def _selection(repository: Repository, runs: tuple[str, ...], since: str | None,
 
 @dataclass(slots=True)
 class _Tally:
-    """What came by. example: the first file that was no record, and why."""
+    """What came by. events: of other producers. example: the first file that was no record, and why."""
 
     records: int = 0
+    events: int = 0
     skipped: int = 0
     example: str = ""
 
@@ -190,7 +192,9 @@ class _Export:
             since=chosen.since,
             wanted=lambda path: chosen.takes_day(path[len("imported/") :][:10]),
         )
-        yield from events.imported_lines(stored, self.tally.skip, chosen.after)
+        for line in events.imported_lines(stored, self.tally.skip, chosen.after):
+            self.tally.events += 1
+            yield line
 
 
 def _write_each(statements: Iterator[slsa.Statement], folder: Path) -> None:

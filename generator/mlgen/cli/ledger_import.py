@@ -95,14 +95,18 @@ def _print(answer: dict[str, Any], form: Format) -> None:
     if form is Format.JSON:
         answer_json(answer)
         return
-    lines = [f"read     {answer['events']} events"]
+    lines = [f"read     {_count(answer['events'], 'event')}"]
     if answer["leftOut"]:
-        lines.append(f"left out {answer['leftOut']} events of jobs or datasets alone, which tell of no run")
+        lines.append(f"left out {_count(answer['leftOut'], 'event')} of jobs or datasets alone, which tell of no run")
     if answer["masked"]:
-        lines.append(f"masked   {answer['masked']} texts that look secret")
+        lines.append(f"masked   {_count(answer['masked'], 'text')}, for looking secret")
     if "waiting" in answer:
         lines.append("spooled  they wait for the next fold in the cluster")
     else:
         lines += [f"folded   {line}" for line in folded_lines(answer)]
         lines.append(f"ledger   {answer['ledger'] or 'empty'}")
     sys.stdout.write("".join(visible(line) + "\n" for line in lines))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

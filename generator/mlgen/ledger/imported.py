@@ -127,7 +127,8 @@ def _event(fields: Fields, env: str, data: bytes) -> ImportedEvent:
     if event_type not in (None, *EVENT_TYPES):
         raise BadRecord(f"eventType is {str(event_type)[:40]!r}, not one of {', '.join(EVENT_TYPES)}")
     producer = _uri(fields, "producer")
-    _uri(fields, "schemaURL")
+    if fields.get("schemaURL") is not None:  # required since 2021, and Marquez still takes events without
+        _uri(fields, "schemaURL")
     day = _utc(event_time).strftime("%Y/%m/%d")
     sha256 = hashlib.sha256(data).hexdigest()
     return ImportedEvent(

@@ -93,7 +93,8 @@ def _runs(one: Selected) -> Iterator[tuple[Cell, ...]]:
     if isinstance(r, RunRecord):
         state, seconds = str(r.state), _seconds(r)
         about = (r.env, r.pipeline, r.run, r.uid, state, r.ended_at, r.started_at, seconds)
-        yield (*about, r.spec_digest, r.commit, r.reconciled, one.path)
+        labels = canonical.encode(dict(r.labels)).decode()
+        yield (*about, r.spec_digest, r.commit, r.reconciled, one.path, r.owner, labels)
 
 
 def _params(one: Selected) -> Iterator[tuple[Cell, ...]]:
@@ -134,7 +135,19 @@ TABLES: Mapping[str, Table] = {
         _executions,
     ),
     "runs": Table(
-        _columns(*_RUN, "state", "ended_at", "started_at", "seconds", "spec_digest", "commit", "reconciled", "path"),
+        _columns(
+            *_RUN,
+            "state",
+            "ended_at",
+            "started_at",
+            "seconds",
+            "spec_digest",
+            "commit",
+            "reconciled",
+            "path",
+            "owner",
+            "labels",
+        ),
         _runs,
         of_runs=True,
     ),
