@@ -4,7 +4,7 @@ A clone of a fork, or an unpacked archive with a `.git` in it, is hostile: its c
 fsmonitor, filters, transports). What we run here is plumbing that starts none of them, or is told not to.
 """
 
-from mlgen.git.ancestry import Ancestry, Rewritten
+from mlgen.git.ancestry import Ancestry, Rewritten, rewritten
 from mlgen.git.base import Branches, Look
 from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
 from mlgen.git.commit_object import committed_at, signature_of, with_signature
@@ -45,6 +45,7 @@ __all__ = [
     "kept",
     "open_remote",
     "refresh",
+    "rewritten",
     "signature_of",
     "signer_of",
     "with_signature",

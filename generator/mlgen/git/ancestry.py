@@ -68,18 +68,11 @@ class Ancestry:
 
     def rewritten(self, known: str, tip: str) -> Rewritten | None:
         """How the history of a tip, which `bring` brought, is another than that of a known one; None: it goes on."""
-        here = self._repository(tip)
-        if _leads(here, known, tip):
-            return None
-        root = self.root(tip)
-        known_commit = here.run("cat-file", "commit", known) if here.resolve(known) else b""
-        return Rewritten(
-            known, known_commit, tip, root, here.run("cat-file", "commit", root), _leads(here, root, known)
-        )
+        return rewritten(self._repository(tip), known, tip)
 
     def root(self, tip: str) -> str:
         """The id of the commit that a tip's history begins with, as far as it is here."""
-        return self._repository(tip).run("rev-list", "--max-parents=0", tip).decode().split()[-1]
+        return _root(self._repository(tip), tip)
 
     def commit(self, oid: str) -> bytes:
         """The bytes of a commit."""
@@ -91,6 +84,19 @@ class Ancestry:
     def _repository(self, oid: str | None = None) -> Repository:
         form = None if oid is None else "sha256" if len(oid) == 64 else "sha1"
         return init_bare(self._folder, self.environ, object_format=form)
+
+
+def rewritten(here: Repository, known: str, tip: str) -> Rewritten | None:
+    """How the history of a tip is another than that of a known one, in a repository that has both; None: it goes on."""
+    if _leads(here, known, tip):
+        return None
+    root = _root(here, tip)
+    known_commit = here.run("cat-file", "commit", known) if here.resolve(known) else b""
+    return Rewritten(known, known_commit, tip, root, here.run("cat-file", "commit", root), _leads(here, root, known))
+
+
+def _root(here: Repository, tip: str) -> str:
+    return here.run("rev-list", "--max-parents=0", tip).decode().split()[-1]
 
 
 def _leads(here: Repository, earlier: str, later: str) -> bool:
