@@ -183,6 +183,15 @@ def test_a_folder_is_not_said_to_be_a_file(tmp_path: Path) -> None:
     assert json.loads(one.data)["subject"][0]["digest"] == {slsa.FOLDER_DIGEST: "ab" * 32}
 
 
+def test_a_path_is_not_said_to_be_a_uri(every: list[Selected]) -> None:
+    path, uri = (one["subject"][0] for one in (*statements(every, "abababab"), *statements(every, "cdcdcdcd")))
+    assert uri["uri"] == "s3://b/data"
+    assert path["uri"] == "s3://ml-artifacts/prod/churn/r1/train.0b/model"
+    local = slsa._artifact(records.artifact("model"))
+    assert "uri" not in local
+    assert local["annotations"]["mlgen_path"] == ".mlgen/artifacts/churn/r1/model"
+
+
 def test_the_record_that_says_so_can_be_found(every: list[Selected]) -> None:
     (record,) = statements(every, "cdcdcdcd")[0]["predicate"]["runDetails"]["byproducts"]
     (one,) = [one for one in every if one.path == record["name"]]

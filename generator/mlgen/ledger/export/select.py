@@ -16,7 +16,7 @@ from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.read import moment
 from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.run import RunRecord
-from mlgen.ledger.stream import KNOWN, Stored, stream
+from mlgen.ledger.stream import KNOWN, stream
 
 _SHOWN = 5
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{0,27}")
@@ -160,28 +160,37 @@ def _subject(path: str) -> str:
     return f"{_folder(path)}/{name.split('.')[0]}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What decides between files that tell of the same. of_run: of a run one telling counts, of an attempt several."""
+
+    path: str
+    reconciled: bool
+    of_run: bool
+    ended: datetime
+
+
 def _dropped(repository: Repository, commit: str, twice: Collection[int]) -> set[str]:
     """The paths of records that do not count, because another of the same run, or attempt, does (design §7)."""
     if not twice:
         return set()
-    told: dict[tuple[str, object], list[tuple[Stored, Entry]]] = defaultdict(list)
+    told: dict[object, list[_Telling]] = defaultdict(list)
     for stored in stream(repository, commit, wanted=lambda path: hash(_subject(path)) in twice):
         with suppress(BadRecord):
             entry = stored.entry()
-            if isinstance(entry, RunRecord):
-                told[entry.uid, None].append((stored, entry))
-            else:
-                told[entry.run_uid, (entry.task, entry.attempt)].append((stored, entry))
-    return {path for alike in told.values() for path in _beaten(alike)}
+            of_run = isinstance(entry, RunRecord)
+            subject = entry.uid if isinstance(entry, RunRecord) else (entry.run_uid, entry.task, entry.attempt)
+            told[subject].append(_Telling(stored.path, entry.reconciled, of_run, moment(entry.ended_at)))
+    return {path for tellings in told.values() for path in _beaten(tellings)}
 
 
-def _beaten(alike: list[tuple[Stored, Entry]]) -> Iterator[str]:
-    own = any(not entry.reconciled for _, entry in alike)
-    first = min(moment(entry.ended_at) for _, entry in alike if entry.reconciled != own)
-    for stored, entry in alike:
-        late = isinstance(entry, RunRecord) and moment(entry.ended_at) > first
-        if (entry.reconciled and own) or late:
-            yield stored.path
+def _beaten(tellings: Sequence[_Telling]) -> Iterator[str]:
+    """Those written from outside, where the pod's or run's own is there; of a run, all but the first to end."""
+    own = [one for one in tellings if not one.reconciled]
+    first = min(own or tellings, key=lambda one: one.ended)
+    for one in tellings:
+        if (own and one.reconciled) or (one.of_run and one is not first):
+            yield one.path
 
 
 def executions(selected: Iterator[Selected]) -> Iterator[tuple[Selected, TaskRecord]]:

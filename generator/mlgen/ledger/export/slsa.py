@@ -117,14 +117,17 @@ def _image(r: TaskRecord) -> dict[str, Any]:
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:
-    sha256 = _sha256(artifact.digest)
-    folder = artifact.media_type == FOLDER_TYPE
+    digest = _sha256(artifact.digest)
+    annotations: dict[str, Any] = {"mlgen_type": artifact.type, "mlgen_sizeBytes": artifact.size_bytes}
+    where = {"uri": artifact.uri}
+    if "://" not in artifact.uri:  # a path on a machine, or below a project's folder, is no URI
+        where, annotations = {}, annotations | {"mlgen_path": artifact.uri}
     return {
         "name": artifact.name,
-        "uri": artifact.uri,
-        "digest": {FOLDER_DIGEST: sha256["sha256"]} if folder else sha256,
+        **where,
+        "digest": {FOLDER_DIGEST: digest["sha256"]} if artifact.media_type == FOLDER_TYPE else digest,
         "mediaType": artifact.media_type,
-        "annotations": {"mlgen_type": artifact.type, "mlgen_sizeBytes": artifact.size_bytes},
+        "annotations": annotations,
     }
 
 
