@@ -169,3 +169,17 @@ def test_a_task_document_of_another_version_is_told_of_in_part() -> None:
         variable["value"] = '{"version":99,"image":"x:$$1"}'
     record = tasks(told(found))["broken", 0]
     assert (record.image, record.code_digest) == ("x:$1", None)
+
+
+@pytest.mark.parametrize(("note", "labels"), [
+    ('{"cost-center":"cc-4411"}', {"cost-center": "cc-4411"}), (None, {}), ("", {}), ("{", {}), ("[1]", {}),
+])  # fmt: skip
+def test_labels_are_those_of_the_runs_annotation(note: str | None, labels: dict[str, str]) -> None:
+    found = recorded("ok")
+    about = found["run"]["metadata"]
+    about["labels"]["mlgen.dev/owner"] = "risk-team"
+    if note is not None:
+        about["annotations"]["mlgen.dev/labels"] = note
+    run = run_of(told(found))
+    assert run is not None
+    assert (run.labels, run.owner) == (labels, "risk-team")

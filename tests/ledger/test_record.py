@@ -96,6 +96,23 @@ def test_what_no_reader_takes_is_not_written(value: object) -> None:
             to_bytes(record)
 
 
+def test_a_run_keeps_its_labels_and_owner() -> None:
+    told = records.run(labels={"cost-center": "cc-4411", "acme.example/team": "risk"}, owner="risk-team")
+    assert from_bytes(to_bytes(told)) == told
+
+
+def test_a_run_of_an_earlier_mlgen_has_no_labels() -> None:
+    data = json.loads(to_bytes(records.run()))
+    del data["labels"], data["owner"]
+    assert from_bytes(json.dumps(data).encode()) == records.run()
+
+
+@pytest.mark.parametrize("change", [{"labels": []}, {"labels": {"a": 1}}, {"labels": "a"}, {"owner": 7}])
+def test_labels_are_texts(change: dict[str, object]) -> None:
+    with pytest.raises(BadRecord, match=next(iter(change))):
+        from_bytes(json.dumps(json.loads(to_bytes(records.run())) | change).encode())
+
+
 def test_where_the_source_is() -> None:
     source = Source("c" * 40, "pipelines/a b.yaml", "https://git.example/acme/ml.git")
     assert source.url == f"https://git.example/acme/ml/blob/{'c' * 40}/pipelines/a%20b.yaml"
