@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,6 @@ from mlgen.local.schedule import NONE
 from mlgen.values import to_short_text
 
 TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people
-_SPECIAL = "\\`*_{}[]<>()#+-!|~&@:"  # what Markdown, or a Git host, could take for more than itself
 
 Sides = Mapping[str, Any]  # by letter
 Row = tuple[bool, str, list[str]]  # whether the runs differ, its name, a cell for each run
@@ -49,15 +49,19 @@ def to_markdown(found: dict[str, Any]) -> str:
 
 
 def _markdown_table(head: list[str], rows: list[tuple[str, list[str]]]) -> Iterator[str]:
-    for cells in (head, ["---"] * len(head)):
-        yield f"| {' | '.join(map(_plain, cells) if cells is head else cells)} |"
+    yield f"| {' | '.join(map(_code, head))} |"
+    yield f"|{' --- |' * len(head)}"
     for name, cells in rows:
-        yield f"| {' | '.join(map(_plain, (name, *cells)))} |"
+        yield f"| {' | '.join(map(_code, (name, *cells)))} |"
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: no mention, link, mark-up or end of a cell comes of what others wrote."""
-    return "".join(f"&#{ord(c)};" if c in _SPECIAL else c for c in visible(text))
+def _code(text: str) -> str:
+    """Text as code: what others wrote becomes no link, no mention of a person or an issue, no mark-up, no other cell."""
+    # Not "\\|": with a backslash before it in the text it would end the cell.
+    shown = visible(text).replace("|", "¦")
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    pad = " " if "`" in shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}" if shown.strip() else ""
 
 
 def _runs(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from typing import TypeVar
 
-from mlgen.cli.cache import cached
-from mlgen.cli.output import coloured, note
+from mlgen.cli.counting import Counting
+from mlgen.cli.elsewhere import cache_of
+from mlgen.cli.output import note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import CannotAnswer
+from mlgen.git import Repository, rewritten
+from mlgen.ledger import epoch
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index.build import Progress
 from mlgen.ledger.index.history import History
-from mlgen.ledger.index.kept import Opened, current
+from mlgen.ledger.index.kept import Keeping, Opened
 
 PATIENCE_SECONDS = 0.5  # before somebody at a terminal is told what takes so long
 _T = TypeVar("_T")
@@ -29,7 +32,7 @@ def ask(env: str, question: Callable[[History], _T]) -> _T:
     records.catch_up()
     with closing(opened(records)) as found:
         _tell_elsewhere(records, found.history)
-        _tell_skipped(found.history)
+        tell_skipped(found.history)
         try:
             return question(found.history)
         except (sqlite3.DatabaseError, ValueError, BadRecord):
@@ -40,13 +43,31 @@ def ask(env: str, question: Callable[[History], _T]) -> _T:
 
 
 def opened(records: Records, *, anew: bool = False) -> Opened:
-    """The index of an environment's ledger, at the ledger's commit."""
+    """The index of an environment's ledger, at the ledger's commit. Raises what `kept.current` raises."""
     repository = records.repository
-    # Of a ledger elsewhere, its mirror's path: it stands for URL and branch.
-    where = "" if repository is None else repository.git_dir
-    file = cached("index", where, records.branch).with_suffix(".sqlite")
+    place = records.ledger.url or str(repository.git_dir if repository else "")
+    file = cache_of(place, records.branch) / "index.sqlite"
+
+    def judge(known: str, tip: str) -> None:
+        # A mirror of a ledger elsewhere has judged when it was refreshed.
+        if records.ledger.url is None and repository is not None:
+            _judge(records, repository, known, tip)
+
     with _no_cycles(), _progress() as progress:
-        return current(file, repository, records.branch, anew=anew, progress=progress, tell=note)
+        keeping = Keeping(file, judge=judge, progress=progress, tell=note)
+        return keeping.current(repository, records.branch, anew=anew)
+
+
+def _judge(records: Records, repository: Repository, known: str, tip: str) -> None:
+    """Raises CannotAnswer "ledger-rewritten" for what lacks records that were known, and is no epoch that says so."""
+    where = f'the ledger\'s branch "{records.branch}"'
+    mend = "`mlgen ledger verify` says more; `mlgen ledger index --rebuild` takes the ledger as it is now"
+    found = rewritten(repository, known, tip)
+    if found is None:
+        why = f"{tip} goes on from {known}, and lacks files that it had, or has other bytes in them"
+        raise CannotAnswer("ledger-rewritten", f"{where} lost records", why=why, fix=mend)
+    begun = epoch.judge(found, records.signers, where=where, mend=mend)
+    note(f"the ledger was begun anew without some records: epoch {begun.number}")
 
 
 @contextmanager
@@ -61,29 +82,21 @@ def _no_cycles() -> Iterator[None]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A line on a terminal that counts what was read, and goes at the end."""
-    if not coloured(sys.stderr):
-        yield lambda _: None
-        return
+    """Counts on a terminal what was read, once it takes long."""
     began = time.monotonic()
-    shown = False
+    shown: list[Counting] = []
+    with ExitStack() as stack:
 
-    def tell(count: int) -> None:
-        nonlocal shown
-        if time.monotonic() - began > PATIENCE_SECONDS:
-            shown = True
-            sys.stderr.write(f"\rindexing the ledger: {count:,} files")
-            sys.stderr.flush()
+        def tell(count: int) -> None:
+            if not shown and time.monotonic() - began > PATIENCE_SECONDS:
+                shown.append(stack.enter_context(Counting("indexing the ledger")))
+            for counting in shown:
+                counting.say(f"{count:,} files")
 
-    try:
         yield tell
-    finally:
-        if shown:
-            with suppress(OSError):
-                sys.stderr.write("\r\x1b[K")
 
 
-def _tell_skipped(history: History) -> None:
+def tell_skipped(history: History) -> None:
     count = history.count("skipped")
     if count:
         path, reason = history.select("SELECT path, reason FROM skipped ORDER BY path LIMIT 1")[0]

@@ -27,7 +27,10 @@ _TOUCH = "INSERT INTO touch VALUES (?, ?, ?, (SELECT id FROM artifact WHERE uri 
 
 def add(database: sqlite3.Connection, files: Sequence[Stored]) -> None:
     """Add files that were not there before, within the caller's transaction. What is no record goes to `skipped`."""
-    batch = _Batch(database.execute("SELECT coalesce(max(id), 0) FROM execution").fetchone()[0])
+    last_run, last = database.execute(
+        "SELECT (SELECT coalesce(max(id), 0) FROM run), (SELECT coalesce(max(id), 0) FROM execution)"
+    ).fetchone()
+    batch = _Batch(last)
     for file in files:
         try:
             batch.take(file)
@@ -35,7 +38,10 @@ def add(database: sqlite3.Connection, files: Sequence[Stored]) -> None:
             batch.skipped.append((file.path, str(error)))
     batch.write(database)
     for uids in _chunks(sorted(batch.uids)):
-        _settle(database, uids, batch.runs)
+        _settle(database, uids, batch, last_run, last)
+
+
+Counted = tuple[int, bool, Execution]  # the id of a row, and whether it says that the execution counts
 
 
 class _Batch:
@@ -45,8 +51,10 @@ class _Batch:
         self._last = last
         self.uids: set[str] = set()
         self.runs: dict[str, list[RunRecord]] = defaultdict(list)
+        self.executions: dict[str, list[Counted]] = defaultdict(list)
         self.skipped: list[tuple[str, str]] = []
         self._shared: dict[str, bytes] = {}
+        self._keys: dict[tuple[str | None, ...], bytes] = {}
         self._artifacts: dict[tuple[str, bytes], None] = {}
         self._executions: list[tuple[object, ...]] = []
         self._touches: list[tuple[object, ...]] = []
@@ -65,15 +73,18 @@ class _Batch:
             self._name(kind, entry.pipeline, "", about.get(kind))
 
     def _take_task(self, record: TaskRecord, file: Stored) -> None:
-        text = rows.parts(record)
+        rest = rows.rest(record)
+        digest = hashlib.sha256(file.blob.data)
         self._last += 1
         self.uids.add(record.run_uid)
+        execution = Execution(record, file.path, f"sha256:{digest.hexdigest()}", file.blob.oid)
+        self.executions[record.run_uid].append((self._last, False, execution))
         self._executions.append(
             (
                 self._last,
                 record.run_uid,
-                self._key(text.told),
-                self._key(text.made),
+                self._key(rows.encode(rows.told(record))),
+                self._made(record),
                 record.task,
                 record.attempt,
                 record.run_id,
@@ -82,9 +93,9 @@ class _Batch:
                 record.ended_at,
                 str(record.state),
                 int(record.reconciled),
-                hashlib.sha256(file.blob.data).digest(),
+                digest.digest(),
                 bytes.fromhex(file.blob.oid),
-                text.rest,
+                rest,
             )
         )
         for side, artifacts in ((READ, record.inputs), (MADE, record.outputs)):
@@ -97,6 +108,12 @@ class _Batch:
         self._name("params", record.pipeline, "", record.params)
         self._name("metrics", record.pipeline, record.task, record.metrics)
         self._name("values", record.pipeline, record.task, record.values)
+
+    def _made(self, record: TaskRecord) -> bytes:
+        made = rows.made(record)
+        if made not in self._keys:
+            self._keys[made] = self._key(rows.encode(made))
+        return self._keys[made]
 
     def _key(self, text: str) -> bytes:
         key = self._shared.get(text)
@@ -119,21 +136,21 @@ class _Batch:
         write("INSERT OR REPLACE INTO skipped VALUES (?, ?)", self.skipped)
 
 
-def _settle(database: sqlite3.Connection, uids: Sequence[str], records: dict[str, list[RunRecord]]) -> None:
-    """Say anew of some runs what depends on all their records: which executions count, state, facts."""
+def _settle(database: sqlite3.Connection, uids: Sequence[str], batch: _Batch, last_run: int, last: int) -> None:
+    """Say anew of some runs what depends on all their records: which executions count, state, facts.
+
+    last_run, last: the highest ids before the batch; of a run after that all records are in the batch.
+    """
     marks = ",".join("?" * len(uids))
     known = database.execute(f"SELECT uid, id, record FROM run WHERE uid IN ({marks})", uids).fetchall()
-    found: dict[int, list[tuple[int, int, Execution]]] = defaultdict(list)
-    query = f"SELECT e.run, e.id, e.counts, {rows.EXECUTION} FROM {rows.FROM_EXECUTION} WHERE e.run IN ({marks})"
-    for run, execution, counts, *row in database.execute(query, [run for _, run, _ in known]):
-        found[run].append((execution, counts, rows.execution(tuple(row), (), ())))
+    before = _before(database, [run for _, run, _ in known if run <= last_run], last)
     runs, marked, facts = [], [], []
     for uid, run, record in known:
-        mine = found[run]
+        mine = before.get(run, []) + batch.executions.get(uid, [])
         counting = outcomes(e for _, _, e in mine)
         paths = {e.path for e in counting}
-        marked += [(int(e.path in paths), key) for key, counts, e in mine if (e.path in paths) != bool(counts)]
-        about = _best([*records.get(uid, ()), *([rows.run_record(record)] if record else [])])
+        marked += [(int(e.path in paths), key) for key, counts, e in mine if (e.path in paths) != counts]
+        about = _best([*batch.runs.get(uid, ()), *([rows.run_record(record)] if record else [])])
         runs.append((*_run_row(about, [e for _, _, e in mine]), run))
         facts += [(run, *fact) for fact in _facts(about, counting)]
     database.executemany("UPDATE execution SET counts = ? WHERE id = ?", marked)
@@ -141,8 +158,18 @@ def _settle(database: sqlite3.Connection, uids: Sequence[str], records: dict[str
         "UPDATE run SET name = ?, pipeline = ?, env = ?, state = ?, started = ?, ended = ?, record = ? WHERE id = ?",
         runs,
     )
-    database.executemany("DELETE FROM fact WHERE run = ?", [(run,) for _, run, _ in known])
+    database.executemany("DELETE FROM fact WHERE run = ?", [(run,) for _, run, _ in known if run <= last_run])
     database.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, ?, ?, ?, ?)", facts)
+
+
+def _before(database: sqlite3.Connection, runs: Sequence[int], last: int) -> dict[int, list[Counted]]:
+    """The executions of runs, by their rows, that were there before; without their artifacts."""
+    found: dict[int, list[Counted]] = defaultdict(list)
+    query = f"""SELECT e.run, e.id, e.counts, {rows.EXECUTION} FROM {rows.FROM_EXECUTION}
+        WHERE e.run IN ({",".join("?" * len(runs))}) AND e.id <= ?"""
+    for run, key, counts, *row in database.execute(query, (*runs, last)):
+        found[run].append((key, bool(counts), rows.execution(tuple(row), (), ())))
+    return found
 
 
 def _best(records: Iterable[RunRecord]) -> RunRecord | None:

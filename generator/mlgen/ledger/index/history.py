@@ -92,6 +92,12 @@ class History:
     def count(self, table: str) -> int:
         return int(self.select(f"SELECT count(*) FROM {table}")[0][0])
 
+    @property
+    def files(self) -> int:
+        """How many records there are, of tasks and of runs."""
+        query = "SELECT (SELECT count(*) FROM execution) + (SELECT count(*) FROM run WHERE record IS NOT NULL)"
+        return int(self.select(query)[0][0])
+
     def events(self, executions: Sequence[Execution]) -> list[dict[str, Any]]:
         """The OpenLineage events of executions, as they were written."""
         if self.repository is None:

@@ -44,103 +44,88 @@ class Opened:
         self.history.database.close()
 
 
-def current(
-    file: Path,
-    repository: Repository | None,
-    branch: str,
-    *,
-    anew: bool = False,
-    progress: build.Progress = lambda _: None,
-    tell: Tell = lambda _: None,
-) -> Opened:
-    """What a branch says now, by the index in a file; where there can be no file, by one of this process alone.
-
-    anew: throw away what is there. tell: is told, for people, what goes another way than usual.
-    Raises CannotAnswer "ledger-broken"; "ledger-rewritten" where the index knows records that the branch has no longer;
-    "disk-full".
-    """
-    commit = tip(repository, branch)
-    if repository is None or commit is None:
-        return Opened(replace(read(None, branch), repository=repository), None, 0, built=False)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(file, tell):
-            return asked(branch, lambda: _Keeper(file, repository, commit, progress, tell).current(anew=anew))
-    except (OSError, sqlite3.DatabaseError) as error:
-        tell(f"no index can be kept at {file} ({error}): this answer took a reading of the whole ledger")
-    try:
-        history = read(repository, branch, progress)
-    except sqlite3.OperationalError as error:
-        raise CannotAnswer(
-            "disk-full",
-            f"the ledger's index has no room: {error}",
-            why="what does not fit into memory goes to a temporary file",
-            fix="make room, or let SQLITE_TMPDIR name a folder that has some",
-        ) from None
-    return Opened(history, None, history.count("execution"), built=True)
+def _believe(_known: str, _tip: str) -> None:
+    """Any history is taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Keeper:
-    """Who is alone with an index's file. commit: the ledger's, now."""
+class Keeping:
+    """How an index is kept in a file. progress: is told how many files were read.
+
+    judge: is given the commit that the index knows and a tip that lacks some of its records; raises what is to be
+    raised. tell: is told, for people, what goes another way than usual.
+    """
 
     file: Path
-    repository: Repository
-    commit: str
-    progress: build.Progress
-    tell: Tell
+    judge: Callable[[str, str], None] = _believe
+    progress: build.Progress = lambda _: None
+    tell: Tell = lambda _: None
 
-    def current(self, *, anew: bool) -> Opened:
+    def current(self, repository: Repository | None, branch: str, *, anew: bool = False) -> Opened:
+        """What a branch says now; where there can be no file, by an index of this process alone.
+
+        anew: throw away what is there. Raises CannotAnswer "ledger-broken", "disk-full"; what the judge raises.
+        """
+        commit = tip(repository, branch)
+        if repository is None or commit is None:
+            return Opened(replace(read(None, branch), repository=repository), None, 0, built=False)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(self.file, self.tell):
+                return asked(branch, lambda: self._current(repository, commit, anew=anew))
+        except (OSError, sqlite3.DatabaseError) as error:
+            self.tell(f"no index can be kept at {self.file} ({error}): this answer took a reading of the whole ledger")
+        try:
+            history = read(repository, branch, self.progress)
+        except sqlite3.OperationalError as error:
+            raise CannotAnswer(
+                "disk-full",
+                f"the ledger's index has no room: {error}",
+                why="what does not fit into memory goes to a temporary file",
+                fix="make room, or let SQLITE_TMPDIR name a folder that has some",
+            ) from None
+        return Opened(history, None, history.files, built=True)
+
+    def _current(self, repository: Repository, commit: str, *, anew: bool) -> Opened:
         database, known = (None, None) if anew else _open(self.file)
         if database is not None and known is not None:
             try:
-                if known == self.commit or self._only_grew(known):
-                    return self._refreshed(database, known)
+                if known == commit or self._only_grew(repository, known, commit):
+                    return self._refreshed(database, repository, known, commit)
             except sqlite3.DatabaseError:  # damaged: a new one knows as much
                 pass
             finally:
                 if not database.in_transaction:
                     database.close()
-        count = self._build()
+        count = self._build(repository, commit)
         database, known = _open(self.file)
-        if database is None or known != self.commit:
+        if database is None or known != commit:
             raise OSError(f"it does not keep what was written: {known}")
-        return Opened(self._reading(database, self.commit), self.file, count, built=True)
+        return Opened(_reading(database, repository, commit), self.file, count, built=True)
 
-    def _only_grew(self, known: str) -> bool:
-        """False where the known commit is gone from the repository. Raises CannotAnswer "ledger-rewritten"."""
+    def _only_grew(self, repository: Repository, known: str, commit: str) -> bool:
+        """False where the known commit is gone from the repository, or the judge lets another history pass."""
         try:
-            grew = self.repository.only_grew(known, self.commit, "runs")
+            if repository.only_grew(known, commit, "runs"):
+                return True
         except GitError:
             return False
-        if not grew:
-            raise CannotAnswer(
-                "ledger-rewritten",
-                f"the ledger at {self.commit} has no longer all that it had at {known}",
-                why="a ledger only grows: somebody removed or changed records, or put another branch in its place",
-                fix="`mlgen ledger verify` says more; `mlgen ledger index --rebuild` takes the ledger as it is now",
-            )
-        return True
+        self.judge(known, commit)
+        return False
 
-    def _refreshed(self, database: sqlite3.Connection, known: str) -> Opened:
-        count, commit = 0, self.commit
+    def _refreshed(self, database: sqlite3.Connection, repository: Repository, known: str, commit: str) -> Opened:
+        count = 0
         if known != commit:
             try:
-                count = build.bring(database, self.repository, commit, since=known, progress=self.progress)
+                count = build.bring(database, repository, commit, since=known, progress=self.progress)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
                 self.tell(f"another process holds the index: this is the ledger at {known}; it is at {commit} by now")
                 commit = known
-        return Opened(self._reading(database, commit), self.file, count, built=False)
+        return Opened(_reading(database, repository, commit), self.file, count, built=False)
 
-    def _reading(self, database: sqlite3.Connection, commit: str) -> History:
-        """Begin the one transaction of a reader. SQLite takes its snapshot with the first look."""
-        database.execute("BEGIN")
-        database.execute("SELECT value FROM meta").fetchone()
-        return History(self.repository, commit, database)
-
-    def _build(self) -> int:
+    def _build(self, repository: Repository, commit: str) -> int:
         new = self.file.with_name(f"{self.file.name}.new")
         new.unlink(missing_ok=True)
         try:
@@ -149,7 +134,7 @@ class _Keeper:
                 database.execute("PRAGMA journal_mode = MEMORY")
                 database.execute("PRAGMA synchronous = OFF")
                 build.create(database)
-                count = build.bring(database, self.repository, self.commit, progress=self.progress)
+                count = build.bring(database, repository, commit, progress=self.progress)
             with new.open("rb+") as written:
                 os.fsync(written.fileno())
         except BaseException:
@@ -160,6 +145,13 @@ class _Keeper:
         self.file.with_name(f"{self.file.name}-journal").unlink(missing_ok=True)
         new.replace(self.file)
         return count
+
+
+def _reading(database: sqlite3.Connection, repository: Repository, commit: str) -> History:
+    """Begin the one transaction of a reader. SQLite takes its snapshot with the first look."""
+    database.execute("BEGIN")
+    database.execute("SELECT value FROM meta").fetchone()
+    return History(repository, commit, database)
 
 
 def _open(file: Path) -> tuple[sqlite3.Connection | None, str | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -44,28 +43,25 @@ def time_of(microseconds: int) -> datetime:
     return _EPOCH + microseconds * _MICROSECOND
 
 
-def encode(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A record's columns that are texts. told: what all tasks of a run have in common. made: what made this one."""
-
-    told: str
-    made: str
-    rest: str
+def told(r: TaskRecord) -> list[object]:
+    """What all tasks of a run have in common."""
+    source = [r.source.commit, r.source.path, r.source.repository] if r.source else None
+    return [r.env, r.pipeline, r.run, r.run_uid, r.engine, r.spec_digest, r.plan_digest, source, r.params]
 
 
-def parts(record: TaskRecord) -> Parts:
-    """Raises BadRecord for a count that no column holds."""
-    r = record
+def made(r: TaskRecord) -> tuple[str | None, ...]:
+    """What made this record's task, and others of its kind."""
+    return r.image, r.image_digest, r.code_digest
+
+
+def rest(r: TaskRecord) -> str:
+    """What is the record's own, as text. Raises BadRecord for a count that no column holds."""
     if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
         raise BadRecord(f"it has a count beyond {LARGEST:,}")
-    source = [r.source.commit, r.source.path, r.source.repository] if r.source else None
-    told = [r.env, r.pipeline, r.run, r.run_uid, r.engine, r.spec_digest, r.plan_digest, source, r.params]
-    rest = {name: value for name in _REST if (value := getattr(r, name)) not in (None, {})}
-    return Parts(encode(told), encode([r.image, r.image_digest, r.code_digest]), encode(rest))
+    return encode({name: value for name in _REST if (value := getattr(r, name)) not in (None, {})})
 
 
 @lru_cache(maxsize=512)
@@ -118,17 +114,19 @@ def run_record(text: str) -> RunRecord:
     return run_json.of_fields(Fields(json.loads(text)))
 
 
+_TYPES = {str: "string", float: "number", int: "number", bool: "boolean"}
+
+
 def typed(value: Json) -> tuple[str, str | int | float | None]:
     """The type of a param or metric, and its value where it can be compared."""
-    if isinstance(value, bool):
-        return "boolean", int(value)
-    if isinstance(value, str):
-        return "string", value
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST):
-        return "number", value
-    return "json", None
+    type_ = _TYPES.get(type(value))
+    if type_ is None or (type_ == "number" and isinstance(value, int) and abs(value) > LARGEST):
+        return "json", None
+    return type_, value  # type: ignore[return-value]  # it is no list or map
 
 
 def facts_of(values: Mapping[str, Json]) -> list[tuple[str, str, str | int | float | None]]:
     """(name, type, value) of each that can be compared."""
-    return [(name, *typed(value)) for name, value in values.items() if typed(value)[0] != "json"]
+    return [
+        (name, type_, value) for name, (type_, value) in ((n, typed(v)) for n, v in values.items()) if value is not None
+    ]

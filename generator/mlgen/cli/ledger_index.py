@@ -1,0 +1,55 @@
+"""`mlgen ledger index`: the index that questions are answered from. It keeps itself up to date; this says so."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.history import opened, tell_skipped
+from mlgen.cli.options import EnvOption, Format, FormatOption
+from mlgen.cli.output import answer_json
+from mlgen.cli.records import open_records
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import visible
+
+
+def index(
+    *,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Throw it away and build it again.")] = False,
+    env: EnvOption = "local",
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Bring the index of the ledger up to date, and say where it is. Every question does so by itself."""
+    records = open_records(Workspace.around(), env)
+    records.catch_up()
+    clock = SystemClock()
+    began = clock.monotonic()
+    with closing(opened(records, anew=rebuild)) as found:
+        seconds = clock.monotonic() - began
+        tell_skipped(found.history)
+        answer = {
+            "index": None if found.file is None else str(found.file),
+            "sizeBytes": None if found.file is None else found.file.stat().st_size,
+            "runs": found.history.count("run"),
+            "records": found.history.files,
+            "skipped": found.history.count("skipped"),
+            "read": found.files,
+            "built": found.built,
+            "seconds": round(seconds, 3),
+            "ledger": found.history.commit,
+        }
+    if form is Format.JSON:
+        answer_json(answer)
+        return
+    what = "built" if found.built else "refreshed" if found.files else "up to date"
+    lines = [
+        f"index    {answer['index'] or 'none is kept'}",
+        f"records  {answer['records']:,} of {answer['runs']:,} runs",
+        f"{what}: {found.files:,} files read in {seconds:.2f} s",
+        f"ledger  {answer['ledger'] or 'empty'}",
+    ]
+    sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
