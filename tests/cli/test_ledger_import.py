@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlgen import git
 from mlgen.cli.main import run as mlgen
+from mlgen.ledger.stream import stream_imported
 from tests.ledger.test_imported import RUN, event
 
+ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -107,3 +114,28 @@ def test_what_looks_secret_is_told_without_it(project: Path, capsys: Capture) ->
     assert token not in told.err + told.out
     assert mlgen(["ledger", "export", "openlineage"]) == 0
     assert json.loads(capsys.readouterr().out)["job"]["name"] == "***"
+
+
+def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(project: Path, capsys: Capture) -> None:
+    """The same import, killed a little later each time until it comes through."""
+    events = [event(eventTime=f"2026-11-28T10:{n // 60:02}:{n % 60:02}Z") for n in range(100)]
+    (project / "a.ndjson").write_text(lines(*events))
+    command = [sys.executable, "-m", "mlgen", "ledger", "import", "a.ndjson"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    kills, seconds = 0, 0.2
+    while True:
+        with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(seconds)
+            if process.poll() is not None:
+                break
+            process.kill()
+            kills, seconds = kills + 1, seconds * 1.4
+    assert kills
+    assert answer(capsys, "import", "a.ndjson")["landed"] == []
+    repository = git.init_bare(project / ".mlgen" / "ledger.git")
+    commit = repository.tip("refs/heads/ledger")
+    assert commit is not None
+    found = {stored.imported().event_time for stored in stream_imported(repository, commit)}
+    assert found == {one["eventTime"] for one in events}
+    assert not list(project.rglob("_ledger/spool/*.json"))
+    repository.run("fsck", "--strict")
