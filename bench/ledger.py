@@ -1,8 +1,9 @@
 """Measures the ledger and prints the tables of BENCHMARKS.md: python bench/ledger.py [PART…] [--quick]
 
-Parts: writers fold backlog; all by default. --quick: small sizes, one round. --ledgers: where synthetic ledgers
-are kept, which are made where they are not there (10^6 records: ten minutes). With the variables MLGEN_E2E_S3_* and
-MLGEN_E2E_GIT_* the spool is in that bucket and records land on that server; else both are small servers of the tests.
+Parts: writers fold backlog index verify size; all by default. --quick: small sizes, one round. --ledgers: where the
+synthetic ledgers are kept, made where they are not there (10^6 records: ten minutes). With the variables of tests/e2e,
+MLGEN_E2E_S3_* and MLGEN_E2E_GIT_*, the spool is in that bucket and records land on that server; else both are
+small servers of the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import ledger_ask
 import ledger_fold
 import ledger_writers
 
@@ -30,7 +32,30 @@ def backlog(kept: Path, quick: bool) -> list[str]:
     return ledger_fold.backlog_rows(kept, 10_000 if quick else 10**5, 2_000 if quick else 10**5)
 
 
-PARTS: dict[str, Callable[[Path, bool], list[str]]] = {"writers": writers, "fold": fold, "backlog": backlog}
+def index(kept: Path, quick: bool) -> list[str]:
+    return ledger_ask.index_rows(kept, _sizes(quick))
+
+
+def verify(kept: Path, quick: bool) -> list[str]:
+    return ledger_ask.verify_rows(kept, _sizes(quick))
+
+
+def size(kept: Path, quick: bool) -> list[str]:
+    return ledger_ask.size_rows(kept, _sizes(quick))
+
+
+def _sizes(quick: bool) -> tuple[int, ...]:
+    return (10**4,) if quick else (10**5, 10**6)
+
+
+PARTS: dict[str, Callable[[Path, bool], list[str]]] = {
+    "writers": writers,
+    "fold": fold,
+    "backlog": backlog,
+    "index": index,
+    "verify": verify,
+    "size": size,
+}
 
 
 def main() -> None:
