@@ -10,12 +10,12 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 
 from mlgen.git import Object, Reader, Repository, Signers
-from mlgen.git.history import Change, Commit, changes, id_of
-from mlgen.ledger import chain
+from mlgen.git.difference import FOLDER, Change, Forged, Trees
+from mlgen.git.history import Commit, id_of
+from mlgen.ledger import chain, imported
 from mlgen.ledger.chain import Link
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
@@ -29,6 +29,8 @@ WINDOW = 512  # files that are asked for at once
 MOST_WRONG = 1000  # files of a commit, before the rest of it is not read: a few KB of trees can name 10**12 files
 MAX_COMMIT_BYTES = 256 << 10  # an RSA signature has 3 KiB, and a message of a fold a few lines
 _FILE = "100644"
+_MODES = {"120000": "a symbolic link", "160000": "another repository", FOLDER: "a folder in which no record lies"}
+_FOLDERS = {"runs": 6, imported.FOLDER: 4}  # where records lie, and how many folders deep
 UNSIGNED, SIGNED, WRONG, UNCHECKED = b"uswc"  # a byte for each commit: by a key that is allowed, not allowed, unknown
 
 
@@ -67,16 +69,15 @@ class Part:
 
 
 def judge(repository: Repository, asked: Sequence[Asked], terms: Terms) -> Part:
-    """Judge commits, `history.AT_ONCE` at most. Raises GitError, and CannotAnswer "no-ssh-keygen"."""
+    """Judge commits. Raises GitError, and CannotAnswer "no-ssh-keygen"."""
     part = Part()
     with repository.reader() as reader:
         heads = _heads(reader, [one.commit for one in asked])
         signed = [(heads[one.commit.oid], datetime.fromtimestamp(one.at, UTC)) for one in asked]
         _check_signatures(part, [one.commit for one in asked], signed, terms.signers)
-        span = _Span(repository, reader, terms, heads, part)
-        left = [one.commit for one in asked]
-        while left:
-            left = span.walk(left)
+        span = _Span(repository, reader, Trees(reader, repository.object_format), terms, heads, part)
+        for one in asked:
+            span.check(one.commit)
     return part
 
 
@@ -113,40 +114,31 @@ def _has_signature(commit: bytes) -> bool:
 class _Span:
     repository: Repository
     reader: Reader
+    trees: Trees
     terms: Terms
     heads: dict[str, bytes]
     part: Part
 
-    def walk(self, commits: Sequence[Commit]) -> list[Commit]:
-        """Judge commits up to one that has too many wrong files to be read; the commits after that one."""
-        batches: dict[str, str | None] = {}
-        flooded = ""
-        stream = changes(self.repository, commits)
-        for commit, group in groupby(stream, key=itemgetter(0)):
-            files = _Files(self, commit)
-            if not files.read(change for _, change in group):
-                flooded = commit.oid
-                stream.close()  # the rest of the commit is as endless
-            batches[commit.oid] = files.batch
-            if flooded:
-                break
-        oids = [commit.oid for commit in commits]
-        end = oids.index(flooded) + 1 if flooded else len(oids)
-        empty = hashlib.sha256().hexdigest()
-        for commit in commits[:end]:
-            self._check(commit, batches.get(commit.oid, empty))
-        return list(commits[end:])
-
-    def _check(self, commit: Commit, batch: str | None) -> None:
-        """What the commit says of itself. batch: of the files that it adds; None where they could not all be read."""
+    def check(self, commit: Commit) -> None:
+        """Judge a commit and its files."""
         data = self.heads[commit.oid]
         if not data:
             self._add("bad-trailers", f"the commit has more than {MAX_COMMIT_BYTES:,} bytes", commit)
             return
         if not self._is_genuine(commit, data):
             return
+        files = _Files(self, commit)
+        before = _tree_of(self.heads[commit.parents[0]]) if commit.parents else None
+        try:
+            files.read(self.trees.changes(before, _tree_of(data), _may_hold_records))
+        except Forged as error:
+            self._add("forged-commit", str(error), commit)
         if len(commit.parents) > 1:
             self._add("merge-commit", f"the commit has {len(commit.parents)} parents", commit)
+        self._check_chain(commit, data, files.batch)
+
+    def _check_chain(self, commit: Commit, data: bytes, batch: str | None) -> None:
+        """batch: of the files that the commit adds; None where they could not all be read."""
         link = chain.of_commit(data)
         if link is None:
             self._add("bad-trailers", "Mlgen-Batch-Sha256 and Mlgen-Prev-Sha256 are not there, once each", commit)
@@ -191,24 +183,27 @@ class _Files:
         self._wrong = 0
         self._whole = True
 
-    def read(self, changed: Iterable[Change]) -> bool:
-        """False where there are too many wrong files: then the rest is not read."""
+    def read(self, changed: Iterable[Change]) -> None:
+        """Judge them; where too many are wrong, the rest is not read. Raises Forged, GitError."""
         waiting = iter(changed)
-        while window := list(islice(waiting, WINDOW)):
-            good = [change for change in window if self._is_plain(change)]
-            for change, blob in zip(good, self._span.reader.get_all(one.oid for one in good), strict=True):
-                self._take(change, blob)
-            if self._wrong > MOST_WRONG:
-                self._whole = False
-                message = f"more than {MOST_WRONG:,} of its files are wrong"
-                self._span.part.found.add(Finding("too-many-files", message, self._commit.oid))
-                return False
+        try:
+            while window := list(islice(waiting, WINDOW)):
+                good = [change for change in window if self._is_plain(change)]
+                for change, blob in zip(good, self._span.reader.get_all(one.oid for one in good), strict=True):
+                    self._take(change, blob)
+                if self._wrong > MOST_WRONG:
+                    self._whole = False
+                    message = f"more than {MOST_WRONG:,} of its files are wrong"
+                    self._span.part.found.add(Finding("too-many-files", message, self._commit.oid))
+                    break
+        except Forged:
+            self._whole = False
+            raise
         for oid, path in self._gone.items():
             if oid in self._added:
                 self._add("record-moved", f"it lies at {self._added[oid]} now", path)
             else:
                 self._add("record-deleted", "the commit takes it away", path)
-        return True
 
     @property
     def batch(self) -> str | None:
@@ -218,14 +213,14 @@ class _Files:
     def _is_plain(self, change: Change) -> bool:
         """Whether a change adds a file that may be a record."""
         if change.status == "D":
-            self._gone[change.old_oid] = change.path
+            self._gone[change.oid] = change.path
             self._wrong += 1
             self._whole = False
         elif change.status != "A":
-            self._add("record-changed", f"it was {change.old_oid}, and is {change.oid}", change.path)
+            self._add("record-changed", f"it has other bytes, or another mode: {change.mode} {change.oid}", change.path)
         elif change.mode != _FILE:
-            what = {"120000": "a symbolic link", "160000": "another repository"}.get(change.mode, "a program")
-            self._add("not-a-file", f"it is {what} (mode {change.mode})", change.path)
+            code = "stray-file" if change.mode == FOLDER else "not-a-file"
+            self._add(code, f"it is {_MODES.get(change.mode, 'a program')} (mode {change.mode})", change.path)
         elif not (KNOWN.fullmatch(change.path) or KNOWN_IMPORTED.fullmatch(change.path)):
             self._added[change.oid] = change.path
             self._add("stray-file", "no record has such a path", change.path)
@@ -267,6 +262,16 @@ class _Files:
         self._wrong += 1
         self._whole = self._whole and whole
         self._span.part.found.add(Finding(code, message, self._commit.oid, path))
+
+
+def _tree_of(commit: bytes) -> str | None:
+    """The id of a commit's folder. Source: gitformat-commit; a commit begins with `tree <id>`."""
+    return commit[len("tree ") :].partition(b"\n")[0].decode(errors="replace") or None
+
+
+def _may_hold_records(folder: str) -> bool:
+    parts = folder.split("/")
+    return len(parts) <= _FOLDERS.get(parts[0], 0)
 
 
 def link_of(reader: Reader, oid: str) -> Link | None:

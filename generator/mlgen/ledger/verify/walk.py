@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from mlgen.git import Repository
-from mlgen.git.history import AT_ONCE, Commit, commits
+from mlgen.git.history import Commit, commits
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.identity import merged, new_keys, paths_of
 from mlgen.ledger.verify.sides import judged
@@ -18,7 +18,7 @@ from mlgen.ledger.verify.span import SIGNED, UNCHECKED, UNSIGNED, WRONG, Asked, 
 
 SKEW_SECONDS = 86_400  # that clocks may be apart
 SPAN_RECORDS = 10_000  # of a span, about: enough that its processes are worth starting
-_FEW = 16
+_FEW, _MANY = 16, 400  # commits of a span
 _STRETCHES = 50
 
 OnProgress = Callable[[int, int], None]  # commits and records so far
@@ -134,7 +134,7 @@ def _spans(found: Iterator[Commit], seen: _Seen, walked: Walked) -> Iterator[lis
     count = _FEW
     while span := [seen.ask(commit) for commit in islice(found, count)]:
         yield span
-        count = max(_FEW, min(AT_ONCE, SPAN_RECORDS * walked.commits // max(1, walked.records)))
+        count = max(_FEW, min(_MANY, SPAN_RECORDS * walked.commits // max(1, walked.records)))
 
 
 def _take(walked: Walked, asked: list[Asked], part: Part, terms: Terms) -> None:
