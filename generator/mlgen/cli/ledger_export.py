@@ -73,7 +73,11 @@ def export(
     ] = None,
     env: EnvOption = "local",
 ) -> None:
-    """Give the ledger in a form of others: OpenLineage events, in-toto statements, CSV, Parquet."""
+    """Give the ledger in a form that others read.
+
+    openlineage: events, one a line, START and end of each. slsa: in-toto statements with SLSA provenance, unsigned.
+    csv, parquet: tables.
+    """
     digits = None if artifact is None else _digits(artifact)
     _check(form, table, digits, out)
     records = open_records(Workspace.around(), env)

@@ -31,7 +31,10 @@ def import_events(
     env: EnvOption = "local",
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Take OpenLineage events from elsewhere: all of some files, or nothing. Again is the same as once."""
+    """Take OpenLineage events of others.
+
+    All that the files hold, or, where one is not OpenLineage, nothing. The same again changes nothing.
+    """
     records = open_records(Workspace.around(), env)
     # What is read is kept beside, so that nothing is written before all is known to be right, and stdin is read once.
     with TemporaryFile() as kept:
