@@ -16,7 +16,9 @@ from mlgen.ledger.clean import clean_run, clean_task
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import Source, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
-from mlgen.ledger.secrets import Finding, find, look, masked, scrub, words
+from mlgen.ledger.secrets import Finding, find, look, search, words
+from mlgen.ledger.secrets.masking import masked, scrub
+from mlgen.ledger.secrets.plain import is_plain
 from tests.ledger import records
 from tests.ledger.secret_cases import as_data, cases
 
@@ -62,8 +64,8 @@ def test_what_is_masked_is_found_no_more() -> None:
 
 def test_the_fast_look_sees_all_that_the_slow_one_does() -> None:
     for case in (*TEXTS, *HARMLESS):
-        if case.name is None and list(look._spans(case.text)):
-            assert not look._is_plain(f"note that {case.text} was there".encode())
+        if case.name is None and list(search.spans(case.text)):
+            assert not is_plain(f"note that {case.text} was there".encode())
 
 
 def test_where_it_is() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mlgen.ledger import run, runevent
-from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import Source, TaskRecord
-from mlgen.ledger.run import RunRecord, TaskStatus
-from mlgen.ledger.secrets import MASK, Finding, find, masked, scrub_values
+from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.run import RunRecord
+from mlgen.ledger.secrets import MASK, Finding, find
 
 _FACET = "run.facets.mlgen_task."
 Kept = TypeVar("Kept", TaskRecord, RunRecord)
@@ -39,7 +38,9 @@ def clean_task(record: TaskRecord) -> Clean[TaskRecord]:
     found = find(data)
     if not found:
         return Clean(record, data)
-    kept = _masked_task(record)
+    from mlgen.ledger.masked import masked_task  # here: most records need nothing of it
+
+    kept = masked_task(record)
     return Clean(kept, _checked(runevent.to_bytes(kept)), _for_people(found))
 
 
@@ -49,40 +50,10 @@ def clean_run(record: RunRecord) -> Clean[RunRecord]:
     found = find(data)
     if not found:
         return Clean(record, data)
-    kept = replace(
-        record,
-        params=scrub_values(record.params),
-        labels={name: str(text) for name, text in scrub_values(record.labels).items()},
-        owner=_masked(record.owner),
-        tasks={name: TaskStatus(masked(one.status), masked(one.reason)) for name, one in record.tasks.items()},
-    )
+    from mlgen.ledger.masked import masked_run  # here: as above
+
+    kept = masked_run(record)
     return Clean(kept, _checked(run.to_bytes(kept)), _for_people(found))
-
-
-def _masked_task(record: TaskRecord) -> TaskRecord:
-    source = record.source
-    return replace(
-        record,
-        reason=masked(record.reason),
-        inputs=tuple(map(_masked_artifact, record.inputs)),
-        outputs=tuple(map(_masked_artifact, record.outputs)),
-        params=scrub_values(record.params),
-        metrics=scrub_values(record.metrics),
-        values=scrub_values(record.values),
-        error=_masked(record.error),
-        source=source and Source(source.commit, masked(source.path), _masked(source.repository)),
-        image=_masked(record.image),
-        usage=record.usage and scrub_values(record.usage),
-        tekton=record.tekton and scrub_values(record.tekton),
-    )
-
-
-def _masked_artifact(artifact: Artifact) -> Artifact:
-    return replace(artifact, uri=masked(artifact.uri))
-
-
-def _masked(text: str | None) -> str | None:
-    return None if text is None else masked(text)
 
 
 def _checked(data: bytes) -> bytes:

@@ -16,6 +16,7 @@ from mlgen.ledger import imported, secrets
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, decode
 from mlgen.ledger.secrets import Finding
+from mlgen.ledger.secrets.masking import scrub
 
 MAX_LINE = 4 << 20  # bytes of a line: an event of 1 MiB and what a producer puts between its tokens
 MAX_WHOLE = 64 << 20  # bytes of a file that is no NDJSON, and so is read whole
@@ -70,7 +71,7 @@ def _event(place: Place, value: Json, env: str) -> Foreign | LeftOut:
         data = imported.mark(value, env)
         masked = secrets.find(data)
         if masked:
-            scrubbed: Any = secrets.scrub(value)
+            scrubbed: Any = scrub(value)
             data = imported.mark(scrubbed, env)
         from_bytes(data)  # what a fold will ask of it, now: its depth, for one
     except BadRecord as error:

@@ -7,9 +7,9 @@ are known and looked for as they are (`runtime.secrets`); here is what nobody de
   - values under a name that calls them secret, and long random strings (`words`).
 
 A guess, so it takes nothing away but the text itself: a writer masks it, and goes on. What a writer masked is no secret
-to a reader: `find(bytes of scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.
+to a reader: `find(bytes of masking.scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.
 """
 
-from mlgen.ledger.secrets.look import MASK, Finding, find, masked, scrub, scrub_values
+from mlgen.ledger.secrets.look import MASK, Finding, find
 
-__all__ = ["MASK", "Finding", "find", "masked", "scrub", "scrub_values"]
+__all__ = ["MASK", "Finding", "find"]

@@ -11,11 +11,11 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from functools import cache
 
+from mlgen.ledger.secrets.look import RANDOM
+from mlgen.ledger.secrets.plain import SHORTEST_PIECE
 from mlgen.ledger.secrets.shapes import Span
 
-SHORTEST_PIECE = 10  # characters without a separator, of both cases and with a digit
 SHORTEST, LONGEST = 20, 256  # of a random string: shorter ones are ids, longer ones are data
-RANDOM = "a random string"
 
 _PASSWORDS = frozenset(["password", "passwd", "pwd", "passphrase", "passwort"])
 _TOKENS = frozenset(["token", "secret", "apikey", "credential", "credentials", "auth", "authorization", "accesskey"])
@@ -96,7 +96,7 @@ def named(name: str, value: str, *, sentence: bool = False) -> str | None:
 
     sentence: it may be a word of one, which a password is not taken for.
     """
-    if len(value) < 4:
+    if not name or len(value) < 4:
         return None
     parts = [part.lower() for part in _NAME_PART.findall(name[-40:])][-2:]
     last, before = parts[-1] if parts else "", parts[-2] if len(parts) > 1 else ""
