@@ -56,7 +56,7 @@ def _markdown_table(head: list[str], rows: list[tuple[str, list[str]]]) -> Itera
 
 
 def _code(text: str) -> str:
-    """Text as code: what others wrote becomes no link, no mention of a person or an issue, no mark-up, no other cell."""
+    """Text as code: what others wrote becomes no link, no mention of a person, no mark-up, no other cell."""
     # Not "\\|": with a backslash before it in the text it would end the cell.
     shown = visible(text).replace("|", "¦")
     fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)

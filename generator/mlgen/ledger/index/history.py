@@ -121,11 +121,14 @@ def read(repository: Repository | None, branch: str, progress: build.Progress = 
     return History(repository, commit, database)
 
 
-def connect(place: str) -> sqlite3.Connection:
-    """A connection whose transactions begin and end where it is said."""
-    database = sqlite3.connect(place, isolation_level=None, timeout=0)
-    database.execute("PRAGMA cache_size = -65536")  # KiB
-    database.execute("PRAGMA temp_store = FILE")
+def connect(place: str, *, busy_seconds: float = 0) -> sqlite3.Connection:
+    """A connection whose transactions begin and end where it is said. busy_seconds: to wait for others."""
+    database = sqlite3.connect(place, isolation_level=None, timeout=busy_seconds)
+    try:
+        database.execute("PRAGMA cache_size = -65536")  # KiB
+    except sqlite3.DatabaseError:  # it looks at the file
+        database.close()
+        raise
     return database
 
 

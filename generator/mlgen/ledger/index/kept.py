@@ -87,6 +87,7 @@ class Keeping:
         return Opened(history, None, history.files, built=True)
 
     def _current(self, repository: Repository, commit: str, *, anew: bool) -> Opened:
+        self._new.unlink(missing_ok=True)  # of a build that was killed
         database, known = (None, None) if anew else _open(self.file)
         if database is not None and known is not None:
             try:
@@ -102,6 +103,10 @@ class Keeping:
         if database is None or known != commit:
             raise OSError(f"it does not keep what was written: {known}")
         return Opened(_reading(database, repository, commit), self.file, count, built=True)
+
+    @property
+    def _new(self) -> Path:
+        return self.file.with_name(f"{self.file.name}.new")
 
     def _only_grew(self, repository: Repository, known: str, commit: str) -> bool:
         """False where the known commit is gone from the repository, or the judge lets another history pass."""
@@ -126,8 +131,7 @@ class Keeping:
         return Opened(_reading(database, repository, commit), self.file, count, built=False)
 
     def _build(self, repository: Repository, commit: str) -> int:
-        new = self.file.with_name(f"{self.file.name}.new")
-        new.unlink(missing_ok=True)
+        new = self._new
         try:
             with closing(connect(str(new))) as database:
                 # Nobody sees it before it is whole, and a build that was cut off is thrown away.
@@ -158,9 +162,11 @@ def _open(file: Path) -> tuple[sqlite3.Connection | None, str | None]:
     """The index in a file and the commit that it knows; nothing where there is none of this version."""
     if not file.exists():
         return None, None
-    database = connect(str(file))
     try:
-        database.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        database = connect(str(file), busy_seconds=BUSY_SECONDS)
+    except sqlite3.DatabaseError:
+        return None, None
+    try:
         database.execute("PRAGMA synchronous = NORMAL")
         about = dict(database.execute("SELECT key, value FROM meta"))
     except sqlite3.DatabaseError:
