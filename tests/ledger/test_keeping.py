@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -289,7 +290,7 @@ def test_nothing_that_a_kept_record_refers_to_ever_goes(
     assert not (expendable - needed) & left
 
 
-def _collect(going: list[Found], where: Store, judge: Judge, again: Any) -> Iterator[tuple[Found, Fate]]:
+def _collect(going: Iterable[Found], where: Store, judge: Judge, again: Any) -> Iterator[tuple[Found, Fate]]:
     return collect(
         going,
         where,
@@ -332,3 +333,24 @@ def test_many_are_listed_in_parts_and_rubbish_says_nothing(tmp_path: Path) -> No
     for at, rubbish in enumerate((b"", b"[]", b'{"time": 1}', b'{"artifacts": [1], "time": "", "ledgers": []}')):
         where.put(f"{FOLDER}/rubbish{at}.json", rubbish)
     assert set(collected(where)) == {f"{BASE}/{name}" for name in names}
+
+
+def test_two_sweeps_at_once_do_what_one_does(tmp_path: Path) -> None:
+    where = Folder(tmp_path / "kept", BASE)
+    for at in range(200):
+        where.put(f"churn/{'old' if at % 2 else 'new'}/train.12345678/o{at}/deep/file", b"1")
+    made = survey(run("old", 50), run("new", 1))
+    made.keep_runs(Policy(30, None), NOW)
+    judge = Judge(made.marked, made.known, FUTURE)
+
+    def sweep(_: int) -> int:
+        going = (one for one in found_in(where.listing()) if judge.fate(one) is Fate.GOES)
+        return sum(1 for _ in _collect(going, where, judge, lambda: None))
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(sweep, range(2)))
+    assert max(counts) == 100
+    left = [item.key for item in where.listing() if not item.key.startswith("_ledger/")]
+    assert len(left) == 100
+    assert all(key.startswith("churn/new/") for key in left)
+    assert not (where.root / "churn" / "old").exists()

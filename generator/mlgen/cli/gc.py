@@ -40,7 +40,8 @@ def artifacts(
     *,
     env: EnvOption,
     keep_days: Annotated[
-        int | None, typer.Option("--keep-days", metavar="N", min=0, help="Keep runs that ended in the last N days.")
+        int | None,
+        typer.Option("--keep-days", metavar="N", min=0, max=36500, help="Keep runs that ended in the last N days."),
     ] = None,
     keep_runs: Annotated[
         int | None, typer.Option("--keep-runs", metavar="N", min=0, help="Keep the latest N runs of each pipeline.")
