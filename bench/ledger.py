@@ -1,9 +1,9 @@
 """Measures the ledger and prints the tables of BENCHMARKS.md: python bench/ledger.py [PART…] [--quick]
 
-Parts: writers fold backlog index verify size; all by default. --quick: small sizes, one round. --ledgers: where the
-synthetic ledgers are kept, made where they are not there (10^6 records: ten minutes). With the variables of tests/e2e,
-MLGEN_E2E_S3_* and MLGEN_E2E_GIT_*, the spool is in that bucket and records land on that server; else both are
-small servers of the tests.
+Parts: writers fold backlog index verify size secrets; all by default. --quick: small sizes, one round. --ledgers: where
+the synthetic ledgers are kept, made where they are not there (10^6 records: ten minutes). With the variables
+MLGEN_E2E_S3_* and MLGEN_E2E_GIT_* of tests/e2e, the spool is in that bucket and records land on that server; else both
+are small servers of the tests.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import ledger_ask
 import ledger_fold
+import ledger_secrets
 import ledger_writers
 
 
@@ -44,6 +45,10 @@ def size(kept: Path, quick: bool) -> list[str]:
     return ledger_ask.size_rows(kept, _sizes(quick))
 
 
+def secrets(_: Path, quick: bool) -> list[str]:
+    return ledger_secrets.rows(2 if quick else 20)
+
+
 def _sizes(quick: bool) -> tuple[int, ...]:
     return (10**4,) if quick else (10**5, 10**6)
 
@@ -55,6 +60,7 @@ PARTS: dict[str, Callable[[Path, bool], list[str]]] = {
     "index": index,
     "verify": verify,
     "size": size,
+    "secrets": secrets,
 }
 
 
