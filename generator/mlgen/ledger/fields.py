@@ -109,7 +109,7 @@ def loads(data: bytes) -> Fields:
     try:
         value = _DECODER.decode(data.decode())
         _check_depth(data, value)
-        if b"\\ud" in data.lower():
+        if b"\\" in data and b"\\ud" in data.lower():
             json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text that can be printed
     except RecursionError:
         raise BadRecord("the record is nested too deep") from None
