@@ -43,6 +43,13 @@ def test_of_what_is_told_twice_one_counts(every: list[Selected]) -> None:
     assert len(every) == len(entries()) - 2
 
 
+def test_also_where_midnight_lies_between(tmp_path: Path) -> None:
+    others = [records.task(f"o{day}", ended_at=f"2026-11-{day}T10:00:00Z") for day in range(20, 31)]
+    own, other = records.run(), records.run(reconciled=True, ended_at="2026-11-30T23:00:00Z")
+    ledger = land(tmp_path, [own, other, *others])
+    assert [one.entry for one in selected(ledger) if isinstance(one.entry, RunRecord)] == [own]
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,8 +17,10 @@ from mlgen.ledger.read import moment
 from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.run import RunRecord
 from mlgen.ledger.stream import KNOWN, stream
+from mlgen.ledger.told import RECORD_DELAY
 
 _SHOWN = 5
+DAYS_APART = RECORD_DELAY.days + 1
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{0,27}")
 
 
@@ -57,7 +59,7 @@ def select(
 
     on_skipped: is told the path of a file that is no record, and why.
     Of what is told twice, only the telling that counts: a reconciled record is dropped where the pod's own is there.
-    Memory: tens of bytes for each record of the commit. Raises GitError; Misuse "unknown-run", "ambiguous-run".
+    Memory: tens of bytes for each record of a few days. Raises GitError; Misuse "unknown-run", "ambiguous-run".
     """
     survey = _Survey([_Wanted(text) for text in selection.runs])
     for file in repository.tree_files(commit, "runs"):
@@ -68,7 +70,7 @@ def select(
 
     def wanted(path: str) -> bool:
         taken = folders is None or _folder(path) in folders
-        return taken and path not in dropped and selection.takes_day(path[len("runs/") :][:10])
+        return taken and path not in dropped and selection.takes_day(_day(path))
 
     for stored in stream(repository, commit, since=selection.since, wanted=wanted):
         try:
@@ -92,6 +94,11 @@ def _fits(entry: Entry, selection: Selection) -> bool:
         return False
     begins = f"sha256:{selection.artifact}"
     return any(artifact.digest.startswith(begins) for artifact in (*entry.inputs, *entry.outputs))
+
+
+def _day(path: str) -> str:
+    """ "2026/11/28" """
+    return path[len("runs/") :][:10]
 
 
 def _folder(path: str) -> str:
@@ -128,24 +135,32 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Survey:
-    """What the paths of a commit say. twice: the hashes of what more than one file tells of."""
+    """What the paths of a commit say, in their order. twice: the hashes of what more than one file tells of.
+
+    Two files that tell of the same lie a few days from each other at most (`told.RECORD_DELAY`), so that only the
+    latest days are kept in mind, however many there are. Two hashes that are equal cost a look at both, no more.
+    """
 
     wanted: Sequence[_Wanted]
     twice: set[int] = field(default_factory=set)
-    _seen: set[int] = field(default_factory=set)
-    _last: str = ""
+    _days: deque[set[int]] = field(default_factory=lambda: deque(maxlen=1 + DAYS_APART))
+    _day: str = ""
+    _run: str = ""
 
     def add(self, path: str) -> None:
         if not KNOWN.fullmatch(path):
             return
-        # A hash for each: a million names would take ten times as much. Two that are equal cost a look, no more.
+        day = _day(path)
+        if day != self._day:
+            self._day = day
+            self._days.append(set())
         about = hash(_subject(path))
-        if about in self._seen:
+        if any(about in seen for seen in self._days):
             self.twice.add(about)
-        self._seen.add(about)
+        self._days[-1].add(about)
         folder = _folder(path)
-        if folder != self._last:
-            self._last = folder
+        if folder != self._run:
+            self._run = folder
             for one in self.wanted:
                 one.add(folder)
 
