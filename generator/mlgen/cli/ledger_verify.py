@@ -24,6 +24,7 @@ from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.read import broken
 from mlgen.ledger.spool import Spool
 from mlgen.ledger.verify import remembered
+from mlgen.ledger.verify.artifacts import check as check_artifacts
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.remembered import Memory
 from mlgen.ledger.verify.span import Terms
@@ -49,6 +50,9 @@ def verify(
     *,
     since: SinceOption = None,
     expect: ExpectOption = None,
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="Read the bytes of every artifact, and compare their digests.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Walk all commits, also those verified before.")] = False,
     env: EnvOption = "local",
     form: FormatOption = Format.TEXT,
@@ -73,7 +77,10 @@ def verify(
     dead = _dead(records, found, notes)
     if verified is not None and verified.memory is not None:
         _remember(folder, verified.memory)
-    answer = _answer(verified, records, found, notes, dead)
+    answer = _answer(verified, records, notes, dead)
+    if artifacts and repository is not None and verified is not None:
+        answer |= _artifacts(repository, verified, records, found)
+    answer |= _findings(found)
     if form is Format.JSON:
         answer_json(answer)
     else:
@@ -188,9 +195,7 @@ def _notes(verified: Verified | None, records: Records, held: bool) -> list[str]
     return notes
 
 
-def _answer(
-    verified: Verified | None, records: Records, found: Found, notes: list[str], dead: int | None
-) -> dict[str, Any]:
+def _answer(verified: Verified | None, records: Records, notes: list[str], dead: int | None) -> dict[str, Any]:
     walked = verified.walked if verified else None
     return {
         "ledger": verified.tip if verified else None,
@@ -209,6 +214,12 @@ def _answer(
             for one in (walked.stretches if walked else ())
         ],
         "dead": dead,
+        "notes": notes,
+    }
+
+
+def _findings(found: Found) -> dict[str, Any]:
+    return {
         "findings": [
             {
                 "code": one.code,
@@ -221,5 +232,28 @@ def _answer(
             for one in found.kept
         ],
         "counts": dict(sorted(found.counts.items())),
-        "notes": notes,
+    }
+
+
+def _artifacts(repository: Repository, verified: Verified, records: Records, found: Found) -> dict[str, Any]:
+    place = (records.ledger.url, records.ledger.branch)
+    here = [e for e in _environments(records) if (e.ledger.url, e.ledger.branch) == place]
+    stores = {store.uri: store for store in (Records(records.workspace, e).store for e in here)}
+    since = None if verified.remembered else verified.since
+    with Counting("reading") as counting:
+        checked = check_artifacts(
+            repository,
+            verified.tip,
+            stores,
+            found,
+            since=since,
+            on_progress=lambda count, size: counting.say(f"{count:,} artifacts, {size / 1e9:,.1f} GB"),
+        )
+    return {
+        "artifacts": {
+            "right": checked.artifacts,
+            "sizeBytes": checked.size_bytes,
+            "collected": checked.collected,
+            "elsewhere": checked.elsewhere,
+        }
     }

@@ -19,7 +19,13 @@ _WORDS = {
 
 def text(answer: dict[str, Any]) -> str:
     """All lines."""
-    lines = [*_head(answer), *_signed(answer), *_findings(answer), *(f"note  {one}" for one in answer["notes"])]
+    lines = [
+        *_head(answer),
+        *_signed(answer),
+        *_artifacts(answer),
+        *_findings(answer),
+        *(f"note  {one}" for one in answer["notes"]),
+    ]
     count = sum(answer["counts"].values())
     lines.append("nothing is wrong" if not count else f"{count:,} finding{'' if count == 1 else 's'}")
     return "".join(visible(line) + "\n" for line in lines)
@@ -56,6 +62,16 @@ def _signed(answer: dict[str, Any]) -> Iterator[str]:
             if one["commits"] > 1:
                 ends += f"..{one['last'][:_SHORT]}"
             yield f"           {ends}  {one['commits']:,} {_WORDS[one['how']]}"
+
+
+def _artifacts(answer: dict[str, Any]) -> Iterator[str]:
+    if found := answer.get("artifacts"):
+        counts = {
+            f"right, {found['sizeBytes']:,} bytes": found["right"],
+            "thrown away by `mlgen gc artifacts`": found["collected"],
+            "elsewhere, not read": found["elsewhere"],
+        }
+        yield f"artifacts  {'; '.join(f'{count:,} {words}' for words, count in counts.items() if count) or 'none'}"
 
 
 def _findings(answer: dict[str, Any]) -> Iterator[str]:

@@ -98,6 +98,13 @@ class Store(Protocol):
         """
         ...
 
+    def measure_artifact(self, key: str) -> Content:
+        """Read all bytes of an artifact, keep none, and say what it holds.
+
+        Raises Missing, BadArtifact; Mismatch where a folder in a bucket has other files than its list says.
+        """
+        ...
+
 
 def bucket_name(uri: str) -> str:
     """The name of the bucket in a URI such as s3://bucket/key."""

@@ -20,11 +20,11 @@ from mlgen.store import disk, manifest
 from mlgen.store.base import SMALL, Item, check_digest, check_key
 from mlgen.store.beneath import Held, hold
 from mlgen.store.connect import connect
-from mlgen.store.content import Content, File, folder_content
+from mlgen.store.content import Content, File, Hashed, folder_content
 from mlgen.store.errors import BadArtifact, Mismatch, Missing, TooLarge
 from mlgen.store.manifest import Listed
 from mlgen.store.refusal import Place, is_bucket_missing, refusals
-from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, persist, put_once, upload
+from mlgen.store.transfer import IN_FLIGHT_BYTES, download, find, in_order, look, persist, put_once, upload
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # it exists for types only
@@ -155,6 +155,26 @@ class Bucket:
         with closing(in_order(calls)) as downloads:
             return folder_content(downloads)
 
+    def measure_artifact(self, key: str) -> Content:
+        name = check_key(key.rstrip("/"))
+        with refusals(self.place):
+            if not key.endswith("/") and (passed := look(self.objects, name, self._where(name))) is not None:
+                return passed.content(name.rpartition("/")[2])
+            listing = self._listing(name, is_folder=key.endswith("/"))
+            if listing is None:
+                raise Missing(f"{self.uri} keeps nothing as {key}")
+            named = {f"{name}/{item.path}" for item in listing}
+            for item in self._below(name):
+                if item.key not in named and not item.key.endswith("/"):
+                    raise Mismatch(f"{self._where(item.key)} is there, and the folder's manifest does not name it")
+            calls = ((_weight(item.size_bytes), partial(self._look, name, item)) for item in listing)
+            with closing(in_order(calls)) as files:
+                return folder_content(files)
+
+    def _look(self, key: str, item: Listed) -> File:
+        where = self._where(f"{key}/{item.path}")
+        return _as_listed(look(self.objects, f"{key}/{item.path}", where, expected_bytes=item.size_bytes), item, where)
+
     def _listing(self, key: str, *, is_folder: bool) -> list[Listed] | None:
         """The files of a folder artifact, or (is_folder) of one that others uploaded; None where there is neither."""
         where = self._where(key)
@@ -175,11 +195,7 @@ class Bucket:
         target = destination / item.path
         target.parent.mkdir(parents=True, exist_ok=True)
         passed = download(self.objects, f"{key}/{item.path}", target, where, expected_bytes=item.size_bytes)
-        if passed is None:
-            raise Mismatch(f"{where} is not there, and the folder's manifest names it")
-        if item.sha256 not in (None, passed.sha256):
-            raise Mismatch(f"{where} has the digest sha256:{passed.sha256}, not sha256:{item.sha256}")
-        return passed.file(item.path)
+        return _as_listed(passed, item, where)
 
     def _where(self, key: str) -> str:
         return f"{key} in {self.uri}"
@@ -187,6 +203,15 @@ class Bucket:
 
 def _item(meta: ObjectMeta) -> Item:
     return Item(meta["path"], meta["size"], meta["last_modified"])
+
+
+def _as_listed(passed: Hashed | None, item: Listed, where: str) -> File:
+    """A file of a folder, as it was read. Raises Mismatch where it is not what the folder's manifest says."""
+    if passed is None:
+        raise Mismatch(f"{where} is not there, and the folder's manifest names it")
+    if item.sha256 not in (None, passed.sha256):
+        raise Mismatch(f"{where} has the digest sha256:{passed.sha256}, not sha256:{item.sha256}")
+    return passed.file(item.path)
 
 
 def _size_bytes(folder: Held, name: str) -> int:

@@ -138,6 +138,9 @@ class Folder:
                 disk.remove(destination)
                 raise
 
+    def measure_artifact(self, key: str) -> Content:
+        return measure(self._path(key.rstrip("/")))
+
     def _put_file(self, target: Path, held: Held) -> Content | None:
         """Keep a file; None when the key is taken."""
         part, handle = disk.new_part(target.parent, lambda part: disk.open_new(part, 0o444))

@@ -178,16 +178,32 @@ def download(
     expected_bytes: its size, where that is known. Raises Mismatch for another, of which nothing is read; and when the
     object changes meanwhile: nothing is promised of the file then.
     """
-    if (found := find(objects, key)) is None:
+    if (found := _expected(objects, key, where, expected_bytes)) is None:
         return None
-    size_bytes = found.meta["size"]
-    if expected_bytes not in (None, size_bytes):
-        raise Mismatch(f"{where} has {size_bytes:,} bytes, not {expected_bytes:,}")
     with os.fdopen(disk.open_new(target), "wb") as file, closing(_pieces(objects, key, found, where)) as pieces:
         passed = Hashed(pieces)
         file.writelines(passed)
-    if passed.size_bytes != size_bytes:
-        raise _broken(f"{where} has {size_bytes:,} bytes, and gave {passed.size_bytes:,}")
+    return _whole(passed, found, where)
+
+
+def look(objects: ObjectStore, key: str, where: str, *, expected_bytes: int | None = None) -> Hashed | None:
+    """As `download`, to nowhere: what an object's bytes are."""
+    if (found := _expected(objects, key, where, expected_bytes)) is None:
+        return None
+    with closing(_pieces(objects, key, found, where)) as pieces:
+        return _whole(Hashed(pieces).drained(), found, where)
+
+
+def _expected(objects: ObjectStore, key: str, where: str, expected_bytes: int | None) -> GetResult | None:
+    found = find(objects, key)
+    if found is not None and expected_bytes not in (None, found.meta["size"]):
+        raise Mismatch(f"{where} has {found.meta['size']:,} bytes, not {expected_bytes:,}")
+    return found
+
+
+def _whole(passed: Hashed, found: GetResult, where: str) -> Hashed:
+    if passed.size_bytes != found.meta["size"]:
+        raise _broken(f"{where} has {found.meta['size']:,} bytes, and gave {passed.size_bytes:,}")
     return passed
 
 

@@ -15,13 +15,12 @@ from itertools import islice
 from mlgen.git import Object, Reader, Repository, Signers
 from mlgen.git.difference import FOLDER, Change, Forged, Trees
 from mlgen.git.history import Commit, id_of
-from mlgen.ledger import chain, imported
+from mlgen.ledger import chain, epoch, imported
 from mlgen.ledger.chain import Link
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
 from mlgen.ledger.imported import ImportedEvent
 from mlgen.ledger.stream import KNOWN, KNOWN_IMPORTED
-from mlgen.ledger.verify import epochs
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.identity import key_of, new_keys
 
@@ -166,7 +165,7 @@ class _Span:
         if commit.parents:
             before = chain.of_commit(self.heads[commit.parents[0]])
             return chain.START if before is None else before.next_prev
-        return chain.START if epochs.of_commit(data) is None else None
+        return chain.START if epoch.of_commit(data) is None else None
 
     def _add(self, code: str, message: str, commit: Commit) -> None:
         self.part.found.add(Finding(code, message, commit.oid))

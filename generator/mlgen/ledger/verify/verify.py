@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Repository
+from mlgen.git import Reader, Repository, Rewritten
 from mlgen.git.history import commits, is_ancestor, is_shallow
 from mlgen.ledger import chain
-from mlgen.ledger.verify import epochs
-from mlgen.ledger.verify.epochs import Epoch
+from mlgen.ledger import epoch as epochs
+from mlgen.ledger.epoch import Epoch
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.remembered import Clean, Memory, Seen
 from mlgen.ledger.verify.span import Terms, link_of
@@ -89,7 +89,7 @@ def verify(
     with repository.reader() as reader:
         link = link_of(reader, tip)
         value = link.next_prev if link else ""
-        epoch = _epoch(reader.get(walked.root)) if walked.root else None
+        epoch = epochs.of_commit(_bytes(reader, walked.root))
         known = link_of(reader, seen.commit) if seen and continued else None
     verified = Verified(tip, value, walked, since, clean is not None, epoch, None, found)
     if epoch is not None and terms.signers is not None and walked.stretches[0].how == "unsigned":
@@ -99,7 +99,7 @@ def verify(
         found.add(Finding("ledger-rewritten", message, seen.commit))
         continued = False
     elif seen is not None and not continued:
-        continued = _continues(repository, epoch, seen, verified)
+        continued = _is_epoch_after(repository, seen, verified, terms)
     _check_expected(repository, tip, value, asked.expect, found)
     if continued:
         verified.memory = _memory(verified, terms, asked, now)
@@ -136,22 +136,33 @@ def _start(repository: Repository, tip: str, since: str | datetime | None, found
     return oid
 
 
-def _epoch(root: object) -> Epoch | None:
-    data = getattr(root, "data", b"")
-    return epochs.of_commit(data)
+def _bytes(reader: Reader, oid: str) -> bytes:
+    """Of a commit; empty where it is not there."""
+    found = reader.get(oid) if oid else None
+    return found.data if found is not None and found.kind == "commit" else b""
 
 
-def _continues(repository: Repository, epoch: Epoch | None, seen: Seen, verified: Verified) -> bool:
+def _is_epoch_after(repository: Repository, seen: Seen, verified: Verified, terms: Terms) -> bool:
     """Whether a history that the known tip does not lead to is an epoch after it. Adds a finding where it is not."""
+    epoch, root = verified.epoch, verified.walked.root
     if epoch is not None and is_ancestor(repository, seen.commit, epoch.prev_tip):
         if epoch.prev_tip != seen.commit or not seen.chain or epoch.prev == seen.chain:
             return True
         message = f"its Mlgen-Prev-Sha256 is {epoch.prev}, and the chain's value at {seen.commit} was {seen.chain}"
-        verified.found.add(Finding("chain-broken", message, verified.walked.root))
+        verified.found.add(Finding("chain-broken", message, root))
         return False
-    message = f"{seen.commit}, seen at {seen.at}, does not lead to the tip {verified.tip}"
-    if epoch is not None:
-        message += f"; epoch {epoch.number} began after {epoch.prev_tip}, which is not known here to come after it"
+    with repository.reader() as reader:
+        known, begun = _bytes(reader, seen.commit), _bytes(reader, root)
+    has_root = is_ancestor(repository, root, seen.commit)
+    rewritten = Rewritten(seen.commit, known, verified.tip, root, begun, has_root)
+    try:
+        if known and terms.signers is not None:
+            epochs.judge(rewritten, terms.signers, where="the ledger", mend="")
+            return True
+        why = "" if epoch is None else f"; epoch {epoch.number} began after {epoch.prev_tip}, which is not known here"
+    except CannotAnswer as fault:
+        why = f": {fault.why}"
+    message = f"{seen.commit}, seen at {seen.at}, does not lead to the tip {verified.tip}{why}"
     verified.found.add(Finding("ledger-rewritten", message, verified.tip))
     return False
 
