@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_what_is_no_epoch(one: bytes) -> None:
 def test_without_signers_it_must_name_the_tip_that_is_known() -> None:
     assert judge(rewritten(root())).number == 3
     assert f"after {OTHER}, which is not known here" in refusal(rewritten(root(OTHER)))
+    assert judge(replace(rewritten(root(OTHER)), leads_to=OTHER.__eq__)).prev_tip == OTHER
     assert "no epoch that came after" in refusal(rewritten(root(), has_root=True))
 
 

@@ -58,11 +58,11 @@ def mirrored(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repositor
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
     "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted", "ledger-rewritten".
     """
-    remote = _open(ledger, cache_of(ledger.url, ledger.branch), READ_SECONDS, READ_MIB)
+    mirror = Mirror(ledger, signers)
     try:
-        return _refreshed(remote, ledger, signers)
+        return mirror.refresh()
     except CannotAnswer as fault:
-        known = git.kept(remote, ledger.branch) if fault.code == "git-unreachable" else None
+        known = git.kept(mirror.remote, ledger.branch) if fault.code == "git-unreachable" else None
         if known is None:
             raise
         repository, at = known
@@ -81,25 +81,36 @@ def with_history(ledger: Ledger) -> Repository | None:
         return None
     try:
         # After the history: its files are here then, also those that landed meanwhile.
-        return past.with_files_of(history, _refreshed(remote, ledger, lambda: None))
+        return past.with_files_of(history, Mirror(ledger, lambda: None).refresh())
     except CannotAnswer as fault:
         if fault.code != "ledger-rewritten":
             raise
         return past.with_files(remote, ledger.branch, history)
 
 
-def _refreshed(remote: Remote, ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository:
-    """Raises CannotAnswer "ledger-rewritten" for what does not go on from what was seen last, nor is an epoch of it."""
+class Mirror:
+    """All files of the branch's tip, in a repository of the user's cache. signers: as in `mirrored`."""
 
-    def judge(rewritten: Rewritten) -> None:
+    def __init__(self, ledger: Ledger, signers: Callable[[], Signers | None]) -> None:
+        self._ledger, self._signers = ledger, signers
+        self.remote = _open(ledger, cache_of(ledger.url, ledger.branch), READ_SECONDS, READ_MIB)
+
+    def refresh(self) -> Repository:
+        """The repository, with what is there now.
+
+        Raises as the remote's methods do; CannotAnswer "ledger-rewritten" for a history that does not go on from the
+        tip that was seen last, and is no epoch of it.
+        """
+        return git.refresh(self.remote, self._ledger.branch, judge=self._judge)
+
+    def _judge(self, rewritten: Rewritten) -> None:
         mend = (
-            f"ask who keeps the ledger; if it is meant, remove {remote.scratch.folder}, and all is read anew\n"
+            f"ask who keeps the ledger; if it is meant, remove {self.remote.scratch.folder}, and all is read anew\n"
             "with ledger.signers in mlgen.yaml a signed epoch is taken without a question"
         )
-        found = epoch.judge(rewritten, signers(), where=f'the ledger\'s branch "{ledger.branch}"', mend=mend)
+        where = f'the ledger\'s branch "{self._ledger.branch}"'
+        found = epoch.judge(rewritten, self._signers(), where=where, mend=mend)
         note(f"the ledger was begun anew without some records: epoch {found.number}")
-
-    return git.refresh(remote, ledger.branch, judge=judge)
 
 
 def _open(ledger: Ledger, scratch: Path, seconds: float, memory_mib: int = git.MEMORY_MIB) -> Remote:

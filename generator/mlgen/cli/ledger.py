@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlgen.cli.ledger_epoch import epoch
 from mlgen.cli.ledger_export import export
 from mlgen.cli.ledger_fold import fold
 from mlgen.cli.ledger_import import import_events
@@ -16,4 +17,5 @@ app.command()(fold)
 app.command()(reconcile)
 app.command()(verify)
 app.command()(export)
+app.command()(epoch)
 app.command("import")(import_events)

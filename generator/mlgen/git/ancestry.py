@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mlgen.git.command import GitError
@@ -22,7 +23,8 @@ class Rewritten:
     """A history that does not go on from the tip that is known.
 
     known, tip, root: ids of the known tip, of the new one, and of the commit that the new history begins with; of the
-    first and the last also their bytes. has_root: whether the known history has that commit, too.
+    first and the last also their bytes. has_root: whether the known history has that commit, too. leads_to: whether
+    the known tip leads to a commit, by its id, as far as that is known here.
     """
 
     known: str
@@ -31,6 +33,7 @@ class Rewritten:
     root: str
     root_commit: bytes
     has_root: bool
+    leads_to: Callable[[str], bool] = field(default=lambda _oid: False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,9 @@ def rewritten(here: Repository, known: str, tip: str) -> Rewritten | None:
         return None
     root = _root(here, tip)
     known_commit = here.run("cat-file", "commit", known) if here.resolve(known) else b""
-    return Rewritten(known, known_commit, tip, root, here.run("cat-file", "commit", root), _leads(here, root, known))
+    root_commit = here.run("cat-file", "commit", root)
+    has_root = _leads(here, root, known)
+    return Rewritten(known, known_commit, tip, root, root_commit, has_root, partial(_leads, here, known))
 
 
 def _root(here: Repository, tip: str) -> str:

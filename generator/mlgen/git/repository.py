@@ -69,6 +69,11 @@ def init_bare(
     return Repository(git_dir, None, found.decode().strip(), clean)
 
 
+def _below(folder: str) -> list[str]:
+    """The arguments that keep to a folder; "" is all."""
+    return ["--", f"{folder.rstrip('/')}/"] if folder else []
+
+
 @dataclass(frozen=True, slots=True)
 class TreeFile:
     """A file of a commit; oid is its blob's id."""
@@ -212,10 +217,11 @@ class Repository:
     def tree_files(self, commit: str, folder: str, *, since: str | None = None) -> Iterator[TreeFile]:
         """The files below a folder of a commit, by its id, in the order of their paths, told as git finds them.
 
+        folder: "" for all.
         since: another commit's id; then only the files that are not the same there.
         Source: git-ls-tree(1), git-diff-tree(1), the raw output format.
         """
-        where = ["--", f"{folder.rstrip('/')}/"]
+        where = _below(folder)
         if since is None:
             arguments = ["ls-tree", "-r", "-z", "--full-tree", commit, *where]
         else:
@@ -233,7 +239,7 @@ class Repository:
     def only_grew(self, old: str, new: str, folder: str) -> bool:
         """Whether a commit has all files below a folder that another has, with the same bytes; both by their ids."""
         shown = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=a")  # all but additions
-        return not any(self._told([*shown, old, new, "--", f"{folder.rstrip('/')}/"]))
+        return not any(self._told([*shown, old, new, *_below(folder)]))
 
     def _told(self, arguments: Sequence[str]) -> Iterator[str]:
         """What a command prints between NULs, as it comes."""

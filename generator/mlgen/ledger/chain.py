@@ -13,13 +13,17 @@ chain: the one after it begins at 64 zeros, and verification says so.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import IO
 
 from mlgen import canonical
 
 START = "0" * 64
+_PART = 100_000  # lines of a batch that are held in memory, some 20 MB
 _TRAILER = re.compile(r"^Mlgen-(Batch|Prev)-Sha256: ([0-9a-f]{64})$", re.MULTILINE)
 
 
@@ -46,6 +50,34 @@ def link(files: Mapping[str, bytes], parent: Link | None) -> Link:
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     batch = canonical.folder_digest(digests).removeprefix("sha256:")
     return Link(batch, START if parent is None else parent.next_prev)
+
+
+@dataclass(slots=True)
+class Batch:
+    """*Batch* of any number of files: their lines are sorted in parts, which lie on disk."""
+
+    _lines: list[bytes] = field(default_factory=list)
+    _parts: list[IO[bytes]] = field(default_factory=list)
+
+    def add(self, path: str, sha256: str) -> None:
+        """sha256: of the file's bytes, 64 hex digits."""
+        self._lines.append(f"{sha256}  {path}\n".encode(errors="surrogateescape"))
+        if len(self._lines) == _PART:
+            part = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the batch
+            part.writelines(sorted(self._lines))
+            self._parts.append(part)
+            self._lines.clear()
+
+    def digest(self) -> str:
+        """The value, of what was added so far."""
+        for part in self._parts:
+            part.seek(0)
+        found = hashlib.sha256()
+        for line in heapq.merge(*self._parts, sorted(self._lines)):
+            found.update(line)
+        for part in self._parts:
+            part.seek(0, 2)
+        return found.hexdigest()
 
 
 def of_commit(commit: bytes) -> Link | None:

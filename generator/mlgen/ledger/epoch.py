@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Rewritten, Signers, committed_at
+from mlgen.git import Repository, Rewritten, Signers, committed_at
 from mlgen.ledger import chain
 from mlgen.ledger.chain import Link
 
@@ -41,6 +41,12 @@ def of_commit(commit: bytes) -> Epoch | None:
     return Epoch(int(values["Epoch"]), values["Prev-Tip"], link.prev)
 
 
+def root_of(repository: Repository, tip: str) -> bytes:
+    """The commit that a tip's history begins with. Raises GitError."""
+    root = repository.run("rev-list", "--max-parents=0", "--end-of-options", tip).decode().split()[-1]
+    return repository.run("cat-file", "commit", root)
+
+
 def message(epoch: Epoch, batch: str, *, dropped: int, because: str = "") -> str:
     """The message of an epoch's root. because: a sentence for people; it stays for ever."""
     head = f"ledger: epoch {epoch.number}, {dropped} record{'' if dropped == 1 else 's'} dropped"
@@ -51,8 +57,9 @@ def message(epoch: Epoch, batch: str, *, dropped: int, because: str = "") -> str
 def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> Epoch:
     """The epoch by which a history was begun anew; whoever knew the one before may go on with it.
 
-    It is one that names the known tip. Or, since readers seldom know the last tip of all, one that a key of `signers`
-    signed after the known tip was made: nobody else can have begun it. With signers every epoch must be signed.
+    It is one that names the known tip, or one that is known to come after that. Or, since readers seldom know the last
+    tip of all, one that a key of `signers` signed after the known tip was made: nobody else can have begun it. With
+    signers every epoch must be signed.
     where, mend: what errors call the ledger, and how a reader begins anew. Raises CannotAnswer "ledger-rewritten".
     """
     epoch = None if one.has_root else of_commit(one.root_commit)
@@ -63,7 +70,7 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
         reason = signers.check(one.root_commit, committed_at(one.root_commit)).reason
     if reason:
         raise _rewritten(one, where, f"epoch {epoch.number} began after {epoch.prev_tip}, and {reason}", mend)
-    if epoch.prev_tip == one.known:
+    if epoch.prev_tip == one.known or one.leads_to(epoch.prev_tip):
         return epoch
     if signers is None:
         raise _rewritten(

@@ -1,0 +1,183 @@
+"""`mlgen ledger epoch --drop …`: erase records, by a history that begins anew without them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from mlgen import git
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.counting import Counting
+from mlgen.cli.elsewhere import Mirror, signer
+from mlgen.cli.options import EnvOption, Format, FormatOption
+from mlgen.cli.output import answer_json, answer_of_a_deed, note
+from mlgen.cli.records import Records, open_records
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import CannotAnswer, Misuse, visible
+from mlgen.git import Branches, Repository
+from mlgen.ledger import epoch as epochs
+from mlgen.ledger.erasure import Survey, begin, forget, waiting, wanted
+from mlgen.ledger.read import broken
+
+SHOWN = 20  # of each kind; `--format json` has all
+MAX_REASON = 500  # characters
+
+
+def epoch(
+    *,
+    drop: Annotated[
+        list[str], typer.Option("--drop", metavar="RUN|PATH", help="A run, or a file or folder of the ledger.")
+    ],
+    because: Annotated[
+        str, typer.Option("--because", metavar="TEXT", help="Why, for all to read and for ever: name nobody.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without: only say what would go.")] = False,
+    env: EnvOption = "local",
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Erase records: the ledger's history begins anew without them. Readers accept it as an epoch of the one before.
+
+    Older clones, the host's copies and the artifacts still have them: guides/ledger.md, "Erase a person's data".
+    """
+    if len(because) > MAX_REASON or not because.isprintable():
+        raise Misuse("bad-option", "--because is one line of text", fix=f"of at most {MAX_REASON} characters")
+    records = open_records(Workspace.around(), env)
+    ref = git.branch_ref(records.branch)
+    with _git_errors(records.branch), Counting("reading") as counting:
+        ledger = _open(records, ref)
+        tip = ledger.refresh()
+        names = (file.path for file in ledger.repository.tree_files(tip, ""))
+        survey = Survey(ledger.repository, wanted(drop, names, env), lambda count: counting.say(f"{count:,} files"))
+        survey.look(tip)
+        number = ledger.number(tip)
+        keys = _waiting(records, survey, insist=yes)
+        if yes:
+            # First: what waits would else land again. If it is on the branch, too, it goes with it.
+            forget(records.spool, keys or [])
+            now = int(SystemClock().now().timestamp())
+            move = partial(begin, survey, ledger.branches, ref, refresh=ledger.refresh)
+            root = move(number=number, seconds=now, because=because)
+    answer = {
+        "epoch": number,
+        "previous": survey.tip,
+        "ledger": root if yes else None,
+        "dropped": survey.dropped,
+        "kept": survey.kept,
+        "siblings": survey.siblings,
+        "referring": survey.referring,
+        "artifacts": survey.artifacts,
+        "waiting": keys,
+    }
+    with answer_of_a_deed():
+        if form is Format.JSON:
+            answer_json(answer)
+        else:
+            sys.stdout.write("".join(visible(line) + "\n" for line in _lines(answer)))
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    """repository: where the epoch is made. branches: whose ref moves. refresh: brings the tip's files into the
+    repository, and says its id. root: the commit that a tip's history begins with."""
+
+    repository: Repository
+    branches: Branches
+    refresh: Callable[[], str]
+    root: Callable[[str], bytes]
+
+    def number(self, tip: str) -> int:
+        """Of the epoch that would begin after a tip."""
+        before = epochs.of_commit(self.root(tip))
+        return 1 if before is None else before.number + 1
+
+
+def _open(records: Records, ref: str) -> _Ledger:
+    sign = signer(records.ledger)
+    if records.ledger.url is not None:
+        mirror = Mirror(records.ledger, lambda: records.signers)
+        repository = replace(mirror.refresh(), signer=sign)
+
+        def refresh() -> str:
+            return _tip(mirror.refresh(), ref, records)
+
+        return _Ledger(repository, mirror.remote, refresh, lambda tip: _root_elsewhere(mirror, ref, tip))
+    found = records.repository
+    if found is None:
+        raise _empty(records)
+    here = replace(found, signer=sign)
+    place = here.checked_out(records.branch)
+    if place is not None:
+        raise CannotAnswer(
+            "ledger-checked-out",
+            f'the ledger\'s branch "{records.branch}" is checked out in {place}',
+            why="were it moved, the files there would look changed, and those that go would stay",
+            fix="check out another branch there",
+        )
+    return _Ledger(here, here, lambda: _tip(here, ref, records), lambda tip: epochs.root_of(here, tip))
+
+
+def _tip(repository: Repository, ref: str, records: Records) -> str:
+    tip = repository.tip(ref)
+    if tip is None:
+        raise _empty(records)
+    return tip
+
+
+def _root_elsewhere(mirror: Mirror, ref: str, tip: str) -> bytes:
+    ancestry = mirror.remote.ancestry
+    ancestry.bring(ref, tip, whole=True)
+    return ancestry.commit(ancestry.root(tip))
+
+
+def _empty(records: Records) -> Misuse:
+    fix = "`mlgen runs list` says what it has"
+    return Misuse("unknown-run", f'the ledger of {records.environment.name} has no branch "{records.branch}"', fix=fix)
+
+
+@contextmanager
+def _git_errors(branch: str) -> Iterator[None]:
+    try:
+        yield
+    except git.GitError as error:
+        raise broken(branch, str(error)) from None
+
+
+def _waiting(records: Records, survey: Survey, *, insist: bool) -> list[str] | None:
+    """The keys of what waits or is dead, and is wanted gone; None where they cannot be asked for, unless we insist."""
+    try:
+        return waiting(records.spool, survey.wanted)
+    except CannotAnswer as fault:
+        if insist:
+            raise
+        note(f"what of it waits in the spool is not known: {fault.message}")
+        return None
+
+
+def _lines(answer: dict[str, Any]) -> Iterator[str]:
+    done = answer["ledger"] is not None
+    yield from _some("dropped" if done else "would go", answer["dropped"])
+    if answer["waiting"]:
+        yield f"in the spool  {len(answer['waiting'])} copies{' forgotten' if done else ''}"
+    yield from _some("stays, of the same runs", answer["siblings"])
+    yield from _some("stays, and read what they made", answer["referring"])
+    yield from _some("artifact, which stays in the bucket", answer["artifacts"])
+    count, kept = len(answer["dropped"]), answer["kept"]
+    if done:
+        yield f"{count} dropped, {kept} kept: epoch {answer['epoch']} after {answer['previous']}"
+        yield f"ledger  {answer['ledger']}"
+        yield "clones, the host's own copies and backups still have them: see the guide, ledger.md"
+    else:
+        yield f"{count} would go, {kept} stay: epoch {answer['epoch']} after {answer['previous']}"
+        yield "nothing was done; --yes does it"
+
+
+def _some(word: str, paths: list[str]) -> Iterator[str]:
+    yield from (f"{word}  {path}" for path in paths[:SHOWN])
+    if len(paths) > SHOWN:
+        yield f"{word}  and {len(paths) - SHOWN} more; --format json names all"
