@@ -118,4 +118,6 @@ def test_it_is_folded_like_all_and_no_reader_of_runs_sees_it(tmp_path: Path) -> 
     assert stored.imported() == entry.from_bytes(data)
     with pytest.raises(BadRecord):
         stored.entry()
+    message = repository.run("log", "-1", "--format=%s", folded.commit).decode()
+    assert message == f"ledger: 1 record of r1.{records.uid('r1')[:8]}, 1 event from elsewhere\n"
     assert [one.entry() for one in stream(repository, folded.commit)] == [records.task()]

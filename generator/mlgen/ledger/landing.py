@@ -169,9 +169,16 @@ def _named(group: Sequence[Waiting], fault: CannotAnswer) -> set[str]:
 
 
 def _message(files: dict[str, bytes], link: chain.Link) -> str:
-    runs = {path.rpartition("/")[0].rpartition("/")[2] for path in files}
-    about = next(iter(runs)) if len(runs) == 1 else f"{len(runs)} runs"
-    return f"ledger: {len(files)} record{'' if len(files) == 1 else 's'} of {about}\n\n{link.trailers}"
+    records = [path for path in files if path.startswith("runs/")]
+    runs = {path.rpartition("/")[0].rpartition("/")[2] for path in records}
+    events = len(files) - len(records)
+    told = []
+    if records:
+        about = next(iter(runs)) if len(runs) == 1 else f"{len(runs)} runs"
+        told.append(f"{len(records)} record{'' if len(records) == 1 else 's'} of {about}")
+    if events:
+        told.append(f"{events} event{'' if events == 1 else 's'} from elsewhere")
+    return f"ledger: {', '.join(told)}\n\n{link.trailers}"
 
 
 def _conflict(kept: bytes, waiting: Waiting) -> Refused:
