@@ -308,18 +308,17 @@ def test_a_bucket(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
     assert set(collected(store)) == {uri_of("old")}
 
 
-@pytest.mark.parametrize("of", ["prod", "twin", "dev"])
-def test_a_ledger_that_cannot_be_read_deletes_nothing(
-    away: Path, s3: S3, host: GitHost, capsys: Capture, of: str
-) -> None:
+def test_a_ledger_that_cannot_be_read_deletes_nothing(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
     """Also when a mirror of it is here: what it does not have yet may refer to anything."""
-    for name in ("prod", "twin", "dev"):
-        land(ledger(host, name), away.parent, *made(f"{name}-old", env=name), *made(f"{name}-new", env=name, at=NOW))
-    keep(s3, key_of("prod-old"))
+    land(ledger(host, "prod"), away.parent, *made("old"), *made("new", at=NOW))
+    for name in ("twin", "dev"):
+        land(ledger(host, name), away.parent, *made(name, env=name, at=NOW))
+    keep(s3, key_of("old"))
     assert gc(capsys, "--keep-days", "30", env="prod")["goes"]["artifacts"] == 1
-    host.fault = lambda path: "503" if f"/{of}.git" in path else ""
-    assert "git-unreachable" in gc(capsys, "--keep-days", "30", "--delete", env="prod", code=3)
-    assert left(s3) == {key_of("prod-old")}
+    for of in ("prod", "twin", "dev"):
+        host.fault = lambda path, of=of: "503" if f"/{of}.git" in path else ""  # type: ignore[misc]
+        assert "git-unreachable" in gc(capsys, "--keep-days", "30", "--delete", env="prod", code=3)
+    assert left(s3) == {key_of("old")}
 
 
 def test_who_may_not_delete_is_told_so(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
@@ -387,3 +386,27 @@ def test_artifacts_below_those_of_another_environment(away: Path, s3: S3, host: 
     for env in ("prod", "dev"):
         assert "artifacts-nested" in gc(capsys, "--keep-days", "30", "--delete", env=env, code=3)
     assert left(s3) == {key_of("old")}
+
+
+def test_code_and_inputs_that_a_manifest_pins_are_kept(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
+    pinned, used, published = (f"{digit}" * 64 for digit in "abc")
+    old = records.task("old", env="prod", ended_at=stamp(OLD), code_digest=f"sha256:{used}")
+    older = records.task("older", env="prod", ended_at=stamp(OLD), code_digest=f"sha256:{pinned}")
+    both = tuple(records.artifact("raw", f"s3://bucket/p/_inputs/{hex_}/raw.csv") for hex_ in (used, pinned))
+    read = records.task("read", env="prod", ended_at=stamp(OLD), inputs=both)
+    ended = [records.run(name, env="prod", ended_at=stamp(OLD)) for name in ("old", "older", "read")]
+    land(ledger(host, "prod"), away.parent, old, older, read, *ended, *made("new", at=NOW))
+    manifests = away / "tekton" / "prod" / "manifests"
+    manifests.mkdir(parents=True)
+    (manifests / "task.yaml").write_text(f"""value: '{{"codeDigest":"sha256:{pinned}","env":"prod"}}'\n""")
+    for hex_ in (pinned, used, published):
+        keep(s3, f"p/_code/{hex_}.tar", f"p/_inputs/{hex_}/raw.csv")
+    found = gc(capsys, "--keep-days", "30", "--delete", env="prod")
+    assert {key.partition("/_")[2] for key in left(s3)} == {
+        f"{kind}/{hex_}{end}"
+        for hex_ in (pinned, published)
+        for kind, end in (("code", ".tar"), ("inputs", "/raw.csv"))
+    }
+    assert found["unknown"]["artifacts"] == 2  # published, and never used
+    told = collected(open_store("s3://bucket/p", options=s3.options, base=away))
+    assert set(told) == {f"s3://bucket/p/_code/{used}.tar", f"s3://bucket/p/_inputs/{used}/raw.csv"}
