@@ -138,6 +138,23 @@ def test_a_host_without_filters_sends_all_files_once(host: GitHost, tmp_path: Pa
         far = remote(host, tmp_path / "a", token)
 
 
+def test_a_host_without_filters_whose_files_are_too_many(host: GitHost, tmp_path: Path, token: Path) -> None:
+    """They do not come in the time that there is: then what to mend is the host, and not the way to it."""
+    seed(host.repository("l", uploadpack_allowFilter="false"), 20)
+
+    def slow(path: str) -> str:
+        if path.endswith("/git-upload-pack") and sum("POST" in request for request in host.requests) > 1:
+            time.sleep(3)
+        return ""
+
+    host.fault = slow
+    far = remote(host, tmp_path / "s", token, timeout_seconds=1.5)
+    with far.reader() as reader, pytest.raises(CannotAnswer) as error:
+        reader.get(REF)
+    assert error.value.code == "git-no-filter"
+    assert "uploadpack.allowFilter" in error.value.fix
+
+
 def test_two_writers_and_one_branch(host: GitHost, tmp_path: Path, token: Path) -> None:
     there = host.repository("l")
     a, b = (remote(host, tmp_path / name, token) for name in "ab")

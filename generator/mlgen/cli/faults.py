@@ -49,6 +49,7 @@ FAILURES: dict[str, str] = {
     "disk-full": "no space left on a disk",
     "git-denied": "a Git host that does not take the credentials, or does not let them do what is asked",
     "git-missing": "no program git",
+    "git-no-filter": "a Git host that gives a ledger only as a whole, which is too large for that",
     "git-no-repository": "a URL at which there is no Git repository",
     "git-push-refused": "a Git host whose rules, or hooks, refuse what is pushed",
     "git-refused": "a repository that git does not read here",

@@ -32,6 +32,7 @@ _SETTINGS = (
     "push.followTags=false",
     "push.useForceIfIncludes=false",
 )
+NO_FILTER = b"filtering not recognized by server"  # what git says, on its way to fetch all that there is
 MEMORY_MIB = 64  # beside our own process, in a container of 128
 _KILLED_SECONDS = 1.0  # in which pipes are closed whose writers were killed
 _TLS_OF_USER = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY")
@@ -142,10 +143,12 @@ class Host:
                     out, err = process.communicate(data, seconds)
                 except BaseException as error:
                     _kill_group(process)
+                    err = b""
                     with suppress(subprocess.TimeoutExpired):  # what left the group may still hold a pipe
-                        process.communicate(timeout=_KILLED_SECONDS)
+                        err = process.communicate(timeout=_KILLED_SECONDS)[1]
                     if isinstance(error, subprocess.TimeoutExpired):
-                        raise self.unreachable(f"no answer in {limit:g} s") from None
+                        said = f"no answer in {limit:g} s"
+                        raise (self.too_much(said) if NO_FILTER in err else self.unreachable(said)) from None
                     raise
             return Done(process.returncode, out, err)
 
@@ -213,6 +216,16 @@ class Host:
             f"{self.shown} cannot be reached",
             why=said,
             fix="check ledger.url and the way to that host; what could not be done now can be done again",
+        )
+
+    def too_much(self, said: str) -> CannotAnswer:
+        """The host gives no single objects, and all that it has could not be fetched."""
+        return CannotAnswer(
+            "git-no-filter",
+            f"{self.shown} gives a ledger only as a whole, and it has grown too large for that",
+            why=said,
+            fix="let the host give single objects (`git config uploadpack.allowFilter true` in the repository there), "
+            "or fold with a person's time and memory: `mlgen ledger fold --env ...`",
         )
 
     @property

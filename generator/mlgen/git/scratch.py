@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlgen.git.host import NAME, Host
+from mlgen.git.command import RefBroken
+from mlgen.git.host import NAME, NO_FILTER, Host
 from mlgen.git.repository import Repository, init_bare
 
 # Given for one call, not written down: a later command must not take missing objects for promised ones, and fetch them.
 _SINGLE = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=tree:0")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1")
-_NO_FILTER = b"filtering not recognized by server"
+# A host that gives all it has looks at a million objects first, and says a few bytes meanwhile.
+_PATIENT = "http.lowSpeedTime=300"  # seconds
 _NO_IDS = re.compile(rb"not our ref|unadvertised object|does not allow")
 
 
@@ -57,18 +59,28 @@ class Scratch:
         """
         data = "".join(f"{oid}\n" for oid in oids).encode()
         repository = self.repository(oids[0])
-        done = self._host.call(repository.git_dir, *_FETCH, "--stdin", NAME, settings=_SINGLE, data=data)
+        settings = (*_SINGLE, _PATIENT)
+        done = self._host.call(repository.git_dir, *_FETCH, "--stdin", NAME, settings=settings, data=data)
         if done.code and not _NO_IDS.search(done.err):
-            raise self._host.fault(done.err, "read")
-        if done.code == 0 and _NO_FILTER in done.err and repository.resolve(oids[0]) == oids[0]:
+            raise self._fault(done.err)
+        if done.code == 0 and NO_FILTER in done.err and repository.resolve(oids[0]) == oids[0]:
             repository.move_ref(ref, oids[0], old=None)
             self._whole = True
         return done.code == 0
 
     def fetch_whole(self, ref: str, *, to: str | None = None) -> None:
         """Fetch all files of a ref's tip, or what is new of them. to: the ref in scratch that then points there."""
-        self._host.run(self.repository().git_dir, *_FETCH, "--update-shallow", NAME, f"+{ref}:{to or ref}")
+        arguments = (*_FETCH, "--update-shallow", NAME, f"+{ref}:{to or ref}")
+        done = self._host.call(self.repository().git_dir, *arguments, settings=(_PATIENT,))
+        if done.code:
+            raise self._fault(done.err)
         self._whole = True
+
+    def _fault(self, stderr: bytes) -> Exception:
+        fault = self._host.fault(stderr, "read")
+        if NO_FILTER in stderr and isinstance(fault, RefBroken):  # the memory that git may have is too little
+            return self._host.too_much(str(fault))
+        return fault
 
     def is_whole(self, ref: str) -> bool:
         """Whether all files of an earlier tip are in scratch: then the host is told so, and sends what is new."""
