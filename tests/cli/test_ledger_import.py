@@ -15,6 +15,9 @@ import pytest
 from mlgen import git
 from mlgen.cli.main import run as mlgen
 from mlgen.ledger.stream import stream_imported
+from tests import git_host, s3
+from tests.cli import lab
+from tests.git_host import secret
 from tests.ledger.test_imported import RUN, event
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +117,31 @@ def test_what_looks_secret_is_told_without_it(project: Path, capsys: Capture) ->
     assert token not in told.err + told.out
     assert mlgen(["ledger", "export", "openlineage"]) == 0
     assert json.loads(capsys.readouterr().out)["job"]["name"] == "***"
+
+
+def test_of_a_cluster_they_wait_in_the_bucket_for_whoever_may_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (tmp_path / "a.ndjson").write_text(lines(event(eventType="START"), event()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(s3, "BUCKET", "ml-artifacts")
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key-id",
+        "AWS_SECRET_ACCESS_KEY": "key-value",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "MLGEN_LEDGER_SECRET": str(secret(tmp_path / "secret")),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with s3.serve() as bucket, git_host.serve(tmp_path / "git") as host:
+        host.repository("ledger")
+        lab.lay_down(tmp_path, s3=bucket.endpoint, ledger=f"{host.url}/ledger.git")
+        imported = answer(capsys, "import", "a.ndjson", "--env", "lab")
+        assert imported == {"events": 2, "leftOut": 0, "masked": 0, "waiting": 2}
+        assert len([key for key in bucket.objects if f"_ledger/spool/{RUN}." in key]) == 2
+        assert len(answer(capsys, "fold", "--env", "lab")["landed"]) == 2
+        assert mlgen(["ledger", "export", "openlineage", "--env", "lab"]) == 0
+        types = {json.loads(line)["eventType"] for line in capsys.readouterr().out.splitlines()}
+        assert types == {"START", "COMPLETE"}
 
 
 def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(project: Path, capsys: Capture) -> None:
