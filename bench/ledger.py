@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,31 +21,31 @@ import ledger_secrets
 import ledger_writers
 
 
-def writers(_: Path, quick: bool) -> list[str]:
+def writers(_: Path, quick: bool) -> Iterable[str]:
     return ledger_writers.rows((1, 8) if quick else (1, 8, 32, 128), 5 if quick else 20)
 
 
-def fold(kept: Path, quick: bool) -> list[str]:
+def fold(kept: Path, quick: bool) -> Iterable[str]:
     return ledger_fold.history_rows(kept, (0, 10_000) if quick else (0, 10**5, 10**6), 1 if quick else 3)
 
 
-def backlog(kept: Path, quick: bool) -> list[str]:
+def backlog(kept: Path, quick: bool) -> Iterable[str]:
     return ledger_fold.backlog_rows(kept, 10_000 if quick else 10**5, 2_000 if quick else 10**5)
 
 
-def index(kept: Path, quick: bool) -> list[str]:
+def index(kept: Path, quick: bool) -> Iterable[str]:
     return ledger_ask.index_rows(kept, _sizes(quick))
 
 
-def verify(kept: Path, quick: bool) -> list[str]:
+def verify(kept: Path, quick: bool) -> Iterable[str]:
     return ledger_ask.verify_rows(kept, _sizes(quick))
 
 
-def size(kept: Path, quick: bool) -> list[str]:
+def size(kept: Path, quick: bool) -> Iterable[str]:
     return ledger_ask.size_rows(kept, _sizes(quick))
 
 
-def secrets(_: Path, quick: bool) -> list[str]:
+def secrets(_: Path, quick: bool) -> Iterable[str]:
     return ledger_secrets.rows(2 if quick else 20)
 
 
@@ -53,7 +53,7 @@ def _sizes(quick: bool) -> tuple[int, ...]:
     return (10**4,) if quick else (10**5, 10**6)
 
 
-PARTS: dict[str, Callable[[Path, bool], list[str]]] = {
+PARTS: dict[str, Callable[[Path, bool], Iterable[str]]] = {
     "writers": writers,
     "fold": fold,
     "backlog": backlog,
@@ -76,7 +76,9 @@ def main() -> None:
     python = f"Python {platform.python_version()}"
     print(f"Made by `python bench/ledger.py` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {python}.\n")
     for name in args.parts or PARTS:
-        print("\n".join([*PARTS[name](args.ledgers, args.quick), ""]), flush=True)
+        for line in PARTS[name](args.ledgers, args.quick):
+            print(line, flush=True)
+        print(flush=True)
 
 
 if __name__ == "__main__":

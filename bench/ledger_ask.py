@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import ledgers
-from ledger_places import MLGEN, Project, history, local_project
+from ledger_places import MLGEN, Project, folder_bytes, history, local_project
 from mlgen.git import Repository, init_bare
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.index.history import History
@@ -86,7 +86,7 @@ def _made(run: Run) -> Artifact:
     return made[int(run.uid[:4], 16) % len(made)]
 
 
-def index_rows(kept: Path, sizes: Sequence[int]) -> list[str]:
+def index_rows(kept: Path, sizes: Sequence[int]) -> Iterator[str]:
     """Build, refresh, and what questions take then."""
     costs = [
         "| index | build, wall | CPU | memory | file | 1,000 records later | CPU |",
@@ -103,7 +103,7 @@ def index_rows(kept: Path, sizes: Sequence[int]) -> list[str]:
             cells = [f"{size:,} records", *_used(first), f"{file.stat().st_size / MEBI:.0f} MiB", *_used(later)[:2]]
             costs.append(f"| {' | '.join(cells)} |")
             answers += _answers(made, init_bare(ledger), file, size)
-    return [*costs, "", *answers]
+    yield from [*costs, "", *answers]
 
 
 def _answers(made: Project, ledger: Repository, file: Path, size: int) -> Iterator[str]:
@@ -124,34 +124,29 @@ def _answers(made: Project, ledger: Repository, file: Path, size: int) -> Iterat
             yield f"| {question.title} | {size:,} | {p50:.2f} ms | {p99:.2f} ms | {' | '.join(used)} |"
 
 
-def verify_rows(kept: Path, sizes: Sequence[int]) -> list[str]:
+def verify_rows(kept: Path, sizes: Sequence[int]) -> Iterator[str]:
     """All of a ledger, and what is new since."""
-    head = "| `ledger verify` | all, wall | CPU | memory | 1,000 records later, wall | CPU | memory |"
-    lines = [head, "|---|--:|--:|--:|--:|--:|--:|"]
+    yield "| `ledger verify` | all, wall | CPU | memory | 1,000 records later, wall | CPU | memory |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
     for size in sizes:
         with _project(kept, size) as (made, ledger):
             print(f"verify: {size:,} records", file=sys.stderr)
             first = _mlgen(made, "ledger", "verify")
             ledgers.append(NEW, ledger)
             later = _mlgen(made, "ledger", "verify")
-            lines.append(f"| {size:,} records | {' | '.join([*_used(first), *_used(later)])} |")
-    return lines
+            yield f"| {size:,} records | {' | '.join([*_used(first), *_used(later)])} |"
 
 
-def size_rows(kept: Path, sizes: Sequence[int]) -> list[str]:
+def size_rows(kept: Path, sizes: Sequence[int]) -> Iterator[str]:
     """The room that a ledger takes on its host, as gc leaves it."""
-    lines = ["| repository, after gc | all | a record |", "|---|--:|--:|"]
+    yield "| repository, after gc | all | a record |"
+    yield "|---|--:|--:|"
     for size in sizes:
         with _project(kept, size) as (_, ledger):
             print(f"size: {size:,} records", file=sys.stderr)
             subprocess.run(["git", "--git-dir", ledger, "gc", "--quiet"], check=True)
             taken = folder_bytes(ledger)
-            lines.append(f"| {size:,} records | {taken / MEBI:.0f} MiB | {taken / size:.0f} B |")
-    return lines
-
-
-def folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            yield f"| {size:,} records | {taken / MEBI:.0f} MiB | {taken / size:.0f} B |"
 
 
 @contextmanager

@@ -153,6 +153,10 @@ def clean(folder: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT / "generator"), "XDG_CACHE_HOME": str(folder / "cache")}
 
 
+def folder_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 def history(folder: Path, records: int) -> Path | None:
     """The synthetic ledger of so many records, made where it is not there; None for no records."""
     if not records:

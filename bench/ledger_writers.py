@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,9 +43,9 @@ class Storm:
         return len(self.landed) / self.seconds
 
 
-def rows(counts: Sequence[int], seconds: float) -> list[str]:
+def rows(counts: Sequence[int], seconds: float) -> Iterator[str]:
     """mlgen, then the two plain ways, for each number of writers."""
-    lines = list(HEAD)
+    yield from HEAD
     with TemporaryDirectory(prefix="mlgen-bench-") as name, git_server(Path(name)) as server:
         for writers in counts:
             storms: dict[str, Storm] = {}
@@ -57,8 +57,7 @@ def rows(counts: Sequence[int], seconds: float) -> list[str]:
                 folder = Path(name) / f"{writers}{''.join(arguments)}"
                 storms[way] = _peer(folder, server, writers, seconds, arguments)
             ours = next(iter(storms.values()))
-            lines += [_row(writers, way, storm, ours) for way, storm in storms.items()]
-    return lines
+            yield from (_row(writers, way, storm, ours) for way, storm in storms.items())
 
 
 def _row(writers: int, way: str, storm: Storm, ours: Storm) -> str:

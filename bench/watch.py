@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -51,10 +52,11 @@ def watch(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
 
 
 def _below(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, _text(children).split()):
-            yield child
-            yield from _below(child)
+    with suppress(OSError):  # it has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for child in map(int, _text(Path(f"/proc/{pid}/task/{thread}/children")).split()):
+                yield child
+                yield from _below(child)
 
 
 def _most(pid: int) -> int:
