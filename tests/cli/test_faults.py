@@ -20,7 +20,7 @@ def raised() -> set[str]:
     for path in Path(mlgen.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="CannotAnswer" | "Misuse"), args=[code, *_]):
+                case ast.Call(func=ast.Name(id="CannotAnswer" | "Misuse" | "PushRefused"), args=[code, *_]):
                     found.add(ast.literal_eval(code))
     return found
 

@@ -69,9 +69,7 @@ def open_remote(
 class PushRefused(CannotAnswer):
     """A host does not take a push. said: all that it said about it, for whoever looks for names in it; never shown."""
 
-    def __init__(self, message: str, *, why: str, fix: str, said: str) -> None:
-        super().__init__("git-push-refused", message, why=why, fix=fix)
-        self.said = said
+    said = ""
 
 
 class Remote:
@@ -177,12 +175,14 @@ class Remote:
         raise self._push_refused(ref, ": ".join(part for part in (reason, said) if part), done.err)
 
     def _push_refused(self, ref: str, why: str, said: bytes) -> PushRefused:
-        return PushRefused(
+        refused = PushRefused(
+            "git-push-refused",
             f"{self.shown} refuses a push to {ref}",
             why=why,
             fix=f"let {self._host.who} push there: the host's rules for branches, its hooks and its limits decide",
-            said=said[:_SAID_BYTES].decode(errors="replace"),
         )
+        refused.said = said[:_SAID_BYTES].decode(errors="replace")
+        return refused
 
 
 def _remote_words(stderr: bytes) -> str:
