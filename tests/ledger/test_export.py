@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.export import columnar, delimited, events, slsa
 from mlgen.ledger.export.select import Selected, Selection, select
 from mlgen.ledger.export.tables import TABLES, Kind
+from mlgen.ledger.record import Source
 from mlgen.ledger.run import RunRecord
 from mlgen.ledger.runevent import to_bytes
 from tests.ledger import marquez, records
@@ -199,10 +201,53 @@ def test_a_path_is_not_said_to_be_a_uri(every: list[Selected]) -> None:
     assert local["annotations"]["mlgen_path"] == ".mlgen/artifacts/churn/r1/model"
 
 
+def test_what_no_standard_allows_is_not_said(tmp_path: Path) -> None:
+    """A record may hold any text there."""
+    odd = records.artifact("model", "s3://b/dt=1/a key %41 ü")
+    source = Source("not a commit", "x.yaml", "https://git.example/a b")
+    record = records.task(outputs=(odd,), source=source, image="an image", image_digest="sha256:none")
+    ledger = land(tmp_path, [record])
+    (statement,) = statements(selected(ledger))
+    assert faults(statement) == []
+    assert statement["subject"][0]["uri"] == "s3://b/dt=1/a%20key%20%2541%20%C3%BC"
+    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert dependencies[1:] == [{"name": "image", "uri": "oci://an%20image"}]
+
+
 def test_the_record_that_says_so_can_be_found(every: list[Selected]) -> None:
     (record,) = statements(every, "cdcdcdcd")[0]["predicate"]["runDetails"]["byproducts"]
     (one,) = [one for one in every if one.path == record["name"]]
     assert record["digest"]["sha256"] == hashlib.sha256(one.data).hexdigest()
+
+
+PROVENANCE = json.loads((Path(__file__).parents[1] / "data/in-toto/provenance-statement.json").read_bytes())
+
+
+def faults(statement: object) -> list[str]:
+    return [error.message for error in jsonschema.Draft202012Validator(PROVENANCE).iter_errors(statement)]
+
+
+def test_every_statement_is_what_the_specifications_ask(every: list[Selected]) -> None:
+    assert [faults(one) for one in statements(every)] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda s: s["subject"].clear(),
+        lambda s: s["subject"][0].pop("digest"),
+        lambda s: s["subject"][0]["digest"].update(sha256="AB" * 32),
+        lambda s: s["subject"][0].update(uri="a/path"),
+        lambda s: s["predicate"]["buildDefinition"].pop("buildType"),
+        lambda s: s["predicate"]["buildDefinition"]["resolvedDependencies"].append({"name": "x"}),
+        lambda s: s["predicate"]["runDetails"]["builder"].clear(),
+        lambda s: s["predicate"]["runDetails"]["metadata"].update(startedOn="yesterday"),
+    ],
+)
+def test_that_schema_would_notice(spoil: Any, every: list[Selected]) -> None:
+    statement = statements(every)[0]
+    spoil(statement)
+    assert faults(statement)
 
 
 def test_in_toto_s_library_reads_every_statement(every: list[Selected]) -> None:

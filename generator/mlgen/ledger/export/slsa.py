@@ -10,11 +10,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from mlgen import canonical
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.export.select import Selected, executions
+from mlgen.ledger.fields import DIGEST
 from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.run import COMMIT
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -93,13 +96,12 @@ def _predicate(one: Selected, r: TaskRecord) -> dict[str, Any]:
 
 def _dependencies(r: TaskRecord) -> Iterator[dict[str, Any]]:
     yield _spec(r)
-    if r.source is not None:
-        repository = {"uri": f"git+{r.source.repository}"} if r.source.repository else {"name": "repository"}
+    if r.source is not None and COMMIT.fullmatch(r.source.commit):
+        repository = {"uri": _uri(f"git+{r.source.repository}")} if r.source.repository else {"name": "repository"}
         yield {**repository, "digest": {"gitCommit": r.source.commit}}
     if r.code_digest is not None:
         yield {"name": "code", "digest": {FOLDER_DIGEST: r.code_digest.removeprefix("sha256:")}}
-    if r.image is not None or r.image_digest is not None:
-        yield _image(r)
+    yield from _image(r)
     yield from map(_artifact, r.inputs)
 
 
@@ -107,19 +109,20 @@ def _spec(r: TaskRecord) -> dict[str, Any]:
     return {"name": r.source.path if r.source else f"{r.pipeline}.yaml", "digest": _sha256(r.spec_digest)}
 
 
-def _image(r: TaskRecord) -> dict[str, Any]:
+def _image(r: TaskRecord) -> Iterator[dict[str, Any]]:
     name = (r.image or "").partition("@")[0]
-    digest = r.image_digest or ""
-    return {
-        **({"uri": f"oci://{name}"} if name else {"name": "image"}),
-        **({"digest": _sha256(digest)} if digest.startswith("sha256:") else {}),
+    known = {
+        **({"uri": _uri(f"oci://{name}")} if name else {}),
+        **({"digest": _sha256(r.image_digest)} if r.image_digest and DIGEST.fullmatch(r.image_digest) else {}),
     }
+    if known:
+        yield {"name": "image", **known}
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:
     digest = _sha256(artifact.digest)
     annotations: dict[str, Any] = {"mlgen_type": artifact.type, "mlgen_sizeBytes": artifact.size_bytes}
-    where = {"uri": artifact.uri}
+    where = {"uri": _uri(artifact.uri)}
     if "://" not in artifact.uri:  # a path on a machine, or below a project's folder, is no URI
         where, annotations = {}, annotations | {"mlgen_path": artifact.uri}
     return {
@@ -129,6 +132,11 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "mediaType": artifact.media_type,
         "annotations": annotations,
     }
+
+
+def _uri(text: str) -> str:
+    """A URI of what mlgen calls one: a key in a bucket may have spaces in it."""
+    return quote(text, safe=":/?#[]@!$&'()*+,;=")
 
 
 def _sha256(digest: str) -> dict[str, str]:
