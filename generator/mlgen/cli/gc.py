@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.counting import Counting
 from mlgen.cli.gc_text import Tally, answer, lines
 from mlgen.cli.main import new_app
 from mlgen.cli.marking import Marking, keep_pinned, keep_running, open_marking, sharing
@@ -62,7 +63,8 @@ def artifacts(
     now = SystemClock().now()
     envs = sharing(records.workspace, records.environment)
     marking = open_marking(records, envs, models=not models)
-    marking.first()
+    with Counting("reading") as counting:
+        marking.first(counting.say)
     keep_pinned(records.workspace, marking.survey)
     keep_running(records.workspace, marking.survey)
     young = grace(records)

@@ -60,19 +60,21 @@ class Tally:
 
     every: bool
     seen: int = 0
+    going_count: int = 0
     folders: list[str] = field(default_factory=list)
     going: list[Found] = field(default_factory=list)
     _sums: dict[tuple[Fate, str, str], Sum] = field(default_factory=lambda: defaultdict(Sum))
 
     def add(self, found: Found, fate: Fate) -> None:
         self.seen += 1
+        self.going_count += fate is Fate.GOES
         self._sums[fate, found.pipeline or "", found.kind].add(found)
         if fate is Fate.GOES and (self.every or len(self.going) < FIRST):
             self.going.append(found)
 
     def total(self, fate: Fate) -> Sum:
         whole = Sum()
-        for (one, _, _), part in list(self._sums.items()):
+        for (one, _, _), part in self._sums.items():
             if one is fate:
                 whole.merge(part)
         return whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -148,8 +148,9 @@ class Marking:
     others: list[Records]
     _read: set[tuple[str, str]] = field(default_factory=set)
 
-    def first(self) -> None:
-        """All that is there."""
+    def first(self, said: Callable[[str], None]) -> None:
+        """All that is there. said: takes how far it has come, in words."""
+        count = 0
         # What waits first: it leaves the spool only for a branch, which is read later.
         self._waiting(self.spool)
         for other in self.others:
@@ -160,6 +161,8 @@ class Marking:
         for ledger in self.ledgers:
             for stored in ledger.news():
                 self._take(stored, keep=False)
+                count += 1
+                said(f"{count:,} records")
 
     def again(self) -> None:
         """What came since: all of it is kept."""

@@ -1,18 +1,14 @@
-"""One pass of `mlgen gc artifacts` over a store, with progress on a terminal; and over the folders of runs here."""
+"""One pass of `mlgen gc artifacts` over a store, and over the folders of runs on this machine."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from mlgen.cli.counting import Counting
 from mlgen.cli.gc_text import Tally
 from mlgen.cli.marking import Marking
-from mlgen.cli.output import coloured
 from mlgen.cli.records import Records
 from mlgen.ledger import collected
 from mlgen.ledger.sweep import Fate, Found, Judge, collect, found_in
@@ -33,18 +29,18 @@ class Sweeping:
 
     def look(self) -> None:
         """Count what would go."""
-        with _progress("looking at", self.tally):
+        with Counting("would go") as counting:
             for found in found_in(self.records.store.listing()):
-                self.tally.add(found, self.judge.fate(found))
+                self._count(found, self.judge.fate(found), counting)
         self.tally.folders = [folder.path.name for folder in self._folders()]
 
     def delete(self) -> None:
         """Let it go."""
-        with _progress("deleted", self.tally):
+        with Counting("deleted") as counting:
             for found, fate in collect(
                 self._going(), self.records.store, self.judge, look_again=self.marking.again, note=self._note
             ):
-                self.tally.add(found, fate)
+                self._count(found, fate, counting)
         for folder in self._folders():
             folder.remove()
             self.tally.folders.append(folder.path.name)
@@ -75,28 +71,6 @@ class Sweeping:
                 found.append(folder)
         return found
 
-
-@contextmanager
-def _progress(does: str, tally: Tally) -> Iterator[None]:
-    """On a terminal, how far it is."""
-    if not coloured(sys.stderr):
-        yield
-        return
-    # Here: rich costs 0.12 s, and only a terminal shows what it draws.
-    from rich.console import Console
-    from rich.live import Live
-
-    began = time.monotonic()
-
-    def picture() -> Any:
-        goes = tally.total(Fate.GOES)
-        seconds = time.monotonic() - began
-        return f"{does}  {tally.seen:,} artifacts, {goes.count:,} of them not kept  {seconds:.0f} s"
-
-    live = Live(get_renderable=picture, console=Console(stderr=True), transient=True, refresh_per_second=4)
-    live.__enter__()
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            live.__exit__(None, None, None)
+    def _count(self, found: Found, fate: Fate, counting: Counting) -> None:
+        self.tally.add(found, fate)
+        counting.say(f"{self.tally.going_count:,} of {self.tally.seen:,}")
