@@ -442,3 +442,11 @@ def test_who_may_not_delete_is_told_so(s3: S3, answer: Answer) -> None:
 def test_a_store_too_busy_to_delete_is_told_so(s3: S3) -> None:
     s3.trouble = lambda method, _key: not_deleted("b", "SlowDown") if method == "POST" else None
     assert fault(lambda: open_at(s3).discard(["a", "b"])).code == "store-unreachable"
+
+
+@pytest.mark.parametrize("key", ["a//b", "a/../b", "a/b\x01"])
+def test_a_key_that_no_file_could_have_is_said_to_be_there(s3: S3, key: str) -> None:
+    s3.objects[key] = b"1"
+    said = fault(lambda: list(open_at(s3).listing()))
+    assert said.code == "store-odd"
+    assert "whose key no file could have" in said.message

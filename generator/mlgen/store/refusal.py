@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.store.base import bucket_name
@@ -91,6 +91,8 @@ def refused(place: Place, error: Exception, may: str = USUAL) -> CannotAnswer:
     text = str(error)
     if undeleted := _UNDELETED.search(text):  # S3 answers a request for many keys with yes, and no for one of them
         return _undeleted(place, undeleted[1], may)
+    if isinstance(error, InvalidPathError):
+        return _odd_key(place)
     code, status = _code(text), _status(text)
     if _HALF.search(text):
         return _no_credentials(place, "one of the two keys is given, and the other is not")
@@ -266,6 +268,15 @@ def _odd(place: Place, answer: str) -> CannotAnswer:
         "store-odd",
         f"{place} answers {answer}, which mlgen does not expect",
         fix="look that code up in the manual of the store",
+    )
+
+
+def _odd_key(place: Place) -> CannotAnswer:
+    return CannotAnswer(
+        "store-odd",
+        f"{place} keeps an object whose key no file could have, so what lies beside it cannot be listed",
+        why='it has an empty part, "." or "..", or a control character; mlgen puts none of these',
+        fix="find it with the store's own tools, and give it another name",
     )
 
 
