@@ -87,8 +87,8 @@ def show(run: RunArgument, *, env: EnvOption = "local", form: FormatOption = For
 
     def shown(history: History) -> tuple[Run, dict[str, Any]]:
         found = query.find_run(history, run)
-        events = form is Format.JSON
-        return query.whole(found), query.show_run(history, found) if events else {"ledger": history.commit}
+        answer = query.show_run(history, found) if form is Format.JSON else {"ledger": history.commit}
+        return query.run_of(history, found.uid) or found, answer
 
     try:
         found, answer = ask(env, shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.graph import Graph
@@ -32,11 +32,12 @@ def trace(
     most: nodes; a graph that would have more is cut there, and says so.
     """
     walk = _Walk(history, Graph(history.commit), most)
-    inputs = outputs = [described(history, artifact) for artifact in start.artifacts]
+    inputs = outputs = [walk.start(artifact) for artifact in start.artifacts]
     if start.run is not None:
         outcomes = start.run.outcomes
         inputs = [a for e in outcomes for a in e.record.inputs]
         outputs = [a for e in outcomes for a in e.record.outputs]
+        walk.ids = history.artifact_ids(map(id_of, (*inputs, *outputs)))
         walk.graph.roots = [walk.add(start.run, execution) for execution in outcomes]
     else:
         walk.graph.roots = [walk.graph.add_artifact(artifact) for artifact in inputs]
@@ -48,25 +49,31 @@ def trace(
     return walk.graph
 
 
-def described(history: History, artifact: ArtifactId) -> Artifact:
-    """The artifact as its maker told of it, else as its first reader did."""
-    query = f"""SELECT {rows.ARTIFACT} FROM artifact a JOIN touch t ON t.artifact = a.id
+def described(history: History, artifact: ArtifactId) -> tuple[int, Artifact]:
+    """The id of its row, and the artifact as its maker told of it, else as its first reader did."""
+    query = f"""SELECT a.id, {rows.ARTIFACT} FROM artifact a JOIN touch t ON t.artifact = a.id
         JOIN execution e ON e.id = t.execution AND e.counts
         WHERE a.uri = ? AND a.digest = ? AND t.side = ? ORDER BY e.started, e.digest, t.at LIMIT 1"""
     digest = bytes.fromhex(artifact.digest[7:])
     for side in (MADE, READ):
-        for row in history.select(query, artifact.uri, digest, side):
-            return rows.artifact(row)
+        for key, *row in history.select(query, artifact.uri, digest, side):
+            return key, rows.artifact(tuple(row))
     raise ValueError(f"the index has no {artifact.uri}")
 
 
 @dataclass(slots=True)
 class _Walk:
-    """A graph that grows by a level of tasks at a time."""
+    """A graph that grows by a level of tasks at a time. ids: of the rows of artifacts that were met."""
 
     history: History
     graph: Graph
     most: int
+    ids: dict[ArtifactId, int] = field(default_factory=dict)
+
+    def start(self, artifact: ArtifactId) -> Artifact:
+        """An artifact to begin with."""
+        self.ids[artifact], found = described(self.history, artifact)
+        return found
 
     def add(self, run: Run, execution: Execution) -> str:
         """A task with all that it read and made."""
@@ -88,7 +95,8 @@ class _Walk:
         while frontier and level != depth:
             level += 1
             reached: dict[ArtifactId, None] = {}
-            for run, execution in self._met(frontier, MADE if up else READ):
+            met = [self.ids[one] for one in frontier]
+            for run, execution in self.history.outcomes_at(met, MADE if up else READ, self.most, self.ids):
                 inputs, outputs = execution.record.inputs, execution.record.outputs
                 near, far = (outputs, inputs) if up else (inputs, outputs)
                 if len(self.graph.nodes) + 2 + len(near) + len(far) > self.most:
@@ -105,18 +113,3 @@ class _Walk:
                     add_far(task, artifact)
                     reached[id_of(artifact)] = None
             frontier = reached
-
-    def _met(self, artifacts: dict[ArtifactId, None], side: int) -> list[tuple[Run, Execution]]:
-        """The outcomes that touched artifacts, each once: those of the runs that ended last first."""
-        query = """SELECT DISTINCT e.id FROM artifact a JOIN touch t ON t.artifact = a.id AND t.side = ?
-            JOIN execution e ON e.id = t.execution AND e.counts JOIN run r ON r.id = e.run
-            WHERE a.uri = ? AND a.digest = ? ORDER BY r.ended DESC, r.uid DESC, e.started, e.task LIMIT ?"""
-        met: dict[int, None] = {}
-        for artifact in artifacts:
-            digest = bytes.fromhex(artifact.digest[7:])
-            met |= dict.fromkeys(key for (key,) in self.history.select(query, side, artifact.uri, digest, self.most))
-            if len(met) > self.most:
-                break
-        executions = self.history.executions_of(met)
-        runs = self.history.runs_of(dict.fromkeys(run for run, _ in executions.values()))
-        return [(runs[run], execution) for run, execution in executions.values()]

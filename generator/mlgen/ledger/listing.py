@@ -11,7 +11,7 @@ from mlgen.canonical import Json
 from mlgen.gates import Ref
 from mlgen.ledger.index import rows
 from mlgen.ledger.index.history import LATEST, History
-from mlgen.ledger.query import summary, whole
+from mlgen.ledger.query import summary
 from mlgen.ledger.read import Run
 from mlgen.ledger.record import State
 from mlgen.ledger.where import COLUMNS, Condition, condition, fact_of, number
@@ -65,13 +65,13 @@ def select(history: History, wanted: Wanted) -> Listing:
     test = " AND ".join(f"({one.sql})" for one in conditions) or "1"
     parameters = (*of_order, *(p for one in conditions for p in one.parameters))
     limit = -1 if wanted.limit is None else wanted.limit
-    runs = history.select_runs(f"{join} WHERE {test} ORDER BY {order} LIMIT ?", *parameters, limit)
+    runs = history.whole_runs(f"{join} WHERE {test} ORDER BY {order} LIMIT ?", *parameters, limit)
     more = 0
     if len(runs) == wanted.limit:
         more = history.select(f"SELECT count(*) FROM run r {join} WHERE {test}", *parameters)[0][0] - len(runs)
     asked = dict.fromkeys(Ref(ref.owner, ref.name) for ref in (*first, *(r for one in conditions for r in one.asked)))
     notes = tuple(dict.fromkeys(note for one in conditions for note in one.notes))
-    return Listing([whole(run) for run in runs], more, tuple(asked), notes, history.commit)
+    return Listing(runs, more, tuple(asked), notes, history.commit)
 
 
 def _plain(wanted: Wanted) -> list[Condition]:

@@ -53,13 +53,7 @@ def find_runs(history: History, wanted: str) -> list[Run]:
 
 def run_of(history: History, uid: str) -> Run | None:
     """The run of that uid, with its executions."""
-    return next((whole(run) for run in history.select_runs("WHERE r.uid = ?", uid)), None)
-
-
-def whole(run: Run) -> Run:
-    """The run, whose executions have been read: it outlives the history."""
-    assert run.executions is not None
-    return run
+    return next(iter(history.whole_runs("WHERE r.uid = ?", uid)), None)
 
 
 def unknown_run(history: History, wanted: str) -> Misuse:

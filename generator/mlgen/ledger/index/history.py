@@ -14,11 +14,12 @@ from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.index import build, rows
 from mlgen.ledger.index.schema import MADE, READ
-from mlgen.ledger.read import Execution, Run, Skipped, broken
+from mlgen.ledger.read import ArtifactId, Execution, Run, Skipped, broken, id_of
 
 _RUN = "r.id, r.uid, r.name, r.pipeline, r.env, r.started, r.ended, r.record"
 LATEST = "r.ended DESC, r.uid DESC"
-_IN_ONE_QUERY = 500
+_RUNS_COLUMNS = 8
+_IN_ONE_QUERY = 512
 _T = TypeVar("_T")
 
 
@@ -46,41 +47,78 @@ class History:
         """Runs. rest: of a query, what follows `FROM run r`."""
         return [self._run(row) for row in self.select(f"SELECT {_RUN} FROM run r {rest}", *parameters)]
 
-    def runs_of(self, ids: Iterable[int]) -> dict[int, Run]:
-        """Runs by the ids of their rows."""
-        found = self._of_ids(f"SELECT {_RUN} FROM run r WHERE r.id IN (%s)", ids)
-        return {row[0]: self._run(row) for row in found}
+    def whole_runs(self, rest: str, *parameters: object) -> list[Run]:
+        """Runs with their executions, which outlive this history. rest: as of `select_runs`."""
+        found = self.select(f"SELECT {_RUN} FROM run r {rest}", *parameters)
+        query = f"SELECT e.run, e.id, {rows.EXECUTION} FROM {rows.FROM_EXECUTION} WHERE e.run IN (%s)"
+        executions = self.of_ids(query, [row[0] for row in found])
+        by_run: dict[int, list[Execution]] = defaultdict(list)
+        for (run, *_), execution in zip(executions, self.with_artifacts([row[1:] for row in executions]), strict=True):
+            by_run[run].append(execution)
+        return [self._run(row, tuple(by_run[row[0]])) for row in found]
 
-    def _run(self, row: tuple[Any, ...]) -> Run:
+    def _run(self, row: tuple[Any, ...], executions: tuple[Execution, ...] | None = None) -> Run:
         key, uid, name, pipeline, env, started, ended, record = row
         about = rows.run_record(record) if record else None
         times = rows.time_of(started), rows.time_of(ended)
-        return Run(name, uid, pipeline, env, about, *times, partial(self._executions, key))
+        load = partial(self._executions, key) if executions is None else lambda: executions
+        return Run(name, uid, pipeline, env, about, *times, load)
 
     def _executions(self, run: int) -> tuple[Execution, ...]:
-        keys = [key for (key,) in self.select("SELECT id FROM execution WHERE run = ?", run)]
-        return tuple(execution for _, execution in self.executions_of(keys).values())
+        found = self.select(f"SELECT e.id, {rows.EXECUTION} FROM {rows.FROM_EXECUTION} WHERE e.run = ?", run)
+        return tuple(self.with_artifacts(found))
 
-    def executions_of(self, ids: Iterable[int]) -> dict[int, tuple[int, Execution]]:
-        """The run's row and the execution, by the ids of their rows, in the order of the ids given."""
-        keys = list(ids)
+    def outcomes_at(
+        self, artifacts: Iterable[int], side: int, most: int, ids: dict[ArtifactId, int]
+    ) -> list[tuple[Run, Execution]]:
+        """The outcomes that touched artifacts on a side, each once: those of the runs that ended last first.
+
+        artifacts: ids of rows. most: outcomes. ids: gets those of all that they touched.
+        """
+        # CROSS: from the artifacts to what touched them, whatever SQLite would guess.
+        query = f"""SELECT e.started, {_RUN}, e.id, {rows.EXECUTION} FROM touch t CROSS JOIN {rows.FROM_EXECUTION}
+            JOIN run r ON r.id = e.run
+            WHERE t.artifact IN (%s) AND t.side = {side:d} AND e.id = t.execution AND e.counts
+            ORDER BY {LATEST}, e.started, e.task LIMIT {most:d}"""
+        met = {row[_RUNS_COLUMNS + 1]: row for row in self.of_ids(query, artifacts)}
+        found = sorted(met.values(), key=lambda row: (row[0], row[_RUNS_COLUMNS + 2]))  # started, task
+        found.sort(key=lambda row: (row[7], row[2]), reverse=True)  # ended, uid
+        runs = {row[1]: row[1 : _RUNS_COLUMNS + 1] for row in found}
+        known = {key: self._run(row) for key, row in runs.items()}
+        executions = self.with_artifacts([row[_RUNS_COLUMNS + 1 :] for row in found], ids)
+        return [(known[row[1]], execution) for row, execution in zip(found, executions, strict=True)]
+
+    def with_artifacts(
+        self, found: Sequence[tuple[Any, ...]], ids: dict[ArtifactId, int] | None = None
+    ) -> list[Execution]:
+        """Executions of rows of the id and `rows.EXECUTION`, with what they touched. ids: gets those of artifacts."""
         touched: dict[tuple[int, int], list[Artifact]] = defaultdict(list)
-        touches = f"""SELECT t.execution, t.side, {rows.ARTIFACT} FROM touch t JOIN artifact a ON a.id = t.artifact
+        query = f"""SELECT t.execution, t.side, a.id, {rows.ARTIFACT} FROM touch t JOIN artifact a ON a.id = t.artifact
             WHERE t.execution IN (%s) ORDER BY t.execution, t.side, t.at"""
-        for execution, side, *row in self._of_ids(touches, keys):
-            touched[execution, side].append(rows.artifact(tuple(row)))
-        found = {}
-        query = f"SELECT e.id, e.run, {rows.EXECUTION} FROM {rows.FROM_EXECUTION} WHERE e.id IN (%s)"
-        for key, run, *row in self._of_ids(query, keys):
-            sides = (tuple(touched.get((key, side), ())) for side in (READ, MADE))
-            found[key] = run, rows.execution(tuple(row), *sides)
-        return {key: found[key] for key in keys}
+        for execution, side, key, *row in self.of_ids(query, [row[0] for row in found]):
+            artifact = rows.artifact(tuple(row))
+            touched[execution, side].append(artifact)
+            if ids is not None:
+                ids[id_of(artifact)] = key
+        return [
+            rows.execution(tuple(row), tuple(touched.get((key, READ), ())), tuple(touched.get((key, MADE), ())))
+            for key, *row in found
+        ]
 
-    def _of_ids(self, query: str, ids: Iterable[int]) -> list[tuple[Any, ...]]:
+    def artifact_ids(self, artifacts: Iterable[ArtifactId]) -> dict[ArtifactId, int]:
+        """The ids of the rows of artifacts that are there."""
+        query = "SELECT id FROM artifact WHERE uri = ? AND digest = ?"
+        found = {one: self.select(query, one.uri, bytes.fromhex(one.digest[7:])) for one in artifacts}
+        return {one: ids[0][0] for one, ids in found.items()}
+
+    def of_ids(self, query: str, ids: Iterable[int]) -> list[tuple[Any, ...]]:
+        """The rows of a query with `IN (%s)`, for ids of rows, some hundred at a time."""
         keys = list(ids)
         found = []
         for at in range(0, len(keys), _IN_ONE_QUERY):
             some = keys[at : at + _IN_ONE_QUERY]
+            # Of few lengths, the last id repeated: SQLite need not read each query anew.
+            some += some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))
             found += self.select(query % ",".join("?" * len(some)), *some)
         return found
 
