@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlgen.cli.ledger_epoch import epoch
 from mlgen.cli.ledger_export import export
 from mlgen.cli.ledger_fold import fold
+from mlgen.cli.ledger_hook import hook
 from mlgen.cli.ledger_import import import_events
 from mlgen.cli.ledger_verify import verify
 from mlgen.cli.main import new_app
@@ -18,4 +19,5 @@ app.command()(reconcile)
 app.command()(verify)
 app.command()(export)
 app.command()(epoch)
+app.command()(hook)
 app.command("import")(import_events)
