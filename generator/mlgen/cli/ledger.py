@@ -7,6 +7,7 @@ from mlgen.cli.ledger_export import export
 from mlgen.cli.ledger_fold import fold
 from mlgen.cli.ledger_hook import hook
 from mlgen.cli.ledger_import import import_events
+from mlgen.cli.ledger_index import index
 from mlgen.cli.ledger_verify import verify
 from mlgen.cli.main import new_app
 from mlgen.cli.reconcile import reconcile
@@ -21,3 +22,4 @@ app.command()(export)
 app.command()(epoch)
 app.command()(hook)
 app.command("import")(import_events)
+app.command()(index)
