@@ -27,22 +27,31 @@ _T = TypeVar("_T")
 
 
 def ask(env: str, question: Callable[[History], _T]) -> _T:
-    """The answer to a question from all that is known now. It is asked again where the index turns out damaged."""
+    """The answer to a question from all that is known now."""
     records = open_records(Workspace.around(), env)
     records.catch_up()
-    with closing(opened(records)) as found:
+
+    def told(found: Opened) -> _T:
         _tell_elsewhere(records, found.history)
         tell_skipped(found.history)
-        try:
-            return question(found.history)
-        except (sqlite3.DatabaseError, ValueError, BadRecord):
-            if found.file is None:
-                raise
-    with closing(opened(records, anew=True)) as found:
         return question(found.history)
 
+    return answered(records, told)
 
-def opened(records: Records, *, anew: bool = False) -> Opened:
+
+def answered(records: Records, question: Callable[[Opened], _T], *, anew: bool = False) -> _T:
+    """The answer of an environment's index; asked again of a new one where it turns out damaged."""
+    with closing(_opened(records, anew=anew)) as found:
+        try:
+            return question(found)
+        except (sqlite3.DatabaseError, ValueError, BadRecord):
+            if found.file is None or found.built:
+                raise
+    with closing(_opened(records, anew=True)) as found:
+        return question(found)
+
+
+def _opened(records: Records, *, anew: bool = False) -> Opened:
     """The index of an environment's ledger, at the ledger's commit. Raises what `kept.current` raises."""
     repository = records.repository
     place = records.ledger.url or str(repository.git_dir if repository else "")

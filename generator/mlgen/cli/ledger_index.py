@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.history import opened, tell_skipped
+from mlgen.cli.history import answered, tell_skipped
 from mlgen.cli.options import EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json
 from mlgen.cli.records import open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import visible
+from mlgen.ledger.index.kept import Opened
 
 
 def index(
@@ -28,28 +28,30 @@ def index(
     records.catch_up()
     clock = SystemClock()
     began = clock.monotonic()
-    with closing(opened(records, anew=rebuild)) as found:
-        seconds = clock.monotonic() - began
-        tell_skipped(found.history)
-        answer = {
-            "index": None if found.file is None else str(found.file),
-            "sizeBytes": None if found.file is None else found.file.stat().st_size,
-            "runs": found.history.count("run"),
-            "records": found.history.files,
-            "skipped": found.history.count("skipped"),
-            "read": found.files,
-            "built": found.built,
-            "seconds": round(seconds, 3),
-            "ledger": found.history.commit,
-        }
+    answer = answered(records, lambda found: _about(found, clock.monotonic() - began), anew=rebuild)
     if form is Format.JSON:
         answer_json(answer)
         return
-    what = "built" if found.built else "refreshed" if found.files else "up to date"
+    what = "built" if answer["built"] else "refreshed" if answer["read"] else "up to date"
     lines = [
         f"index    {answer['index'] or 'none is kept'}",
         f"records  {answer['records']:,} of {answer['runs']:,} runs",
-        f"{what}: {found.files:,} files read in {seconds:.2f} s",
+        f"{what}: {answer['read']:,} files read in {answer['seconds']:.2f} s",
         f"ledger  {answer['ledger'] or 'empty'}",
     ]
     sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
+
+
+def _about(found: Opened, seconds: float) -> dict[str, Any]:
+    tell_skipped(found.history)
+    return {
+        "index": None if found.file is None else str(found.file),
+        "sizeBytes": None if found.file is None else found.file.stat().st_size,
+        "runs": found.history.count("run"),
+        "records": found.history.files,
+        "skipped": found.history.count("skipped"),
+        "read": found.files,
+        "built": found.built,
+        "seconds": round(seconds, 3),
+        "ledger": found.history.commit,
+    }

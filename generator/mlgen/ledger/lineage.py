@@ -99,7 +99,7 @@ class _Walk:
             for run, execution in self.history.outcomes_at(met, MADE if up else READ, self.most, self.ids):
                 inputs, outputs = execution.record.inputs, execution.record.outputs
                 near, far = (outputs, inputs) if up else (inputs, outputs)
-                if len(self.graph.nodes) + 2 + len(near) + len(far) > self.most:
+                if len(self.graph.nodes) + 2 + len(far) > self.most:
                     self.graph.cut = True
                     return
                 task = self.graph.add_task(run, execution)
