@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 PAUSE_SECONDS = 0.5  # between folds
 INTERVALS = (10, 1)  # seconds from push to push; the first is the default
 PLAIN: dict[str, tuple[str, ...]] = {"clone, commit, push": (), "the same in a kept clone": ("--keep",)}
+START_SECONDS = 2  # until the first of the writers is there; each one more takes a twentieth
 MOST_A_SECOND = 1200  # records that there are for the writers
 HEAD = [
     "| writers | way | landed | records/s | mlgen to it | acknowledged, p50 | p99 | on the branch, p50 | p99 |",
@@ -46,12 +47,16 @@ class Storm:
 def rows(counts: Sequence[int], seconds: float) -> Iterator[str]:
     """mlgen, then the two plain ways, for each number of writers."""
     yield from HEAD
+    hour = timedelta(hours=1)
+    records = list(ledgers.files(int(MOST_A_SECOND * seconds), seed=4, begin=ledgers.END, end=ledgers.END + hour))
     with TemporaryDirectory(prefix="mlgen-bench-") as name, git_server(Path(name)) as server:
         for writers in counts:
             storms: dict[str, Storm] = {}
             for interval in INTERVALS:
                 folder = Path(name) / f"{writers}-{interval}"
-                storms[f"mlgen, `interval: {interval}s`"] = _mlgen(folder, server, writers, seconds, interval)
+                storms[f"mlgen, `interval: {interval}s`"] = _mlgen(
+                    folder, server, records, writers=writers, seconds=seconds, interval=interval
+                )
             for way, arguments in PLAIN.items():
                 print(f"writers: {writers}, {way}", file=sys.stderr)
                 folder = Path(name) / f"{writers}{''.join(arguments)}"
@@ -74,16 +79,15 @@ def _percentile(found: Sequence[float], q: int) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def _mlgen(folder: Path, server: GitServer, writers: int, seconds: float, interval_seconds: int) -> Storm:
+def _mlgen(
+    folder: Path, server: GitServer, records: Sequence[ledgers.File], *, writers: int, seconds: float, interval: int
+) -> Storm:
     """Each writer puts one record after another into the spool, as pods do; one process folds, again and again."""
-    count = int(MOST_A_SECOND * seconds) // writers * writers
-    hour = timedelta(hours=1)
-    found = list(ledgers.files(count, seed=writers, begin=ledgers.END, end=ledgers.END + hour))
     with server.repository() as repository, bucket() as place:
-        made = project(folder, server, repository, place, interval_seconds=interval_seconds)
-        print(f"writers: {writers}, mlgen, {interval_seconds} s", file=sys.stderr)
-        begin = time.time() + 1 + writers / 100
-        given = [(place, found[n::writers], begin, begin + seconds) for n in range(writers)]
+        made = project(folder, server, repository, place, interval_seconds=interval)
+        print(f"writers: {writers}, mlgen, {interval} s", file=sys.stderr)
+        begin = time.time() + START_SECONDS + writers / 20
+        given = [(place, records[n::writers], begin, begin + seconds) for n in range(writers)]
         landed: dict[str, float] = {}
         # Not forked from here: the client of buckets has threads, once it was used, and a copy has none.
         with ProcessPoolExecutor(writers, mp_context=multiprocessing.get_context("forkserver")) as pool:

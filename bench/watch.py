@@ -36,11 +36,15 @@ def watch(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
     with TemporaryFile() as out, TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=said)
-        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            own = max(own, _most(process.pid))
-            others = (pid for pid in _below(process.pid) if _program(pid) != _program(process.pid))
-            children = max([children, *map(_most, others)])
-            time.sleep(_LOOK_SECONDS)
+        try:
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                own = max(own, _most(process.pid))
+                others = (pid for pid in _below(process.pid) if _program(pid) != _program(process.pid))
+                children = max([children, *map(_most, others)])
+                time.sleep(_LOOK_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
         wall, (_, status, used) = time.perf_counter() - began, ended
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
