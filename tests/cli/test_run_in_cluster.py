@@ -271,7 +271,7 @@ def test_detached_only_its_name_is_told(cluster: Cluster, capsys: Capture) -> No
         ([], '"word" (string) is required'),
         (["-p", "word=a", "--name", "A"], "no name for a run"),
         (["-p", "word=a", "--detach", "--logs"], "exclude each other"),
-        (["-p", "word=dapi" + "0a" * 16], "looks like a Databricks token"),
+        (["-p", "word=dapi" + "01ab45ef" * 4], "looks like a Databricks token"),
     ],
 )
 def test_what_is_asked_wrongly_creates_nothing(

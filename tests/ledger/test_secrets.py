@@ -108,7 +108,7 @@ def test_only_the_secret_is_masked() -> None:
     "a" * 20, "A1b" * 7, "password", "password=", "token: ", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "eyJ",
     "eyJhbGci.", "://a:", "://", "://a:b", "@", "sk-", "xoxb-", "ghp_", "AKIA", "MIIEvIBADA", "wandb key", "Bearer ",
     "--token ", "&sig=", "A1" * 9 + "-", "ZXlK", "\\", "\"'", " ", "key=", "é", "\\u0067", "aA1" * 80 + " ", "[",
-    '{"a":', "secret_", ".", "password='", "-----END ",
+    '{"a":', "secret_", ".", "password='", "-----END ", " -u ", "--user a:", "1Q~", "ops_eyJ",
 ])  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:
     """Linear: eight times the text takes eight times as long, where squares would take sixty-four times."""
@@ -168,7 +168,7 @@ def test_a_run_is_masked() -> None:
 
 def test_a_name_cannot_be_masked() -> None:
     with pytest.raises(BadRecord, match="looks like a Databricks token"):
-        entry.to_bytes(records.task(run="dapi" + "0a" * 16))
+        entry.to_bytes(records.task(run="dapi" + "01ab45ef" * 4))
 
 
 def test_ids_may_look_random() -> None:

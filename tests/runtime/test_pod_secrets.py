@@ -53,7 +53,7 @@ def test_an_error_of_staging_is_masked(make: MakePod) -> None:
 
 
 def test_a_run_whose_name_looks_like_one_does_not_begin(pod: Pod) -> None:
-    program = pod.sidecar(MLGEN_RUN="dapi" + "0a" * 16)
+    program = pod.sidecar(MLGEN_RUN="dapi" + "01ab45ef" * 4)
     assert program.wait() == 3
     assert "looks like a Databricks token" in program.text
     assert pod.records == []

@@ -8,7 +8,7 @@ SHORTEST_PIECE = 10  # characters without a separator, of both cases and with a 
 # part of a name, in lower case, or the first word of a token.
 _CUES = (
     b"passw", b"pwd", b"passphrase", b"secret", b"token", b"credential", b"auth", b"api_org_", b"dapi", b"dose",
-    b"dkea", b"\\u",
+    b"dkea", b"--user", b" -u", b"\\u",
 )  # fmt: skip
 _CUE_WORDS = frozenset({
     b"xoxa", b"xoxb", b"xoxe", b"xoxo", b"xoxp", b"xoxr", b"xoxs", b"bearer", b"basic", b"Bearer", b"Basic",

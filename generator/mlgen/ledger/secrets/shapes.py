@@ -56,6 +56,10 @@ _TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("a Shopify token", ("shp",), r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
     ("an Atlassian token", ("atatt3",), r"ATATT3[A-Za-z0-9_=-]{60,255}"),
     ("a Telegram token", (":aa",), r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+    ("an Azure secret", ("q~",), r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
+    ("a Bedrock key", ("absk",), r"ABSK[A-Za-z0-9+/]{100,280}={0,2}"),
+    ("a Notion token", ("ntn_",), r"ntn_[0-9]{11}[A-Za-z0-9]{35}"),
+    ("a 1Password token", ("ops_eyj",), r"ops_eyJ[A-Za-z0-9+/_-]{200,4096}={0,3}"),
     ("an age key", ("age-secret-key-",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
     ("a JWT", ("eyj",), r"eyJ[A-Za-z0-9_-]{10,8192}\.eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{16,2048}"),
 )
@@ -77,30 +81,47 @@ _PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _PEM = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 
 
+_WORD = re.compile(r"[A-Z][a-z]{2,}|[a-z]{4,}")
+
+
 class _Shape(NamedTuple):
+    """own: whether it has a prefix of its issuer's, after which nothing but random characters come."""
+
     kind: str
     cues: tuple[str, ...]
     expression: re.Pattern[str]
+    own: bool
 
 
 @cache
 def _shapes() -> tuple[_Shape, ...]:
     """Made when first asked for: they take 20 ms, which a pod whose records are plain need not spend."""
     own = [
-        _Shape(kind, cues, re.compile(rf"(?<![A-Za-z0-9])(?:{text})(?![A-Za-z0-9])")) for kind, cues, text in _TOKENS
+        _Shape(kind, cues, re.compile(rf"(?<![A-Za-z0-9])(?:{text})(?![A-Za-z0-9])"), True)
+        for kind, cues, text in _TOKENS
     ]
-    return (*own, *(_Shape(kind, cues, re.compile(text)) for kind, cues, text in _PARTS))
+    return (*own, *(_Shape(kind, cues, re.compile(text), False) for kind, cues, text in _PARTS))
 
 
 def tokens(text: str) -> Iterator[Span]:
     """What in a text has the shape of a token or key."""
     lower = text.lower()
-    for kind, cues, expression in _shapes():
+    for kind, cues, expression, own in _shapes():
         if any(cue in lower for cue in cues):
             for match in expression.finditer(text):
+                if own and _is_example(match[0]):
+                    continue
                 group = 1 if match.re.groups and match[1] is not None else 0
                 yield Span(match.start(group), match.end(group), kind)
     yield from _private_keys(text)
+
+
+def _is_example(token: str) -> bool:
+    """Whether it only shows how a token looks, as `ghp_xxxx…` and `xoxb-my-bot-token` do, or is a name: hf_aModel."""
+    if len(set(token[-16:])) < 4 or token.endswith("EXAMPLE"):
+        return True
+    words = sum(len(word) for word in _WORD.findall(token))
+    return words > 0.9 * len(token) or (token.islower() and not any(c.isdigit() for c in token))
 
 
 def _private_keys(text: str) -> Iterator[Span]:

@@ -60,7 +60,7 @@ def _assignments() -> tuple[re.Pattern[str], ...]:
     )
     value = r"([^\s\"'\\,;&<>(){}\[\]]{4,512})"
     return (
-        # A name may go before: `_name_before` reads it. Quotes may be escaped, as in JSON within a string.
+        # More of its name may go before, which `_NAME_BEFORE` reads. Quotes may be escaped, as in JSON within a string.
         re.compile(rf"(?i:{word})[\"'\\]{{0,4}}\s{{0,3}}(?:=>|[:=])\s{{0,3}}[\"'\\]{{0,4}}{value}"),
         re.compile(rf"(?i:{word})[\"'\\]{{0,4}}\s{{0,3}}(?:=>|[:=])\s{{0,3}}\\?(?P<quote>[\"'])([^\"'\\\n]{{4,512}})"),
         re.compile(rf"(?<=-)(?i:{word})\s{{1,3}}[\"']?{value}"),
@@ -68,7 +68,8 @@ def _assignments() -> tuple[re.Pattern[str], ...]:
 
 
 _ASSIGNED = re.compile(r"[^\s=]=[^\s=]?\Z")
-_SCHEME = re.compile(r"(?i:bearer|basic|token)\s{1,3}([A-Za-z0-9+/_.~-]{12,4096}={0,2})")
+_SCHEME = re.compile(r"(?i:bearer|basic|token)\s{1,3}([A-Za-z0-9+/_.~-]{8,4096}={0,2})")
+_USER = re.compile(r"\s(?:-u|--user)[\s=]{1,3}[\"']?[^\s:\"']{0,64}:([^\s\"'/\\$<*{][^\s\"']{3,255})")
 _NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}$")
 
 
@@ -89,6 +90,9 @@ def assigned(text: str) -> Iterator[Span]:
     for match in _SCHEME.finditer(text):
         if unexplained(match[1]) >= 8:
             yield Span(*match.span(1), "credentials of HTTP")
+    for match in _USER.finditer(text):
+        if unexplained(match[1]):  # not `docker run --user 1000:1000`, `-u nobody:nogroup`
+            yield Span(*match.span(1), "a password")
 
 
 def named(name: str, value: str, *, sentence: bool = False) -> str | None:
