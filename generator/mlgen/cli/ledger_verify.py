@@ -53,12 +53,18 @@ def verify(
     artifacts: Annotated[
         bool, typer.Option("--artifacts", help="Read the bytes of every artifact, and compare their digests.")
     ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Compare with the runs that the cluster still has.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Walk all commits, also those verified before.")] = False,
     env: EnvOption = "local",
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Verify that nothing in the ledger was changed: each commit, each record, all signatures. Exit 1 on findings."""
     records = open_records(Workspace.around(), env)
+    if cluster and not records.in_cluster:
+        fix = "name an environment with a `namespace`"
+        raise Misuse("bad-option", f'--cluster: "{env}" runs in no cluster', fix=fix)
     asked_since, expected = _since(since), _expected(expect)
     folder = _folder(records)
     memory = _remembered(folder)
@@ -80,6 +86,10 @@ def verify(
     answer = _answer(verified, records, notes, dead)
     if artifacts and repository is not None and verified is not None:
         answer |= _artifacts(repository, verified, records, found)
+    if cluster and repository is not None and verified is not None:
+        from mlgen.cli.verify_cluster import against  # here: most questions need no cluster
+
+        answer |= against(repository, verified.tip, records, found)
     answer |= _findings(found)
     if form is Format.JSON:
         answer_json(answer)

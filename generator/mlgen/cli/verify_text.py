@@ -74,6 +74,15 @@ def _artifacts(answer: dict[str, Any]) -> Iterator[str]:
         yield f"artifacts  {'; '.join(f'{count:,} {words}' for words, count in counts.items() if count) or 'none'}"
 
 
+def _cluster(answer: dict[str, Any]) -> Iterator[str]:
+    if found := answer.get("cluster"):
+        yield f"cluster  {found['executions']:,} executions of {found['runs']:,} runs that ended"
+        if found["gone"]:
+            yield f"           {found['gone']:,} runs that it has no more, younger than its oldest: pruned, or deleted"
+        for one in found["unfit"]:
+            yield f"           {one['name']} cannot be read: {one['reason']}"
+
+
 def _findings(answer: dict[str, Any]) -> Iterator[str]:
     for code, count in answer["counts"].items():
         kind = KINDS[code]

@@ -1,0 +1,37 @@
+"""The part of `mlgen ledger verify` that asks a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.elsewhere import reached
+from mlgen.cli.kube import connect
+from mlgen.cli.records import Records
+from mlgen.cluster.against import Against
+from mlgen.cluster.api import ApiError, Unreachable
+from mlgen.cluster.refusals import fault_of
+from mlgen.git import Repository
+from mlgen.ledger.entry import Entry
+from mlgen.ledger.told import missing
+from mlgen.ledger.verify.finding import Found
+
+
+def against(repository: Repository, tip: str, records: Records, found: Found) -> dict[str, Any]:
+    """What the answer says of the cluster; what is wrong is added to `found`."""
+
+    def not_told(entries: Sequence[Entry]) -> list[Entry]:
+        # The branch as it is now: what was folded since the walk is in the spool no more.
+        with reached(records.ledger) as remote:
+            return missing(entries, records.spool, remote, records.branch)
+
+    namespace, api = records.environment.namespace, connect()
+    assert namespace is not None
+    asked = Against(api, namespace, records.environment.name, not_told, SystemClock().now(), found)
+    try:
+        done = asked.compare(repository, tip)
+    except (ApiError, Unreachable) as error:
+        raise fault_of(error, api.server) from None
+    unfit = [{"name": one.name, "reason": one.reason} for one in done.unfit]
+    return {"cluster": {"runs": done.runs, "executions": done.executions, "gone": done.gone, "unfit": unfit}}
