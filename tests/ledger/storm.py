@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,11 +24,12 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.spool import Spool
 from mlgen.runtime.landing import Pace, land
 from mlgen.runtime.pod import Fold
-from mlgen.store import Store, open_store
+from mlgen.store import Store, bucket, open_store
 from tests.ledger import records
 
 ROOT = Path(__file__).parents[2]
 ENV = "prod"
+LOADED = bucket  # once, and not by each of them
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,20 @@ class Storm:
 
     @property
     def store(self) -> Store:
-        return open_store(self.artifacts, options=self.options, base=Path("/"), patience_seconds=20.0)
+        return open_store(self.artifacts, options=self.options, base=Path("/"), patience_seconds=60.0)
 
     def fold(self, folder: Path, name: str, off: timedelta, *, patient: bool, seconds: float) -> None:
-        """Fold as pods do; what is not landed goes on waiting."""
-        scratch = folder / f"scratch-{name}"
-        try:
-            land(
-                Fold(self.url, self.branch, self.interval_seconds, "ledger-token"),
-                self.store,
-                env=ENV,
-                secret=folder / "secret",
-                scratch=scratch,
-                environ=os.environ,
-                pace=Pace(name, Clock(off), time.sleep, patient),
-                seconds=seconds,
-            )
-        except CannotAnswer as fault:
-            (folder / "faults").open("a").write(f"{fault.code}\n")
+        """Fold as pods do. Raises what `land` raises."""
+        land(
+            Fold(self.url, self.branch, self.interval_seconds, "ledger-token"),
+            self.store,
+            env=ENV,
+            secret=folder / "secret",
+            scratch=folder / f"scratch-{name}",
+            environ=os.environ,
+            pace=Pace(name, Clock(off), time.sleep, patient),
+            seconds=seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,14 @@ def write(storm: Storm, folder: Path, name: str, off: timedelta, chance: random.
             continue  # it is not acknowledged
         os.write(acknowledged, f"{entry.path} {time.monotonic() - began:.4f}\n".encode())
         if storm.interval_seconds:
-            storm.fold(folder, name, off, patient=False, seconds=3)
+            with suppress(CannotAnswer):  # it waits for another
+                storm.fold(folder, name, off, patient=False, seconds=3)
 
 
 def fold_on(storm: Storm, folder: Path, name: str, off: timedelta, _: random.Random) -> None:
     while True:
-        storm.fold(folder, name, off, patient=True, seconds=20)
+        with suppress(CannotAnswer):
+            storm.fold(folder, name, off, patient=True, seconds=20)
         time.sleep(0.2)
 
 
@@ -123,7 +123,8 @@ def begin(storm: Storm, folder: Path, name: str) -> int:
     try:
         (write if name.startswith("w") else fold_on)(storm, folder, name, off, chance)
     except BaseException:
-        (folder / "errors").open("a").write(traceback.format_exc())
+        with (folder / "errors").open("a") as errors:
+            errors.write(traceback.format_exc())
     os._exit(0)
 
 

@@ -33,15 +33,15 @@ def bucket() -> Iterator[S3]:
 
 
 def away_at_times(chance: random.Random) -> Callable[[str], str]:
-    """A host that is away for a second of each four, loses answers after pushes, and is overloaded now and then."""
+    """A host that is away for a second of each eight, loses answers after pushes, and is overloaded now and then."""
     began = time.monotonic()
 
     def fault(path: str) -> str:
-        if (time.monotonic() - began) % 4 > 3:
+        if (time.monotonic() - began) % 8 > 7:
             return "drop"
         if path.endswith("/git-receive-pack") and chance.random() < 0.3:
             return chance.choice(["late", "drop"])
-        return "503" if chance.random() < 0.03 else ""
+        return "503" if chance.random() < 0.01 else ""
 
     return fault
 

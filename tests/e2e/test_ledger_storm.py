@@ -1,0 +1,110 @@
+"""A storm (`tests/ledger/storm.py`) on a real Git server and a real bucket, through proxies that break connections."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mlgen import git
+from mlgen.ledger.spool import DEAD
+from tests.e2e.branch import Place, own_place
+from tests.e2e.proxy import Proxy, Verdict
+from tests.ledger.storm import Storm, acknowledged
+from tests.ledger.test_fold import ENVIRON, call, check_chain, on_branch
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with own_place(tmp_path) as place:
+        yield place
+
+
+@contextmanager
+def coming_and_going(server: Proxy) -> Iterator[None]:
+    """A server that is down for two seconds of each eight, and loses the answer to each third push."""
+    over = threading.Event()
+    pushes = 0
+
+    def fault(method: str, path: str) -> Verdict:
+        nonlocal pushes
+        if method == "POST" and path.endswith("/git-receive-pack"):
+            pushes += 1
+            return Verdict.LOSE_ANSWER if pushes % 3 == 0 else Verdict.PASS
+        return Verdict.PASS
+
+    def go() -> None:
+        while not over.wait(6):
+            server.stop()
+            over.wait(2)
+            server.start()
+
+    server.fault = fault
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        server.heal()
+
+
+def failing(numbers: Iterator[int]) -> Verdict:
+    troubles = {20: Verdict.UNAVAILABLE, 45: Verdict.DROP, 70: Verdict.LOSE_ANSWER}
+    return troubles.get(next(numbers) % 100, Verdict.PASS)
+
+
+def test_a_storm(place: Place, tmp_path: Path) -> None:
+    host, store = Proxy(place.url, "127.0.0.1"), Proxy(place.options["endpoint"], "127.0.0.1")
+    numbers = iter(range(10**9))
+    store.fault = lambda _method, _path: failing(numbers)
+    storm = Storm(
+        url=host.url,
+        branch=place.branch,
+        artifacts=place.bucket,
+        options={**place.options, "endpoint": store.url},
+        writers=128,
+        records=3,
+        folders=2,
+        interval_seconds=10,
+        kill_seconds=8,
+    )
+    began = time.time()
+    with coming_and_going(host):
+        storm.run(tmp_path)
+    intervals = time.time() // 10 - began // 10 + 1
+    pushes = sum(method == "POST" and path.endswith("/git-receive-pack") for method, path, _ in host.seen)
+    host.stop()
+    store.stop()
+    time.sleep(1)  # the server goes on for a moment with what a killed process began
+    errors = tmp_path / "errors"
+    assert not errors.exists(), errors.read_text()
+    assert pushes <= intervals + 6, "one an interval, and a minute's ahead of their time"
+    quiet = Storm(**{**storm.__dict__, "url": place.url, "options": place.options, "interval_seconds": 0})
+    quiet.fold(tmp_path, "after", timedelta(), patient=True, seconds=60)
+    check(place, set(acknowledged(tmp_path)))
+
+
+def check(place: Place, acknowledged: set[str]) -> None:
+    folder = place.root / "clone.git"
+    scheme, _, rest = place.url.partition("://")
+    user, token = ((place.root / "secret" / name).read_text() for name in ("username", "password"))
+    url = f"{scheme}://{user}:{token}@{rest}"
+    command = ["git", "clone", "-q", "--bare", "--single-branch", f"--branch={place.branch}", url, str(folder)]
+    subprocess.run(command, check=True, env=ENVIRON)
+    repository = git.init_bare(folder, ENVIRON)
+    paths = list(on_branch(repository, place.branch))
+    assert len(acknowledged) >= 128
+    assert acknowledged <= set(paths)
+    changes = call(folder, "log", "--format=", "--name-status", place.branch).splitlines()
+    assert sorted(line for line in changes if line) == sorted(f"A\t{path}" for path in paths), "each of them once"
+    check_chain(repository, call(folder, "log", "--format=%H", "--reverse", place.branch).split())
+    assert "error" not in call(folder, "fsck", "--strict")
+    assert (place.spool.waiting(), place.spool.store.keys(DEAD)) == ([], [])
