@@ -169,6 +169,15 @@ def test_what_waits_of_it_does_not_bring_it_back(ledger: git.Repository, capsys:
     assert not [path for path in paths(ledger) if "/one." in path]
 
 
+def test_what_never_landed_is_forgotten_without_an_epoch(ledger: git.Repository, capsys: Capture) -> None:
+    before = history(ledger)
+    put(records.task("four"))
+    said = answer(capsys, "ledger", "epoch", "--drop", "four", "--yes")
+    assert (said["dropped"], len(said["waiting"]), said["ledger"]) == ([], 1, before[-1])
+    assert history(ledger) == before
+    assert Spool(Folder(Path("artifacts"), "artifacts")).waiting() == []
+
+
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     ("drop", "code"),

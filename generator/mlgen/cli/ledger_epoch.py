@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.git import Branches, Repository
 from mlgen.ledger import epoch as epochs
-from mlgen.ledger.erasure import Survey, begin, forget, waiting, wanted
+from mlgen.ledger.erasure import Survey, begin, forget, pending, wanted
 from mlgen.ledger.read import broken
 
 SHOWN = 20  # of each kind; `--format json` has all
@@ -52,21 +53,26 @@ def epoch(
     with _git_errors(records.branch), Counting("reading") as counting:
         ledger = _open(records, ref)
         tip = ledger.refresh()
+        waiting = _pending(records, insist=yes)
         names = (file.path for file in ledger.repository.tree_files(tip, ""))
-        survey = Survey(ledger.repository, wanted(drop, names, env), lambda count: counting.say(f"{count:,} files"))
+        gone = wanted(drop, chain(names, (waiting or {}).values()), env)
+        survey = Survey(ledger.repository, gone, lambda count: counting.say(f"{count:,} files"))
         survey.look(tip)
         number = ledger.number(tip)
-        keys = _waiting(records, survey, insist=yes)
+        keys = None if waiting is None else [key for key, path in waiting.items() if gone.has(path)]
+        root = None
         if yes:
             # First: what waits would else land again. If it is on the branch, too, it goes with it.
             forget(records.spool, keys or [])
+        if yes and survey.dropped:
             now = int(SystemClock().now().timestamp())
             move = partial(begin, survey, ledger.branches, ref, refresh=ledger.refresh)
             root = move(number=number, seconds=now, because=because)
     answer = {
         "epoch": number,
         "previous": survey.tip,
-        "ledger": root if yes else None,
+        "done": yes,
+        "ledger": root or (tip if yes else None),
         "dropped": survey.dropped,
         "kept": survey.kept,
         "siblings": survey.siblings,
@@ -148,10 +154,10 @@ def _git_errors(branch: str) -> Iterator[None]:
         raise broken(branch, str(error)) from None
 
 
-def _waiting(records: Records, survey: Survey, *, insist: bool) -> list[str] | None:
-    """The keys of what waits or is dead, and is wanted gone; None where they cannot be asked for, unless we insist."""
+def _pending(records: Records, *, insist: bool) -> dict[str, str] | None:
+    """As `pending`; None where the spool cannot be asked, unless we insist."""
     try:
-        return waiting(records.spool, survey.wanted)
+        return pending(records.spool)
     except CannotAnswer as fault:
         if insist:
             raise
@@ -160,7 +166,7 @@ def _waiting(records: Records, survey: Survey, *, insist: bool) -> list[str] | N
 
 
 def _lines(answer: dict[str, Any]) -> Iterator[str]:
-    done = answer["ledger"] is not None
+    done = answer["done"]
     yield from _some("dropped" if done else "would go", answer["dropped"])
     if answer["waiting"]:
         yield f"in the spool  {len(answer['waiting'])} copies{' forgotten' if done else ''}"
@@ -168,7 +174,9 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     yield from _some("stays, and read what they made", answer["referring"])
     yield from _some("artifact, which stays in the bucket", answer["artifacts"])
     count, kept = len(answer["dropped"]), answer["kept"]
-    if done:
+    if done and not count:
+        yield "nothing of it is in the ledger: no epoch began"
+    elif done:
         yield f"{count} dropped, {kept} kept: epoch {answer['epoch']} after {answer['previous']}"
         yield f"ledger  {answer['ledger']}"
         yield "clones, the host's own copies and backups still have them: see the guide, ledger.md"

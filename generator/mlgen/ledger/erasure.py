@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -193,17 +194,14 @@ def begin(
     raise CannotAnswer("ledger-busy", f"{TRIES} folds were faster", fix="stop them for a moment, and do it again")
 
 
-def waiting(spool: Spool, wanted: Wanted) -> list[str]:
-    """The keys of what waits, or is set aside as dead, and would be erased in the ledger; sorted."""
-    keys = [*spool.waiting(), *spool.dead()]
-    return [key for key, data in zip(keys, spool.get_all(keys), strict=True) if _is_wanted(data, wanted)]
-
-
-def _is_wanted(data: object, wanted: Wanted) -> bool:
-    try:
-        return isinstance(data, bytes) and wanted.has(from_bytes(data).path)
-    except BadRecord:
-        return False
+def pending(spool: Spool) -> dict[str, str]:
+    """Key -> path in the ledger, of all that waits or is set aside as dead, and has a path."""
+    keys, found = [*spool.waiting(), *spool.dead()], {}
+    for key, data in zip(keys, spool.get_all(keys), strict=True):
+        with suppress(BadRecord):
+            if isinstance(data, bytes):
+                found[key] = from_bytes(data).path
+    return found
 
 
 def forget(spool: Spool, keys: Sequence[str]) -> None:
