@@ -223,6 +223,28 @@ def test_what_waits_here_lands_there(project: Path, host: GitHost, capsys: Captu
     assert spool.waiting() == []
 
 
+def test_what_was_refused_is_tried_again(project: Path, host: GitHost, capsys: Capture) -> None:
+    hook = host.repository("l") / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\necho no {records.task().path} >&2\nexit 1\n")
+    hook.chmod(0o755)
+    Spool(Folder(project / "artifacts", "artifacts")).put(records.task())
+    assert mlgen(["ledger", "fold"]) == 1
+    alert = (
+        "ledger-alert: env=local dead=1 git-push-refused=1; `mlgen ledger fold --dead --env local` tries them again\n"
+    )
+    assert capsys.readouterr().err.endswith(alert)
+    status = answer(capsys, "ledger", "fold", "--status", "--env", "local")
+    assert (status["waiting"], status["dead"]) == (0, 1)
+    assert mlgen(["ledger", "fold", "--dead"]) == 1
+    assert capsys.readouterr().err.endswith(alert), "refused again"
+    hook.unlink()
+    assert answer(capsys, "ledger", "fold")["refused"] == []
+    assert answer(capsys, "ledger", "fold", "--dead")["landed"] == [records.task().path]
+    assert answer(capsys, "ledger", "fold", "--status", "--env", "local")["dead"] == 0
+    assert mlgen(["ledger", "fold", "--dead", "--status"]) == 2
+
+
 def test_a_host_that_is_away_keeps_nothing_from_waiting(project: Path, host: GitHost, capsys: Capture) -> None:
     host.repository("l")
     spool = Spool(Folder(project / "artifacts", "artifacts"))

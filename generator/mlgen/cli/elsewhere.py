@@ -30,10 +30,10 @@ SECRET = "MLGEN_LEDGER_SECRET"  # a folder with the files of `ledger.secret`, as
 
 
 @contextmanager
-def reached(ledger: Ledger, *, seconds: float = LAND_SECONDS) -> Iterator[Remote]:
-    """The ledger's repository, to be asked and pushed to, for so long at most."""
+def reached(ledger: Ledger, *, seconds: float = LAND_SECONDS, memory_mib: int = git.MEMORY_MIB) -> Iterator[Remote]:
+    """The ledger's repository, to be asked and pushed to, for so long at most. memory_mib: of each process of git."""
     with tempfile.TemporaryDirectory(prefix="mlgen-ledger-") as scratch:
-        yield _open(ledger, Path(scratch), seconds)
+        yield _open(ledger, Path(scratch), seconds, memory_mib)
 
 
 def paced(store: Store, ledger: Ledger, *, seconds: float) -> Paced:

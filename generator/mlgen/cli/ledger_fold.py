@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.elsewhere import READ_MIB
 from mlgen.cli.folding import folded_answer, folded_lines, tell_refused
 from mlgen.cli.options import EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json, coloured
@@ -18,7 +19,7 @@ from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger import passes
 
 SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
-FOLD_SECONDS = 3600.0  # for a person who looks on; what is landed meanwhile is landed
+FOLD_SECONDS = 3600.0  # with a person's time, and memory; what is landed meanwhile is landed
 
 
 def fold(
@@ -36,7 +37,8 @@ def fold(
         _print(_status(records), form)
         return
     records.recover()
-    folded = records.fold(SystemClock().now(), seconds=FOLD_SECONDS, dead=dead, on_progress=_progress)
+    now = SystemClock().now()
+    folded = records.fold(now, seconds=FOLD_SECONDS, memory_mib=READ_MIB, dead=dead, on_progress=_progress)
     tell_refused(folded, env)
     _print(folded_answer(folded), form)
     raise typer.Exit(1 if folded.conflicts or folded.refused else 0)

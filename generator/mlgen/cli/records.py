@@ -94,18 +94,19 @@ class Records:
         now: datetime,
         *,
         seconds: float = LAND_SECONDS,
+        memory_mib: int = git.MEMORY_MIB,
         dead: bool = False,
         on_progress: Callable[[int, int], None] = lambda _done, _left: None,
     ) -> Folded:
         """Land all that waits. Raises CannotAnswer "tracked-state".
 
-        seconds: for which a ledger elsewhere is pushed to. dead: what could not land waits again first. on_progress: as
-        in `ledger.fold`.
+        seconds, memory_mib: for which a ledger elsewhere is pushed to, and which git may have for that. dead: what
+        could not land waits again first. on_progress: as in `ledger.fold`.
         """
         self._check_ours()
         if self.ledger.url is not None:
             turns = paced(self.store, self.ledger, seconds=seconds)
-            with reached(self.ledger, seconds=seconds) as remote:
+            with reached(self.ledger, seconds=seconds, memory_mib=memory_mib) as remote:
                 return self._fold(remote, now, turns, dead=dead, on_progress=on_progress)
         repository = self.repository
         if repository is None:
