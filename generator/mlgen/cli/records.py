@@ -200,10 +200,12 @@ class Records:
             return
         self.recover()
         try:
-            folded = self.fold(SystemClock().now())
+            folded = self.fold(SystemClock().now(), seconds=LOOK_SECONDS)  # whoever asks does not wait for a push
         except CannotAnswer as reason:
             note(f"some records wait in the spool: {reason.message}")
             return
+        if folded.later:
+            note(f"{folded.later} records wait in the spool for the ledger's next push")
         if folded.left:
             count = len(folded.left)
             note(f"{count} file{' stays' if count == 1 else 's stay'} in the spool; `mlgen ledger fold` says why")
