@@ -17,7 +17,9 @@ from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.spool import Spool
 from mlgen.ledger.verify.finding import KINDS
 from mlgen.store import Folder
-from tests import git_host
+from tests import git_host, s3
+from tests.cli import lab as place
+from tests.cluster import apiserver
 from tests.git_host import GitHost, secret
 from tests.ledger import records
 from tests.ledger.tampering import ENVIRON, GONE, Lab, entries
@@ -280,3 +282,38 @@ def test_a_shallow_clone(lab: Lab, capsys: Capture, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(clone)
     assert mlgen(["ledger", "verify"]) == 3
     assert "git fetch --unshallow" in capsys.readouterr().err
+
+
+# With a cluster.
+
+
+def test_a_cluster_and_its_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(s3, "BUCKET", "ml-artifacts")
+    with s3.serve() as bucket, git_host.serve(tmp_path / "git") as host, apiserver.running() as cluster:
+        host.repository("ledger")
+        place.lay_down(tmp_path, s3=bucket.endpoint, ledger=f"{host.url}/ledger.git")
+        variables = {
+            "KUBECONFIG": cluster.kubeconfig(tmp_path),
+            "MLGEN_LEDGER_SECRET": secret(tmp_path / "secret"),
+            "AWS_ACCESS_KEY_ID": "key-id",
+            "AWS_SECRET_ACCESS_KEY": "key-value",
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.chdir(tmp_path)
+        cluster.add("ok")
+        assert mlgen(["ledger", "reconcile", "--env", "lab"]) == 0
+        capsys.readouterr()
+        found = answer(capsys, "--env", "lab", "--cluster")
+        assert found["cluster"] == {"runs": 1, "executions": 3, "gone": 0, "unfit": []}
+        assert "3 executions of 1 runs" in text(capsys, "--env", "lab", "--cluster")
+        cluster.add("fail")
+        assert codes(answer(capsys, "--env", "lab")) == []
+        assert codes(answer(capsys, "--env", "lab", "--cluster", code=1)) == ["untold-execution"] * 5
+    assert mlgen(["ledger", "verify", "--env", "lab", "--cluster"]) == 3
+    assert "git-unreachable" in capsys.readouterr().err
+
+
+def test_no_cluster_to_ask(lab: Lab, capsys: Capture) -> None:
+    assert mlgen(["ledger", "verify", "--cluster"]) == 2
+    assert "runs in no cluster" in capsys.readouterr().err

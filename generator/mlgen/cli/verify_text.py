@@ -23,6 +23,7 @@ def text(answer: dict[str, Any]) -> str:
         *_head(answer),
         *_signed(answer),
         *_artifacts(answer),
+        *_cluster(answer),
         *_findings(answer),
         *(f"note  {one}" for one in answer["notes"]),
     ]
