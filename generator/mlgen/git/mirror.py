@@ -18,6 +18,8 @@ _PACKS = 30  # one or none for each refresh; more of them make each look slower
 _STAMP = "refreshed"
 _NEW = "refs/mlgen/new"  # what was fetched, and is not believed yet
 
+_BEFORE = "refs/mlgen/before"  # the tip before this one
+
 Judge = Callable[[Rewritten], object]
 
 
@@ -65,6 +67,9 @@ def _bring(remote: Remote, ref: str, tip: str | None, judge: Judge | None) -> Re
         assert new is not None, "it was fetched just now"
         if judge is not None:
             _believe(remote, ref, here, new, judge)
+        if here is not None:
+            # Who has read what was here asks next what is new since then: no repack may throw it away.
+            repository.run("update-ref", _BEFORE, here)
         repository.run("update-ref", ref, new)
         if len(list((repository.git_dir / "objects" / "pack").glob("*.pack"))) > _PACKS:
             repository.run("repack", "-a", "-d", "-q")

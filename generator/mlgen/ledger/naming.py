@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.index.history import LATEST, History
-from mlgen.ledger.index.schema import MADE
+from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.lineage import Start
 from mlgen.ledger.query import MOST_COMPARED, find_run, find_runs
 from mlgen.ledger.read import ArtifactId, Run
@@ -57,8 +57,10 @@ def _of_digest(history: History, beginning: str) -> tuple[ArtifactId, ...]:
 
 def _known(history: History, condition: str, *parameters: object) -> tuple[ArtifactId, ...]:
     """The artifacts that outcomes name, those that one made first; MOST_AT at most."""
-    query = f"""SELECT made, uri, digest FROM (SELECT a.uri, a.digest, (SELECT max(t.side) FROM touch t
-            JOIN execution e ON e.id = t.execution AND e.counts WHERE t.artifact = a.id) AS made
+    touched = """EXISTS (SELECT 1 FROM touch t JOIN execution e ON e.id = t.execution AND e.counts
+        WHERE t.artifact = a.id AND t.side = %d)"""
+    query = f"""SELECT made, uri, digest FROM (
+            SELECT a.uri, a.digest, CASE WHEN {touched % MADE} THEN 1 WHEN {touched % READ} THEN 0 END AS made
             FROM artifact a WHERE {condition} LIMIT {10 * MOST_AT})
         WHERE made IS NOT NULL ORDER BY made DESC, uri, digest LIMIT {MOST_AT}"""
     return tuple(ArtifactId(uri, f"sha256:{digest.hex()}") for _, uri, digest in history.select(query, *parameters))

@@ -75,11 +75,12 @@ class History:
 
         artifacts: ids of rows. most: outcomes. ids: gets those of all that they touched.
         """
-        # CROSS: from the artifacts to what touched them, whatever SQLite would guess.
-        query = f"""SELECT e.started, {_RUN}, e.id, {rows.EXECUTION} FROM touch t CROSS JOIN {rows.FROM_EXECUTION}
-            JOIN run r ON r.id = e.run
-            WHERE t.artifact IN (%s) AND t.side = {side:d} AND e.id = t.execution AND e.counts
-            ORDER BY {LATEST}, e.started, e.task LIMIT {most:d}"""
+        # CROSS: from the artifacts to what touched them, whatever SQLite would guess. What is sorted is narrow.
+        query = f"""SELECT e.started, {_RUN}, e.id, {rows.EXECUTION}
+            FROM (SELECT e.id FROM touch t CROSS JOIN execution e ON e.id = t.execution JOIN run r ON r.id = e.run
+                WHERE t.artifact IN (%s) AND t.side = {side:d} AND e.counts
+                ORDER BY {LATEST}, e.started, e.task LIMIT {most:d}) met
+            CROSS JOIN {rows.FROM_EXECUTION} JOIN run r ON r.id = e.run WHERE e.id = met.id"""
         met = {row[_RUNS_COLUMNS + 1]: row for row in self.of_ids(query, artifacts)}
         found = sorted(met.values(), key=lambda row: (row[0], row[_RUNS_COLUMNS + 2]))  # started, task
         found.sort(key=lambda row: (row[7], row[2]), reverse=True)  # ended, uid
