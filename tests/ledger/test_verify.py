@@ -772,3 +772,69 @@ def test_other_keys_are_asked_about_all_commits(signed: Lab, keys: dict[str, Pat
     memory = signed.verify().memory
     signed.terms = Terms(signers(allowed(keys["alice"], "alice")))
     assert shown(signed, memory) == [Shown("wrong-signature", one) for one in signed.commits[4:]]
+
+
+# Epochs: the one way in which a history is begun anew.
+
+
+def begin(lab: Lab, *, without: str = "", after: str = "", prev: str = "", number: int = 1, **how: Any) -> str:
+    """An epoch of all records but one; of those of the branch, after its tip."""
+    tip = lab.tip
+    link = chain.of_commit(lab.data(tip))
+    assert link is not None
+    paths = lab.git("ls-tree", "-r", "--name-only", tip).splitlines()
+    files = {path: lab.file(tip, path) for path in paths if path != without}
+    batch = chain.link(files, None).batch
+    head = f"Mlgen-Epoch: {number}\nMlgen-Prev-Tip: {after or tip}\n"
+    trailers = head + chain.Link(batch, prev or link.next_prev).trailers
+    return lab.move(lab.commit(files, parent=None, trailers=trailers, **how))
+
+
+def test_an_epoch_is_accepted_and_the_chain_goes_on(lab: Lab) -> None:
+    before = lab.verify()
+    gone = records.task("r2", "train").path
+    root = begin(lab, without=gone)
+    lab.land(*entries("r5"))
+    for memory in (before.memory, None):
+        verified = lab.verify(memory)
+        assert (verified.found.kept, verified.walked.records, verified.walked.commits) == ([], 14, 2)
+        assert verified.epoch is not None
+        assert (verified.epoch.number, verified.epoch.prev_tip, verified.walked.root) == (1, before.tip, root)
+        assert lab.verify(verified.memory).found.kept == []
+    assert lab.verify(expect=before.chain).found.kept == []  # an auditor's value stands in the epoch's root
+    assert shown(lab, lab.verify(before.memory).memory) == []
+
+
+def test_an_epoch_whose_last_tip_was_not_seen(lab: Lab) -> None:
+    memory = lab.verify().memory
+    lab.land(*entries("r5"))
+    begin(lab)
+    assert shown(lab, memory) == []  # the tip before it is still here, and goes on from what was seen
+    lab.git("reflog", "expire", "--expire=now", "--all")
+    lab.git("gc", "-q", "--prune=now")
+    assert shown(lab, memory) == [Shown("ledger-rewritten", lab.tip)]  # now nobody here can say so
+
+
+@pytest.mark.parametrize(
+    ("after", "prev", "code"), [("ab" * 20, "", "ledger-rewritten"), ("", "ab" * 32, "chain-broken")]
+)
+def test_what_only_says_that_it_is_an_epoch(lab: Lab, after: str, prev: str, code: str) -> None:
+    memory = lab.verify().memory
+    begin(lab, after=after, prev=prev)
+    found = lab.verify(memory)
+    assert [one.code for one in found.found.kept] == [code]
+    assert found.memory is None
+
+
+def test_an_epoch_must_be_signed_where_keys_are_named(signed: Lab, keys: dict[str, Path]) -> None:
+    memory = signed.verify().memory
+    commits = signed.tip
+    begin(signed)
+    assert shown(signed, memory) == []
+    signed.move(commits)
+    root = begin(signed, signed=False)
+    assert Shown("unsigned", root) in shown(signed, memory)
+    signed.move(commits)
+    signed.signer = by(keys["mallory"])
+    root = begin(signed)
+    assert Shown("wrong-signature", root) in shown(signed, memory)

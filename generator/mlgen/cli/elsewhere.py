@@ -70,9 +70,10 @@ def mirrored(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repositor
         return repository
 
 
-def with_history(ledger: Ledger) -> Repository | None:
+def with_history(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository | None:
     """All that led to the ledger's tip, and its files, in repositories of the user's cache; None without a branch.
 
+    signers: as in `mirrored`. A history that was rewritten is fetched as well: it is to be judged.
     Raises CannotAnswer "git-unreachable", "git-denied", "git-no-repository", "git-untrusted".
     """
     remote = _open(ledger, cache_of(ledger.url, ledger.branch), HISTORY_SECONDS, READ_MIB)
@@ -81,7 +82,7 @@ def with_history(ledger: Ledger) -> Repository | None:
         return None
     try:
         # After the history: its files are here then, also those that landed meanwhile.
-        return past.with_files_of(history, Mirror(ledger, lambda: None).refresh())
+        return past.with_files_of(history, Mirror(ledger, signers).refresh())
     except CannotAnswer as fault:
         if fault.code != "ledger-rewritten":
             raise

@@ -69,7 +69,11 @@ def verify(
     folder = _folder(records)
     memory = _remembered(folder)
     try:
-        repository = with_history(records.ledger) if records.ledger.url is not None else records.repository
+        repository = (
+            with_history(records.ledger, lambda: records.signers)
+            if records.ledger.url is not None
+            else records.repository
+        )
         tip = repository.tip(branch_ref(records.branch)) if repository else None
         asked = Asked(since=asked_since, expect=expected, full=full, memory=memory)
         verified = _verify(repository, tip, records, asked) if repository and tip else None

@@ -16,7 +16,7 @@ from mlgen.git import Object, Reader, Repository, Signers
 from mlgen.git.difference import FOLDER, Change, Forged, Trees
 from mlgen.git.history import Commit, id_of
 from mlgen.ledger import chain, epoch, imported
-from mlgen.ledger.chain import Link
+from mlgen.ledger.chain import Batch, Link
 from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
 from mlgen.ledger.imported import ImportedEvent
@@ -176,7 +176,7 @@ class _Files:
 
     def __init__(self, span: _Span, commit: Commit) -> None:
         self._span, self._commit = span, commit
-        self._lines: list[str] = []
+        self._batch = Batch()
         self._gone: dict[str, str] = {}  # the path that each file had, by its blob
         self._added: dict[str, str] = {}  # of a commit that takes files away: where each blob is now
         self._wrong = 0
@@ -206,8 +206,7 @@ class _Files:
 
     @property
     def batch(self) -> str | None:
-        # The lines as chain.link has them. An epoch's commit may add a million: they are held once.
-        return hashlib.sha256("".join(sorted(self._lines)).encode()).hexdigest() if self._whole else None
+        return self._batch.digest() if self._whole else None
 
     def _is_plain(self, change: Change) -> bool:
         """Whether a change adds a file that may be a record."""
@@ -237,7 +236,7 @@ class _Files:
         if blob.size_bytes != len(blob.data):
             self._add("bad-record", f"it has {blob.size_bytes:,} bytes", path)
             return
-        self._lines.append(f"{hashlib.sha256(blob.data).hexdigest()}  {path}\n")
+        self._batch.add(path, hashlib.sha256(blob.data).hexdigest())
         try:
             entry = from_bytes(blob.data)
         except NewerFormat as error:
