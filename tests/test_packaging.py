@@ -57,6 +57,14 @@ def test_the_example_image_has_what_is_locked() -> None:
     }
 
 
+def test_the_runtime_image_has_the_programs_that_mlgen_starts() -> None:
+    """git; ssh and ssh-keygen; and what both need for a user that has no name there."""
+    text = (ROOT / "Containerfile").read_text()
+    installed = re.search(r"apt-get install [^\\&]*", text)
+    assert installed is not None
+    assert {"git", "openssh-client", "libnss-wrapper"} <= set(installed[0].split())
+
+
 def test_a_wheel_holds_the_data_of_the_package(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="needs hatchling, the build backend")
     build = f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -57,11 +58,19 @@ def ledger(where: str, tmp_path: Path, host: GitHost, monkeypatch: pytest.Monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MLGEN_LEDGER_SECRET", str(secret(tmp_path / "secret")))
     made = replace(records.artifact("model", MODEL, kind="model"), digest="sha256:" + "5e" * 32)
-    put(records.task("one", outputs=(made,)), records.run("one"))
-    assert mlgen(["ledger", "fold"]) == 0
-    put(records.task("two", inputs=(made,)), records.task("three"))
-    assert mlgen(["ledger", "fold"]) == 0
-    return git.init_bare(root / ".mlgen" / "ledger.git" if where == "here" else host.root / "l.git")
+    there = git.init_bare(root / ".mlgen" / "ledger.git" if where == "here" else host.root / "l.git")
+    land(there, records.task("one", outputs=(made,)), records.run("one"))
+    land(there, records.task("two", inputs=(made,)), records.task("three"))
+    return there
+
+
+def land(ledger: git.Repository, *entries: Any) -> None:
+    """Let records land as another machine's fold does it."""
+    with TemporaryDirectory() as elsewhere:
+        spool = Spool(Folder(Path(elsewhere), "elsewhere"))
+        for entry in entries:
+            spool.put(entry)
+        fold(spool, ledger, "ledger", now=datetime.now(UTC))
 
 
 def put(*entries: Any) -> None:
@@ -144,8 +153,7 @@ def test_the_history_begins_anew_and_goes_on(
 
 def test_a_second_epoch_counts_on(ledger: git.Repository, capsys: Capture) -> None:
     first = answer(capsys, "ledger", "epoch", "--drop", "one", "--yes")
-    put(records.task("four"))
-    assert mlgen(["ledger", "fold"]) == 0
+    land(ledger, records.task("four"))
     tip = history(ledger)[-1]
     second = answer(capsys, "ledger", "epoch", "--drop", records.task("two").path.rpartition("/")[0], "--yes")
     assert (first["epoch"], second["epoch"], second["previous"]) == (1, 2, tip)
@@ -191,8 +199,7 @@ def test_what_is_not_there(capsys: Capture, drop: str, code: str) -> None:
 
 def test_several_runs_of_a_name(ledger: git.Repository, capsys: Capture) -> None:
     twin = records.task("three", run_uid=records.uid("twin"), run_id=records.uid("twin task"))
-    put(twin)
-    assert mlgen(["ledger", "fold"]) == 0
+    land(ledger, twin)
     capsys.readouterr()
     assert mlgen(["ledger", "epoch", "--drop", "three", "--yes"]) == 2
     said = capsys.readouterr().err
@@ -215,16 +222,14 @@ def test_a_reason_is_one_line(capsys: Capture) -> None:
     assert "error[bad-option]" in capsys.readouterr().err
 
 
-def test_a_fold_meanwhile_is_not_lost(ledger: git.Repository, host: GitHost, tmp_path: Path, capsys: Capture) -> None:
+def test_a_fold_meanwhile_is_not_lost(ledger: git.Repository, host: GitHost, capsys: Capture) -> None:
     """Records of others land between the look and the push, also one of the run that is to go."""
     late = iter([records.task("four"), records.task("one", "card"), records.task("five")])
 
     def meanwhile(path: str) -> str:
         entry = next(late, None) if path.endswith("/git-receive-pack") else None
         if entry is not None:
-            spool = Spool(Folder(tmp_path / "late", "late"))
-            spool.put(entry)
-            fold(spool, ledger, "ledger", now=datetime.now(UTC))
+            land(ledger, entry)
         return ""
 
     host.fault = meanwhile
@@ -276,8 +281,7 @@ def test_a_kill_at_a_point(ledger: git.Repository, host: GitHost, capsys: Captur
 
 def test_another_history_is_told_to_readers(ledger: git.Repository, tmp_path: Path, capsys: Capture) -> None:
     answer(capsys, "runs", "list")
-    put(records.task("four"))
-    assert mlgen(["ledger", "fold"]) == 0
+    land(ledger, records.task("four"))
     known, tip = history(ledger)[-2:]
     ledger.move_ref(REF, ledger.commit({"runs/x.json": b"x"}, parent=None, message="x", seconds=0), old=tip)
     capsys.readouterr()
@@ -292,8 +296,7 @@ def test_a_reader_that_is_behind_takes_a_signed_epoch(
     ledger: git.Repository, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(capsys, "runs", "list")
-    put(records.task("four"))
-    assert mlgen(["ledger", "fold"]) == 0
+    land(ledger, records.task("four"))
     key, other = new_key(tmp_path / "key"), new_key(tmp_path / "other")
     monkeypatch.setenv("MLGEN_LEDGER_SIGNING_KEY", str(key))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of the keeper"))
