@@ -23,7 +23,6 @@ HERE = Path(__file__).resolve().parent
 PAUSE_SECONDS = 0.5  # between folds
 INTERVALS = (10, 1)  # seconds from push to push; the first is the default
 PLAIN: dict[str, tuple[str, ...]] = {"clone, commit, push": (), "the same in a kept clone": ("--keep",)}
-START_SECONDS = 2  # until the first of the writers is there; each one more takes a twentieth
 MOST_A_SECOND = 1200  # records that there are for the writers
 HEAD = [
     "| writers | way | landed | records/s | mlgen to it | acknowledged, p50 | p99 | on the branch, p50 | p99 |",
@@ -86,13 +85,13 @@ def _mlgen(
     with server.repository() as repository, bucket() as place:
         made = project(folder, server, repository, place, interval_seconds=interval)
         print(f"writers: {writers}, mlgen, {interval} s", file=sys.stderr)
-        begin = time.time() + START_SECONDS + writers / 20
-        given = [(place, records[n::writers], begin, begin + seconds) for n in range(writers)]
+        start = Start(folder / "start")
+        given = [Work(place, records[n::writers], start, f"{n}", seconds) for n in range(writers)]
         landed: dict[str, float] = {}
         # Not forked from here: the client of buckets has threads, once it was used, and a copy has none.
         with ProcessPoolExecutor(writers, mp_context=multiprocessing.get_context("forkserver")) as pool:
             writing = [pool.submit(_write, one) for one in given]
-            time.sleep(max(0.0, begin - time.time()))
+            begin = start.give(writers)
             while not all(one.done() for one in writing):
                 time.sleep(PAUSE_SECONDS)
                 landed |= _fold(made)
@@ -114,12 +113,53 @@ def _fold(made: Project) -> dict[str, float]:
     return dict.fromkeys(json.loads(done.stdout)["landed"], time.time())
 
 
-def _write(given: tuple[Bucket, Sequence[ledgers.File], float, float]) -> dict[str, tuple[float, float]]:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When all begin: once each has said that it is there. folder: for what they tell each other."""
+
+    folder: Path
+
+    def give(self, count: int) -> float:
+        """Wait for so many, and let them begin at the time that is returned."""
+        self.folder.mkdir(exist_ok=True)
+        while len(list(self.folder.iterdir())) < count:
+            time.sleep(0.1)
+        begin = time.time() + 0.5
+        self._at.with_suffix(".part").write_text(str(begin))
+        self._at.with_suffix(".part").rename(self._at)
+        return begin
+
+    def take(self, name: str) -> float:
+        """Say that one is there, and wait until it begins."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / name).touch()
+        while not self._at.exists():
+            time.sleep(0.05)
+        begin = float(self._at.read_text())
+        time.sleep(max(0.0, begin - time.time()))
+        return begin
+
+    @property
+    def _at(self) -> Path:
+        return self.folder.with_name("begin")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Of one writer."""
+
+    place: Bucket
+    files: Sequence[ledgers.File]
+    start: Start
+    name: str
+    seconds: float
+
+
+def _write(work: Work) -> dict[str, tuple[float, float]]:
     """One writer: (began, acknowledged) of each record, by its path."""
-    place, files, begin, end = given
-    spool, times = Spool(place.store()), {}
-    time.sleep(max(0.0, begin - time.time()))
-    for file in files:
+    spool, times = Spool(work.place.store()), {}
+    end = work.start.take(work.name) + work.seconds
+    for file in work.files:
         began = time.time()
         if began >= end:
             break
