@@ -14,6 +14,7 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
+from mlgen.git import mirror
 from mlgen.ledger.fold import fold
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
@@ -116,6 +117,22 @@ def test_a_published_file_is_known_by_its_name_and_by_its_bytes(host: GitHost, t
     Path("sales.csv").write_text("a,c\n")
     assert mlgen(["lineage", "sales.csv", "--env", "away"]) == 2
     assert f"did you mean {uri}?" in capsys.readouterr().err
+
+
+def test_what_a_mirror_threw_away_is_not_read_again(
+    project: Path, host: GitHost, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mirror is packed anew each time, without what nothing leads to; the index is brought on from what it knew."""
+    monkeypatch.setattr(mirror, "_PACKS", 0)
+    host.repository("l")
+    land(host, tmp_path, "one", "two")
+    first = answer(capsys, "ledger", "index", "--env", "away")
+    assert (first["read"], first["built"]) == (4, True)
+    for run in ("three", "four"):
+        land(host, tmp_path, run)
+        again = answer(capsys, "ledger", "index", "--env", "away")
+        assert (again["read"], again["built"], again["index"]) == (2, False, first["index"])
+    assert len(answer(capsys, "runs", "list", "--env", "away")["runs"]) == 4
 
 
 FAILED = {"train": TaskStatus("Failed", "StepFailed"), "card": TaskStatus("None", "")}
