@@ -189,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self, _body: bytes) -> None:
         if "list-type" in self.query:
-            return self.answer(200, listing(self.s3, self.query.get("prefix", "")))
+            return self.answer(200, listing(self.s3, self.query))
         data = self.s3.objects.get(self.key)
         if data is None:
             return self.refuse(404, "NoSuchKey")
@@ -229,11 +229,11 @@ def error(code: str) -> bytes:
     return xml(f"<Error><Code>{code}</Code><Message>no</Message>{told}</Error>") if code else b""
 
 
-def listing(s3: S3, prefix: str) -> bytes:
+def listing(s3: S3, query: dict[str, str]) -> bytes:
     items = "".join(
         f"<Contents><Key>{escape(key)}</Key><Size>{len(data)}</Size><ETag>{escape(tag(data))}</ETag>"
         f"<LastModified>{s3.since(key):%Y-%m-%dT%H:%M:%S.000Z}</LastModified></Contents>"
         for key, data in sorted(s3.objects.items())
-        if key.startswith(prefix)
+        if key.startswith(query.get("prefix", "")) and key > query.get("start-after", "")
     )
     return xml(f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>")

@@ -102,7 +102,12 @@ def test_sizes_and_times_of_what_is_kept(store: Store) -> None:
     (item,) = store.items("a")
     assert (item.key, item.size_bytes, store.item("a/b")) == ("a/b", 5, item)
     assert abs(item.kept_at - before) < timedelta(seconds=5)
-    assert (store.items("nothing"), store.item("a"), store.item("a/c"), store.item("a/b/c")) == ([], None, None, None)
+    assert (list(store.items("nothing")), store.item("a"), store.item("a/c"), store.item("a/b/c")) == (
+        [],
+        None,
+        None,
+        None,
+    )
 
 
 def test_many_are_forgotten_at_once(store: Store) -> None:

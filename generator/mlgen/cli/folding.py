@@ -54,7 +54,7 @@ def folded_lines(answer: dict[str, Any]) -> list[str]:
     """The same in words."""
     counts = {fate: len(answer[fate]) for fate in FATES}
     if answer["later"]:
-        later = [f"{answer['later']} wait on for the next push: the ledger has one each `interval`"]
+        later = [f"{answer['later']} or more wait for the next push: the ledger has one each `interval`"]
     else:
         later = []
     told = [f"{n} {fate}" if not FATES[fate] else f"{n} {FATES[fate]}" for fate, n in counts.items() if n]

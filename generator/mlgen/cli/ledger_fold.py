@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,6 +19,7 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger import passes
+from mlgen.ledger.fold import Load
 
 SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
 FOLD_SECONDS = 3600.0  # with a person's time, and memory; what is landed meanwhile is landed
@@ -38,17 +41,30 @@ def fold(
         return
     records.recover()
     now = SystemClock().now()
-    folded = records.fold(now, seconds=FOLD_SECONDS, memory_mib=READ_MIB, dead=dead, on_progress=_progress)
+    with _progress() as show:
+        folded = records.fold(now, seconds=FOLD_SECONDS, memory_mib=READ_MIB, dead=dead, on_progress=show)
     tell_refused(folded, env)
     _print(folded_answer(folded), form)
     raise typer.Exit(1 if folded.conflicts or folded.refused else 0)
 
 
-def _progress(done: int, left: int) -> None:
-    """On a terminal, one line that is written over, as long as there is more to come."""
-    if coloured(sys.stderr):
-        sys.stderr.write(f"\rfolding  {done:,} done, {left:,} wait\x1b[K" if left else "\r\x1b[K")
-        sys.stderr.flush()
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """On a terminal, one line that is written over, once there is more than a push of it."""
+    shown = False
+
+    def show(done: int) -> None:
+        nonlocal shown
+        if coloured(sys.stderr) and done >= Load().records:
+            shown = True
+            sys.stderr.write(f"\rfolding  {done:,} records done\x1b[K")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
 
 
 def _status(records: Records) -> dict[str, Any]:

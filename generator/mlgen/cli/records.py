@@ -96,7 +96,7 @@ class Records:
         seconds: float = LAND_SECONDS,
         memory_mib: int = git.MEMORY_MIB,
         dead: bool = False,
-        on_progress: Callable[[int, int], None] = lambda _done, _left: None,
+        on_progress: Callable[[int], None] = lambda _done: None,
     ) -> Folded:
         """Land all that waits. Raises CannotAnswer "tracked-state".
 
@@ -123,7 +123,7 @@ class Records:
         turns: Turns | None,
         *,
         dead: bool,
-        on_progress: Callable[[int, int], None],
+        on_progress: Callable[[int], None],
     ) -> Folded:
         def once() -> Folded:
             return fold(
@@ -205,7 +205,7 @@ class Records:
             note(f"some records wait in the spool: {reason.message}")
             return
         if folded.later:
-            note(f"{folded.later} records wait in the spool for the ledger's next push")
+            note(f"{folded.later} records or more wait in the spool for the ledger's next push")
         if folded.left:
             count = len(folded.left)
             note(f"{count} file{' stays' if count == 1 else 's stay'} in the spool; `mlgen ledger fold` says why")

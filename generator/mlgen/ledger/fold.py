@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from mlgen.diagnostic import CannotAnswer
@@ -16,12 +17,18 @@ from mlgen.ledger.spool import Spool
 from mlgen.ledger.turns import Turns, Unpaced
 from mlgen.store import Item
 
-__all__ = ["Expected", "Folded", "Refused", "fold"]
+__all__ = ["Expected", "Folded", "Load", "Refused", "fold"]
 
 MAX_BATCH = 1000  # records in a commit
-PUSH_RECORDS = 5000  # in a push: as many commits as that takes
-PUSH_BYTES = 16 << 20  # which are held twice, when they are read back
 LOCK_TRIES = 3  # of a second each
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a push may carry: as many commits as that takes. size_bytes: held twice, when they are read back."""
+
+    records: int = 5000
+    size_bytes: int = 16 << 20
 
 
 def fold(
@@ -33,14 +40,16 @@ def fold(
     expected: Expected | None = None,
     lock_tries: int = LOCK_TRIES,
     batch: int = MAX_BATCH,
+    load: Load = Load(),
     turns: Turns | None = None,
-    on_progress: Callable[[int, int], None] = lambda _done, _left: None,
+    on_progress: Callable[[int], None] = lambda _done: None,
 ) -> Folded:
     """Land all that waits on a branch, which is made if it is not there. Any number may fold at once.
 
     now: the commits' time. expected: None takes the records of any environment. lock_tries: seconds to wait for a ref
-    that another process has locked. batch: the most records that one commit adds. turns: when a push may be made; None:
-    at once. on_progress: told after each push how many records are done with, and how many wait.
+    that another process has locked. batch: the most records that one commit adds. load: of a push; more than that is
+    never held. turns: when a push may be made; None: at once. on_progress: told after each push how many records are
+    done with.
     A record leaves the spool only after its bytes were read back from the branch's tip, or are kept in
     `_ledger/dead/`. Work tree, index and HEAD are not touched.
     repository: a remote one's methods may raise more.
@@ -51,52 +60,56 @@ def fold(
     intake, turns = Intake(spool, expected, folded), turns or Unpaced()
     landing = Landing(intake, repository, ref, int(now.timestamp()), lock_tries, batch, turns, folded)
     with git_errors(branch):
-        items, strays = spool.listing()
-        folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in strays]
+        items = _look(landing, load)
         if items:
             _check_free(repository, branch)
             with repository.reader() as reader:
-                folded.later = _fold_all(landing, reader, items, on_progress)
+                folded.later = _fold_all(landing, reader, items, load, on_progress)
         else:
             folded.commit = repository.tip(ref)
         landing.judge()
     return folded
 
 
-def _fold_all(landing: Landing, reader: Look, items: list[Item], on_progress: Callable[[int, int], None]) -> int:
-    """Land what waits, push by push, until nothing new does or it is no more our turn; how many are left for later."""
+def _look(landing: Landing, load: Load) -> list[Item]:
+    """The first of what waits, but for what is not to be tried again."""
+    items, strays = landing.intake.spool.listing(most=load.records, but=landing.stay)
+    landing.folded.left += [Refused(key, "bad-record", f"{key} has no record's name") for key in strays]
+    return items
+
+
+def _fold_all(landing: Landing, reader: Look, items: list[Item], load: Load, on_progress: Callable[[int], None]) -> int:
+    """Land what waits, push by push, until nothing new does or it is no more our turn; how many are known to wait then.
+
+    items: the first of what waits.
+    """
     done = 0
-
-    def look_again() -> list[Item]:
-        stay = landing.stay
-        return [item for item in landing.intake.spool.listing()[0] if item.key not in stay]
-
     while items:
         if not landing.turns.take():
             if not landing.turns.pause():
                 return len(items)
-            items = look_again()  # others may have landed all of it meanwhile
+            items = _look(landing, load)  # others may have landed all of it meanwhile
             continue
-        count = _fitting(items)
+        count = _fitting(items, load.size_bytes)
         try:
             landing.land(reader, list(landing.intake.take(items[:count])))
         except NoTurn:
-            items = look_again()
+            items = _look(landing, load)
             continue
         done, items = done + count, items[count:]
-        on_progress(done, len(items))
-        items = items or look_again()
+        on_progress(done)
+        items = items or _look(landing, load)
     return 0
 
 
-def _fitting(items: Sequence[Item]) -> int:
+def _fitting(items: Sequence[Item], most_bytes: int) -> int:
     """How many of what waits fit into one push; at least one."""
     size_bytes = 0
-    for count, item in enumerate(items[:PUSH_RECORDS]):
+    for count, item in enumerate(items):
         size_bytes += item.size_bytes
-        if count and size_bytes > PUSH_BYTES:
+        if count and size_bytes > most_bytes:
             return count
-    return min(len(items), PUSH_RECORDS)
+    return len(items)
 
 
 def _check_free(repository: Branches, branch: str) -> None:

@@ -25,7 +25,7 @@ class Folded:
     landed: paths that this fold added. already: paths that were there with the same bytes. conflicts: records that
     met other bytes at their path. refused: others that can never land. left: what stays: records that only a newer
     mlgen can place, those of another ledger, what is too large to be one, and what has no record's name.
-    later: how many could land, and wait for a push that may be made later.
+    later: how many could land, and wait for a push that may be made later; so many were looked at, there may be more.
     """
 
     commit: str | None = None

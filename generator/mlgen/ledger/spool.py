@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -51,17 +51,23 @@ class Spool:
         """The keys of what waits, sorted."""
         return [item.key for item in self.listing()[0]]
 
-    def listing(self) -> tuple[list[Item], list[str]]:
+    def listing(self, *, most: int | None = None, but: Collection[str] = ()) -> tuple[list[Item], list[str]]:
         """(what waits, keys of what lies there under names that no record has), each sorted by key.
 
-        The second are not ours to read, move or delete.
+        The second are not ours to read, move or delete. most: of what waits; no more is looked for then. but: keys that
+        are passed over.
         """
-        waiting, strays = [], []
+        waiting: list[Item] = []
+        strays = []
         for item in self.store.items(SPOOL):
-            if _KEY.fullmatch(item.key):
-                waiting.append(item)
-            else:
+            if item.key in but:
+                continue
+            if not _KEY.fullmatch(item.key):
                 strays.append(item.key)
+            else:
+                waiting.append(item)
+                if len(waiting) == most:
+                    break
         return waiting, strays
 
     def get(self, key: str) -> bytes | None:

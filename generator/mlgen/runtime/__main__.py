@@ -122,7 +122,7 @@ def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, 
     if line is not None:
         _say(line)
     if patient and folded.later:
-        _say(f"{folded.later} records wait in the spool for the ledger's next push")
+        _say(f"the records wait in the spool: {folded.later} or more wait for the ledger's next push")
 
 
 def _used(verb: str) -> str:

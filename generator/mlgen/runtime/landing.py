@@ -8,12 +8,14 @@ from datetime import UTC
 from pathlib import Path
 
 from mlgen.git import open_remote, signer_of
-from mlgen.ledger.fold import Expected, Folded, fold
+from mlgen.ledger.fold import Expected, Folded, Load, fold
 from mlgen.ledger.spool import Spool
 from mlgen.ledger.turns import Paced, Turns, Unpaced, ahead
 from mlgen.runtime.clock import Clock
 from mlgen.runtime.pod import Fold
 from mlgen.store import Store
+
+LOAD = Load(records=1000, size_bytes=4 << 20)  # in a container of 128 MiB, of which git may have half
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def land(
     if not pace.patient and not turns.is_free():  # most pods end here, and have asked for one key
         return Folded()
     now = pace.clock.now().astimezone(UTC)
-    return fold(Spool(store), remote, ledger.branch, now=now, expected=Expected(frozenset({env}), None), turns=turns)
+    expected = Expected(frozenset({env}), None)
+    return fold(Spool(store), remote, ledger.branch, now=now, expected=expected, load=LOAD, turns=turns)
 
 
 def _turns(ledger: Fold, store: Store, pace: Pace, seconds: float) -> Turns:

@@ -48,8 +48,11 @@ class Store(Protocol):
         """The keys below a folder, at any depth, sorted."""
         ...
 
-    def items(self, folder: str) -> list[Item]:
-        """What is kept below a folder, at any depth, sorted by key; nothing of it is read."""
+    def items(self, folder: str) -> Iterator[Item]:
+        """What is kept below a folder, at any depth, in the order of keys; nothing of it is read.
+
+        Of a bucket a thousand are asked for at a time, when they are.
+        """
         ...
 
     def item(self, key: str) -> Item | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from mlgen.store import disk, manifest
@@ -63,17 +64,24 @@ class Bucket:
             return bytes(found.bytes())
 
     def keys(self, folder: str) -> list[str]:
-        return [item.key for item in self.items(folder)]
+        return sorted(item.key for item in self.items(folder))
 
-    def items(self, folder: str) -> list[Item]:
-        return sorted(self._below(check_key(folder.rstrip("/"))), key=lambda item: item.key)
+    def items(self, folder: str) -> Iterator[Item]:
+        prefix, last = check_key(folder.rstrip("/")) + "/", ""
+        pages = obstore.list(self.objects, prefix, chunk_size=PAGE)
 
-    def _below(self, folder: str) -> list[Item]:
+        def page() -> Sequence[ObjectMeta]:
+            nonlocal pages
+            try:
+                return next(pages, [])
+            except BaseError:  # a stream that broke is at its end
+                pages = obstore.list(self.objects, prefix, chunk_size=PAGE, offset=last or None)
+                raise
+
         with refusals(self.place):
-            return persist(
-                self.objects,
-                lambda: [_item(meta) for page in obstore.list(self.objects, f"{folder}/") for meta in page],
-            )
+            while found := persist(self.objects, page):
+                last = found[-1]["path"]
+                yield from map(_item, found)
 
     def item(self, key: str) -> Item | None:
         with refusals(self.place):
@@ -164,7 +172,7 @@ class Bucket:
             if listing is None:
                 raise Missing(f"{self.uri} keeps nothing as {key}")
             named = {f"{name}/{item.path}" for item in listing}
-            for item in self._below(name):
+            for item in self.items(name):
                 if item.key not in named and not item.key.endswith("/"):
                     raise Mismatch(f"{self._where(item.key)} is there, and the folder's manifest does not name it")
             calls = ((_weight(item.size_bytes), partial(self._look, name, item)) for item in listing)
@@ -186,7 +194,7 @@ class Bucket:
         if not is_folder:
             return None  # files without a manifest may be half of an upload
         # Object stores have no folders; consoles mark one by an empty object whose key ends in "/".
-        below = [Listed(item.key.removeprefix(f"{key}/"), item.size_bytes) for item in self._below(key)]
+        below = [Listed(item.key.removeprefix(f"{key}/"), item.size_bytes) for item in self.items(key)]
         found = [item for item in below if item.path and not item.path.endswith("/")]
         return manifest.check_paths(found, where) or None
 

@@ -52,17 +52,14 @@ class Folder:
         return check_size(data, at_most, f"{self.uri}/{key}")
 
     def keys(self, folder: str) -> list[str]:
-        return sorted(key for key, _ in self._below(folder))
+        return sorted(self._below(folder))
 
-    def items(self, folder: str) -> list[Item]:
-        found = []
-        for key, entry in self._below(folder):
-            with suppress(FileNotFoundError):  # somebody forgot it meanwhile
-                found.append(_item(key, entry.stat(follow_symlinks=False)))
-        return sorted(found, key=lambda item: item.key)
+    def items(self, folder: str) -> Iterator[Item]:
+        for key in self.keys(folder):
+            with suppress(FileNotFoundError, NotADirectoryError):  # somebody forgot it meanwhile
+                yield _item(key, os.lstat(self.root / key))
 
-    def _below(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """(key, file) of what lies below a folder."""
+    def _below(self, folder: str) -> Iterator[str]:
         top = check_key(folder.rstrip("/"))
         _check_plain(self._path(top))
         waiting = [top]
@@ -75,7 +72,7 @@ class Folder:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{below}/{entry.name}")
                     elif entry.is_file(follow_symlinks=False):
-                        yield f"{below}/{entry.name}", entry
+                        yield f"{below}/{entry.name}"
 
     def item(self, key: str) -> Item | None:
         with suppress(FileNotFoundError, NotADirectoryError):
