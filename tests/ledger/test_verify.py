@@ -557,10 +557,14 @@ def test_objects_that_lie_elsewhere_are_as_good(lab: Lab) -> None:
     assert shown(lab) == []
 
 
-def test_a_clone_without_its_history_cannot_be_verified(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("option", "said"), [("--depth=1", "last commits alone"), ("--filter=blob:none", "not the bytes of all files")]
+)
+def test_a_clone_that_left_something_out_cannot_be_verified(lab: Lab, option: str, said: str) -> None:
     shallow = lab.folder / "shallow.git"
-    lab.git("clone", "-q", "--bare", "--depth=1", "--branch=ledger", f"file://{lab.repository.git_dir}", str(shallow))
-    with pytest.raises(CannotAnswer, match="last commits alone"):
+    lab.git("config", "uploadpack.allowFilter", "true")
+    lab.git("clone", "-q", "--bare", option, "--branch=ledger", f"file://{lab.repository.git_dir}", str(shallow))
+    with pytest.raises(CannotAnswer, match=said):
         replace(lab, repository=replace(lab.repository, git_dir=shallow)).verify()
 
 
@@ -838,3 +842,13 @@ def test_an_epoch_must_be_signed_where_keys_are_named(signed: Lab, keys: dict[st
     signed.signer = by(keys["mallory"])
     root = begin(signed)
     assert Shown("wrong-signature", root) in shown(signed, memory)
+
+
+def test_what_was_left_out_elsewhere_is_no_loss_here(lab: Lab) -> None:
+    """The ledger of a repository whose code was cloned with --depth or --filter is whole all the same."""
+    lab.git("config", "remote.origin.promisor", "true")
+    other = lab.commit({"code": b"x"}, parent=None)
+    child = lab.commit({"code": b"y"}, parent=other)
+    lab.git("update-ref", "refs/heads/main", child)
+    (lab.repository.git_dir / "shallow").write_text(f"{child}\n")
+    assert shown(lab) == []

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlgen.git import command
+from mlgen.git.command import GitError
 from mlgen.git.repository import Repository
 
 _MEMORY_MIB = 1024  # of a git process that reads what a stranger may have made
@@ -67,6 +68,14 @@ def is_ancestor(repository: Repository, earlier: str, later: str) -> bool:
 def is_shallow(repository: Repository) -> bool:
     """Whether the repository has, on purpose, only the last part of some history."""
     return repository.run("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
+def is_partial(repository: Repository) -> bool:
+    """Whether the repository left out, on purpose, some objects that it could fetch when it needs them."""
+    try:
+        return bool(repository.run("config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"))
+    except GitError:  # there are no such settings
+        return False
 
 
 def id_of(kind: str, data: bytes, object_format: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Reader, Repository, Rewritten
-from mlgen.git.history import commits, is_ancestor, is_shallow
+from mlgen.git.history import commits, is_ancestor, is_partial, is_shallow
 from mlgen.ledger import chain
 from mlgen.ledger import epoch as epochs
 from mlgen.ledger.epoch import Epoch
@@ -64,46 +66,54 @@ def verify(
     now: to tell commits of the future. jobs: processes that judge side by side. on_progress: commits, records so far.
     Raises GitError; CannotAnswer "ledger-shallow", "no-ssh-keygen".
     """
-    if is_shallow(repository):
-        raise CannotAnswer(
-            "ledger-shallow",
-            "this repository has the ledger's last commits alone",
-            why="a clone or fetch with --depth left out what they build on",
-            fix="`git fetch --unshallow`, then verify again",
-        )
     found = Found()
     seen = asked.memory.seen if asked.memory else None
     continued = seen is None or is_ancestor(repository, seen.commit, tip)
     clean = _usable(asked, terms, continued=continued)
     since = clean.commit if clean else _start(repository, tip, asked.since, found)
-    walked = walk(
-        repository,
-        tip,
-        terms,
-        now=now,
-        since=since,
-        walked=replace(clean.walked, found=found) if clean else Walked(found=found),
-        jobs=jobs,
-        on_progress=on_progress,
-    )
+    before = replace(clean.walked, found=found) if clean else Walked(found=found)
+    with _whole(repository, tip, found):
+        walked = walk(repository, tip, terms, now=now, since=since, walked=before, jobs=jobs, on_progress=on_progress)
     with repository.reader() as reader:
         link = link_of(reader, tip)
-        value = link.next_prev if link else ""
         epoch = epochs.of_commit(_bytes(reader, walked.root))
-        known = link_of(reader, seen.commit) if seen and continued else None
-    verified = Verified(tip, value, walked, since, clean is not None, epoch, None, found)
+    verified = Verified(tip, link.next_prev if link else "", walked, since, clean is not None, epoch, None, found)
     if epoch is not None and terms.signers is not None and walked.stretches[0].how == "unsigned":
         found.add(Finding("unsigned", "the commit that begins an epoch is not signed", walked.root))
-    if seen is not None and continued and seen.chain and (known is None or known.next_prev != seen.chain):
-        message = f"the chain's value at {seen.commit} is not {seen.chain} any more"
-        found.add(Finding("ledger-rewritten", message, seen.commit))
-        continued = False
-    elif seen is not None and not continued:
-        continued = _is_epoch_after(repository, seen, verified, terms)
-    _check_expected(repository, tip, value, asked.expect, found)
+    if seen is not None:
+        goes_on = _has_chain if continued else _is_epoch_after
+        continued = goes_on(repository, seen, verified, terms)
+    _check_expected(repository, verified, asked.expect)
     if continued:
         verified.memory = _memory(verified, terms, asked, now)
     return verified
+
+
+@contextmanager
+def _whole(repository: Repository, tip: str, found: Found) -> Iterator[None]:
+    """Raises CannotAnswer "ledger-shallow" where what a repository left out on purpose would look like a loss."""
+    if is_shallow(repository) and b"\nparent " in epochs.root_of(repository, tip).partition(b"\n\n")[0]:
+        raise _left_out("its last commits alone", "`git fetch --unshallow` brings the others")
+    fault: CannotAnswer | None = None
+    try:
+        yield
+    except CannotAnswer as refused:
+        if refused.code != "git-refused":
+            raise
+        fault = refused
+    if (fault or "missing-bytes" in found.counts) and is_partial(repository):
+        raise _left_out("not the bytes of all files", "clone it anew without --filter, and verify there")
+    if fault:
+        raise fault
+
+
+def _left_out(what: str, fix: str) -> CannotAnswer:
+    return CannotAnswer(
+        "ledger-shallow",
+        f"of the ledger, this repository has {what}",
+        why="it was cloned, or fetched into, with --depth or --filter",
+        fix=fix,
+    )
 
 
 def _usable(asked: Asked, terms: Terms, *, continued: bool) -> Clean | None:
@@ -142,6 +152,17 @@ def _bytes(reader: Reader, oid: str) -> bytes:
     return found.data if found is not None and found.kind == "commit" else b""
 
 
+def _has_chain(repository: Repository, seen: Seen, verified: Verified, _terms: Terms) -> bool:
+    """Whether the chain's value at the known tip is what it was, whatever a SHA-1 is worth. Adds a finding if not."""
+    with repository.reader() as reader:
+        known = link_of(reader, seen.commit)
+    if not seen.chain or (known is not None and known.next_prev == seen.chain):
+        return True
+    message = f"the chain's value at {seen.commit} is not {seen.chain} any more"
+    verified.found.add(Finding("ledger-rewritten", message, seen.commit))
+    return False
+
+
 def _is_epoch_after(repository: Repository, seen: Seen, verified: Verified, terms: Terms) -> bool:
     """Whether a history that the known tip does not lead to is an epoch after it. Adds a finding where it is not."""
     epoch, root = verified.epoch, verified.walked.root
@@ -167,13 +188,14 @@ def _is_epoch_after(repository: Repository, seen: Seen, verified: Verified, term
     return False
 
 
-def _check_expected(repository: Repository, tip: str, value: str, expect: str | None, found: Found) -> None:
-    if expect is None or expect in (tip, value):
+def _check_expected(repository: Repository, verified: Verified, expect: str | None) -> None:
+    tip = verified.tip
+    if expect is None or expect in (tip, verified.chain):
         return
     if is_ancestor(repository, expect, tip) or _has_value(repository, tip, expect):
         return
     message = f"no commit that leads to the tip {tip} has the id, or the chain's value, {expect}"
-    found.add(Finding("ledger-rewritten", message, tip))
+    verified.found.add(Finding("ledger-rewritten", message, tip))
 
 
 def _has_value(repository: Repository, tip: str, value: str) -> bool:
