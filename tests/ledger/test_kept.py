@@ -225,6 +225,19 @@ def test_another_history_is_for_the_judge(ledger: Repository, file: Path) -> Non
     assert not check(Keeping(file, judge=refuse), ledger).built
 
 
+def test_a_branch_that_moved_while_an_index_was_waited_for(
+    ledger: Repository, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_commits: str) -> None:
+        raise AssertionError("no other history")
+
+    looks = [ledger.tip(REF), land(ledger, "late")]
+    check(Keeping(file), ledger)
+    monkeypatch.setattr(kept, "tip", lambda *_: looks.pop(0))
+    with opened(Keeping(file, judge=refuse), ledger) as found:
+        assert (found.history.commit, len(found.history.runs), found.built) == (ledger.tip(REF), 21, False)
+
+
 def test_a_commit_that_is_gone_from_the_repository(keeping: Keeping, ledger: Repository, tmp_path: Path) -> None:
     check(keeping, ledger)
     shutil.rmtree(ledger.git_dir)

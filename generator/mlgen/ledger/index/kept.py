@@ -66,13 +66,13 @@ class Keeping:
 
         anew: throw away what is there. Raises CannotAnswer "ledger-broken", "disk-full"; what the judge raises.
         """
-        commit = tip(repository, branch)
-        if repository is None or commit is None:
+        seen = tip(repository, branch)
+        if repository is None or seen is None:
             return Opened(replace(read(None, branch), repository=repository), None, 0, built=False)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with _alone(self.file, self.tell):
-                return asked(branch, lambda: self._current(repository, commit, anew=anew))
+                return asked(branch, lambda: self._current(repository, branch, seen, anew=anew))
         except (OSError, sqlite3.DatabaseError) as error:
             self.tell(f"no index can be kept at {self.file} ({error}): this answer took a reading of the whole ledger")
         try:
@@ -86,11 +86,14 @@ class Keeping:
             ) from None
         return Opened(history, None, history.files, built=True)
 
-    def _current(self, repository: Repository, commit: str, *, anew: bool) -> Opened:
+    def _current(self, repository: Repository, branch: str, seen: str, *, anew: bool) -> Opened:
         self._new.unlink(missing_ok=True)  # of a build that was killed
         database, known = (None, None) if anew else _open(self.file)
+        commit = seen
         if database is not None and known is not None:
             try:
+                if known != seen:  # another process may have brought it on, to a commit that came since
+                    commit = tip(repository, branch) or seen
                 if known == commit or self._only_grew(repository, known, commit):
                     return self._refreshed(database, repository, known, commit)
             except sqlite3.DatabaseError:  # damaged: a new one knows as much
