@@ -79,7 +79,7 @@ class Storm:
 
 @dataclass(frozen=True)
 class Clock:
-    off: timedelta
+    off: timedelta = timedelta()
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.off
