@@ -177,7 +177,9 @@ def test_artifacts(lab: Lab, capsys: Capture) -> None:
     assert codes(answer(capsys, "--artifacts", code=1)) == ["artifact-missing"]
 
 
-@pytest.mark.parametrize("wrong", [["--since", "yesterday"], ["--since", "-"], ["--expect", "abc"]])
+@pytest.mark.parametrize(
+    "wrong", [["--since", "yesterday"], ["--since", "-"], ["--grace", "soon"], ["--expect", "abc"]]
+)
 def test_asked_wrongly(lab: Lab, capsys: Capture, wrong: list[str]) -> None:
     assert mlgen(["ledger", "verify", *wrong]) == 2
     assert "bad-option" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.cluster.against import GRACE, Against, Compared
+from mlgen.cluster.against import Against, Compared
 from mlgen.cluster.outside import outside
 from mlgen.ledger.entry import Entry
 from mlgen.ledger.record import State, TaskRecord
@@ -21,6 +21,7 @@ from tests.cluster.test_outside import gathered
 from tests.cluster.test_reconcile import NOW, Place
 from tests.ledger import records
 
+GRACE = timedelta(minutes=15)
 RECORDED = sorted(path.stem for path in DATA.glob("*.json"))
 
 
@@ -39,7 +40,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def compared(place: Place, now: datetime = NOW) -> tuple[Compared, list[tuple[str, str]]]:
     found = Found()
     asked = partial(missing, spool=place.spool, repository=place.repository, branch="ledger")
-    against = Against(place.cluster.api(place.folder), NAMESPACE, "lab", asked, now, found)
+    against = Against(place.cluster.api(place.folder), NAMESPACE, "lab", asked, now, GRACE, found)
     tip = place.repository.tip("refs/heads/ledger")
     assert tip is not None
     done = against.compare(place.repository, tip)

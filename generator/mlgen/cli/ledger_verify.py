@@ -17,6 +17,7 @@ from mlgen.cli.counting import Counting
 from mlgen.cli.elsewhere import cache_of, with_history
 from mlgen.cli.options import EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json, note
+from mlgen.cli.reconcile import grace_of
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
@@ -56,12 +57,15 @@ def verify(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Compare with the runs that the cluster still has.")
     ] = False,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="TIME", help="With --cluster: how long after an end it may be untold.")
+    ] = "15m",
     full: Annotated[bool, typer.Option("--full", help="Walk all commits, also those verified before.")] = False,
     env: EnvOption = "local",
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Verify that nothing in the ledger was changed: each commit, each record, all signatures. Exit 1 on findings."""
-    records = open_records(Workspace.around(), env)
+    records, wait = open_records(Workspace.around(), env), grace_of(grace)
     if cluster and not records.in_cluster:
         fix = "name an environment with a `namespace`"
         raise Misuse("bad-option", f'--cluster: "{env}" runs in no cluster', fix=fix)
@@ -93,7 +97,7 @@ def verify(
     if cluster and repository is not None and verified is not None:
         from mlgen.cli.verify_cluster import against  # here: most questions need no cluster
 
-        answer |= against(repository, verified.tip, records, found)
+        answer |= against(repository, verified.tip, records, found, wait)
     answer |= _findings(found)
     if form is Format.JSON:
         answer_json(answer)

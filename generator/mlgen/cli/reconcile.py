@@ -44,7 +44,7 @@ def reconcile(
 
     A CronJob of each environment does so every minute. Exit 1 if a record could not land for good.
     """
-    wait = _duration(grace)
+    wait = grace_of(grace)
     records = open_records(Workspace.around(), env)
     if records.environment.namespace is None:
         fix = "name an environment with a `namespace`; runs on this machine are told of by any command that reads them"
@@ -62,7 +62,8 @@ def reconcile(
     raise typer.Exit(1 if folded.conflicts or folded.refused else 0)
 
 
-def _duration(text: str) -> timedelta:
+def grace_of(text: str) -> timedelta:
+    """What --grace means. Raises Misuse."""
     try:
         return timedelta(seconds=0 if text in ("0", "0s") else duration_seconds(text))
     except ValueError as error:

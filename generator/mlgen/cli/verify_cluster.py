@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from mlgen.cli.clock import SystemClock
@@ -18,8 +19,8 @@ from mlgen.ledger.told import missing
 from mlgen.ledger.verify.finding import Found
 
 
-def against(repository: Repository, tip: str, records: Records, found: Found) -> dict[str, Any]:
-    """What the answer says of the cluster; what is wrong is added to `found`."""
+def against(repository: Repository, tip: str, records: Records, found: Found, grace: timedelta) -> dict[str, Any]:
+    """What the answer says of the cluster; what is wrong is added to `found`. grace: since an end, to tell of it."""
 
     def not_told(entries: Sequence[Entry]) -> list[Entry]:
         # The branch as it is now: what was folded since the walk is in the spool no more.
@@ -28,7 +29,7 @@ def against(repository: Repository, tip: str, records: Records, found: Found) ->
 
     namespace, api = records.environment.namespace, connect()
     assert namespace is not None
-    asked = Against(api, namespace, records.environment.name, not_told, SystemClock().now(), found)
+    asked = Against(api, namespace, records.environment.name, not_told, SystemClock().now(), grace, found)
     try:
         done = asked.compare(repository, tip)
     except (ApiError, Unreachable) as error:

@@ -20,8 +20,6 @@ from mlgen.ledger.stream import stream
 from mlgen.ledger.told import SKEW
 from mlgen.ledger.verify.finding import Finding, Found
 
-GRACE = timedelta(minutes=15)  # since an end: its pods, and then reconcile's passes, each a minute, had time to tell
-
 _Key = tuple[str, int]  # uid of a TaskRun, and attempt
 
 
@@ -40,13 +38,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """missing: as reconcile has it. now: when the comparison began."""
+    """missing: as reconcile has it. now: when the comparison began. grace: how long after an end it may be untold."""
 
     api: Api
     namespace: str
     env: str
     missing: Missing
     now: datetime
+    grace: timedelta
     found: Found
     done: Compared = field(default_factory=Compared)
     _told: dict[_Key, TaskRecord] = field(default_factory=dict)  # each execution, as the cluster tells it
@@ -81,7 +80,7 @@ class Against:
                 continue
             made = run["metadata"].get("creationTimestamp")
             oldest = min(oldest, datetime.fromisoformat(made)) if made else oldest
-            told = outside(gathered, self.env, ended_before=self.now - GRACE)
+            told = outside(gathered, self.env, ended_before=self.now - self.grace)
             self.done.runs += told.complete
             self.done.unfit += [*gathered.odd, *told.unfit]
             self._runs[run["metadata"]["uid"]] = (
