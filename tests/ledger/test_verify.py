@@ -309,7 +309,31 @@ def commit_exchanged_in_the_repository(lab: Lab) -> Shown:
     return Shown("forged-commit", lab.tip)
 
 
+def folder_exchanged_in_the_repository(lab: Lab) -> Shown:
+    """A folder without a record, under the id of one with it: git reads it without a word."""
+    folder = records.task("r4", "train").path.rpartition("/")[0]
+    oid = lab.git("rev-parse", f"{lab.tip}:{folder}")
+    lines = lab.git("ls-tree", oid).splitlines()
+    other = lab.git("mktree", data="\n".join(lines[1:]).encode())
+    _forge(lab, oid, "tree", lab.repository.run("cat-file", "tree", other))
+    return Shown("forged-commit", lab.tip)
+
+
+def one_name_twice_in_a_folder(lab: Lab) -> Shown:
+    """Of two files of one name, some readers see the first and some the last."""
+    entry = records.task("rx")
+    blobs = [lab.blob(to_bytes(one)) for one in (entry, replace(entry, metrics={"auc": 0.99}))]
+    *folders, name = entry.path.split("/")
+    data = b"".join(b"100644 %s\0%s" % (name.encode(), bytes.fromhex(blob)) for blob in blobs)
+    tree = lab.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", data=data)
+    for folder in reversed(folders):
+        tree = lab.git("mktree", data=f"040000 tree {tree}\t{folder}\n".encode())
+    return Shown("forged-commit", lab.move(lab.commit({}, tree=tree)))
+
+
 ATTACKS = [
+    folder_exchanged_in_the_repository,
+    one_name_twice_in_a_folder,
     chain_rewritten,
     commits_reordered,
     commit_inserted,

@@ -60,6 +60,13 @@ def _ahead(
         yield _result(*running.popleft())
 
 
+class _Told(CannotAnswer):
+    """What a process could not answer, raised again in ours."""
+
+    def __init__(self, code: str, message: str, why: str, fix: str) -> None:
+        super().__init__(code, message, why=why, fix=fix)
+
+
 def _judge(repository: Repository, span: list[Asked], terms: Terms) -> Part | tuple[str, ...]:
     """The part, or what a fault says: it could not be pickled."""
     try:
@@ -72,5 +79,4 @@ def _result(span: list[Asked], future: Future[Part | tuple[str, ...]]) -> Judged
     found = future.result()
     if isinstance(found, Part):
         return span, found
-    code, message, why, fix = found
-    raise CannotAnswer(code, message, why=why, fix=fix)
+    raise _Told(*found)
