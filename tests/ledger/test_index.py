@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlgen.git import Object
 from mlgen.ledger import query
 from mlgen.ledger.entry import Entry
+from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History
 from mlgen.ledger.record import State
+from mlgen.ledger.stream import Stored
 from tests.ledger import records
-from tests.ledger.indexed import indexed
+from tests.ledger.indexed import indexed, stored
 
 TABLES = {  # what each row says, without ids
     "run": "SELECT uid, name, pipeline, env, state, started, ended, record FROM run",
@@ -97,3 +100,12 @@ def test_many_beginnings_are_not_all_told() -> None:
         query.find_run(history, "r")
     assert query.find_run(history, "r007").name == "r007"
     assert query.find_runs(history, "%") == query.find_runs(history, "_") == []
+
+
+def test_what_is_large_is_taken_in_smaller_portions() -> None:
+    """A commit may have thousands of files of 16 MB: never are more than two of them held."""
+    large = Stored("runs/x.json", Object("0" * 40, "blob", 1, b"x" * (build.MOST_BYTES // 2)))
+    small = stored(records.task())
+    found = [len(portion) for portion in build.portions([*[large] * 5, *[small] * (build.MOST_FILES + 1)])]
+    assert found == [2, 2, build.MOST_FILES, 2]
+    assert sum(found) == 5 + build.MOST_FILES + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -62,7 +61,7 @@ def _opened(records: Records, *, anew: bool = False) -> Opened:
         if records.ledger.url is None and repository is not None:
             _judge(records, repository, known, tip)
 
-    with _no_cycles(), _progress() as progress:
+    with _progress() as progress:
         keeping = Keeping(file, judge=judge, progress=progress, tell=note)
         return keeping.current(repository, records.branch, anew=anew)
 
@@ -77,16 +76,6 @@ def _judge(records: Records, repository: Repository, known: str, tip: str) -> No
         raise CannotAnswer("ledger-rewritten", f"{where} lost records", why=why, fix=mend)
     begun = epoch.judge(found, records.signers, where=where, mend=mend)
     note(f"the ledger was begun anew without some records: epoch {begun.number}")
-
-
-@contextmanager
-def _no_cycles() -> Iterator[None]:
-    """Records hold no cycles: to look for some among them, again and again, costs a fifth of a build."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.git import Repository
 from mlgen.ledger.index import fill
 from mlgen.ledger.index.schema import INDEXES, TABLES, VERSION
-from mlgen.ledger.stream import stream
+from mlgen.ledger.stream import Stored, stream
 
+MOST_FILES, MOST_BYTES = 2000, 16 << 20  # at a time
 Progress = Callable[[int], None]  # is told how many files are in
 
 
@@ -32,13 +33,14 @@ def bring(
     since: what they say already. Raises GitError; what sqlite3 raises. Either way nothing is half there.
     """
     count = 0
+    collects = gc.isenabled()
+    gc.disable()  # records hold no cycles: to look for some among them, again and again, costs a fifth
     try:
         database.execute("BEGIN IMMEDIATE")
         if repository is not None and commit is not None:
-            files = stream(repository, commit, since=since)
-            while batch := list(islice(files, fill.BATCH)):
-                fill.add(database, batch)
-                count += len(batch)
+            for files in portions(stream(repository, commit, since=since)):
+                fill.add(database, files)
+                count += len(files)
                 progress(count)
         for statement in INDEXES.strip().split("\n"):
             database.execute(statement)
@@ -50,4 +52,21 @@ def bring(
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+    finally:
+        if collects:
+            gc.enable()
     return count
+
+
+def portions(files: Iterable[Stored]) -> Iterator[list[Stored]]:
+    """The files as many at a time as memory should hold: a usual record has 2 KB; what others commit, up to 16 MB."""
+    portion: list[Stored] = []
+    size_bytes = 0
+    for file in files:
+        portion.append(file)
+        size_bytes += len(file.blob.data)
+        if len(portion) >= MOST_FILES or size_bytes >= MOST_BYTES:
+            yield portion
+            portion, size_bytes = [], 0
+    if portion:
+        yield portion

@@ -16,7 +16,6 @@ from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.run import RunRecord
 from mlgen.ledger.stream import Stored
 
-BATCH = 2000  # files: some 15 MB of records at once
 _IN_ONE_QUERY = 500  # parameters; SQLite took 999 at most before 3.32
 
 _RUN = "(SELECT id FROM run WHERE uid = ?)"

@@ -17,6 +17,7 @@ from mlgen.ledger.record import Source, State, TaskRecord
 from mlgen.ledger.run import RunRecord
 
 LARGEST = 2**63 - 1  # that a column of SQLite holds; a record may have any count
+REMEMBERED = 8192  # characters of a text whose meaning is kept for the next row: of what others wrote, not megabytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Of each record that has it, not shared and not asked for by itself; left out where it says nothing.
@@ -65,8 +66,12 @@ def rest(r: TaskRecord) -> str:
 
 
 @lru_cache(maxsize=512)
-def _shared(text: str) -> Any:
+def _known(text: str) -> Any:
     return json.loads(text)
+
+
+def _shared(text: str) -> Any:
+    return _known(text) if len(text) <= REMEMBERED else json.loads(text)
 
 
 def execution(row: tuple[Any, ...], inputs: tuple[Artifact, ...], outputs: tuple[Artifact, ...]) -> Execution:
@@ -108,9 +113,17 @@ def artifact(row: tuple[Any, ...]) -> Artifact:
     return Artifact(name, uri, f"sha256:{digest.hex()}", size, media, type_)
 
 
-@lru_cache(maxsize=512)
 def run_record(text: str) -> RunRecord:
     """The run.json that a row has."""
+    return _known_run(text) if len(text) <= REMEMBERED else _run(text)
+
+
+@lru_cache(maxsize=512)
+def _known_run(text: str) -> RunRecord:
+    return _run(text)
+
+
+def _run(text: str) -> RunRecord:
     return run_json.of_fields(Fields(json.loads(text)))
 
 
