@@ -33,6 +33,7 @@ class GitHost:
     url: str = ""
     fault: Fault = no_fault
     old: bool = False  # it speaks the protocol's first version, in which objects are not given by their ids
+    chunked: bool = True  # it takes what is sent without its length
     requests: list[str] = field(default_factory=list)
     sent_bytes: int = 0
     received_bytes: int = 0
@@ -98,6 +99,8 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
             user = _user(self.headers.get("Authorization", "Og=="))
             host.requests.append(f"{self.command} {self.path}")
             fault = host.fault(self.path)
+            if not host.chunked and self.headers.get("Transfer-Encoding") == "chunked":
+                fault = "411"
             if fault == "drop":
                 self.close_connection = True
             elif fault.isdigit():

@@ -667,3 +667,16 @@ def test_a_host_that_drips(host: GitHost, tmp_path: Path, token: Path) -> None:
     ):
         reader.get(REF)
     assert time.monotonic() - began < 10
+
+
+def test_a_host_that_wants_to_know_the_length_of_a_push(host: GitHost, token: Path, tmp_path: Path) -> None:
+    """As some web servers do before a CGI program. More than git's buffer holds is refused: a fold halves it then."""
+    host.repository("l")
+    host.chunked = False
+    far = remote(host, tmp_path / "scratch", token)
+    commit = add(far, {"runs/a": os.urandom(3 << 20)})
+    assert far.tip(REF) == commit
+    with pytest.raises(CannotAnswer) as fault:
+        add(far, {"runs/b": os.urandom(17 << 20)})
+    assert fault.value.code == "git-push-refused"
+    assert "411" in fault.value.why

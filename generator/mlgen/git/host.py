@@ -22,6 +22,9 @@ NAME = "mlgen-ledger"  # of the remote, in settings that live as long as one cal
 _SETTINGS = (
     "protocol.version=2",
     "http.followRedirects=false",  # the token would go along
+    # A push of more is sent without its length, which some web servers refuse (lighttpd before CGI: 411). Held once, of
+    # the memory that git may have; what a fold pushes at a time has fewer bytes before it is packed.
+    "http.postBuffer=16m",
     "http.lowSpeedLimit=1000",  # bytes a second, and
     "http.lowSpeedTime=30",  # seconds: whoever is not there any more, or might as well not be
     "fetch.writeCommitGraph=false",

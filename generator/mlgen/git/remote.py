@@ -27,7 +27,7 @@ _STALE = ("stale info", "fetch first", "non-fast-forward")
 # What a host says when another push holds the ref. Or when the ref cannot be: so a few tries are enough.
 _LOCK = re.compile(r"cannot lock ref|failed to update ref|incorrect old value|Unable to create '.*\.lock'")
 _PAUSES_SECONDS = (0.2, 0.8)
-_TOO_LARGE = re.compile(rb"(error:|HTTP) 413\b")
+_TOO_LARGE = re.compile(rb"(error:|HTTP) 41[13]\b")
 _OTHER_FORMAT = b"does not support this repository's hash algorithm"
 _SAID_BYTES = 1 << 18  # of a refusal, in which records are looked for by their paths
 _HELLO_SECONDS = 30.0  # for the smallest question: curl alone would wait for a silent host for 5 minutes
