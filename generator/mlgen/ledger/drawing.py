@@ -115,6 +115,7 @@ def to_mermaid(graph: Graph) -> str:
         if node["kind"] == "artifact":
             lines.append(f'  {names[key]}(["{_mermaid_text(_label(node))}"])')
     lines += [f"  {names[e.source]} --> {names[e.target]}" for e in graph.edges]
+    lines.append(f"%% ledger {graph.ledger}")
     return "\n".join(lines) + "\n"
 
 
@@ -130,6 +131,7 @@ def to_dot(graph: Graph) -> str:
         if node["kind"] == "artifact":
             lines.append(f'  {names[key]} [shape=ellipse label="{_dot_text(_label(node))}"]')
     lines += [f"  {names[e.source]} -> {names[e.target]}" for e in graph.edges]
+    lines.append(f"  // ledger {graph.ledger}")
     return "\n".join(lines) + "\n}\n"
 
 
