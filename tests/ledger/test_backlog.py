@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from mlgen.ledger.fold import Expected, Load, fold
 from mlgen.ledger.spool import SPOOL, Spool
+from mlgen.ledger.turns import Paced
 from mlgen.runtime.landing import Pace, land
 from mlgen.runtime.pod import Fold
 from mlgen.store import Folder, open_store
@@ -72,6 +73,49 @@ def test_a_writer_asks_the_store_once_however_many_wait(tmp_path: Path) -> None:
             before = len(server.asked)
             spool.put(records.task(name=f"t{n}"))
             assert [method for method, _ in server.asked[before:]] == ["PUT"]
+
+
+def paced(spool: Spool, who: str, *, seconds: float, sleep: Callable[[float], None] = time.sleep) -> Paced:
+    return Paced(spool.store, "l", 10**9, who, Clock(), sleep, until=time.monotonic() + seconds)
+
+
+def test_who_has_no_turn_leaves_it_to_others(host: GitHost, spool: Spool, tmp_path: Path) -> None:
+    key = spool.put(records.task())
+    assert paced(spool, "other", seconds=60).take()
+    folded = fold(spool, remote(host, tmp_path), "ledger", now=NOW, turns=paced(spool, "me", seconds=60))
+    assert (folded.landed, folded.later, spool.waiting()) == ([], 1, [key])
+    assert pushes(host) == 0
+
+
+def test_who_waits_for_a_turn_looks_whether_another_was_faster(host: GitHost, spool: Spool, tmp_path: Path) -> None:
+    spool.put(records.task())
+    assert paced(spool, "other", seconds=60).take()
+
+    def other(_: float) -> None:
+        fold(spool, remote(host, tmp_path, "other"), "ledger", now=NOW)
+
+    turns = paced(spool, "me", seconds=1e10, sleep=other)
+    folded = fold(spool, remote(host, tmp_path), "ledger", now=NOW, turns=turns)
+    assert (folded.landed, folded.later, spool.waiting()) == ([], 0, [])
+    assert pushes(host) == 1
+
+
+def test_who_loses_a_race_needs_another_turn(host: GitHost, spool: Spool, tmp_path: Path) -> None:
+    """Else those that are slower than the others would push as often as they like."""
+    spool.put(records.task(name="a"))
+    theirs = Spool(Folder(tmp_path / "theirs", "theirs"))
+    theirs.put(records.task(name="b"))
+
+    def race(path: str) -> str:
+        if path.endswith("service=git-receive-pack") and theirs.waiting():
+            host.fault = git_host.no_fault
+            fold(theirs, remote(host, tmp_path, "other"), "ledger", now=NOW)
+        return ""
+
+    host.fault = race
+    folded = fold(spool, remote(host, tmp_path), "ledger", now=NOW, turns=paced(spool, "me", seconds=60))
+    assert (folded.landed, folded.later, len(spool.waiting())) == ([], 1, 1)
+    assert list(on_branch(there(host))) == [records.task(name="b").path]
 
 
 def test_of_many_pods_at_once_one_asks_the_host(host: GitHost, tmp_path: Path) -> None:
