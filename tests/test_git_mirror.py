@@ -124,6 +124,18 @@ def test_what_is_known_outlives_the_files_and_a_branch_that_was_away(host: GitHo
     assert [one.known for one in judged] == [known]
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_is_known_outlives_what_knew_it(host: GitHost, tmp_path: Path, goes_on: bool) -> None:
+    known = add(host, "a")
+    seen(host, tmp_path)
+    rmtree(tmp_path / "mirror" / "commits.git" / "objects")
+    add(host, "b", alone=not goes_on)
+    judged, files = seen(host, tmp_path)
+    assert [one.known for one in judged] == ([] if goes_on else [known])
+    assert files == ({"runs/a.json", "runs/b.json"} if goes_on else {"runs/b.json"})
+    assert seen(host, tmp_path)[0] == []
+
+
 def test_a_mirror_from_before_there_was_a_judge(host: GitHost, tmp_path: Path) -> None:
     add(host, "a")
     add(host, "b")

@@ -210,6 +210,15 @@ def test_several_runs_of_a_name(ledger: git.Repository, capsys: Capture) -> None
     assert twin.path not in paths(ledger)
 
 
+@pytest.mark.parametrize("where", ["here"])
+def test_a_branch_that_is_checked_out_stays(ledger: git.Repository, tmp_path: Path, capsys: Capture) -> None:
+    before = history(ledger)
+    ledger.run("worktree", "add", "--quiet", str(tmp_path / "tree"), "ledger")
+    assert mlgen(["ledger", "epoch", "--drop", "one", "--yes"]) == 3
+    assert "error[ledger-checked-out]" in capsys.readouterr().err
+    assert history(ledger) == before
+
+
 def test_an_empty_ledger(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mlgen.yaml").write_text("version: 1\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_with_signers_it_must_be_signed_and_later(tmp_path: Path) -> None:
         "an old epoch again"
     )
     assert "no epoch that came after" in refusal(rewritten(by(root(OTHER)), has_root=True), signers)
+
+
+def test_a_batch_of_many_files_is_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "_PART", 3)
+    files = {f"runs/{n * 7 % 10}/{n}.json": str(n).encode() for n in range(10)}
+    with chain.Batch() as batch:
+        for count, (path, data) in enumerate(files.items(), 1):
+            batch.add(path, hashlib.sha256(data).hexdigest())
+            few = dict(list(files.items())[:count])
+            assert batch.digest() == chain.link(few, None).batch
 
 
 def test_git_reads_the_trailers(tmp_path: Path) -> None:

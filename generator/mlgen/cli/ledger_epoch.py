@@ -23,6 +23,7 @@ from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.git import Branches, Repository
 from mlgen.ledger import epoch as epochs
+from mlgen.ledger.chain import Batch
 from mlgen.ledger.erasure import Survey, begin, forget, pending, wanted
 from mlgen.ledger.read import broken
 
@@ -50,13 +51,13 @@ def epoch(
         raise Misuse("bad-option", "--because is one line of text", fix=f"of at most {MAX_REASON} characters")
     records = open_records(Workspace.around(), env)
     ref = git.branch_ref(records.branch)
-    with _git_errors(records.branch), Counting("reading") as counting:
+    with _git_errors(records.branch), Counting("reading") as counting, Batch() as batch:
         ledger = _open(records, ref)
         tip = ledger.refresh()
         waiting = _pending(records, insist=yes)
         names = (file.path for file in ledger.repository.tree_files(tip, ""))
         gone = wanted(drop, chain(names, (waiting or {}).values()), env)
-        survey = Survey(ledger.repository, gone, lambda count: counting.say(f"{count:,} files"))
+        survey = Survey(ledger.repository, gone, batch, lambda count: counting.say(f"{count:,} files"))
         survey.look(tip)
         number = ledger.number(tip)
         keys = None if waiting is None else [key for key, path in waiting.items() if gone.has(path)]

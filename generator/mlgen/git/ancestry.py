@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from mlgen.git.command import GitError
 from mlgen.git.host import NAME, Host
 from mlgen.git.repository import Repository, init_bare
 
-_KNOWN, _NEW = "refs/mlgen/known", "refs/mlgen/new"
+_NEW = "refs/mlgen/new"
+_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
 # As in `scratch`: for one call. A host that knows no filter sends the files too, and nothing else changes.
 _COMMITS = (f"remote.{NAME}.promisor=true", f"remote.{NAME}.partialclonefilter=tree:0")
@@ -51,12 +53,22 @@ class Ancestry:
         return self.host.scratch / "commits.git"
 
     def known(self) -> str | None:
-        """The id of the tip that was known last."""
-        return self._repository().resolve(_KNOWN) if self._folder.exists() else None
+        """The id of the tip that was known last. It outlives the commits: they can be brought again."""
+        try:
+            text = self._known.read_text().strip()
+        except OSError:
+            return None
+        return text if _ID.fullmatch(text) else None
 
     def know(self, tip: str) -> None:
         """Let this tip, which `bring` brought, be the known one from now on."""
-        self._repository().run("update-ref", _KNOWN, tip)
+        new = self._known.with_suffix(".new")
+        new.write_text(f"{tip}\n")
+        new.replace(self._known)
+
+    @property
+    def _known(self) -> Path:
+        return self.host.scratch / "known"
 
     def bring(self, ref: str, tip: str, *, whole: bool = False) -> None:
         """Bring the commits of a ref since the known tip; of a new scratch only the last. whole: all, to the first."""
@@ -82,6 +94,7 @@ class Ancestry:
         return self._repository(oid).run("cat-file", "commit", oid)
 
     def forget(self) -> None:
+        """Throw the commits away."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _repository(self, oid: str | None = None) -> Repository:

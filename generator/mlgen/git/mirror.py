@@ -38,6 +38,7 @@ def refresh(remote: Remote, branch: str, *, judge: Judge | None = None) -> Repos
             repository = _bring(remote, ref, tip, judge)
         except (GitError, RefLocked):
             remote.scratch.forget()
+            remote.ancestry.forget()
             repository = _bring(remote, ref, tip, judge)
         (remote.scratch.folder / _STAMP).touch()
     return repository
@@ -77,7 +78,10 @@ def _bring(remote: Remote, ref: str, tip: str | None, judge: Judge | None) -> Re
 
 
 def _believe(remote: Remote, ref: str, here: str | None, new: str, judge: Judge) -> None:
-    """Raises what the judge raises. What is known outlives the mirror's files, and a branch that was away."""
+    """Raises what the judge raises. What is known outlives the mirror's files, and a branch that was away.
+
+    here: the tip that is known otherwise, of a mirror from before anything was judged.
+    """
     ancestry = remote.ancestry
     known = ancestry.known()
     ancestry.bring(ref, new, whole=known is None and here is not None)

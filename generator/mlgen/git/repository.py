@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.git import command
-from mlgen.git.command import IDENTITY, GitError, RefBroken
+from mlgen.git import command, fast_import
+from mlgen.git.command import GitError, RefBroken
 from mlgen.git.objects import Reader
 from mlgen.git.signing import Signer
 
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])")
-_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # of a file that is committed: nothing that fast-import would want quoted
 
 
 def branch_ref(branch: str) -> str:
@@ -275,12 +274,7 @@ class Repository:
         seconds: the commit's time, since 1970 in UTC.
         Source: git-fast-import(1).
         """
-        lines = [b"from %s\n" % parent.encode()] if parent is not None else []
-        for path, data in files.items():
-            if not _PATH.fullmatch(path):
-                raise ValueError(f"{path[:80]!r} is no path of a record")
-            lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
-        return self._import(b"".join(lines), parent=parent, message=message, seconds=seconds)
+        return self._import(fast_import.added(files, parent), message=message, seconds=seconds)
 
     def epoch(self, tree_of: str, without: Iterable[str], *, message: str, seconds: int) -> str:
         """The id of a new commit without a parent: the files of another, by its id, without some. As `commit`.
@@ -288,24 +282,14 @@ class Repository:
         without: paths, of letters, digits and `._-/`.
         """
         tree = self.run("rev-parse", "--verify", "--end-of-options", f"{tree_of}^{{tree}}").strip()
-        lines = [b'M 040000 %s ""\n' % tree]
-        for path in without:
-            if not _PATH.fullmatch(path):
-                raise ValueError(f"{path[:80]!r} is no path of a record")
-            lines.append(b"D %s\n" % path.encode())
-        return self._import(b"".join(lines), parent=None, message=message, seconds=seconds)
+        return self._import(fast_import.without(tree, without), message=message, seconds=seconds)
 
-    def _import(self, changes: bytes, *, parent: str | None, message: str, seconds: int) -> str:
-        """The id of a commit that git makes of a parent and changes, signed where there is a signer."""
-        # The branch lives only inside fast-import: a reset to the null id, at the end, keeps it from being written.
-        text = message.encode()
-        committer = f"committer {IDENTITY[0]} <{IDENTITY[1]}> {seconds} +0000\n".encode()
-        head = b"feature done\ncommit refs/mlgen/new\nmark :1\n%sdata %d\n%s\n" % (committer, len(text), text)
-        null = b"0" * (64 if self.object_format == "sha256" else 40)
-        end = b"get-mark :1\nreset refs/mlgen/new\nfrom %s\n\ndone\n" % null
+    def _import(self, changes: bytes, *, message: str, seconds: int) -> str:
+        """The id of a commit that git makes of changes, signed where there is a signer."""
+        stream = fast_import.commit(changes, message=message, seconds=seconds, object_format=self.object_format)
         arguments = [*self._where, "fast-import", "--quiet"]
         with command.start(arguments, environ=self.environ, cwd=self._home, durable=True) as process:
-            out, err = process.communicate(head + changes + end)
+            out, err = process.communicate(stream)
         if process.returncode:
             (self.git_dir / f"fast_import_crash_{process.pid}").unlink(missing_ok=True)
             raise command.refusal(err)

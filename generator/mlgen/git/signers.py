@@ -85,14 +85,14 @@ class Signers:
             names = found.stdout.decode(errors="replace").splitlines()
             if found.returncode or not names:
                 said = words(found.stderr)
-                reason = f"{fingerprint(key)} is not allowed to sign at {at:%Y-%m-%dT%H:%M:%SZ}"
+                reason = f"{_fingerprint(key)} is not allowed to sign at {at:%Y-%m-%dT%H:%M:%SZ}"
                 return Verdict(None, True, f"{reason}{said and f': {said}'}")
             principal = self._known[period] = names[0]
         arguments = ["-Y", "verify", "-n", NAMESPACE, "-I", principal, *files]
         done = keygen(arguments, folder, self.environ, payload)
         if done.returncode:
             return Verdict(
-                None, True, f"the signature of {fingerprint(key)} is not of this commit: {words(done.stderr)}"
+                None, True, f"the signature of {_fingerprint(key)} is not of this commit: {words(done.stderr)}"
             )
         return Verdict(principal, True)
 
@@ -103,7 +103,7 @@ class Signers:
         return sum(2 if time < now else 1 if time == now else 0 for time in times)
 
 
-def fingerprint(key: bytes) -> str:
+def _fingerprint(key: bytes) -> str:
     """Of a public key's bytes, as `ssh-keygen -l` and Git hosts show it."""
     return "SHA256:" + base64.b64encode(sha256(key).digest()).decode().rstrip("=")
 

@@ -17,6 +17,7 @@ import heapq
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -52,18 +53,22 @@ def link(files: Mapping[str, bytes], parent: Link | None) -> Link:
     return Link(batch, START if parent is None else parent.next_prev)
 
 
-@dataclass(slots=True)
-class Batch:
-    """*Batch* of any number of files: their lines are sorted in parts, which lie on disk."""
+@dataclass
+class Batch(AbstractContextManager["Batch"]):
+    """*Batch* of any number of files: their lines are sorted in parts, which lie on disk until it is left."""
 
     _lines: list[bytes] = field(default_factory=list)
     _parts: list[IO[bytes]] = field(default_factory=list)
+
+    def __exit__(self, *_: object) -> None:
+        for part in self._parts:
+            part.close()
 
     def add(self, path: str, sha256: str) -> None:
         """sha256: of the file's bytes, 64 hex digits."""
         self._lines.append(f"{sha256}  {path}\n".encode(errors="surrogateescape"))
         if len(self._lines) == _PART:
-            part = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the batch
+            part = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed by __exit__
             part.writelines(sorted(self._lines))
             self._parts.append(part)
             self._lines.clear()

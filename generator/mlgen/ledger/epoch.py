@@ -76,7 +76,7 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
         raise _rewritten(
             one, where, f"epoch {epoch.number} began after {epoch.prev_tip}, which is not known here", mend
         )
-    if committed_at(one.root_commit) < committed_at(one.known_commit):
+    if not one.known_commit or committed_at(one.root_commit) < committed_at(one.known_commit):
         raise _rewritten(one, where, f"epoch {epoch.number} began before the commit that is known here", mend)
     return epoch
 

@@ -77,11 +77,12 @@ class Survey:
 
     dropped: paths that go. kept: the count of all others. siblings: kept paths of runs of which something goes.
     referring: kept records that read what a dropped one made. artifacts: URIs of what dropped records made, and no
-    kept one reads. on_file: told the count of files read.
+    kept one reads. kept_files: takes what is kept. on_file: told the count of files read.
     """
 
     repository: Repository
     wanted: Wanted
+    kept_files: chain.Batch
     on_file: Callable[[int], None] = lambda _count: None
     tip: str | None = None
     kept: int = 0
@@ -91,7 +92,6 @@ class Survey:
     _made: set[str] = field(default_factory=set)  # URIs of what dropped records made
     _digests: set[bytes] = field(default_factory=set)
     _read: set[str] = field(default_factory=set)
-    _batch: chain.Batch = field(default_factory=chain.Batch)
 
     def look(self, tip: str) -> None:
         """Read what is new at a tip. Raises GitError; CannotAnswer "ledger-busy" where more happened than a fold."""
@@ -111,7 +111,7 @@ class Survey:
     @property
     def batch(self) -> str:
         """`Mlgen-Batch-Sha256` of all that is kept."""
-        return self._batch.digest()
+        return self.kept_files.digest()
 
     @property
     def artifacts(self) -> list[str]:
@@ -131,7 +131,7 @@ class Survey:
 
     def _keep(self, path: str, data: bytes, folders: Collection[str]) -> None:
         self.kept += 1
-        self._batch.add(path, hashlib.sha256(data).hexdigest())
+        self.kept_files.add(path, hashlib.sha256(data).hexdigest())
         if path.rpartition("/")[0] in folders:
             self.siblings.append(path)
         # By digest first: to parse every record of a large ledger would take minutes.
