@@ -15,6 +15,7 @@ from mlgen.ledger.entry import Entry
 from mlgen.ledger.index.history import History
 from mlgen.ledger.listing import Wanted, select, to_json
 from mlgen.ledger.record import State
+from mlgen.ledger.where import MOST_SHOWN
 from tests.ledger import records
 from tests.ledger.indexed import indexed
 
@@ -134,6 +135,16 @@ def test_what_is_wrong_is_told_with_its_place(history: History, where: str, plac
     assert text == where
     first = marks.index("^")
     assert where[first : first + len(marks.strip())] == place
+
+
+def test_of_a_long_expression_the_part_with_the_mistake_is_shown(history: History) -> None:
+    where = "metrics.auc > 0.5\n and " * 20 + "metrics.auk > 0.5" + "\t and metrics.auc > 0.5" * 20
+    with pytest.raises(Misuse) as told:
+        names(history, where)
+    text, marks = told.value.why.split("\n")
+    assert text.isprintable()
+    assert len(text) <= MOST_SHOWN
+    assert text[marks.index("^") : len(marks)] == "metrics.auk"
 
 
 def test_a_name_of_several_tasks_is_told(history: History) -> None:

@@ -34,6 +34,7 @@ from mlgen.ledger.query import MOST_COMPARED
 from mlgen.ledger.record import State
 from mlgen.values import Type
 
+MOST_SHOWN = 120  # characters of an expression with a mistake in it
 COLUMNS = {"state": "r.state", "pipeline": "r.pipeline", "env": "r.env", "run": "r.name"}
 OF_TASKS = ("metrics", "values")
 FACTS = (*OF_TASKS, "params", "labels")
@@ -110,8 +111,12 @@ def fact_of(ref: Ref) -> Fact | None:
 
 
 def _misuse(text: str, error: GateError) -> Misuse:
-    shown = f"{text}\n{' ' * error.start}{'^' * max(1, error.end - error.start)}"
-    return Misuse("bad-condition", error.message, why=shown, fix=error.fix)
+    """What is wrong, with the place marked in the text, or in the part of it around the place."""
+    first = max(0, error.start - MOST_SHOWN // 2)
+    shown = "".join(c if c.isprintable() else " " for c in text[first : first + MOST_SHOWN])
+    marks = "^" * max(1, min(error.end - first, len(shown)) - (error.start - first))
+    why = f"{shown}\n{' ' * (error.start - first)}{marks}"
+    return Misuse("bad-condition", error.message, why=why, fix=error.fix)
 
 
 def _types(history: History, ref: Ref) -> Type | None:
