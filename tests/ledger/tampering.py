@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -162,3 +163,43 @@ class Lab:
 
 def signers(text: str) -> Signers:
     return Signers(text, ENVIRON)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an attack must be found by: a finding's code, the commit and the file that show it ("" where none does)."""
+
+    code: str
+    commit: str = ""
+    path: str = ""
+
+
+def object_file(lab: Lab, oid: str) -> Path:
+    return lab.repository.git_dir / "objects" / oid[:2] / oid[2:]
+
+
+def forge(lab: Lab, oid: str, kind: str, data: bytes) -> None:
+    path = _loose(lab, oid)
+    path.unlink()
+    path.write_bytes(zlib.compress(b"%s %d\0%s" % (kind.encode(), len(data), data)))
+
+
+def _loose(lab: Lab, oid: str) -> Path:
+    """The file of an object, which a fold left in a pack or not."""
+    path = object_file(lab, oid)
+    if not path.exists():
+        packs = lab.repository.git_dir / "objects" / "pack"
+        for pack in packs.glob("*.pack"):
+            data = pack.read_bytes()
+            for other in packs.glob(f"{pack.stem}.*"):
+                other.unlink()
+            lab.git("unpack-objects", "-q", data=data)
+    return path
+
+
+def shown(lab: Lab, memory: Memory | None = None) -> list[Shown]:
+    return [Shown(one.code, one.commit, one.path) for one in lab.verify(memory).found.kept]
+
+
+def by(key: Path) -> Signer:
+    return Signer(key, "the key", None, ENVIRON)

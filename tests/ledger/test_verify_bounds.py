@@ -1,0 +1,165 @@
+"""What verification must not believe, must not hold in memory, and must not find: clean ledgers of each kind."""
+
+from __future__ import annotations
+
+import shutil
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlgen.diagnostic import CannotAnswer
+from mlgen.ledger import imported
+from mlgen.ledger.entry import path_of, to_bytes
+from mlgen.ledger.verify import sides
+from mlgen.ledger.verify.finding import MOST
+from mlgen.ledger.verify.span import MOST_WRONG
+from tests.ledger import records
+from tests.ledger.tampering import GONE, SECONDS, Lab, Shown, entries, object_file, shown
+
+
+def test_replaced_objects_and_grafts_change_nothing(lab: Lab) -> None:
+    entry = records.task("r1", "train")
+    good = lab.tip
+    bad = lab.move(lab.commit({entry.path: GONE}))
+    lab.git("replace", bad, good)
+    (lab.repository.git_dir / "info").mkdir(exist_ok=True)
+    (lab.repository.git_dir / "info" / "grafts").write_text(f"{bad} {lab.commits[0]}\n")
+    lab.git("commit-graph", "write", "--reachable")
+    assert shown(lab) == [Shown("record-deleted", bad, entry.path)]
+
+
+def test_objects_that_lie_elsewhere_are_as_good(lab: Lab) -> None:
+    objects = lab.repository.git_dir / "objects"
+    elsewhere = lab.folder / "objects"
+    shutil.move(objects, elsewhere)
+    (objects / "info").mkdir(parents=True)
+    (objects / "pack").mkdir()
+    (objects / "info" / "alternates").write_text(f"{elsewhere}\n")
+    assert shown(lab) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("--depth=1", "last commits alone"), ("--filter=blob:none", "not the bytes of all files")]
+)
+def test_a_clone_that_left_something_out_cannot_be_verified(lab: Lab, option: str, said: str) -> None:
+    shallow = lab.folder / "shallow.git"
+    lab.git("config", "uploadpack.allowFilter", "true")
+    lab.git("clone", "-q", "--bare", option, "--branch=ledger", f"file://{lab.repository.git_dir}", str(shallow))
+    with pytest.raises(CannotAnswer, match=said):
+        replace(lab, repository=replace(lab.repository, git_dir=shallow)).verify()
+
+
+def test_a_bomb_of_folders_is_not_walked(lab: Lab) -> None:
+    """A few KB that name 10**10 files, each at a path that a record could have; what comes after is judged as ever."""
+    tree = lab.git("mktree", "-z", data=f"100644 blob {lab.blob(b'{}')}\ttrain-0.00000000.json\0".encode())
+    names = {"run": "r{}.00000000", "env": "e{}", "day": "{:02}", "month": "{:02}", "year": "{:04}"}
+    for name in names.values():
+        lines = sorted(f"040000 tree {tree}\t{name.format(at)}\0" for at in range(100))
+        tree = lab.git("mktree", "-z", data="".join(lines).encode())
+    tree = lab.git("mktree", "-z", data=f"040000 tree {tree}\truns\0".encode())
+    bomb = lab.move(lab.commit({}, parent=None, tree=tree))
+    after = lab.move(lab.commit({}, tree=lab.git("mktree", "-z", data=b"")))
+    found = lab.verify().found
+    assert Shown("too-many-files", bomb) not in [Shown(one.code, one.commit) for one in found.kept]  # beyond MOST
+    assert found.counts["too-many-files"] == 2  # taking them all away is as much
+    assert MOST_WRONG < found.count < 4 * MOST_WRONG
+    assert len(found.kept) == MOST
+    assert lab.tip == after
+
+
+def test_a_file_of_a_hundred_megabytes_is_not_held(lab: Lab) -> None:
+    big = lab.folder / "big"
+    with big.open("wb") as file:
+        file.truncate(100 << 20)
+    oid = lab.git("hash-object", "-w", str(big))
+    entry = records.task("rx")
+    tip = lab.move(lab.commit({entry.path: ("100644", oid)}, trailers=""))
+    tracemalloc.start()
+    try:
+        assert Shown("bad-record", tip, entry.path) in shown(lab)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_commit_that_is_far_too_large(lab: Lab) -> None:
+    tip = lab.move(lab.commit({}, trailers="x" * (20 << 20)))
+    assert shown(lab) == [Shown("bad-trailers", tip)]
+
+
+def test_clean_ledgers_of_each_kind(tmp_path: Path) -> None:
+    """False alarms are worse than none."""
+    lab = Lab.make(tmp_path)
+    lab.land(records.full(), records.task("r0"))
+    lab.land(records.task("r2", "a", reconciled=True), records.run("r2", reconciled=True))
+    lab.land(records.task("r2", "a", run_id=records.uid("other")), records.run("r2"))  # the pod's own came late
+    lab.land(records.task("r2", "a", attempt=1), records.task("r2", "a", attempt=2))
+    lab.land(records.task("r3", env="prod", ended_at="2025-02-01T00:00:00Z"))
+    lab.seconds -= 80_000  # a clock that is most of a day late
+    lab.land(*entries("r4"))
+    data = imported.mark(FOREIGN, "local")
+    other = imported.mark({**FOREIGN, "eventType": "START"}, "local")  # two events of one run
+    lab.move(lab.commit({_path(data): data, _path(other): other}))
+    lab.land(*(records.task("r5", f"t{n}") for n in range(30)))
+    verified = lab.verify()
+    assert verified.found.kept == []
+    assert (verified.walked.commits, verified.walked.records) == (8, 44)
+    assert verified.walked.odd_times == []
+
+
+FOREIGN = {
+    "eventTime": "2026-11-28T10:00:00Z",
+    "eventType": "COMPLETE",
+    "producer": "https://example.com/spark",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    "run": {"runId": records.uid("foreign")},
+    "job": {"namespace": "spark", "name": "load"},
+    "inputs": [],
+    "outputs": [],
+}
+
+
+def _path(data: bytes) -> str:
+    return path_of(data)
+
+
+def test_times_that_cannot_be_are_told(lab: Lab) -> None:
+    late = lab.move(lab.commit({}, seconds=SECONDS + 10 * 86_400))
+    early = lab.move(lab.commit({}, seconds=SECONDS))
+    verified = lab.verify()
+    assert verified.found.kept == []
+    assert verified.walked.odd_times == [(late, "in the future"), (early, "before an earlier commit's")]
+
+
+def test_many_commits_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab.make(tmp_path)
+    tip = None
+    for n in range(60):
+        entry = records.task(f"r{n}")
+        tip = lab.commit({entry.path: to_bytes(entry)}, parent=tip)
+    assert tip is not None
+    lab.move(tip)
+    bad = lab.move(lab.commit({"README": b""}))
+    last = records.task("last")
+    lab.move(lab.commit({last.path: to_bytes(last)}))
+    monkeypatch.setattr(sides, "ALONE", 10)
+    alone, together = lab.verify(), lab.verify(jobs=2)
+    assert alone.walked == together.walked
+    assert [(one.code, one.commit) for one in together.found.kept] == [("stray-file", bad)]
+    assert together.walked.commits == 62
+    object_file(lab, lab.git("rev-parse", f"{lab.tip}^{{tree}}")).unlink()
+    with pytest.raises(CannotAnswer, match="git cannot use the repository") as fault:
+        lab.verify(jobs=2)  # what a process of ours says comes through whole
+    assert "is not there" in fault.value.why
+
+
+def test_what_was_left_out_elsewhere_is_no_loss_here(lab: Lab) -> None:
+    """The ledger of a repository whose code was cloned with --depth or --filter is whole all the same."""
+    lab.git("config", "remote.origin.promisor", "true")
+    other = lab.commit({"code": b"x"}, parent=None)
+    child = lab.commit({"code": b"y"}, parent=other)
+    lab.git("update-ref", "refs/heads/main", child)
+    (lab.repository.git_dir / "shallow").write_text(f"{child}\n")
+    assert shown(lab) == []
