@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,10 +76,16 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     python = f"Python {platform.python_version()}"
     print(f"Made by `python bench/ledger.py` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {python}.\n")
+    failed = False
     for name in args.parts or PARTS:
-        for line in PARTS[name](args.ledgers, args.quick):
-            print(line, flush=True)
+        try:
+            for line in PARTS[name](args.ledgers, args.quick):
+                print(line, flush=True)
+        except RuntimeError as error:  # the others have their figures all the same
+            failed = True
+            print(f"{name}: {error}", file=sys.stderr)
         print(flush=True)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
