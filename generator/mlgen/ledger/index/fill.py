@@ -73,6 +73,9 @@ class _Batch:
 
     def _take_task(self, record: TaskRecord, file: Stored) -> None:
         rest = rows.rest(record)
+        common = rows.encode(rows.told(record))
+        if common not in self._shared:  # its params are those of the run's other tasks
+            self._name("params", record.pipeline, "", record.params)
         digest = hashlib.sha256(file.blob.data)
         self._last += 1
         self.uids.add(record.run_uid)
@@ -82,7 +85,7 @@ class _Batch:
             (
                 self._last,
                 record.run_uid,
-                self._key(rows.encode(rows.told(record))),
+                self._key(common),
                 self._made(record),
                 record.task,
                 record.attempt,
@@ -104,7 +107,6 @@ class _Batch:
                 self._touches.append((self._last, side, at, *key, a.name, a.size_bytes, a.media_type, a.type))
         for name in record.outputs:
             self._names.add(("outs", name.name, record.pipeline, record.task, name.type))
-        self._name("params", record.pipeline, "", record.params)
         self._name("metrics", record.pipeline, record.task, record.metrics)
         self._name("values", record.pipeline, record.task, record.values)
 

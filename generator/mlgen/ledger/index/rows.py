@@ -20,8 +20,6 @@ LARGEST = 2**63 - 1  # that a column of SQLite holds; a record may have any coun
 REMEMBERED = 8192  # characters of a text whose meaning is kept for the next row: of what others wrote, not megabytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# Of each record that has it, not shared and not asked for by itself; left out where it says nothing.
-_REST = ("exit_code", "reason", "error", "cache_key", "usage", "tekton", "metrics", "values")
 
 EXECUTION = """
     e.task, e.attempt, e.run_id, e.started_at, e.ended_at, e.state, e.reconciled, e.digest, e.oid, e.rest,
@@ -59,10 +57,28 @@ def made(r: TaskRecord) -> tuple[str | None, ...]:
 
 
 def rest(r: TaskRecord) -> str:
-    """What is the record's own, as text. Raises BadRecord for a count that no column holds."""
+    """What is the record's own, and not asked for by itself: its text, without what says nothing.
+
+    Raises BadRecord for a count that no column holds.
+    """
     if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
         raise BadRecord(f"it has a count beyond {LARGEST:,}")
-    return encode({name: value for name in _REST if (value := getattr(r, name)) not in (None, {})})
+    found: dict[str, object] = {"reason": r.reason}
+    if r.exit_code is not None:
+        found["exit_code"] = r.exit_code
+    if r.error is not None:
+        found["error"] = r.error
+    if r.cache_key is not None:
+        found["cache_key"] = r.cache_key
+    if r.usage is not None:
+        found["usage"] = r.usage
+    if r.tekton is not None:
+        found["tekton"] = r.tekton
+    if r.metrics:
+        found["metrics"] = r.metrics
+    if r.values:
+        found["values"] = r.values
+    return encode(found)
 
 
 @lru_cache(maxsize=512)
