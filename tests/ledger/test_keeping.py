@@ -90,6 +90,25 @@ def test_what_has_no_name_of_ours_is_foreign(key: str) -> None:
     assert kind_of(key) is Kind.FOREIGN
 
 
+@pytest.mark.parametrize("folder", [
+    "churn/r1", "churn/r1/train.12345678", "_code", f"_inputs/{HEX}", f"_logs/{uid('r1')}",
+])  # fmt: skip
+def test_half_a_file_is_told_by_its_name_and_place(folder: str) -> None:
+    for half in (".part-77-0", ".part-77-0.copy", ".part-77-0/a/b"):
+        assert kind_of(f"{folder}/{half}") is Kind.UNFINISHED
+        assert kind_of(f"x y/{folder}/{half}") is not Kind.UNFINISHED
+    for theirs in ("data/.part-77-0", "data/.part-00000-c000.snappy.parquet.crc", ".part-00000.crc", ".part-x"):
+        assert kind_of(f"{folder}/{theirs}") is not Kind.UNFINISHED
+
+
+def test_what_programs_wrote_into_an_artifact_is_a_part_of_it() -> None:
+    keys = [
+        f"churn/x/train.12345678/out/{name}" for name in (".part-00000-c000.parquet.crc", "part-00000-c000.parquet")
+    ]
+    (found,) = found_in(map(_item, keys))
+    assert (found.kind, found.keys) == (Kind.OUT, tuple(keys))
+
+
 def test_a_run_is_kept_by_any_rule() -> None:
     made = survey(*(run(name, days) for name, days in {"a": 1, "b": 20, "c": 40, "d": 60}.items()))
     assert kept(made, Policy(None, None)) == set()

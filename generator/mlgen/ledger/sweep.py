@@ -24,7 +24,12 @@ _MILESTONE = re.compile(r"[a-z]+\.[0-9a-f]{8}\.json")  # as `runtime.milestone` 
 _CODE = re.compile(r"[0-9a-f]{64}\.tar")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _MANIFEST = ".files.json"  # of a folder artifact in a bucket
-_PART = re.compile(r"(^|/)\.part-")  # what a kill left half written in a folder
+# What a kill left half written, where a folder's `store.disk` makes it and as it is named there. Programs name files of
+# their own alike: Spark writes `.part-00000….crc` into what it makes, and that is theirs.
+_PART = re.compile(
+    rf"(?:{CODE}|{INPUTS}/{_HEX.pattern}|{LOGS}/{RUN_ID.pattern}|{TASK.pattern}/{NAME.pattern}(?:/{_EXECUTION.pattern})?)"
+    r"/\.part-[0-9]+-[0-9]+(?:\.copy)?(?:/|\Z)"
+)
 
 
 class Kind(StrEnum):
@@ -79,7 +84,7 @@ class Found:
 def kind_of(key: str) -> Kind:
     """What lies under a key."""
     first, *rest = key.split("/")
-    if _PART.search(key):
+    if _PART.match(key):
         return Kind.UNFINISHED
     if first == CODE:
         return Kind.CODE if len(rest) == 1 and _CODE.fullmatch(rest[0]) else Kind.FOREIGN
