@@ -90,7 +90,7 @@ KINDS: dict[str, Kind] = {
     "other-environment": Kind(
         "a record of an environment whose ledger is another one",
         "no fold of this project lands it here: it was forged, or pushed to the wrong branch",
-        _WHO,
+        f"{_WHO}; if the environment had its ledger here before, verify with the mlgen.yaml of that time",
     ),
     "twice-told": Kind(
         "one execution, or run, with two records",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
 ALONE = 20_000  # records that one process reads while others would only start
+MOST_JOBS = 16
 _AHEAD = 2  # spans that wait for each process
 
 Judged = tuple[list[Asked], Part]
@@ -40,12 +42,11 @@ def _in_processes(repository: Repository, spans: Iterator[list[Asked]], terms: T
     from multiprocessing import get_context
 
     # Spawned: a fork would copy a process that has threads, such as the one that draws the progress.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn"), initializer=_leave_signals)
     try:
         yield from _ahead(pool, repository, spans, terms, jobs)
-        pool.shutdown()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)  # also after an interrupt: spans at work take seconds
 
 
 def _ahead(
@@ -58,6 +59,11 @@ def _ahead(
             yield _result(*running.popleft())
     while running:
         yield _result(*running.popleft())
+
+
+def _leave_signals() -> None:
+    """Ctrl-C is for our process, which ends the others; each would print where it was."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Told(CannotAnswer):
