@@ -22,6 +22,7 @@ from mlgen.ledger import passes
 from mlgen.ledger.fold import Load
 
 SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
+LOAD = Load(records=20_000, size_bytes=64 << 20)  # after an outage: fewer pushes, as each waits for its turn
 FOLD_SECONDS = 3600.0  # with a person's time, and memory; what is landed meanwhile is landed
 
 
@@ -42,7 +43,7 @@ def fold(
     records.recover()
     now = SystemClock().now()
     with _progress() as show:
-        folded = records.fold(now, seconds=FOLD_SECONDS, memory_mib=READ_MIB, dead=dead, on_progress=show)
+        folded = records.fold(now, seconds=FOLD_SECONDS, memory_mib=READ_MIB, load=LOAD, dead=dead, on_progress=show)
     tell_refused(folded, env)
     _print(folded_answer(folded), form)
     raise typer.Exit(1 if folded.conflicts or folded.refused else 0)
@@ -55,7 +56,7 @@ def _progress() -> Iterator[Callable[[int], None]]:
 
     def show(done: int) -> None:
         nonlocal shown
-        if coloured(sys.stderr) and done >= Load().records:
+        if coloured(sys.stderr) and done >= LOAD.records:
             shown = True
             sys.stderr.write(f"\rfolding  {done:,} records done\x1b[K")
             sys.stderr.flush()

@@ -16,7 +16,7 @@ from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.dead import retry
-from mlgen.ledger.fold import Expected, Folded, fold
+from mlgen.ledger.fold import USUAL, Expected, Folded, Load, fold
 from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
 from mlgen.ledger.spool import Spool
 from mlgen.ledger.turns import Turns
@@ -95,26 +95,27 @@ class Records:
         *,
         seconds: float = LAND_SECONDS,
         memory_mib: int = git.MEMORY_MIB,
+        load: Load = USUAL,
         dead: bool = False,
         on_progress: Callable[[int], None] = lambda _done: None,
     ) -> Folded:
         """Land all that waits. Raises CannotAnswer "tracked-state".
 
         seconds, memory_mib: for which a ledger elsewhere is pushed to, and which git may have for that. dead: what
-        could not land waits again first. on_progress: as in `ledger.fold`.
+        could not land waits again first. load, on_progress: as in `ledger.fold`.
         """
         self._check_ours()
         if self.ledger.url is not None:
             turns = paced(self.store, self.ledger, seconds=seconds)
             with reached(self.ledger, seconds=seconds, memory_mib=memory_mib) as remote:
-                return self._fold(remote, now, turns, dead=dead, on_progress=on_progress)
+                return self._fold(remote, now, turns, load=load, dead=dead, on_progress=on_progress)
         repository = self.repository
         if repository is None:
             if not self.spool.waiting() and not (dead and self.spool.dead()):
                 return Folded()
             repository = git.init_bare(self.workspace.root / OUTSIDE_GIT)
         repository = replace(repository, signer=signer(self.ledger))
-        return self._fold(repository, now, None, dead=dead, on_progress=on_progress)
+        return self._fold(repository, now, None, load=load, dead=dead, on_progress=on_progress)
 
     def _fold(
         self,
@@ -122,6 +123,7 @@ class Records:
         now: datetime,
         turns: Turns | None,
         *,
+        load: Load,
         dead: bool,
         on_progress: Callable[[int], None],
     ) -> Folded:
@@ -132,6 +134,7 @@ class Records:
                 self.branch,
                 now=now,
                 expected=self._expected(),
+                load=load,
                 turns=turns,
                 on_progress=on_progress,
             )

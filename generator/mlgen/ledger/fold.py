@@ -17,7 +17,7 @@ from mlgen.ledger.spool import Spool
 from mlgen.ledger.turns import Turns, Unpaced
 from mlgen.store import Item
 
-__all__ = ["Expected", "Folded", "Load", "Refused", "fold"]
+__all__ = ["USUAL", "Expected", "Folded", "Load", "Refused", "fold"]
 
 MAX_BATCH = 1000  # records in a commit
 LOCK_TRIES = 3  # of a second each
@@ -31,6 +31,9 @@ class Load:
     size_bytes: int = 16 << 20
 
 
+USUAL = Load()
+
+
 def fold(
     spool: Spool,
     repository: Branches,
@@ -40,7 +43,7 @@ def fold(
     expected: Expected | None = None,
     lock_tries: int = LOCK_TRIES,
     batch: int = MAX_BATCH,
-    load: Load = Load(),
+    load: Load = USUAL,
     turns: Turns | None = None,
     on_progress: Callable[[int], None] = lambda _done: None,
 ) -> Folded:
