@@ -79,7 +79,8 @@ def test_nothing_is_wrong(lab: Lab, capsys: Capture) -> None:
     for part in (lab.tip, found["chain"], "2, those up to", "signed   no commit", "nothing is wrong"):
         assert part in said
     assert "note" not in said  # what was remembered was continued
-    assert answer(capsys, "--full", "--expect", found["chain"])["notes"] == []
+    for options in (["--full"], ["--full", "--expect", found["chain"]]):
+        assert answer(capsys, *options)["notes"] == []
 
 
 def test_there_is_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

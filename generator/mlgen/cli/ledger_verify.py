@@ -87,7 +87,7 @@ def verify(
     if verified is None and (memory or expected):
         known = expected or (memory.seen.commit if memory else "")
         found.add(Finding("ledger-rewritten", f'there is no branch "{records.branch}" any more; it had {known}'))
-    notes = _notes(verified, records, asked_since is not None or expected is not None)
+    notes = _notes(verified, records, held=memory is not None or asked_since is not None or expected is not None)
     dead = _dead(records, found, notes)
     if verified is not None and verified.memory is not None:
         _remember(folder, verified.memory)
@@ -185,12 +185,12 @@ def _dead(records: Records, found: Found, notes: list[str]) -> int | None:
     return len(dead)
 
 
-def _notes(verified: Verified | None, records: Records, held: bool) -> list[str]:
-    """What is no finding, and should be known. held: whether something kept elsewhere was compared."""
+def _notes(verified: Verified | None, records: Records, *, held: bool) -> list[str]:
+    """What is no finding, and should be known. held: whether something that was known before was compared."""
     if verified is None:
         return []
     walked, notes = verified.walked, []
-    if verified.memory is not None and not verified.remembered and not held:
+    if verified.memory is not None and not held:
         notes.append(
             "nothing verified before was continued here: a history that was rewritten earlier, consistently, is found "
             "only by --expect with a chain value that was kept elsewhere"
