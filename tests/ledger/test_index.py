@@ -15,6 +15,7 @@ from mlgen.ledger import query
 from mlgen.ledger.entry import Entry
 from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History
+from mlgen.ledger.listing import Wanted, select
 from mlgen.ledger.record import State
 from mlgen.ledger.stream import Stored
 from tests.ledger import records
@@ -85,6 +86,20 @@ def test_a_count_that_no_column_holds_is_told_and_hides_no_other_record() -> Non
         huge.path: True,
         records.task(name="odd", attempt=10**30).path: True,
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (10**30, "metrics.m > 0"),
+        (10**30, "metrics.m == 1e30"),
+        (-(2**63), "metrics.m < -9e18"),
+        (2**63, "metrics.m != 1"),
+    ],
+)
+def test_a_number_that_no_column_holds_is_compared(value: int, where: str) -> None:
+    found = indexed(records.task(metrics={"m": value}), records.run())
+    assert [run.name for run in select(found, Wanted(where=(where,))).runs] == ["r1"]
 
 
 def test_one_uid_in_two_environments_is_one_run() -> None:

@@ -149,7 +149,12 @@ _TYPES = {str: "string", float: "number", int: "number", bool: "boolean"}
 def typed(value: Json) -> tuple[str, str | int | float | None]:
     """The type of a param or metric, and its value where it can be compared."""
     type_ = _TYPES.get(type(value))
-    if type_ is None or (type_ == "number" and isinstance(value, int) and abs(value) > LARGEST):
+    if isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:  # compared as closely as a float can be
+        try:
+            value = float(value)
+        except OverflowError:
+            type_ = None
+    if type_ is None:
         return "json", None
     return type_, value  # type: ignore[return-value]  # it is no list or map
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from mlgen.ledger import run, runevent
 
 # An index of another version is built anew: also one by an mlgen that could not read what this one can.
-VERSION = f"1.{runevent.FORMAT}.{run.FORMAT}"
+VERSION = f"2.{runevent.FORMAT}.{run.FORMAT}"
 
 READ, MADE = 0, 1
 
