@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -137,6 +137,38 @@ def test_what_is_damaged_is_built_anew(
             assert said(found.history) == said(read(ledger, "ledger"))
     check(keeping, ledger)
     assert not notes
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bits_that_turned_are_no_mistake_of_mlgen(keeping: Keeping, ledger: Repository, file: Path, seed: int) -> None:
+    check(keeping, ledger)
+    land(ledger, "r20")
+    chance, data = random.Random(seed), bytearray(file.read_bytes())
+    for _ in range(600):
+        at = chance.randrange(len(data))
+        data[at] ^= 1 << chance.randrange(8)
+    file.write_bytes(data)
+    with suppress(*kept.DAMAGE), opened(keeping, ledger) as found:  # who asks, asks again
+        said(found.history)
+    with opened(keeping, ledger, anew=True) as found:
+        assert said(found.history) == said(read(ledger, "ledger"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE meta SET value = CAST(x'ff31' AS TEXT) WHERE key = 'commit'",
+        "UPDATE meta SET value = x'ff' WHERE key = 'version'",
+        "UPDATE meta SET value = '--all' WHERE key = 'commit'",
+    ],
+)
+def test_an_index_of_an_unreadable_commit_is_built_anew(
+    keeping: Keeping, ledger: Repository, file: Path, statement: str
+) -> None:
+    check(keeping, ledger)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(statement)
+    assert check(keeping, ledger).built
 
 
 @pytest.mark.parametrize("statement", ["UPDATE meta SET value = '0.9' WHERE key = 'version'", "DROP TABLE meta"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -16,10 +15,9 @@ from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Repository, rewritten
 from mlgen.ledger import epoch
-from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index.build import Progress
 from mlgen.ledger.index.history import History
-from mlgen.ledger.index.kept import Keeping, Opened
+from mlgen.ledger.index.kept import DAMAGE, Keeping, Opened
 
 PATIENCE_SECONDS = 0.5  # before somebody at a terminal is told what takes so long
 _T = TypeVar("_T")
@@ -43,7 +41,7 @@ def answered(records: Records, question: Callable[[Opened], _T], *, anew: bool =
     with closing(_opened(records, anew=anew)) as found:
         try:
             return question(found)
-        except (sqlite3.DatabaseError, ValueError, BadRecord):
+        except DAMAGE:
             if found.file is None or found.built:
                 raise
     with closing(_opened(records, anew=True)) as found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +19,18 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import GitError, Repository
+from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History, asked, connect, read, tip
 from mlgen.ledger.index.schema import VERSION
 
 BUSY_SECONDS = 5.0  # for readers that are at work; they take milliseconds, unless somebody stopped them
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _LOOKS, _LOOK_SECONDS = 20, 0.05  # at a lock, before somebody is told what is waited for
+
+# How it shows, whatever bit has turned: in what SQLite reads, or in what is made of that, such as a text that is not
+# UTF-8, a record without a field, a time that no calendar has.
+DAMAGE = (sqlite3.DatabaseError, BadRecord, ValueError, TypeError, LookupError, ArithmeticError)
 
 Tell = Callable[[str], None]
 
@@ -96,7 +103,7 @@ class Keeping:
                     commit = tip(repository, branch) or seen
                 if known == commit or self._only_grew(repository, known, commit):
                     return self._refreshed(database, repository, known, commit)
-            except sqlite3.DatabaseError:  # damaged: a new one knows as much
+            except DAMAGE:  # a new one knows as much
                 pass
             finally:
                 if not database.in_transaction:
@@ -172,12 +179,13 @@ def _open(file: Path) -> tuple[sqlite3.Connection | None, str | None]:
     try:
         database.execute("PRAGMA synchronous = NORMAL")
         about = dict(database.execute("SELECT key, value FROM meta"))
-    except sqlite3.DatabaseError:
+    except DAMAGE:
         about = {}
-    if about.get("version") != VERSION:
+    commit = about.get("commit")
+    if about.get("version") != VERSION or not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         database.close()
         return None, None
-    return database, about.get("commit")
+    return database, commit
 
 
 @contextmanager
