@@ -180,6 +180,22 @@ def test_other_bytes_of_one_execution(spool: Spool, repository: Repository) -> N
     assert reason == {"code": "ledger-conflict", "message": folded.conflicts[0].message}
 
 
+def test_a_dead_record_that_somebody_edits_stops_no_other(spool: Spool, repository: Repository) -> None:
+    spool.put(records.task())
+    fold(spool, repository, "ledger", now=NOW)
+    key = spool.put(records.task(reason="Other"))
+    edited = f"{DEAD}/{key.rpartition('/')[2]}"
+    spool.store.put(edited, b"edited")
+    good = records.task(name="zz")
+    spool.put(good)
+    folded = fold(spool, repository, "ledger", now=NOW)
+    assert (folded.landed, [c.key for c in folded.conflicts]) == ([good.path], [key])
+    assert spool.dead() == [edited, f"{edited}.1"]
+    assert [spool.get(dead) for dead in spool.dead()] == [b"edited", to_bytes(records.task(reason="Other"))]
+    assert spool.store.get(f"{edited}.1.reason")
+    assert spool.waiting() == []
+
+
 def test_other_bytes_in_one_batch(spool: Spool, repository: Repository) -> None:
     keys = {spool.put(r): r for r in (records.task(reason="A"), records.task(reason="B"))}
     folded = fold(spool, repository, "ledger", now=NOW)

@@ -96,7 +96,7 @@ class Spool:
         name = key.rpartition("/")[2]
         if not fits(key, data):  # other bytes may have had the name before
             name = f"{name}.{_short(data)}"
-        self.store.put(f"{DEAD}/{name}", data)
+        name = self._keep_dead(name, data)
         reason = canonical.encode({"code": code, "message": message}) + b"\n"
         try:
             self.store.put(f"{DEAD}/{name}{_REASON}", reason)
@@ -105,6 +105,17 @@ class Spool:
             with suppress(Taken):  # another fold was faster
                 self.store.put(f"{DEAD}/{name}{_REASON}", reason)
         self.store.delete(key)
+
+    def _keep_dead(self, name: str, data: bytes) -> str:
+        """The name that bytes were kept under. Who mends a dead record where it lies takes the name from its bytes."""
+        free, number = name, 0
+        while True:
+            try:
+                self.store.put(f"{DEAD}/{free}", data)
+                return free
+            except Taken:
+                number += 1
+                free = f"{name}.{number}"
 
     def dead(self) -> list[str]:
         """What could not land, sorted, without the reasons."""
