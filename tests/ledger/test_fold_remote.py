@@ -115,6 +115,30 @@ def test_an_answer_lost_after_the_push(host: GitHost, far: Remote, spool: Spool,
     assert len(commits(host)) == 1
 
 
+@pytest.mark.parametrize("shown_after", [None, 1])
+def test_a_host_that_takes_a_push_and_shows_another_tip(
+    host: GitHost, far: Remote, spool: Spool, tmp_path: Path, shown_after: int | None
+) -> None:
+    """It is looked at again, not pushed to again: a host that lets its branch jump back would be pushed to for ever."""
+    spool.put(records.task("r0"))
+    fold(spool, far, "ledger", now=NOW)
+    pushes = tmp_path / "pushes"
+    later = "" if shown_after is None else f"(sleep {shown_after}; git update-ref $r $n) >&- 2>&- &"
+    hook = host.root / "l.git" / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nread o n r; git update-ref $r $o; echo >> {pushes}; {later}\n")
+    hook.chmod(0o755)
+    key = spool.put(records.task("r1"))
+    if shown_after is None:
+        with pytest.raises(CannotAnswer, match="does not show it") as fault:
+            fold(spool, far, "ledger", now=NOW)
+        assert (fault.value.code, spool.waiting()) == ("ledger-not-kept", [key])
+    else:
+        assert fold(spool, far, "ledger", now=NOW).landed == [records.task("r1").path]
+        assert spool.waiting() == []
+    assert pushes.read_text() == "\n"
+
+
 def test_a_host_that_goes_away_in_the_middle(host: GitHost, spool: Spool, tmp_path: Path) -> None:
     """At one request of a fold or another; whatever was done by then, the next fold ends it."""
     host.requests.clear()

@@ -61,6 +61,7 @@ FAILURES: dict[str, str] = {
     "ledger-busy": "a ledger to which too many others write at once",
     "ledger-checked-out": "a ledger's branch that is checked out, so that it cannot be moved",
     "ledger-locked": "a ledger's branch that another git command holds, or held when it was killed",
+    "ledger-not-kept": "a ledger's branch that was moved, and is found where it was before",
     "ledger-shallow": "a repository with the last commits of a ledger alone, where all are wanted",
     "ledger-refused": "a ledger's branch that git could not write",
     "ledger-unread": "a file of the ledger that cannot be read, where all must be",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from mlgen.ledger.turns import Turns
 LOST_TRIES = 200  # each lost try means that another fold landed something
 REFUSALS = 32  # pushes that a host refuses before we believe that it is the branch, and not records, that it refuses
 _SHORTEST = 7  # digits of an id, as git shortens it
+_PAUSES_SECONDS = (0.5, 2.0)  # for a host that takes a push and shows it a little later
 _ID = re.compile(rf"\b[0-9a-f]{{{_SHORTEST},64}}\b")
 _MOST_IDS = 1000  # that a refusal names
 
@@ -101,7 +103,7 @@ class Landing:
         The look that decides what is new, after a push of ours, is the one that reads it back.
         """
         landed: set[str] = set()
-        lost = locked = 0
+        lost = locked = unseen = 0
         while True:
             tip = reader.get(self.ref)
             if tip is None or tip.kind != "commit":
@@ -114,6 +116,12 @@ class Landing:
             if not new:
                 self.folded.commit = tip.oid if tip else None
                 return kept, landed
+            if landed & new.keys():
+                if unseen == len(_PAUSES_SECONDS):
+                    raise _not_shown(self.ref, tip)
+                time.sleep(_PAUSES_SECONDS[unseen])
+                unseen += 1
+                continue
             if lost and not self.turns.take():
                 raise NoTurn
             try:
@@ -185,6 +193,16 @@ def _conflict(kept: bytes, waiting: Waiting) -> Refused:
     first, second = canonical.digest_bytes(kept), canonical.digest_bytes(waiting.data)
     message = f"{waiting.path} is kept with {first}, and a record never changes: {second} was refused"
     return Refused(waiting.key, "ledger-conflict", message, waiting.path)
+
+
+def _not_shown(ref: str, tip: Object | None) -> CannotAnswer:
+    return CannotAnswer(
+        "ledger-not-kept",
+        f"a push to {ref} was taken, and the host does not show it",
+        why=f"the branch is at {tip.oid if tip else 'no commit'}, without what was pushed; the records wait in the spool",
+        fix="find out what moves the branch back there (a mirror, a hook, a replica that is behind), then "
+        "`mlgen ledger fold`",
+    )
 
 
 def _locked(ref: str, lock: str) -> CannotAnswer:
