@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlgen import git
+from mlgen import canonical, git
 from mlgen.ledger import entry, imported
 from mlgen.ledger.fields import BadRecord, NewerFormat
 from mlgen.ledger.fold import fold
@@ -57,11 +57,36 @@ def test_an_event_taken_from_another_ledger_is_marked_anew() -> None:
     assert imported.mark(first, "prod") == imported.mark(event(), "prod")
 
 
-def test_mlgen_s_own_record_may_come_from_another_ledger() -> None:
-    ours = to_bytes(records.full())
-    found = entry.from_bytes(imported.mark(json.loads(ours), "prod"))
-    assert isinstance(found, ImportedEvent)
-    assert not isinstance(entry.from_bytes(ours), ImportedEvent)
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        (json.loads(to_bytes(records.full())), r"run\.facets\.mlgen_task"),
+        ({"run": {"runId": RUN, "facets": {"Mlgen_run": {}}}}, r"run\.facets\.Mlgen_run"),
+        ({"job": {"namespace": "mlgen/prod", "name": "churn.train"}}, "job.namespace"),
+        ({"job": {"namespace": " MLGEN", "name": "churn.train"}}, "job.namespace"),
+        ({"producer": "https://mlgen.dev/mlgen/1.0"}, "producer"),
+        ({"producer": "http://mlgen.dev"}, "producer"),
+    ],
+)
+def test_nothing_poses_as_a_record_of_mlgen(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(BadRecord, match=f"{place} is.* mlgen's own"):
+        imported.mark(event(**changes), "prod")
+    honest = imported.mark(event(), "prod")
+    forged = canonical.encode({**json.loads(honest), **changes, "run": _marked(honest, changes)}) + b"\n"
+    with pytest.raises(BadRecord):  # what somebody puts into a spool or ledger by hand
+        entry.from_bytes(forged)
+
+
+def _marked(honest: bytes, changes: dict[str, Any]) -> dict[str, Any]:
+    run = json.loads(honest)["run"]
+    return {**run, "facets": {**run["facets"], **changes.get("run", {}).get("facets", {})}}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"job": {"namespace": "mlgenetics", "name": "x"}}, {"producer": "x://mlgen.dev.io"}]
+)
+def test_a_name_that_begins_like_mlgen_is_another_s(changes: dict[str, Any]) -> None:
+    assert imported.mark(event(**changes), "prod")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +107,7 @@ def test_mlgen_s_own_record_may_come_from_another_ledger() -> None:
         ({"inputs": [{"namespace": "n", "name": "x"}] * 1001}, "datasets"),
         ({"more": "x" * imported.MAX_BYTES}, "bytes, more than"),
         ({"more": float("nan")}, "JSON"),
-        ({"more": "\ud800"}, "surrogates"),
+        ({"more": "\ud800"}, "surrogate pair"),
     ],
 )
 def test_what_is_no_run_event_is_refused(changes: dict[str, Any], said: str) -> None:

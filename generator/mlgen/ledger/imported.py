@@ -30,6 +30,8 @@ EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 _PRODUCER = "https://mlgen.dev/mlgen"
 _SCHEMA = "https://mlgen.dev/spec/facets/{}/MlgenImportedRunFacet.json"
 _SCHEMA_URL = re.compile(re.escape(_SCHEMA).replace(r"\{\}", r"(\d{1,6})"))
+_POSING = re.compile(r"\s*(mlgen|(https?:)?//mlgen\.dev)\s*(/|$)", re.IGNORECASE)
+_OURS = "a record of mlgen is told by its own ledger alone"
 # RFC 3339, as far as producers write it; the second may be 60 nowhere that we know.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -103,6 +105,8 @@ def mark(event: Mapping[str, Any], env: str) -> bytes:
     marked = {**event, "run": {**fields.mapping("run"), "facets": {**facets, FACET: ours}}}
     try:
         data = canonical.encode(marked) + b"\n"
+    except UnicodeEncodeError:
+        raise BadRecord("a text in it has half of a surrogate pair, which is no character") from None
     except ValueError as error:
         raise BadRecord(str(error)) from None
     if len(data) > MAX_BYTES:
@@ -127,6 +131,8 @@ def _event(fields: Fields, env: str, data: bytes) -> ImportedEvent:
     if event_type not in (None, *EVENT_TYPES):
         raise BadRecord(f"eventType is {str(event_type)[:40]!r}, not one of {', '.join(EVENT_TYPES)}")
     producer = _uri(fields, "producer")
+    namespace = job.text("namespace")
+    _refuse_ours(run, namespace, producer)
     if fields.get("schemaURL") is not None:  # required since 2021, and Marquez still takes events without
         _uri(fields, "schemaURL")
     day = _utc(event_time).strftime("%Y/%m/%d")
@@ -136,7 +142,7 @@ def _event(fields: Fields, env: str, data: bytes) -> ImportedEvent:
         env=env,
         event_time=event_time,
         event_type=event_type,
-        namespace=job.text("namespace"),
+        namespace=namespace,
         name=job.text("name"),
         producer=producer,
         inputs=_datasets(fields, "inputs"),
@@ -144,6 +150,20 @@ def _event(fields: Fields, env: str, data: bytes) -> ImportedEvent:
         parent=_parent(run),
         path=f"{FOLDER}/{day}/{run_id}.{sha256[:16]}.json",
     )
+
+
+def _refuse_ours(run: Fields, namespace: str, producer: str) -> None:
+    """Raises BadRecord for what says that mlgen wrote it.
+
+    Exported again, it would pass for a record that mlgen made, and that no run of this ledger did.
+    """
+    facets = run.mapping("facets") if run.get("facets") is not None else {}
+    for key in facets:
+        if key.lower().startswith("mlgen_") and key != FACET:
+            raise BadRecord(f"run.facets.{key[:80]} is mlgen's own: {_OURS}")
+    for place, text in (("job.namespace", namespace), ("producer", producer)):
+        if _POSING.match(text):
+            raise BadRecord(f"{place} is {text[:80]!r}, mlgen's own: {_OURS}")
 
 
 def _uri(fields: Fields, key: str) -> str:
