@@ -81,6 +81,8 @@ GOOD = json.dumps(FIRST)
         (f"[{GOOD},]", Place(1, len(GOOD) + 3), "Expecting value"),
         (f'{GOOD}\n{{"a": NaN}}', Place(2, 1), "NaN"),
         (f'{GOOD}\n{{"a": 1e999}}', Place(2, 1), "too large"),
+        (f'{GOOD}\n{{"a": {"1" * 5000}}}', Place(2, 1), "5,000 digits"),
+        (f"{GOOD}\n{json.dumps({**FIRST, 'a': chr(0xD800)})}", Place(2, 1), "half of a surrogate pair"),
         (f'{GOOD}\n{{"a": 1, "a": 2}}', Place(2, 1), "twice"),
         (f'{GOOD}\n{{"a": "\\ud800"}}', Place(2, 1), "run is not an object"),
         (GOOD + "\n" + "[" * 100_000, Place(2, 2), "nested too deep"),

@@ -145,6 +145,15 @@ def _no_constant(word: str) -> Json:
     raise ValueError(f"{word} is no JSON number")
 
 
+MAX_DIGITS = 4300  # of an integer: Python's own limit, which each process can set otherwise
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"{text[:40]}… has {len(text):,} digits, too many for a number")
+    return int(text)
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
@@ -161,4 +170,6 @@ def _no_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # One for all records: json.loads makes a new one each time.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicate)
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite, parse_int=_integer, object_pairs_hook=_no_duplicate
+)
