@@ -35,7 +35,8 @@ def test_a_secret_is_handed_on_and_not_recorded(lab: Lab) -> None:
     facets = [data["run"]["facets"]["mlgen_task"] for data in landed.values() if "eventType" in data]
     assert {facet["task"]: facet["values"] for facet in facets} == {"slip": {"said": "***"}, "read": {}}
     assert TOKEN not in json.dumps(landed)
-    assert project.keys("_ledger/dead") == project.spooled() == []
+    assert project.keys("_ledger/dead") == []
+    assert project.spooled() == []
 
 
 def test_an_edited_label_changes_no_task(lab: Lab) -> None:

@@ -112,7 +112,7 @@ def entries(spooled: Sequence[bytes]) -> tuple[dict[str, TaskRecord], RunRecord 
     records: dict[str, TaskRecord] = {}
     run_record = None
     for data in dict.fromkeys(spooled):
-        found = entry.from_bytes(data)
+        found = entry.record_from_bytes(data)
         if isinstance(found, RunRecord):
             assert run_record is None
             run_record = found
