@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from mlgen.ledger.export.select import Selected
 from mlgen.ledger.export.tables import Cell, Table
 
-# What a spreadsheet begins a formula with, in both widths, or skips before one. Source: OWASP, "CSV Injection".
-# The apostrophe makes a cell a text; it is doubled where it is there already, so that a program can take it away again.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001 - the wide ones are meant
+# Where a spreadsheet begins a formula: at the start of a cell, and where another reader than RFC 4180's would begin one
+# (half of Europe splits at semicolons). Signs in both widths, and what is skipped before one. Source: OWASP, "CSV
+# Injection". An apostrophe makes a text of it; it is doubled where one is, so that a program can take it away again.
+_FORMULA = re.compile("(?:^|(?<=[;\t\r\n]))(?=\"*[-=+@\t\r\n'＝＋－＠])")  # noqa: RUF001 - the wide ones are meant
 GUARD = "'"
 _NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)  # begins like a formula, and is none
 
@@ -40,6 +41,6 @@ def _text(cell: Cell) -> str:
         case bool():
             return "true" if cell else "false"
         case str():
-            return GUARD + cell if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+            return cell if _NUMBER.fullmatch(cell) else _FORMULA.sub(GUARD, cell)
         case _:
             return repr(cell)
