@@ -58,13 +58,13 @@ def test_a_path_is_not_said_to_be_a_uri(every: list[Selected]) -> None:
 
 def test_what_no_standard_allows_is_not_said(tmp_path: Path) -> None:
     """A record may hold any text there."""
-    odd = records.artifact("model", "s3://b/dt=1/a key %41 ü")
+    odd = records.artifact("model", "s3://b/dt=1/a key %41 ü#f?q[x]")
     source = Source("not a commit", "x.yaml", "https://git.example/a b")
     record = records.task(outputs=(odd,), source=source, image="an image", image_digest="sha256:none")
     ledger = land(tmp_path, [record])
     (statement,) = statements(selected(ledger))
     assert faults(statement) == []
-    assert statement["subject"][0]["uri"] == "s3://b/dt=1/a%20key%20%2541%20%C3%BC"
+    assert statement["subject"][0]["uri"] == "s3://b/dt=1/a%20key%20%2541%20%C3%BC%23f%3Fq%5Bx%5D"
     dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert dependencies[1:] == [{"name": "image", "uri": "oci://an%20image"}]
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlgen import canonical
-from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.artifact import Artifact, dataset_name
 from mlgen.ledger.export.select import Selected, executions
 from mlgen.ledger.fields import DIGEST
 from mlgen.ledger.record import State, TaskRecord
@@ -122,7 +122,7 @@ def _image(r: TaskRecord) -> Iterator[dict[str, Any]]:
 def _artifact(artifact: Artifact) -> dict[str, Any]:
     digest = _sha256(artifact.digest)
     annotations: dict[str, Any] = {"mlgen_type": artifact.type, "mlgen_sizeBytes": artifact.size_bytes}
-    where = {"uri": _uri(artifact.uri)}
+    where = {"uri": _of_key(artifact.uri)}
     if "://" not in artifact.uri:  # a path on a machine, or below a project's folder, is no URI
         where, annotations = {}, annotations | {"mlgen_path": artifact.uri}
     return {
@@ -132,6 +132,13 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "mediaType": artifact.media_type,
         "annotations": annotations,
     }
+
+
+def _of_key(uri: str) -> str:
+    """A URI of an object: of a key, unlike of a URL, each `?` and `#` is part of the path."""
+    namespace, name = dataset_name(uri)
+    key = quote(name, safe="/:@!$&'()*+,;=")
+    return f"{_uri(namespace)}/{key}"
 
 
 def _uri(text: str) -> str:
