@@ -201,3 +201,8 @@ def test_a_reader_that_leaves_is_no_fault(project: Path) -> None:
         err = process.stderr.read()
     assert process.returncode == 0
     assert b"error" not in err
+
+
+def test_of_a_table_the_rows_are_counted(project: Path, capsys: Capture) -> None:
+    out, err = export(capsys, "csv", "--table", "params")
+    assert err.startswith(f"{out.count(chr(10)) - 1} row")

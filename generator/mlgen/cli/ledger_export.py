@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain
@@ -23,7 +23,7 @@ from mlgen.diagnostic import Misuse
 from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.export import columnar, delimited, events, slsa
 from mlgen.ledger.export.select import Selected, Selection, select
-from mlgen.ledger.export.tables import TABLES, Table
+from mlgen.ledger.export.tables import TABLES, Cell, Table
 from mlgen.ledger.read import broken
 from mlgen.ledger.stream import stream_imported
 
@@ -75,7 +75,8 @@ def export(
 ) -> None:
     """Give the ledger in a form that others read.
 
-    openlineage: events, one a line, START and end of each. slsa: in-toto statements with SLSA provenance, unsigned.
+    openlineage: events, one a line, START and end of each. slsa: in-toto statements with SLSA provenance, unsigned, one
+    a line or a file.
     csv, parquet: tables.
     """
     digits = None if artifact is None else _digits(artifact)
@@ -91,15 +92,22 @@ def export(
             return
         selection = _selection(repository, tuple(run or ()), since, digits)
         export = _Export(repository, commit, selection, tally)
-        export.write(form, TABLES[table or TableName.EXECUTIONS], out)
+        export.write(form, tally.table(TABLES[table or TableName.EXECUTIONS]), out)
     except GitError as error:
         raise broken(records.branch, str(error)) from None
     if tally.skipped:
         note(f"{tally.skipped} of the ledger's files cannot be read here, such as {tally.example}")
     if digits is not None and not tally.records:
         raise Misuse("unknown-artifact", f"no record that was asked for names {artifact}", fix="`mlgen runs show RUN`")
-    others = f", {tally.events:,} events of other producers" if tally.events else ""
-    note(f"{tally.records:,} records{others}; of the ledger at {commit}")
+    others = f", {_count(tally.events, 'event')} of other producers" if tally.events else ""
+    count = _count(tally.records, "record")
+    if form in (ExportFormat.CSV, ExportFormat.PARQUET):
+        count = f"{_count(tally.rows, 'row')} of {count}"
+    note(f"{count}{others}; of the ledger at {commit}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _digits(digest: str) -> str:
@@ -137,9 +145,10 @@ def _selection(repository: Repository, runs: tuple[str, ...], since: str | None,
 
 @dataclass(slots=True)
 class _Tally:
-    """What came by. events: of other producers. example: the first file that was no record, and why."""
+    """What came by. rows: of a table. events: of others. example: the first file that is no record, and why."""
 
     records: int = 0
+    rows: int = 0
     events: int = 0
     skipped: int = 0
     example: str = ""
@@ -152,6 +161,16 @@ class _Tally:
         for one in selected:
             self.records += 1
             yield one
+
+    def table(self, table: Table) -> Table:
+        """The table, whose rows are counted."""
+
+        def rows(one: Selected) -> Iterator[tuple[Cell, ...]]:
+            for row in table.rows(one):
+                self.rows += 1
+                yield row
+
+        return replace(table, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
