@@ -19,6 +19,7 @@ import pytest
 from mlgen import git
 from mlgen.cli.main import run as mlgen
 from mlgen.ledger import chain, epoch
+from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.fold import fold
 from mlgen.ledger.spool import DEAD, Spool
 from mlgen.store import Folder
@@ -184,6 +185,55 @@ def test_what_never_landed_is_forgotten_without_an_epoch(ledger: git.Repository,
     assert (said["dropped"], len(said["waiting"]), said["ledger"]) == ([], 1, before[-1])
     assert history(ledger) == before
     assert Spool(Folder(Path("artifacts"), "artifacts")).waiting() == []
+
+
+STRAYS = [
+    "README",
+    "runs/2026/13/99/x/y/z.json",
+    "runs/2026/11/29/local/we ird/a.json",
+    'runs/"quoted" \\ and\n\ttwo lines',
+    "runs/ünïcode/雪.json",
+    "runs/not utf-8 \udcff",
+    "a/b/c/d/e/f/g/h/i/j",
+]
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_what_is_no_record_goes_whatever_its_name(
+    ledger: git.Repository, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = paths(ledger)
+    index = {**os.environ, "GIT_INDEX_FILE": str(tmp_path / "index"), "GIT_DIR": str(ledger.git_dir)}
+    subprocess.run(["git", "read-tree", REF], env=index, check=True)
+    large = ledger.run("hash-object", "-w", "--stdin", data=b"x" * (git.objects.LIMIT + 1)).decode().strip()
+    told = [f"100644 {large}\t{path}\0" for path in STRAYS] + [f"160000 {'ab' * 20}\truns/another\0"]
+    lines = "".join(told).encode(errors="surrogateescape")
+    subprocess.run(["git", "update-index", "-z", "--index-info"], env=index, input=lines, check=True)
+    tree = subprocess.run(["git", "write-tree", "--missing-ok"], env=index, check=True, capture_output=True)
+    commit = ["commit-tree", "-p", REF, "-m", "strays", tree.stdout.decode().strip()]
+    author = [f"{who}={what}" for who, what in [("user.name", "a"), ("user.email", "a@b")]]
+    made = ledger.run(*(part for one in author for part in ("-c", one)), *commit).decode().strip()
+    ledger.run("update-ref", REF, made)
+    drops = [part for path in [*STRAYS, "runs/another"] for part in ("--drop", path)]
+    said = answer(capfd, "ledger", "epoch", *drops, "--yes")
+    assert (len(said["dropped"]), said["kept"]) == (len(STRAYS) + 1, len(before))
+    assert paths(ledger) == before
+    assert "runs/another" not in ledger.run("ls-tree", "-r", "--name-only", REF).decode()
+    assert answer(capfd, "ledger", "verify")["findings"] == []
+
+
+def test_what_was_wrong_with_commits_alone_is_left_behind(ledger: git.Repository, capsys: Capture) -> None:
+    files, tip = paths(ledger), history(ledger)[-1]
+    entry = records.task("four")
+    bad = ledger.commit({entry.path: to_bytes(entry)}, parent=tip, message="by hand", seconds=0)
+    ledger.move_ref(REF, bad, old=tip)
+    assert {one["code"] for one in answer(capsys, "ledger", "verify", code=1)["findings"]} == {"bad-trailers"}
+    assert answer(capsys, "ledger", "epoch")["kept"] == len(files) + 1
+    assert history(ledger)[-1] == bad
+    said = answer(capsys, "ledger", "epoch", "--yes")
+    assert (said["dropped"], said["previous"], history(ledger)) == ([], bad, [said["ledger"]])
+    assert paths(ledger) == {*files, entry.path}
+    assert answer(capsys, "ledger", "verify", "--full")["findings"] == []
 
 
 @pytest.mark.usefixtures("ledger")

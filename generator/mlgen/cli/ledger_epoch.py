@@ -34,8 +34,8 @@ MAX_REASON = 500  # characters
 def epoch(
     *,
     drop: Annotated[
-        list[str], typer.Option("--drop", metavar="RUN|PATH", help="A run, or a file or folder of the ledger.")
-    ],
+        list[str] | None, typer.Option("--drop", metavar="RUN|PATH", help="A run, or a file or folder of the ledger.")
+    ] = None,
     because: Annotated[
         str, typer.Option("--because", metavar="TEXT", help="Why, for all to read and for ever: name nobody.")
     ] = "",
@@ -45,6 +45,7 @@ def epoch(
 ) -> None:
     """Erase records: the ledger's history begins anew without them. Readers accept it as an epoch of the one before.
 
+    Without --drop all files are kept: what was wrong with the commits before is left behind, and nothing else.
     Older clones, the host's copies and the artifacts still have them: guides/ledger.md, "Erase a person's data".
     """
     if len(because) > MAX_REASON or not because.isprintable():
@@ -55,8 +56,8 @@ def epoch(
         ledger = _open(records, ref)
         tip = ledger.refresh()
         waiting = _pending(records, insist=yes)
-        names = (file.path for file in ledger.repository.tree_files(tip, ""))
-        gone = wanted(drop, chain(names, (waiting or {}).values()), env)
+        names = (file.path for file in ledger.repository.tree_files(tip, "", repositories=True))
+        gone = wanted(drop or (), chain(names, (waiting or {}).values()), env)
         survey = Survey(ledger.repository, gone, batch, lambda count: counting.say(f"{count:,} files"))
         survey.look(tip)
         number = ledger.number(tip)
@@ -65,7 +66,7 @@ def epoch(
         if yes:
             # First: what waits would else land again. If it is on the branch, too, it goes with it.
             forget(records.spool, keys or [])
-        if yes and survey.dropped:
+        if yes and (survey.dropped or not drop):
             now = int(SystemClock().now().timestamp())
             move = partial(begin, survey, ledger.branches, ref, refresh=ledger.refresh)
             root = move(number=number, seconds=now, because=because)
@@ -175,7 +176,7 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     yield from _some("stays, and read what they made", answer["referring"])
     yield from _some("artifact, which stays in the bucket", answer["artifacts"])
     count, kept = len(answer["dropped"]), answer["kept"]
-    if done and not count:
+    if done and answer["ledger"] == answer["previous"]:
         yield "nothing of it is in the ledger: no epoch began"
     elif done:
         yield f"{count} dropped, {kept} kept: epoch {answer['epoch']} after {answer['previous']}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from mlgen.git.command import IDENTITY
 
-_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # of a file that is committed: nothing that fast-import would want quoted
+_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # of a file that is added: nothing that fast-import would want quoted
 
 
 def commit(changes: bytes, *, message: str, seconds: int, object_format: str) -> bytes:
@@ -29,10 +29,15 @@ def added(files: Mapping[str, bytes], parent: str | None) -> bytes:
 
 def without(tree: bytes, paths: Iterable[str]) -> bytes:
     """A tree, by its id, less some files, and no parent."""
-    return b'M 040000 %s ""\n' % tree + b"".join(b"D %s\n" % _path(path) for path in paths)
+    return b'M 040000 %s ""\n' % tree + b"".join(b'D "%s"\n' % _quoted(path) for path in paths)
 
 
 def _path(path: str) -> bytes:
     if not _PATH.fullmatch(path):
         raise ValueError(f"{path[:80]!r} is no path of a record")
     return path.encode()
+
+
+def _quoted(path: str) -> bytes:
+    """A path as C writes a string, whatever it has in it: others may have put files of any name there."""
+    return re.sub(rb"[^ !#-\[\]-~]", lambda byte: b"\\%03o" % ord(byte[0]), path.encode(errors="surrogateescape"))

@@ -213,10 +213,13 @@ class Repository:
             variables |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         return variables
 
-    def tree_files(self, commit: str, folder: str, *, since: str | None = None) -> Iterator[TreeFile]:
+    def tree_files(
+        self, commit: str, folder: str, *, since: str | None = None, repositories: bool = False
+    ) -> Iterator[TreeFile]:
         """The files below a folder of a commit, by its id, in the order of their paths, told as git finds them.
 
-        folder: "" for all.
+        folder: "" for all. repositories: also those that stand in the place of a file (submodules), whose ids are of
+        no object here.
         since: another commit's id; then only the files that are not the same there.
         Source: git-ls-tree(1), git-diff-tree(1), the raw output format.
         """
@@ -229,8 +232,8 @@ class Repository:
         if since is None:
             for line in parts:
                 about, _, path = line.partition("\t")
-                if about[7:11] == "blob":
-                    yield TreeFile(path, about[12:])
+                if about[7:11] == "blob" or repositories:
+                    yield TreeFile(path, about.rpartition(" ")[2])
             return
         for about, path in zip(parts, parts, strict=True):  # ":100644 100644 <old id> <new id> A"
             yield TreeFile(path, about.split(" ")[3])
@@ -279,7 +282,7 @@ class Repository:
     def epoch(self, tree_of: str, without: Iterable[str], *, message: str, seconds: int) -> str:
         """The id of a new commit without a parent: the files of another, by its id, without some. As `commit`.
 
-        without: paths, of letters, digits and `._-/`.
+        without: paths, whatever they are made of.
         """
         tree = self.run("rev-parse", "--verify", "--end-of-options", f"{tree_of}^{{tree}}").strip()
         return self._import(fast_import.without(tree, without), message=message, seconds=seconds)

@@ -42,13 +42,18 @@ class Wanted:
 def wanted(names: Sequence[str], paths: Iterable[str], env: str) -> Wanted:
     """What names mean in a ledger with these paths: a path, the name or uid of a run of an environment, or its folder.
 
+    A name without a slash is a run's, or else that of a file beside the folders, where no record lies.
+
     Raises Misuse "unknown-run", "ambiguous-run", "no-such-file": nothing is erased by mistake, or half.
     """
     places = {name.strip("/") for name in names if "/" in name}
     found: dict[str, set[str]] = {name: set() for name in names if "/" not in name}
     seen: set[str] = set()
+    beside: set[str] = set()
     for path in paths:
         parts = path.split("/")
+        if path in found:
+            beside.add(path)
         seen |= {place for place in places - seen if path == place or path.startswith(f"{place}/")}
         if len(parts) > 6 and parts[0] == "runs" and parts[4] == env:
             for name, folders in found.items():
@@ -56,8 +61,9 @@ def wanted(names: Sequence[str], paths: Iterable[str], env: str) -> Wanted:
                     folders.add(parts[5])
     for place in sorted(places - seen):
         raise Misuse("no-such-file", f"the ledger has nothing at {place}", fix="`git ls-tree -r` of its tip lists all")
+    places |= {name for name in beside if not found[name]}
     for name, folders in found.items():
-        if not folders:
+        if not folders and name not in places:
             fix = "`mlgen runs list` names them; of one that is erased nothing is known any more"
             raise Misuse("unknown-run", f'the ledger has no run "{name}" of {env}', fix=fix)
         if len(folders) > 1:
@@ -100,8 +106,9 @@ class Survey:
         with self.repository.reader() as reader:
             new = [f for f in self._files(tip) if self.wanted.has(f.path)]
             self.dropped += [file.path for file in new]
-            for _, data in _bytes(reader, new):
-                self._note_made(data)
+            for blob in reader.get_all(file.oid for file in new):
+                if blob is not None:
+                    self._note_made(blob.data)
             folders = {path.rpartition("/")[0] for path in self.dropped if KNOWN.fullmatch(path)}
             others = (f for f in self._files(tip) if not self.wanted.has(f.path))
             for path, data in _bytes(reader, others):
@@ -118,7 +125,7 @@ class Survey:
         return sorted(self._made - self._read)
 
     def _files(self, tip: str) -> Iterator[TreeFile]:
-        return self.repository.tree_files(tip, "", since=self.tip)
+        return self.repository.tree_files(tip, "", since=self.tip, repositories=True)
 
     def _note_made(self, data: bytes) -> None:
         try:
