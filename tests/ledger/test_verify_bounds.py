@@ -12,7 +12,7 @@ import pytest
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger import imported
 from mlgen.ledger.entry import path_of, to_bytes
-from mlgen.ledger.verify import sides
+from mlgen.ledger.verify import identity, sides, walk
 from mlgen.ledger.verify.finding import MOST
 from mlgen.ledger.verify.span import MOST_WRONG
 from tests.ledger import records
@@ -130,7 +130,20 @@ def test_times_that_cannot_be_are_told(lab: Lab) -> None:
     early = lab.move(lab.commit({}, seconds=SECONDS))
     verified = lab.verify()
     assert verified.found.kept == []
-    assert verified.walked.odd_times == [(late, "in the future"), (early, "before an earlier commit's")]
+    assert verified.walked.odd_times == [(late, "in the future")]
+    lab.seconds += 20 * 86_400
+    assert lab.verify().walked.odd_times == [(early, "before an earlier commit's")]
+
+
+def test_ids_that_look_alike_hide_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (identity, walk):
+        monkeypatch.setattr(module, "MOST_LOOKED_INTO", 3)
+    alike = (f"00000000-0000-{4 * n:04x}-0000-00000000000" for n in range(3))
+    lab.land(*(records.task("rx", "t", attempt=n, run_id=f"{one}{n}") for one in alike for n in (0, 1)))
+    assert shown(lab) == []
+    copy = replace(records.task("r1", "train"), ended_at="2026-11-29T10:00:05Z", metrics={"auc": 0.99})
+    lab.move(lab.commit({copy.path: to_bytes(copy)}))
+    assert lab.verify().found.counts == {"twice-told": 1}
 
 
 def test_many_commits_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,22 @@ def test_a_key_whose_period_ended_and_a_clock_turned_back(signed: Lab, keys: dic
     verified = signed.verify()
     assert [(one.code, one.commit) for one in verified.found.kept] == [("wrong-signature", bad)]
     assert verified.walked.odd_times == [(bad, "before an earlier commit's")]
+
+
+def test_a_clock_far_ahead_judges_no_other_commit(tmp_path: Path, keys: dict[str, Path]) -> None:
+    """Whenever it is asked: on the day, when the next period has begun, and when that time has come."""
+    lab, year = Lab.make(tmp_path), 365 * 86_400
+    for run, name, ahead in (("r1", "alice", 0), ("r2", "bob", year), ("r3", "alice", 0), ("r4", "alice", 0)):
+        lab.signer = by(keys[name])
+        lab.seconds += ahead
+        lab.land(*entries(run))
+        lab.seconds -= ahead
+    ended = datetime.fromtimestamp(SECONDS + 86_400, UTC)
+    text = allowed(keys["alice"], "alice", f'namespaces="git",valid-before="{ended:%Y%m%d%H%M%S}Z"')
+    lab.terms = Terms(signers(text + allowed(keys["bob"], "bob")))
+    for days in (0, 10, 2 * 365):
+        at = replace(lab, seconds=lab.seconds + days * 86_400)
+        assert shown(at) == []
 
 
 def test_the_signature_of_another_commit(signed: Lab) -> None:

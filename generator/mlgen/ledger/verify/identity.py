@@ -20,7 +20,7 @@ from mlgen.ledger.stream import stream
 
 Keys = array  # of unsigned 64-bit numbers
 _TASK, _RUN, _RECONCILED = range(3)
-_MOST = 1000  # keys that are looked into
+MOST_LOOKED_INTO = 1000  # keys
 
 
 def new_keys(values: Iterable[int] = ()) -> array[int]:
@@ -52,8 +52,11 @@ def merged(known: array[int], new: array[int]) -> tuple[array[int], set[int]]:
 
 
 def paths_of(repository: Repository, commit: str, keys: Collection[int]) -> list[tuple[str, list[str]]]:
-    """(id, paths) of the executions and runs of some keys that have several records at a commit."""
-    wanted = set(sorted(keys)[:_MOST])
+    """(id, paths) of the executions and runs of some keys that have several records at a commit.
+
+    Of more than MOST_LOOKED_INTO keys, the first.
+    """
+    wanted = set(sorted(keys)[:MOST_LOOKED_INTO])
     heads = {f".{key >> 32:08x}" for key in wanted}  # as names have them: of a file, or of a run's folder
 
     def may_be(path: str) -> bool:

@@ -12,7 +12,7 @@ from itertools import islice
 from mlgen.git import Repository
 from mlgen.git.history import Commit, commits
 from mlgen.ledger.verify.finding import Finding, Found
-from mlgen.ledger.verify.identity import merged, new_keys, paths_of
+from mlgen.ledger.verify.identity import MOST_LOOKED_INTO, merged, new_keys, paths_of
 from mlgen.ledger.verify.sides import judged
 from mlgen.ledger.verify.span import SIGNED, UNCHECKED, UNSIGNED, WRONG, Asked, Part, Terms
 
@@ -39,8 +39,8 @@ class Walked:
     """What a walk saw. keys: of all records, sorted (`identity`). root: the id of the first commit, of a whole walk.
 
     stretches: how commits are signed, the first ones of many. has_signed: whether any is, by a key that is allowed.
-    odd_times: of commits that say a time long before an earlier one's, or after now: (id, which). latest: the latest
-    time that a commit says, in seconds since 1970.
+    odd_times: of commits that say a time long before the one's before, or after now: (id, which). times: what the last
+    commits say, of those that were not in the future, in seconds since 1970.
     """
 
     found: Found = field(default_factory=Found)
@@ -54,7 +54,7 @@ class Walked:
     environments: dict[str, int] = field(default_factory=dict)
     principals: dict[str, int] = field(default_factory=dict)
     odd_times: list[tuple[str, str]] = field(default_factory=list)
-    latest: int = 0
+    times: list[int] = field(default_factory=list)
 
 
 HOW = {UNSIGNED: "unsigned", SIGNED: "signed", WRONG: "wrong", UNCHECKED: "unchecked"}
@@ -85,6 +85,9 @@ def walk(
             fresh.extend(part.keys)
             on_progress(so_far.commits, so_far.records)
     so_far.keys, twice = merged(so_far.keys, fresh)
+    if len(twice) > MOST_LOOKED_INTO:  # ids that are made at random are never alike: these are there to hide some
+        message = f"{len(twice):,} ids have others that begin alike; {MOST_LOOKED_INTO:,} of them were compared"
+        so_far.found.add(Finding("twice-told", message))
     for one, paths in paths_of(repository, tip, twice) if twice else ():
         so_far.found.add(
             Finding("twice-told", f"{one} has {len(paths)} records: {', '.join(paths[:3])}", "", paths[-1])
@@ -106,19 +109,23 @@ class _Seen:
         """How a commit is to be judged.
 
         A commit's time is what its maker says. So a thief of a key whose period ended could say an earlier one: but
-        not one that lies more than a day before what the commits before it say.
+        not one that lies more than a day before what two of the three commits before it say. Two, and of the last ones:
+        a clock that was far ahead once must not judge all that comes after it.
         """
+        times = self.walked.times
         if not commit.parents:
             if self.whole and not self.walked.root:
                 self.walked.root = commit.oid
             else:
                 self.walked.found.add(Finding("second-root", "the commit has no parent", commit.oid))
-        if commit.seconds < self.walked.latest - SKEW_SECONDS:
+        if times and commit.seconds < times[-1] - SKEW_SECONDS:
             self._note(commit, "before an earlier commit's")
+        two_say = sorted(times)[-2] if len(times) > 1 else 0
+        at = max(commit.seconds, two_say - SKEW_SECONDS)
         if commit.seconds > self.now + SKEW_SECONDS:
             self._note(commit, "in the future")
-        at = max(commit.seconds, min(self.walked.latest, int(self.now)) - SKEW_SECONDS)
-        self.walked.latest = max(self.walked.latest, commit.seconds)
+        else:
+            self.walked.times = [*times, commit.seconds][-3:]
         return Asked(commit, max(0, min(at, _LAST_SECOND)))
 
     def _note(self, commit: Commit, what: str) -> None:
