@@ -188,7 +188,9 @@ def test_asked_wrongly(lab: Lab, capsys: Capture, wrong: list[str]) -> None:
 
 @pytest.mark.parametrize("since", ["2026-11-28", "2026-11-28T12:00:00Z", "2026-11-28T11:30:00+00:00"])
 def test_since_a_date(lab: Lab, capsys: Capture, since: str) -> None:
-    assert answer(capsys, "--since", since)["commits"] == 2
+    found = answer(capsys, "--since", since)
+    assert found["commits"] == 2
+    assert "by their own times" in " ".join(found["notes"])
 
 
 def test_what_cannot_be_remembered_is_verified_all_the_same(

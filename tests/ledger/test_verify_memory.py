@@ -103,7 +103,9 @@ def test_a_walk_from_where_it_was_clean_judges_only_what_is_new(lab: Lab) -> Non
     assert [(one.code, one.commit) for one in again.found.kept] == [("record-deleted", bad)]
     lab.land(*entries("r6"))
     for memory in (again.memory, lab.verify(again.memory).memory):
-        assert [(one.code, one.commit) for one in lab.verify(memory).found.kept] == [("record-deleted", bad)]
+        verified = lab.verify(memory)
+        assert [(one.code, one.commit) for one in verified.found.kept] == [("record-deleted", bad)]
+        assert verified.walked.signatures == {"unsigned": verified.walked.commits}  # nothing is counted again
     lab.move(lab.commits[3])  # back to what was clean, which is not where it was seen last
     assert [one.code for one in lab.verify(again.memory).found.kept] == ["ledger-rewritten"]
 
@@ -128,6 +130,13 @@ def test_since_a_commit_or_a_day(lab: Lab) -> None:
     assert (by_day.walked.commits, by_day.since) == (1, lab.commits[4])
     assert lab.verify(since=at - timedelta(days=1)).walked.commits == 6
     assert lab.verify(since=at + timedelta(days=1)).walked.commits == 0
+
+
+def test_since_a_day_with_a_time_written_back(lab: Lab) -> None:
+    entry = records.task("r1", "train")
+    bad = lab.move(lab.commit({entry.path: GONE}, seconds=lab.seconds - 3 * 86_400))
+    verified = lab.verify(since=datetime.fromtimestamp(lab.seconds + 86_400, UTC))
+    assert [(one.code, one.commit) for one in verified.found.kept] == [("record-deleted", bad)]
 
 
 def test_what_is_remembered_survives(lab: Lab, tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def verify(
     if verified is None and (memory or expected):
         known = expected or (memory.seen.commit if memory else "")
         found.add(Finding("ledger-rewritten", f'there is no branch "{records.branch}" any more; it had {known}'))
-    notes = _notes(verified, records, held=memory is not None or asked_since is not None or expected is not None)
+    held = memory is not None or asked_since is not None or expected is not None
+    notes = _notes(verified, records, held=held, by_time=isinstance(asked_since, datetime))
     dead = _dead(records, found, notes)
     if verified is not None and verified.memory is not None:
         _remember(folder, verified.memory)
@@ -185,11 +186,18 @@ def _dead(records: Records, found: Found, notes: list[str]) -> int | None:
     return len(dead)
 
 
-def _notes(verified: Verified | None, records: Records, *, held: bool) -> list[str]:
-    """What is no finding, and should be known. held: whether something that was known before was compared."""
+def _notes(verified: Verified | None, records: Records, *, held: bool, by_time: bool) -> list[str]:
+    """What is no finding, and should be known.
+
+    held: whether something that was known before was compared. by_time: whether commits were chosen by what they say.
+    """
     if verified is None:
         return []
     walked, notes = verified.walked, []
+    if by_time:
+        notes.append(
+            "commits were chosen by their own times, which their makers wrote: a commit's id is sure, as --since"
+        )
     if verified.memory is not None and not held:
         notes.append(
             "nothing verified before was continued here: a history that was rewritten earlier, consistently, is found "

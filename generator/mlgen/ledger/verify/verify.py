@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from mlgen.ledger.epoch import Epoch
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.remembered import Clean, Memory, Seen
 from mlgen.ledger.verify.span import Terms, link_of
-from mlgen.ledger.verify.walk import OnProgress, Walked, walk
+from mlgen.ledger.verify.walk import SKEW_SECONDS, OnProgress, Walked, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def verify(
     continued = seen is None or is_ancestor(repository, seen.commit, tip)
     clean = _usable(asked, terms, continued=continued)
     since = clean.commit if clean else _start(repository, tip, asked.since, found)
-    before = replace(clean.walked, found=found) if clean else Walked(found=found)
+    # A copy: what is added to must not be what is remembered where something is found.
+    before = replace(deepcopy(clean.walked), found=found) if clean else Walked(found=found)
     with _whole(repository, tip, found):
         walked = walk(repository, tip, terms, now=now, since=since, walked=before, jobs=jobs, on_progress=on_progress)
     with repository.reader() as reader:
@@ -131,11 +133,13 @@ def _digest(terms: Terms) -> str:
 def _start(repository: Repository, tip: str, since: str | datetime | None, found: Found) -> str | None:
     """The commit after which to walk; None: walk all."""
     if isinstance(since, datetime):
-        before = None
+        before: str | None = None
+        latest = 0
         for commit in commits(repository, tip):
-            if commit.seconds >= since.timestamp():
+            # One that says a time long before an earlier one's may have been made at any time after that.
+            if commit.seconds >= since.timestamp() or commit.seconds < latest - SKEW_SECONDS:
                 return before
-            before = commit.oid
+            before, latest = commit.oid, max(latest, commit.seconds)
         return tip
     if since is None:
         return None
