@@ -94,8 +94,7 @@ def test_what_was_asked_has_a_column(ledger: str, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--where", "metrics.auk > 1"], ["bad-condition", "^^^^^^^^^^^", "metrics.auc"]),
-        (["--highest", "auk"], ["no run has metrics.auk", "metrics.auc"]),
+        (["--where", "metrix.auc > 1"], ["bad-condition", "^^^^^^^^^^", "metrics.auc"]),
         (["--highest", "params.who"], ["only numbers"]),
         (["--highest", "a", "--lowest", "b"], ["exclude each other"]),
         (["--since", "999999w"], ["is no time"]),  # before the calendar begins
@@ -110,6 +109,15 @@ def test_what_is_asked_wrongly(capsys: Capture, options: list[str], says: list[s
     told = capsys.readouterr()
     assert told.out == ""
     assert all(one in told.err for one in says)
+
+
+@pytest.mark.parametrize("options", [["--where", "metrics.auk > 1"], ["--highest", "auk"]])
+@pytest.mark.usefixtures("ledger")
+def test_what_no_run_has_yet(capsys: Capture, options: list[str]) -> None:
+    assert mlgen(["runs", "list", *options]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("no such runs\nledger  ")
+    assert "no run has metrics.auk; did you mean metrics.auc" in told.err
 
 
 def test_three_runs_side_by_side(ledger: str, capsys: Capture) -> None:

@@ -108,9 +108,6 @@ def test_the_best_first(history: History, best: tuple[str, bool], found: list[st
 @pytest.mark.parametrize(
     ("where", "place", "says", "fix"),
     [
-        ("metrics.auk > 1", "metrics.auk", "no run has metrics.auk", "metrics.auc"),
-        ("metrics.tran.auc > 1", "metrics.tran.auc", "no run has", "did you mean metrics.auc"),
-        ("params.epoch == 1 and metrics.auc > 1", "params.epoch", "no run has", "params.epochs"),
         ("auc > 0.9", "auc", "no run has auc", "did you mean metrics.auc"),
         ("pipeline == churn", "churn", "no run has churn", 'a text stands in quotes: "churn"'),
         ("params.kind > 1", "params.kind > 1", "they never compare", ""),
@@ -138,19 +135,41 @@ def test_what_is_wrong_is_told_with_its_place(history: History, where: str, plac
 
 
 def test_of_a_long_expression_the_part_with_the_mistake_is_shown(history: History) -> None:
-    where = "metrics.auc > 0.5\n and " * 20 + "metrics.auk > 0.5" + "\t and metrics.auc > 0.5" * 20
+    where = "metrics.auc > 0.5\n and " * 20 + "metricz.auk > 0.5" + "\t and metrics.auc > 0.5" * 20
     with pytest.raises(Misuse) as told:
         names(history, where)
     text, marks = told.value.why.split("\n")
     assert text.isprintable()
     assert len(text) <= MOST_SHOWN
-    assert text[marks.index("^") : len(marks)] == "metrics.auk"
+    assert text[marks.index("^") : len(marks)] == "metricz.auk"
 
 
 def test_a_name_of_several_tasks_is_told(history: History) -> None:
     notes = select(history, Wanted(where=("metrics.auc > 0",))).notes
     assert notes == ("metrics.auc is of test, train: any of them counts; metrics.test.auc is of one",)
     assert not select(history, Wanted(where=("metrics.train.auc > 0",))).notes
+
+
+@pytest.mark.parametrize(
+    ("where", "note"),
+    [
+        ("metrics.auk > 1", "no run has metrics.auk; did you mean metrics.auc"),
+        ("metrics.tran.auc > 1", "no run has metrics.tran.auc; did you mean metrics.auc"),
+        ("params.epoch == 1 and params.kind != run", "no run has params.epoch; did you mean params.epochs"),
+        ("not labels.team == 1", "no run has labels.team; "),
+    ],
+)
+def test_what_no_run_has_yet_is_a_question_all_the_same(history: History, where: str, note: str) -> None:
+    found = select(history, Wanted(where=(where,)))
+    assert found.runs == []
+    (told,) = found.notes
+    assert told.startswith(note)
+
+
+def test_the_best_by_what_no_run_has_yet(history: History) -> None:
+    found = select(history, Wanted(best=("f1", True)))
+    assert (found.runs, found.more) == ([], 0)
+    assert found.notes[0].startswith("no run has metrics.f1; ")
 
 
 def test_before_any_run_nothing_is_unknown() -> None:

@@ -13,7 +13,7 @@ MISUSES: dict[str, str] = {
     "ambiguous-run": "a beginning of several runs' names or uids",
     "bad-argument": "a -p that the pipeline does not take, or one that it needs and was not given",
     "bad-branch": "a ledger's branch with a name that Git does not take",
-    "bad-condition": "a question about runs that cannot be read, or asks for what no run has",
+    "bad-condition": "a question about runs that cannot be read, or compares what never compares",
     "bad-git-url": "a ledger's URL that mlgen gives to no git, or one with credentials in it",
     "bad-option": "an option that does not belong to this environment",
     "bad-store": "artifacts at a URI that there is no store for",
@@ -32,6 +32,7 @@ MISUSES: dict[str, str] = {
     "task-file": "a task file where a pipeline is wanted",
     "unknown-artifact": "an artifact that no record names",
     "unknown-code": "a code that mlgen does not have",
+    "unknown-record": "a refused record that is not there",
     "unknown-run": "a run that the ledger, or this machine, does not have",
     "usage": "arguments that mlgen-runtime does not take",
 }

@@ -14,7 +14,7 @@ from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import Run
 from mlgen.ledger.record import State
-from mlgen.ledger.where import COLUMNS, Condition, condition, fact_of, number
+from mlgen.ledger.where import COLUMNS, Condition, condition, fact_of, notes, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,7 @@ def select(history: History, wanted: Wanted) -> Listing:
     if len(runs) == wanted.limit:
         more = history.select(f"SELECT count(*) FROM run r {join} WHERE {test}", *parameters)[0][0] - len(runs)
     asked = dict.fromkeys(Ref(ref.owner, ref.name) for ref in (*first, *(r for one in conditions for r in one.asked)))
-    notes = tuple(dict.fromkeys(note for one in conditions for note in one.notes))
-    return Listing(runs, more, tuple(asked), notes, history.commit)
+    return Listing(runs, more, tuple(asked), notes(history, asked), history.commit)
 
 
 def _plain(wanted: Wanted) -> list[Condition]:

@@ -7,7 +7,7 @@ is its opposite: nothing is concluded from what never happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -51,12 +51,11 @@ _DIALECT = Dialect(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """sql: about a run `r`, with a `?` for each of the parameters. asked: what it reads. notes: for people."""
+    """sql: about a run `r`, with a `?` for each of the parameters. asked: what it reads."""
 
     sql: str
     parameters: tuple[object, ...] = ()
     asked: tuple[Ref, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ def condition(history: History, text: str) -> Condition:
     except GateError as error:
         raise _misuse(text, error) from None
     sql, parameters = _to_sql(gate, negated=False)
-    notes = [note for ref in dict.fromkeys(asked) if (note := _ambiguity(history, ref))]
-    return Condition(sql, tuple(parameters), asked, tuple(dict.fromkeys(notes)))
+    return Condition(sql, tuple(parameters), asked)
 
 
 def number(history: History, text: str) -> tuple[Ref, Fact]:
@@ -120,23 +118,28 @@ def _misuse(text: str, error: GateError) -> Misuse:
 
 
 def _types(history: History, ref: Ref) -> Type | None:
-    """The type that a reference has in all runs; None where it differs from run to run. Raises GateError."""
+    """The type that a reference has in all runs; None where it differs, or none has it. Raises GateError."""
     if str(ref) in (*COLUMNS, "owner"):
         return Type.STRING
     if ref.owner not in FACTS or not ref.name:
-        raise _unknown(history, ref)
-    fact = fact_of(ref)
-    assert fact is not None, "what is no column is a fact"
-    query = "SELECT DISTINCT type FROM name WHERE kind = ? AND name = ? AND (? = '' OR task = ?)"
-    found = {type_ for (type_,) in history.select(query, fact.kind, fact.name, fact.task, fact.task)}
-    if not found and history.select("SELECT 1 FROM run LIMIT 1"):
-        raise _unknown(history, ref)
+        message, fix = _unknown(history, ref)
+        raise GateError(message, ref.start, ref.end, fix)
+    found = _found(history, ref)
     if found == {Type.JSON.value}:
         raise GateError(f"{ref} is a list or a map: only texts, numbers and booleans compare", ref.start, ref.end)
     return Type(found.pop()) if len(found) == 1 else None
 
 
-def _unknown(history: History, ref: Ref) -> GateError:
+def _found(history: History, ref: Ref) -> set[str]:
+    """The types that a fact has, over all runs."""
+    fact = fact_of(ref)
+    assert fact is not None, "what is no column is a fact"
+    query = "SELECT DISTINCT type FROM name WHERE kind = ? AND name = ? AND (? = '' OR task = ?)"
+    return {type_ for (type_,) in history.select(query, fact.kind, fact.name, fact.task, fact.task)}
+
+
+def _unknown(history: History, ref: Ref) -> tuple[str, str]:
+    """What is wrong, and what may be meant."""
     known = list(_known(history))
     last = str(ref).rpartition(".")[2]
     near = [name for name in known if name.rpartition(".")[2] == last and name != str(ref)]
@@ -144,7 +147,7 @@ def _unknown(history: History, ref: Ref) -> GateError:
     fix = f"did you mean {', '.join(near[:3])}?" if near else f"ask for {OFFERED}"
     if not near and not ref.name:
         fix += f'; a text stands in quotes: "{ref}"'
-    return GateError(f"no run has {ref}", ref.start, ref.end, fix)
+    return f"no run has {ref}", fix
 
 
 def _known(history: History) -> Iterator[str]:
@@ -169,8 +172,18 @@ def _check_states(gate: Gate) -> None:
                 raise GateError(f"{side} is no state", side.start, side.end, f"one of {', '.join(State)}")
 
 
-def _ambiguity(history: History, ref: Ref) -> str:
+def notes(history: History, asked: Iterable[Ref]) -> tuple[str, ...]:
+    """What people should know of that which was asked for: that no run has it, or that several tasks do."""
+    if not history.select("SELECT 1 FROM run LIMIT 1"):
+        return ()
+    return tuple(dict.fromkeys(note for ref in asked if (note := _note(history, ref))))
+
+
+def _note(history: History, ref: Ref) -> str:
     fact = fact_of(ref)
+    # The names of labels are known as those of metrics are; of the owner there is no name.
+    if fact is not None and fact.kind in FACTS and not _found(history, ref):
+        return "; ".join(_unknown(history, ref))
     if fact is None or fact.kind not in OF_TASKS or fact.task:
         return ""
     query = "SELECT DISTINCT task FROM name WHERE kind = ? AND name = ? ORDER BY task LIMIT 5"
