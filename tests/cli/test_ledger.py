@@ -270,7 +270,7 @@ def test_questions_before_any_run(project: Path, capsys: Capture) -> None:
     assert mlgen(["lineage", "demo/train/model"]) == 2
     assert "no artifacts yet" in capsys.readouterr().err
     status = answer_json(capsys, "ledger", "fold", "--status")
-    assert status == {"waiting": 0, "oldestSeconds": None, "dead": 0, "strays": 0, "ledger": None}
+    assert status == {"waiting": 0, "oldestSeconds": None, "dead": 0, "refused": [], "strays": 0, "ledger": None}
 
 
 def test_a_killed_run_is_told_by_the_next_question(project: Path, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 
 from mlgen import git
+from mlgen.cli.clock import SystemClock
 from mlgen.cli.main import run as mlgen
 from mlgen.git import mirror
 from mlgen.ledger.fold import fold
 from mlgen.ledger.record import State
 from mlgen.ledger.run import TaskStatus
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.spool import DEAD, Spool
+from mlgen.ledger.turns import Paced
 from mlgen.store import Folder, measure
 from tests import git_host
 from tests.cluster.scripted import Answer, Json, serving
@@ -260,6 +263,57 @@ def test_what_was_refused_is_tried_again(project: Path, host: GitHost, capsys: C
     assert answer(capsys, "ledger", "fold", "--dead")["landed"] == [records.task().path]
     assert answer(capsys, "ledger", "fold", "--status", "--env", "local")["dead"] == 0
     assert mlgen(["ledger", "fold", "--dead", "--status"]) == 2
+
+
+def test_what_nobody_wants_is_thrown_away(project: Path, host: GitHost, capsys: Capture) -> None:
+    """A forged copy of a record: it can never land, and must not be found for ever."""
+    host.repository("l")
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    spool.put(records.task())
+    assert mlgen(["ledger", "fold"]) == 0
+    name = spool.put(records.task(reason="Forged")).rpartition("/")[2]
+    assert mlgen(["ledger", "fold"]) == 1
+    key = f"{DEAD}/{name}"
+    capsys.readouterr()
+    (refused,) = answer(capsys, "ledger", "fold", "--status")["refused"]
+    assert (refused["key"], refused["code"]) == (key, "ledger-conflict")
+    assert mlgen(["ledger", "fold", "--status"]) == 0
+    assert f"{key}\n           ledger-conflict  {records.task().path} is kept with" in capsys.readouterr().out
+    assert mlgen(["ledger", "fold", "--forget", key, "--forget", "other"]) == 2
+    assert "no refused record has the key _ledger/dead/other" in capsys.readouterr().err
+    assert spool.dead() == [key]
+    capsys.readouterr()
+    assert answer(capsys, "ledger", "fold", "--forget", name) == {"forgotten": [key]}
+    assert spool.store.keys(DEAD) == []
+
+
+def test_a_backlog_is_told_while_the_host_is_away(project: Path, host: GitHost, capsys: Capture) -> None:
+    host.repository("l")
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    spool.put(records.task())
+    spool.store.put(f"{DEAD}/x.json", b"{}")
+    host.fault = lambda _path: "503"
+    status = answer(capsys, "ledger", "fold", "--status", code=3)
+    assert (status["waiting"], status["dead"], status["ledger"]) == (1, 1, None)
+    assert status["refused"] == [{"key": f"{DEAD}/x.json", "code": "", "message": ""}]
+    assert mlgen(["ledger", "fold", "--status"]) == 3
+    told = capsys.readouterr()
+    assert re.fullmatch(r"waiting  1, the oldest for \d+ s\nrefused  1; .*ledger  not known now\n", told.out, re.DOTALL)
+    assert "error[git-unreachable]" in told.err
+
+
+def test_a_fold_beside_another_names_the_ledger(
+    project: Path, host: GitHost, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits for its turn, another one lands all: it did nothing itself, and there is a ledger all the same."""
+    there = git.init_bare(host.repository("l"))
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    spool.put(records.task())
+    turns = Paced(spool.store, f"{host.url}/l.git\nledger", 10, "x", SystemClock(), time.sleep, until=1e9, ahead=20)
+    assert all([turns.take() for _ in range(20)]), "all that it might take are taken"
+    monkeypatch.setattr("time.sleep", lambda _seconds: fold(spool, there, "ledger", now=NOW))
+    assert mlgen(["ledger", "fold"]) == 0
+    assert capsys.readouterr().out == f"another fold landed what waited\nledger  {there.tip('refs/heads/ledger')}\n"
 
 
 def test_a_host_that_is_away_keeps_nothing_from_waiting(project: Path, host: GitHost, capsys: Capture) -> None:

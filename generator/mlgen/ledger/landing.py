@@ -199,7 +199,7 @@ def _not_shown(ref: str, tip: Object | None) -> CannotAnswer:
     return CannotAnswer(
         "ledger-not-kept",
         f"a push to {ref} was taken, and the host does not show it",
-        why=f"the branch is at {tip.oid if tip else 'no commit'}, without what was pushed; the records wait in the spool",
+        why=f"it is at {tip.oid if tip else 'no commit'}, without what was pushed; the records wait in the spool",
         fix="find out what moves the branch back there (a mirror, a hook, a replica that is behind), then "
         "`mlgen ledger fold`",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mlgen import canonical
 from mlgen.ledger.entry import Entry, from_bytes, run_id, to_bytes
-from mlgen.ledger.fields import BadRecord
+from mlgen.ledger.fields import BadRecord, loads
 from mlgen.store import Item, Missing, Store, Taken, TooLarge
 from mlgen.store.threads import threads
 
@@ -25,6 +25,7 @@ SPOOL, DEAD = f"{FOLDER}/spool", f"{FOLDER}/dead"
 _FEW, _AT_ONCE = 4, 16
 _AHEAD = 2 * _AT_ONCE  # records that are held before they are asked for: each may have 1 MiB
 _REASON = ".reason"
+_WORDS = 1000  # characters of a reason that are told: what lies in a bucket may be anybody's
 _KEY = re.compile(rf"{SPOOL}/([0-9a-f-]{{36}})\.([0-9a-f]{{16}})\.json")
 
 
@@ -129,8 +130,12 @@ class Spool:
             return False
         return True
 
+    def reasons(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """(code, words) of why each of some records is dead; empty texts where nothing says so that can be read."""
+        return [_reason_of(data) for data in self.get_all([f"{key}{_REASON}" for key in keys])]
+
     def forget_dead(self, keys: Sequence[str]) -> None:
-        """Forget what was dead and has landed after all, each after its reason."""
+        """Forget what was dead, each after its reason: it has landed after all, or nobody wants it."""
         self.store.delete_all([f"{key}{_REASON}" for key in keys])
         self.store.delete_all(keys)
 
@@ -139,6 +144,14 @@ def fits(key: str, data: bytes) -> bool:
     """Whether a key is the one that these bytes have."""
     match = _KEY.fullmatch(key)
     return match is not None and match[2] == _short(data)
+
+
+def _reason_of(data: bytes | TooLarge | None) -> tuple[str, str]:
+    try:
+        said = loads(data) if isinstance(data, bytes) else None
+        return ("", "") if said is None else (said.text("code"), said.text("message")[:_WORDS])
+    except BadRecord:
+        return "", ""
 
 
 def _side_by_side(call: Callable[[str], T], keys: Sequence[str]) -> Iterator[T]:
