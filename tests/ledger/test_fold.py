@@ -23,6 +23,7 @@ from mlgen.ledger.entry import Entry, to_bytes
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.fold import Expected, fold
 from mlgen.ledger.spool import DEAD, SPOOL, Spool
+from mlgen.ledger.turns import Unpaced
 from mlgen.store import Folder
 from tests.ledger import records
 
@@ -120,6 +121,20 @@ def test_the_author_sees_nothing_of_it(spool: Spool, tmp_path: Path) -> None:
     fold(spool, repository, "ledger", now=NOW)
     assert (look(), sorted(folder.rglob("*.json"))) == (before, files)
     assert call(folder, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/ledger", "refs/heads/main"]
+
+
+def test_another_fold_is_faster(spool: Spool, tmp_path: Path) -> None:
+    repository = git.init_bare(tmp_path / "l.git", ENVIRON)
+    spool.put(records.task())
+
+    class Late(Unpaced):
+        def take(self) -> bool:
+            fold(spool, repository, "ledger", now=NOW)
+            return True
+
+    folded = fold(spool, repository, "ledger", now=NOW, turns=Late())
+    assert (folded.landed, folded.already, folded.by_others) == ([], [], True)
+    assert folded.commit == repository.tip("refs/heads/ledger")
 
 
 def test_more_than_a_batch(spool: Spool, tmp_path: Path) -> None:

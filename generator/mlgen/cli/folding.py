@@ -32,6 +32,7 @@ def folded_answer(folded: Folded) -> dict[str, Any]:
         "refused": _refused(folded.refused),
         "left": _refused(folded.left),
         "later": folded.later,
+        "byOthers": folded.by_others,
         "ledger": folded.commit,
     }
 
@@ -58,4 +59,5 @@ def folded_lines(answer: dict[str, Any]) -> list[str]:
     else:
         later = []
     told = [f"{n} {fate}" if not FATES[fate] else f"{n} {FATES[fate]}" for fate, n in counts.items() if n]
-    return ["; ".join([*told, *later]) or "nothing waited"]
+    nothing = "another fold landed what waited" if answer["byOthers"] else "nothing waited"
+    return ["; ".join([*told, *later]) or nothing]

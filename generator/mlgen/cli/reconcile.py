@@ -114,9 +114,10 @@ def _reconcile(records: Records, missing: Missing | None, now: datetime, grace: 
 
 def _both(first: Folded, second: Folded) -> Folded:
     """What two folds did, one after the other. What the first one left, the second one has seen again."""
-    found = Folded(second.commit or first.commit, left=second.left, later=second.later)
+    by_others = first.by_others or second.by_others
+    found = Folded(second.commit or first.commit, left=second.left, later=second.later, by_others=by_others)
     for one in fields(Folded):
-        if one.name not in ("commit", "left", "later"):
+        if one.name not in ("commit", "left", "later", "by_others"):
             getattr(found, one.name).extend([*getattr(first, one.name), *getattr(second, one.name)])
     return found
 

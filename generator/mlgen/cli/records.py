@@ -108,7 +108,10 @@ class Records:
         if self.ledger.url is not None:
             turns = paced(self.store, self.ledger, seconds=seconds)
             with reached(self.ledger, seconds=seconds, memory_mib=memory_mib) as remote:
-                return self._fold(remote, now, turns, load=load, dead=dead, on_progress=on_progress)
+                folded = self._fold(remote, now, turns, load=load, dead=dead, on_progress=on_progress)
+            if folded.commit is None:  # no push was ours; that of another may have made the branch
+                folded.commit = self.tip()
+            return folded
         repository = self.repository
         if repository is None:
             if not self.spool.waiting() and not (dead and self.spool.dead()):

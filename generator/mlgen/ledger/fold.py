@@ -92,12 +92,14 @@ def _fold_all(landing: Landing, reader: Look, items: list[Item], load: Load, on_
             if not landing.turns.pause():
                 return len(items)
             items = _look(landing, load)  # others may have landed all of it meanwhile
+            landing.folded.by_others |= not items
             continue
         count = _fitting(items, load.size_bytes)
         try:
             landing.land(reader, list(landing.intake.take(items[:count])))
         except NoTurn:
             items = _look(landing, load)
+            landing.folded.by_others |= not items
             continue
         done, items = done + count, items[count:]
         on_progress(done)

@@ -26,6 +26,7 @@ class Folded:
     met other bytes at their path. refused: others that can never land. left: what stays: records that only a newer
     mlgen can place, those of another ledger, what is too large to be one, and what has no record's name.
     later: how many could land, and wait for a push that may be made later; so many were looked at, there may be more.
+    by_others: whether some of what waited was gone when its turn came: another fold landed it.
     """
 
     commit: str | None = None
@@ -35,6 +36,7 @@ class Folded:
     refused: list[Refused] = field(default_factory=list)
     left: list[Refused] = field(default_factory=list)
     later: int = 0
+    by_others: bool = False
 
 
 def alert(folded: Folded, env: str) -> str | None:

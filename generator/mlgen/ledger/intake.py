@@ -51,7 +51,8 @@ class Intake:
             if isinstance(data, TooLarge):  # no record of ours; not even moved, for that it would have to be read
                 self.folded.left.append(Refused(key, "bad-record", str(data)))
                 continue
-            if data is None:  # another fold landed it
+            if data is None:
+                self.folded.by_others = True
                 continue
             try:
                 waiting = self._read(key, data)
