@@ -178,6 +178,42 @@ while True:
 """
 
 
+JUDGE = """
+import sys
+from itertools import repeat
+from pathlib import Path
+from mlgen.git import Repository
+from mlgen.git.history import commits
+from mlgen.ledger.verify import sides
+from mlgen.ledger.verify.span import Asked, Terms
+
+if __name__ == "__main__":
+    sides.ALONE = 1
+    repository = Repository(Path(sys.argv[1]), None, "sha1", {"PATH": sys.argv[2]})
+    span = [Asked(commit, 0) for commit in commits(repository, sys.argv[3])]
+    for count, _ in enumerate(sides.judged(repository, repeat(span), Terms(), 2)):
+        if count == 3:
+            print("ready", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's children are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_its_processes_end_with_it(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "judge.py").write_text(JUDGE)
+    command = [sys.executable, str(tmp_path / "judge.py"), str(lab.repository.git_dir), os.environ["PATH"], lab.tip]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(GENERATOR)}, stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
+        children = Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text().split()
+        one.send_signal(number)
+    assert len(children) >= 2
+    until = time.monotonic() + 10
+    while left := [child for child in children if Path(f"/proc/{child}").exists()]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
 def test_a_kill_while_it_is_remembered_loses_nothing(lab: Lab, tmp_path: Path) -> None:
     folder = tmp_path / "memory"
     memory = lab.verify().memory

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -42,7 +44,7 @@ def _in_processes(repository: Repository, spans: Iterator[list[Asked]], terms: T
     from multiprocessing import get_context
 
     # Spawned: a fork would copy a process that has threads, such as the one that draws the progress.
-    pool = ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn"), initializer=_leave_signals)
+    pool = ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn"), initializer=_begin)
     try:
         yield from _ahead(pool, repository, spans, terms, jobs)
     finally:
@@ -61,9 +63,19 @@ def _ahead(
         yield _result(*running.popleft())
 
 
-def _leave_signals() -> None:
-    """Ctrl-C is for our process, which ends the others; each would print where it was."""
+def _begin() -> None:
+    """Ctrl-C is for our process, which ends the others; each would print where it was. One that is killed cannot."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process  # here: as the pool
+
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 class _Told(CannotAnswer):
