@@ -9,9 +9,10 @@ import pytest
 
 import mlgen
 from mlgen.cli.explain import IN_PODS
-from mlgen.cli.faults import FAILURES, FAULTS, MISUSES
+from mlgen.cli.faults import FAILURES, FAULTS, MISUSES, REFUSALS
 from mlgen.cli.main import run
 from mlgen.diagnostic import CODES
+from mlgen.ledger import intake
 
 
 def raised() -> set[str]:
@@ -51,6 +52,33 @@ def test_a_fault_is_explained(code: str, said: str, where: str, capsys: pytest.C
     assert said in text
     assert f"error[{code}]: what happened\n     why  " in text
     assert where in text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("secret-in-record", ["`_ledger/dead/`", "withdraw the secret"]),
+        ("ledger-conflict", ["the first that landed stays"]),
+        ("bad-record", ["`_ledger/dead/`", "`mlgen ledger verify` found it"]),
+        ("ledger-rewritten", ["`mlgen ledger epoch` makes one", "exits with 3"]),
+    ],
+)
+def test_each_meaning_of_a_code_is_explained(code: str, said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", code]) == 0
+    text = capsys.readouterr().out
+    assert all(one in text for one in said)
+
+
+def test_why_a_record_did_not_land_is_explained() -> None:
+    told = set()
+    for name in ("intake", "landing", "fold"):
+        source = (Path(mlgen.__file__).parent / "ledger" / f"{name}.py").read_text()
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Call(func=ast.Name(id="Refused"), args=[_, ast.Constant(value=code), *_]):
+                    told.add(code)
+    assert {"bad-record", "ledger-conflict"} <= told <= REFUSALS.keys() | FAULTS.keys() | CODES.keys()
+    assert intake.SECRET in REFUSALS
 
 
 def test_a_slip_may_mean_either(capsys: pytest.CaptureFixture[str]) -> None:

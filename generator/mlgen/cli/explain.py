@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli.faults import FAULTS, MISUSES
+from mlgen.cli.faults import FAULTS, MISUSES, REFUSALS
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json
@@ -29,6 +29,10 @@ It says why {who} could not do its work; your specs need not be at fault. It is 
 with the names and paths that are meant, {where}."""
 OF_LEDGER = """\
 `mlgen ledger verify` found it in the ledger. Why it matters: {why}.
+What to do: {fix}."""
+OF_REFUSAL = """\
+`mlgen ledger fold` says it of a record that does not land. What never can lies in `_ledger/dead/` of the environment's
+artifacts, beside a .reason file; `mlgen ledger fold --dead` tries it again.
 What to do: {fix}."""
 ASKED_WRONGLY = "by the command itself, which exits with 2: it was asked wrongly"
 NO_ANSWER = "by the command itself, which exits with 3, or "
@@ -58,12 +62,19 @@ def explain(
 def _page(code: str) -> tuple[str, str]:
     if code in CODES:
         return CODES[code], manual()[code]
-    if code in FAULTS:
-        return FAULTS[code], _of_fault(code)
+    # One word may be a fault of a command, a finding of `verify`, and why a record did not land.
+    pages: list[tuple[str, str]] = []
+    if code in REFUSALS:
+        title, fix = REFUSALS[code]
+        pages.append((title, OF_REFUSAL.format(fix=fix)))
     if code in KINDS:
         kind = KINDS[code]
-        return kind.title, OF_LEDGER.format(why=kind.why, fix=kind.fix)
-    near = get_close_matches(code, [*CODES, *FAULTS, *KINDS], n=3)
+        pages.append((kind.title, OF_LEDGER.format(why=kind.why, fix=kind.fix)))
+    if code in FAULTS:
+        pages.append((FAULTS[code], _of_fault(code)))
+    if pages:
+        return pages[0][0], "\n\n".join(text for _, text in pages)
+    near = get_close_matches(code, [*CODES, *FAULTS, *KINDS, *REFUSALS], n=3)
     fix = f"did you mean {', '.join(near)}?" if near else "`mlgen explain` lists the codes of findings"
     raise Misuse("unknown-code", f'nothing has the code "{code[:80]}"', fix=fix)
 

@@ -99,3 +99,27 @@ FAILURES: dict[str, str] = {
 }
 
 FAULTS = MISUSES | FAILURES
+
+# Why a record did not land: what it is, and what to do.
+REFUSALS: dict[str, tuple[str, str]] = {
+    "bad-record": (
+        "bytes that are no record",
+        "something else than mlgen, or a broken disk, wrote them; remove both files once nobody needs them",
+    ),
+    "ledger-conflict": (
+        "an execution, or run, that the ledger has with other bytes",
+        "the first that landed stays; one of the two was altered, or a run was told of twice: compare this file with "
+        "the one that its reason names, find out who wrote it, then remove it and its reason",
+    ),
+    "ledger-too-new": ("a record in a format that only a newer mlgen reads", "it waits in the spool: upgrade"),
+    "other-ledger": (
+        "a record of an environment whose ledger is another one",
+        "it waits in the spool: fold that environment",
+    ),
+    "secret-in-record": (
+        "a record with what looks like a password, key or token in it",
+        "the reason names place and kind, never the value; withdraw the secret where it was issued, since it lies in "
+        "the bucket in clear, let the task not print it as a value, then remove the file and its reason. The task's "
+        "own writer masks what it sees: other means wrote this record",
+    ),
+}
