@@ -46,7 +46,8 @@ def epoch(
     """Erase records: the ledger's history begins anew without them. Readers accept it as an epoch of the one before.
 
     Without --drop all files are kept: what was wrong with the commits before is left behind, and nothing else.
-    Older clones, the host's copies and the artifacts still have them: guides/ledger.md, "Erase a person's data".
+    Older clones, the host's copies and the artifacts still have them: "Erase a person's data" in
+    generator/guides/ledger.md.
     """
     if len(because) > MAX_REASON or not because.isprintable():
         raise Misuse("bad-option", "--because is one line of text", fix=f"of at most {MAX_REASON} characters")

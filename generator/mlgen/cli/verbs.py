@@ -13,7 +13,7 @@ VERBS: dict[str, str] = {
     "logs": "Show what the tasks of a run printed",
     "runs": "List, show and compare runs, from the ledger",
     "lineage": "Say where an artifact came from and what was made of it",
-    "ledger": "Fold waiting records into the ledger branch",
+    "ledger": "Fold records into the ledger; verify, sign, export, import, erase",
     "gc": "Throw away artifacts that no kept run needs",
     "schema": "Print a JSON schema, for an editor",
     "explain": "Explain the code of a finding",
