@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +146,18 @@ def test_ids_that_look_alike_hide_nothing(lab: Lab, monkeypatch: pytest.MonkeyPa
     copy = replace(records.task("r1", "train"), ended_at="2026-11-29T10:00:05Z", metrics={"auc": 0.99})
     lab.move(lab.commit({copy.path: to_bytes(copy)}))
     assert lab.verify().found.counts == {"twice-told": 1}
+
+
+def killed(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_the_kernel_kills_is_done_without(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(40):
+        lab.move(lab.commit({}))
+    monkeypatch.setattr(sides, "ALONE", 1)
+    monkeypatch.setattr(sides, "_judge", killed)
+    assert lab.verify(jobs=2).walked == lab.verify().walked
 
 
 def test_many_commits_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mlgen.diagnostic import CannotAnswer
@@ -14,7 +15,9 @@ from mlgen.git import Repository
 from mlgen.ledger.verify.span import Asked, Part, Terms, judge
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import Future
+
+    _Future = Future[Part | tuple[str, ...]]
 
 ALONE = 20_000  # records that one process reads while others would only start
 MOST_JOBS = 16
@@ -41,26 +44,34 @@ def judged(repository: Repository, spans: Iterator[list[Asked]], terms: Terms, j
 def _in_processes(repository: Repository, spans: Iterator[list[Asked]], terms: Terms, jobs: int) -> Generator[Judged]:
     # Here: they are not for the small ledgers that most are.
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Spawned: a fork would copy a process that has threads, such as the one that draws the progress.
     pool = ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn"), initializer=_begin)
+    held: deque[list[Asked]] = deque()
     try:
-        yield from _ahead(pool, repository, spans, terms, jobs)
+        yield from _ahead(spans, held, lambda span: pool.submit(_judge, repository, span, terms), jobs)
+    except BrokenProcessPool:  # the kernel killed one, most likely for memory: nothing is lost, and one needs less
+        yield from ((span, judge(repository, span, terms)) for span in chain(held, spans))
     finally:
         pool.shutdown(cancel_futures=True)  # also after an interrupt: spans at work take seconds
 
 
 def _ahead(
-    pool: ProcessPoolExecutor, repository: Repository, spans: Iterator[list[Asked]], terms: Terms, jobs: int
+    spans: Iterator[list[Asked]], held: deque[list[Asked]], submit: Callable[[list[Asked]], _Future], jobs: int
 ) -> Iterator[Judged]:
-    running: deque[tuple[list[Asked], Future[Part | tuple[str, ...]]]] = deque()
+    """held: the spans that were taken, and whose parts were not given yet."""
+    running: deque[_Future] = deque()
     for span in spans:
-        running.append((span, pool.submit(_judge, repository, span, terms)))
+        held.append(span)
+        running.append(submit(span))
         if len(running) == jobs * _AHEAD:
-            yield _result(*running.popleft())
-    while running:
-        yield _result(*running.popleft())
+            part = _part(running.popleft())
+            yield held.popleft(), part
+    for future in running:
+        part = _part(future)
+        yield held.popleft(), part
 
 
 def _begin() -> None:
@@ -93,8 +104,8 @@ def _judge(repository: Repository, span: list[Asked], terms: Terms) -> Part | tu
         return fault.code, fault.message, fault.why, fault.fix
 
 
-def _result(span: list[Asked], future: Future[Part | tuple[str, ...]]) -> Judged:
+def _part(future: _Future) -> Part:
     found = future.result()
     if isinstance(found, Part):
-        return span, found
+        return found
     raise _Told(*found)
