@@ -12,6 +12,7 @@ import pytest
 
 from mlgen import diagnostic
 from mlgen.cli import main as command_line
+from mlgen.cli.ledger import VERBS as LEDGER_VERBS
 from mlgen.cli.output import answer_json
 from mlgen.cli.verbs import VERBS, help_text
 
@@ -47,6 +48,24 @@ def test_every_verb_has_help_and_takes_a_folder(verb: str) -> None:
         assert "-C DIR" in found.stdout
 
 
+@pytest.mark.parametrize("verb", LEDGER_VERBS)
+def test_every_verb_of_the_ledger_has_help_and_takes_a_folder(verb: str) -> None:
+    found = mlgen("ledger", verb, "--help")
+    assert found.returncode == 0
+    assert found.stdout.startswith(f"Usage: mlgen ledger {verb}")
+    assert "-C DIR" in found.stdout
+
+
+def test_a_verb_of_the_ledger_loads_no_other() -> None:
+    listed = mlgen("ledger", "--help")
+    assert all(f"\n  {verb} " in listed.stdout for verb in LEDGER_VERBS)
+    code = "import sys; from mlgen.cli.main import run; run(['ledger', 'hook', '--help']); print(*sys.modules)"
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "generator")}
+    loaded = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    names = loaded.stdout.splitlines()[-1].split()
+    assert [one for one in names if one.startswith("mlgen.cli.ledger_")] == ["mlgen.cli.ledger_hook"]
+
+
 def test_version() -> None:
     assert mlgen("--version").stdout.startswith("mlgen 0.")
 
@@ -55,6 +74,7 @@ def test_version() -> None:
     ("args", "said"),
     [
         (["chek"], "Did you mean check"),
+        (["ledger", "folt"], "Did you mean fold"),
         (["check", "--frmat", "json"], "No such option"),
         (["check", "--format", "yaml"], "is not one of"),
         (["plan"], "Missing argument 'FILE'"),

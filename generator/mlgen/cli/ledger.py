@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from mlgen.cli.ledger_epoch import epoch
-from mlgen.cli.ledger_export import export
-from mlgen.cli.ledger_fold import fold
-from mlgen.cli.ledger_hook import hook
-from mlgen.cli.ledger_import import import_events
-from mlgen.cli.ledger_index import index
-from mlgen.cli.ledger_verify import verify
-from mlgen.cli.main import new_app
-from mlgen.cli.reconcile import reconcile
+import importlib
+from typing import Any
 
-app = new_app(no_args_is_help=True, help="Keep the ledger: the branch that holds the records.")
+import typer
+
+from mlgen.cli.main import LazyGroup, new_app, with_directory
+
+# name -> (its line in the help, module, function): a module is imported when its verb is used.
+VERBS: dict[str, tuple[str, str, str]] = {
+    "fold": ("Land what waits in the spool", "ledger_fold", "fold"),
+    "reconcile": ("Tell of what no pod in a cluster could, then fold", "reconcile", "reconcile"),
+    "verify": ("Verify that nothing in the ledger was changed", "ledger_verify", "verify"),
+    "export": ("Give the ledger in a form that others read", "ledger_export", "export"),
+    "import": ("Take OpenLineage events of others", "ledger_import", "import_events"),
+    "index": ("Bring the index up to date, and say where it is", "ledger_index", "index"),
+    "epoch": ("Erase records: the history begins anew without them", "ledger_epoch", "epoch"),
+    "hook": ("Print a pre-receive hook for a Git server", "ledger_hook", "hook"),
+}
 
 
-app.command()(fold)
-app.command()(reconcile)
-app.command()(verify)
-app.command()(export)
-app.command()(epoch)
-app.command()(hook)
-app.command("import")(import_events)
-app.command()(index)
+class _Verbs(LazyGroup):
+    verbs = VERBS
+
+    def get_command(self, _ctx: object, name: str) -> Any:
+        if name not in VERBS:
+            return None
+        _, module, function = VERBS[name]
+        verb = new_app()
+        verb.command(name)(getattr(importlib.import_module(f"mlgen.cli.{module}"), function))
+        return with_directory(typer.main.get_command(verb))
+
+    def format_commands(self, _ctx: object, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (line, _, _) in VERBS.items()])
+
+
+app = new_app(cls=_Verbs, no_args_is_help=True)
+
+
+@app.callback()
+def ledger() -> None:
+    """Keep the ledger: the branch that holds the records."""

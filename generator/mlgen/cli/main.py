@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,10 +26,10 @@ def _enter(_context: object, _option: object, folder: str | None) -> None:
             raise typer.BadParameter(f"{folder}: {error.strerror}") from None
 
 
-def _with_directory(command: Any) -> Any:
+def with_directory(command: Any) -> Any:
     """Give every verb, and every verb below it, the option -C; it acts before all others."""
     for sub in getattr(command, "commands", {}).values():
-        _with_directory(sub)
+        with_directory(sub)
     if isinstance(command, TyperCommand):
         option = TyperOption(
             param_decls=["-C"],
@@ -43,11 +43,24 @@ def _with_directory(command: Any) -> Any:
     return command
 
 
-class _Root(TyperGroup):
-    """A verb's module is imported when the verb is used: a start pays for one."""
+class LazyGroup(TyperGroup):
+    """A verb's module is imported when the verb is used: a start pays for one. verbs: their names."""
+
+    verbs: Collection[str] = ()
 
     def list_commands(self, _ctx: object) -> list[str]:
-        return list(VERBS)
+        return list(self.verbs)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.verbs:
+            near = get_close_matches(args[0], self.verbs, n=3)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+class _Root(LazyGroup):
+    verbs = VERBS
 
     def get_command(self, _ctx: object, name: str) -> Any:
         if name not in VERBS:
@@ -55,14 +68,7 @@ class _Root(TyperGroup):
         app = importlib.import_module(f"mlgen.cli.{name}").app
         command = typer.main.get_command(app)
         command.name = name
-        return _with_directory(command)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            near = get_close_matches(args[0], VERBS, n=3)
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
-            ctx.fail(f"There is no command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
+        return with_directory(command)
 
     def get_help(self, _ctx: object) -> str:
         return help_text()
