@@ -10,6 +10,7 @@ from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.fields import BadRecord, NewerFormat
 from mlgen.ledger.folded import Folded, Refused
 from mlgen.ledger.spool import Spool, fits
+from mlgen.ledger.waiting import Waiting
 from mlgen.store import Item, TooLarge
 
 SECRET = "secret-in-record"
@@ -25,15 +26,6 @@ class Expected:
 
     here: frozenset[str]
     elsewhere: frozenset[str] | None = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A record with a path. key: in the spool."""
-
-    key: str
-    path: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class Intake:
         entry = from_bytes(data)
         if not self._is_ours(key, entry.env):
             return None
-        waiting = Waiting(key, entry.path, data)
+        waiting = Waiting.of(key, entry, data)
         if found := secrets.find(data):
             places = "; ".join(map(str, found[:_TOLD]))
             self.bury(

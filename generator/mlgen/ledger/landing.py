@@ -14,8 +14,10 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Branches, Look, Object, PushRefused, RefLocked, RefMoved, blob_id
 from mlgen.ledger import chain
 from mlgen.ledger.folded import Folded, Refused
-from mlgen.ledger.intake import Intake, Waiting
+from mlgen.ledger.intake import Intake
 from mlgen.ledger.turns import Turns
+from mlgen.ledger.twins import Kept, on_branch, rivals
+from mlgen.ledger.waiting import Waiting
 
 LOST_TRIES = 200  # each lost try means that another fold landed something
 REFUSALS = 32  # pushes that a host refuses before we believe that it is the branch, and not records, that it refuses
@@ -86,19 +88,20 @@ class Landing:
             self.intake.bury(waiting, Refused(waiting.key, "git-push-refused", message, waiting.path))
 
     def _land(self, reader: Look, group: list[Waiting]) -> None:
-        kept, landed = self._push(reader, group)
+        later = rivals(group)
+        kept, landed = self._push(reader, [waiting for waiting in group if waiting.key not in later])
+        kept |= {key: kept[first.key] for key, first in later.items()}
         done = []
         for waiting in group:
-            found = kept[waiting.path]
-            if found != waiting.data:
-                self.intake.bury(waiting, _conflict(found, waiting))
+            if kept[waiting.key] != (waiting.path, waiting.data):
+                self.intake.bury(waiting, _conflict(*kept[waiting.key], waiting))
                 continue
             (self.folded.landed if waiting.path in landed else self.folded.already).append(waiting.path)
             done.append(waiting.key)
         self.intake.spool.delete_all(done)
 
-    def _push(self, reader: Look, group: list[Waiting]) -> tuple[dict[str, bytes], set[str]]:
-        """(bytes at each path of the branch's tip, paths that we added): all paths of the group are there then.
+    def _push(self, reader: Look, group: list[Waiting]) -> tuple[dict[str, Kept], set[str]]:
+        """(what the branch's tip has of each record's execution, by key; paths that we added). It has all of them then.
 
         The look that decides what is new, after a push of ours, is the one that reads it back.
         """
@@ -108,10 +111,10 @@ class Landing:
             tip = reader.get(self.ref)
             if tip is None or tip.kind != "commit":
                 self.repository.tip(self.ref)  # raises for a broken one, which would look like none at all
-            kept = {} if tip is None else reader.files(tip.oid, [w.path for w in group])
+            kept = {} if tip is None else on_branch(reader, tip.oid, group)
             new: dict[str, bytes] = {}
             for waiting in group:
-                if waiting.path not in kept:
+                if waiting.key not in kept:
                     new.setdefault(waiting.path, waiting.data)
             if not new:
                 self.folded.commit = tip.oid if tip else None
@@ -189,9 +192,10 @@ def _message(files: dict[str, bytes], link: chain.Link) -> str:
     return f"ledger: {', '.join(told)}\n\n{link.trailers}"
 
 
-def _conflict(kept: bytes, waiting: Waiting) -> Refused:
+def _conflict(path: str, kept: bytes, waiting: Waiting) -> Refused:
     first, second = canonical.digest_bytes(kept), canonical.digest_bytes(waiting.data)
-    message = f"{waiting.path} is kept with {first}, and a record never changes: {second} was refused"
+    other = "" if path == waiting.path else f", as {waiting.path},"
+    message = f"{path} is kept with {first}, and a record never changes: {second}{other} was refused"
     return Refused(waiting.key, "ledger-conflict", message, waiting.path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from mlgen.ledger.spool import Spool
 SKEW = timedelta(hours=1)
 RECORD_DELAY = timedelta(days=2)
 
+_NAME = re.compile(r"[a-z0-9.-]{1,255}")
 _RUN_NAMES = ("run.json", "run.reconciled.json")
 Identity = tuple[str, int] | str
 
@@ -60,7 +62,7 @@ def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
     """Those that no file of a commit tells of. All are asked for at once: each question costs a trip to the host."""
     folders = {folder for entry in entries for folder in _folders(entry)}
     trees = look.files(tip, sorted(folders))
-    names = {folder: _names(folder, data, len(tip) // 2) for folder, data in trees.items()}
+    names = {folder: names_in(folder, data, len(tip) // 2) for folder, data in trees.items()}
     doubtful: dict[str, list[str]] = {}  # what may tell of the execution, by the path of its reconciled record
     left = []
     for entry in entries:
@@ -74,9 +76,10 @@ def _not_on(look: Look, tip: str, entries: list[Entry]) -> list[Entry]:
     return [e for e in left if _identity(e) not in {told.get(path) for path in doubtful.get(e.path, ())}]
 
 
-def _names(folder: str, data: bytes, id_bytes: int) -> list[str]:
+def names_in(folder: str, data: bytes, id_bytes: int) -> list[str]:
+    """The names in a folder's tree that a record may have, sorted; others cannot all be asked for. Raises GitError."""
     try:
-        return sorted(read_tree(data, id_bytes))
+        return sorted(filter(_NAME.fullmatch, read_tree(data, id_bytes)))
     except ValueError:
         raise GitError(f"{folder} is no folder there") from None
 
