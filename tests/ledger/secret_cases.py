@@ -18,6 +18,7 @@ ALPHABETS = {
     "base62": BASE62,
     "base64": BASE62 + "+/",
     "base64url": BASE62 + "-_",
+    "base58": "".join(sorted(set(BASE62) - set("0OIl"))),
     "hex": "0123456789abcdef",
     "digits": string.digits,
     "upper": string.ascii_uppercase + "234567",

@@ -6,20 +6,24 @@ import json
 import time
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from mlgen import canonical
+from mlgen.canonical import Json
 from mlgen.ledger import entry
 from mlgen.ledger.clean import clean_run, clean_task
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.record import Source, TaskRecord
 from mlgen.ledger.run import RunRecord, TaskStatus
 from mlgen.ledger.secrets import Finding, find, look, search, words
-from mlgen.ledger.secrets.masking import masked, scrub
+from mlgen.ledger.secrets.masking import masked, scrub, scrub_values
 from mlgen.ledger.secrets.plain import is_plain
-from tests.ledger import records
+from tests.ledger import records, secret_cases
 from tests.ledger.secret_cases import as_data, cases
 
 SEEDS = range(10)
@@ -68,6 +72,26 @@ def test_the_fast_look_sees_all_that_the_slow_one_does() -> None:
             assert not is_plain(f"note that {case.text} was there".encode())
 
 
+FRAGMENTS = (
+    "password=", "token: ", "Bearer ", "ghp_", "AKIA", "://u:", "@", '"', "\\", "***", "-----BEGIN PRIVATE KEY-----",
+    "eyJ", ".", " ", "=", "\n", "api_key", "secret", "&sig=", "--user ", "%3A%2F%2F", "%40", "--token", "name", "key",
+    "value", "-p", "mysql ", "Qm", "id=", "A1b2C3d4E5f6G7h8I9j0", "abcdefgh", "0123456789abcdef" * 3, "hunter2",
+)  # fmt: skip
+TOLD = st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("".join)
+NAMES = TOLD | st.sampled_from(["name", "value", "key", "username", "password", "x"])
+NESTED = st.recursive(
+    TOLD, lambda one: st.lists(one, max_size=3) | st.dictionaries(NAMES, one, max_size=3), max_leaves=8
+)
+
+
+@given(value=NESTED)
+@settings(max_examples=300, deadline=None)
+@example(value={"--user =password=A1b2C3d4E5f6G7h8I9j0AKIA": "abcdefgh-abcdefgh1"})
+def test_whatever_is_scrubbed_is_found_no_more(value: Json) -> None:
+    assert find(canonical.encode({"params": scrub(value)})) == []
+    assert find(canonical.encode({"params": scrub_values({"x": value, "name": "token", "value": value})})) == []
+
+
 def test_where_it_is() -> None:
     data = {"run": {"facets": {"mlgen_task": {"params": {"a": [1, {"b": f"x {TOKEN} y"}]}}}}}
     assert find(canonical.encode(data)) == [Finding("run.facets.mlgen_task.params.a[1].b", "a GitHub token")]
@@ -87,6 +111,39 @@ def test_where_it_is() -> None:
 ])  # fmt: skip
 def test_it_cannot_hide(data: bytes) -> None:
     assert find(data)
+
+
+@pytest.mark.parametrize(("value", "place"), [
+    ({"env": [{"name": "DB_PASSWORD", "value": "correct horse"}]}, "env[0].value"),  # Kubernetes
+    ({"env": [{"Name": "API_TOKEN", "Value": "0a1b2c3d" * 5}]}, "env[0].Value"),
+    ({"db": {"user": "ml", "password": {"value": "correct horse"}}}, "db.password.value"),
+    ({"args": ["--password", "correct horse", "--verbose"]}, "args[1]"),
+    ({"args": ["run", "--token", "0a1b2c3d" * 5]}, "args[2]"),
+    ({"passwords": ["correct horse"]}, "passwords[0]"),
+    ({"kaggle": {"username": "anna", "key": "0a1b2c3d" * 4}}, "kaggle.key"),
+])  # fmt: skip
+def test_a_name_may_stand_elsewhere(value: dict[str, Any], place: str) -> None:
+    assert [found.place for found in find(canonical.encode(value))] == [place]
+    assert find(canonical.encode(scrub(value))) == []
+    assert find(canonical.encode(scrub_values(value))) == []
+
+
+@pytest.mark.parametrize("value", [
+    {"env": [{"name": "MODE", "value": "correct horse"}, {"name": "DB_PASSWORD", "valueFrom": {"name": "db"}}]},
+    {"params": [{"name": "pad_token", "value": "im4start2mid7fim9x"}]},
+    {"args": ["--password", "--verbose", "--max-token", "5", "--tokenizer", "cl100k2base4edu"]},
+    {"args": ["--run-id", "0ujtsYcgvSTl8PAuAdqWYSMnLOv"]},
+    {"key": "customer_id", "value": 7, "default": "none"},
+])  # fmt: skip
+def test_a_name_elsewhere_that_is_harmless(value: dict[str, Any]) -> None:
+    assert find(canonical.encode(value)) == []
+
+
+def test_what_is_random_is_nearly_always_seen() -> None:
+    random = Random(1)
+    for length, most in {20: 0.10, 24: 0.07, 32: 0.04, 40: 0.02, 64: 0.01}.items():
+        texts = ("".join(random.choices(secret_cases.BASE62, k=length)) for _ in range(1000))
+        assert sum(not find(canonical.encode({"x": text})) for text in texts) <= most * 1000, length
 
 
 def test_a_name_that_holds_one_is_not_shown() -> None:
@@ -109,12 +166,23 @@ def test_only_the_secret_is_masked() -> None:
     "eyJhbGci.", "://a:", "://", "://a:b", "@", "sk-", "xoxb-", "ghp_", "AKIA", "MIIEvIBADA", "wandb key", "Bearer ",
     "--token ", "&sig=", "A1" * 9 + "-", "ZXlK", "\\", "\"'", " ", "key=", "é", "\\u0067", "aA1" * 80 + " ", "[",
     '{"a":', "secret_", ".", "password='", "-----END ", " -u ", "--user a:", "1Q~", "ops_eyJ",
+    "mysql -p", "mysql ", "%3A%2F%2Fa%3Ab%40", "%253A%252F%252F%2540", "login a password ", "-eyJaaaaaaaaaa", "glpat-",
+    "docs.google.com/", ";base64,", "-----BEGIN CERTIFICATE-----", "username a key ",
 ])  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:
     """Linear: eight times the text takes eight times as long, where squares would take sixty-four times."""
     small, large = ((text * n)[:n] for n in (1 << 13, 1 << 16))
     seconds = [_seconds(small), _seconds(large)]
     assert seconds[1] < 24 * seconds[0] + 0.2, seconds
+
+
+@pytest.mark.parametrize("text", ["-eyJaaaaaaaaaa", "YWJjZGVmZ2hpamtsbW5vcHFyc3Q ", "token:", "-token "])
+def test_the_largest_record_takes_seconds_at_worst(text: str) -> None:
+    """1 s on a machine of its own; the clock is of this process, which others slow down all the same."""
+    data = json.dumps({"note": (text * (1 << 20))[: 1 << 20]}).encode()
+    started = time.process_time()
+    find(data)
+    assert time.process_time() - started < 5
 
 
 def _seconds(text: str) -> float:

@@ -4,7 +4,8 @@ Everybody who can read the ledger reads all of it, for ever, so nothing secret m
 are known and looked for as they are (`runtime.secrets`); here is what nobody declared, known by its looks:
 
   - tokens and keys with the shape that their issuer gave them, and passwords in URLs (`shapes`);
-  - values under a name that calls them secret, and long random strings (`words`).
+  - values that a name calls secret, above them (`names`) or before them in a text (`assigned`);
+  - long random strings (`words`).
 
 A guess, so it takes nothing away but the text itself: a writer masks it, and goes on. What a writer masked is no secret
 to a reader: `find(bytes of masking.scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.

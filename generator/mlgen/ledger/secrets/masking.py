@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from mlgen.canonical import Json
-from mlgen.ledger.secrets import words
 from mlgen.ledger.secrets.look import MASK, RANDOM
+from mlgen.ledger.secrets.names import explains, named, names_in_list, names_in_object
 from mlgen.ledger.secrets.search import spans
 
-_PASSES = 3
+_PASSES = 4
+_Scrubbed = TypeVar("_Scrubbed", Json, dict[str, Json])
 
 
 def masked(text: str) -> str:
@@ -30,18 +32,36 @@ def masked(text: str) -> str:
 
 def scrub(value: Json, name: str = "") -> Json:
     """A JSON value without what looks like a secret, in strings and in names. name: under which it stands."""
-    if isinstance(value, str):
-        if words.named(name, value) is not None:
-            return MASK
-        only_random = words.explains(name) and all(span.kind == RANDOM for span in spans(value))
-        return value if only_random else masked(value)
-    if isinstance(value, list):
-        return [scrub(item, name) for item in value]
-    if isinstance(value, dict):
-        return {masked(key): scrub(item, key) for key, item in value.items()}
-    return value
+    return _settled(value, lambda left: _scrubbed(left, name))
 
 
 def scrub_values(values: Mapping[str, Json]) -> dict[str, Json]:
     """The same of named values, whose names stay: params, metrics."""
-    return {name: scrub(value, name) for name, value in values.items()}
+    return _settled(dict(values), _scrubbed_values)
+
+
+def _settled(value: _Scrubbed, scrubbed: Callable[[_Scrubbed], _Scrubbed]) -> _Scrubbed:
+    """Scrubbed until nothing changes: what is masked may be a name, and what stands under it another's then."""
+    for _ in range(_PASSES):
+        before, value = value, scrubbed(value)
+        if value == before:
+            break
+    return value
+
+
+def _scrubbed(value: Json, name: str) -> Json:
+    if isinstance(value, str):
+        if named(name, value) is not None:
+            return MASK
+        only_random = explains(name) and all(span.kind == RANDOM for span in spans(value))
+        return value if only_random else masked(value)
+    if isinstance(value, list):
+        return [_scrubbed(item, under) for item, under in zip(value, names_in_list(value, name), strict=True)]
+    if isinstance(value, dict):
+        return {masked(key): item for key, item in _scrubbed_values(value, name).items()}
+    return value
+
+
+def _scrubbed_values(values: Mapping[str, Json], name: str = "") -> dict[str, Json]:
+    under = names_in_object(values.items(), name)
+    return {key: _scrubbed(item, one) for (key, item), one in zip(values.items(), under, strict=True)}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mlgen.ledger.secrets import shapes, words
+from mlgen.ledger.secrets import assigned, names, shapes, words
 from mlgen.ledger.secrets.look import MASK, RANDOM
 from mlgen.ledger.secrets.plain import is_plain
 from mlgen.ledger.secrets.shapes import Span
@@ -45,19 +45,23 @@ def _in_json(value: object) -> Iterator[tuple[str, str]]:
     while todo:
         place, name, value = todo.pop()
         if isinstance(value, _Pairs):
-            for key, item in value:
+            for (key, item), standing in zip(value, names.names_in_object(value, name), strict=True):
                 told = spans_of(key)
                 yield from ((f"a name in {place or 'the record'}", span.kind) for span in told)
                 shown = f"{place}.{MASK if told else key}" if place else MASK if told else key
-                todo.append((shown[:LONGEST_PLACE], key, item))
+                todo.append((shown[:LONGEST_PLACE], standing, item))
         elif isinstance(value, list):
-            todo += [(f"{place}[{at}]"[:LONGEST_PLACE], name, item) for at, item in enumerate(value)]
+            under = names.names_in_list(value, name)
+            todo += [
+                (f"{place}[{at}]"[:LONGEST_PLACE], standing, item)
+                for at, (item, standing) in enumerate(zip(value, under, strict=True))
+            ]
         elif isinstance(value, str):
-            kind = words.named(name, value)
+            kind = names.named(name, value)
             if kind is not None:
                 yield place, kind
                 continue
-            random_is_fine = words.explains(name)
+            random_is_fine = names.explains(name)
             for span in spans_of(value):
                 if span.kind != RANDOM or not random_is_fine:
                     yield place, span.kind
@@ -65,9 +69,9 @@ def _in_json(value: object) -> Iterator[tuple[str, str]]:
 
 def spans(text: str, depth: int = 0) -> Iterator[Span]:
     """All in a text that looks like a secret; they may overlap."""
-    if depth == 0 and (len(text) < SHORTEST or is_plain(text.encode(errors="surrogatepass"))):
+    if len(text) < SHORTEST or is_plain(text.encode(errors="surrogatepass")):
         return
-    known = [*shapes.tokens(text), *words.assigned(text)]
+    known = [*shapes.tokens(text), *assigned.assigned(text)]
     yield from known
     if known:  # most tokens look random too; what else does is seen when these are masked
         return

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 
 class Span(NamedTuple):
@@ -20,6 +21,7 @@ class Span(NamedTuple):
     kind: str
 
 
+_PASSWORD_OF_URL = re.compile(r"://[^\s/@:\"'\\<>?#]{0,128}:([^\s/@\"'\\<>*${][^\s/@\"'\\<>]{0,255})@(?!sha256:)")
 # (kind, texts of which one is in every match, in lower case; the expression, whose group 1 is the secret if it has one)
 _TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("a GitHub token", ("gh",), r"gh[oprsu]_[A-Za-z0-9]{36,255}"),
@@ -61,16 +63,26 @@ _TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("a Notion token", ("ntn_",), r"ntn_[0-9]{11}[A-Za-z0-9]{35}"),
     ("a 1Password token", ("ops_eyj",), r"ops_eyJ[A-Za-z0-9+/_-]{200,4096}={0,3}"),
     ("an age key", ("age-secret-key-",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
-    ("a JWT", ("eyj",), r"eyJ[A-Za-z0-9_-]{10,8192}\.eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{16,2048}"),
+    ("a LangSmith key", ("lsv2_",), r"lsv2_[a-z]{2}_[0-9a-f]{32}_[0-9a-f]{10}"),
+    ("a Supabase token", ("sbp_",), r"sbp_[0-9a-f]{40}"),
+    ("a Postman key", ("pmak-",), r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
+    ("a Figma token", ("figd_",), r"figd_[A-Za-z0-9_-]{40,64}"),
+    ("a Mailgun key", ("key-",), r"(?<![_-])key-[0-9a-f]{32}"),
+    ("an NVIDIA key", ("nvapi-",), r"nvapi-[A-Za-z0-9_-]{60,80}"),
+    ("a Pinecone key", ("pcsk_",), r"pcsk_[A-Za-z0-9_]{50,80}"),
+    ("a Kaggle key", ("username",), r"(?i:username)\W{1,8}[A-Za-z0-9_-]{1,64}\W{1,12}key\W{1,8}([0-9a-f]{32})"),
+    # The first of them in a row of letters, once for all: looked for from each, a long row takes time of its square.
+    (
+        "a JWT",
+        ("eyj",),
+        r"(?<![_-])(?>[A-Za-z0-9_-]*?(?=eyJ))(eyJ[A-Za-z0-9_-]{10,8192}+\.eyJ[A-Za-z0-9_-]{4,8192}+\.[A-Za-z0-9_-]{16,2048})",
+    ),
 )
 
 # These may stand anywhere, whatever letter is before them.
 _PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (
-        "the password of a URL",
-        ("@",),
-        r"://[^\s/@:\"'\\<>?#]{0,128}:([^\s/@\"'\\<>*${][^\s/@\"'\\<>]{0,255})@(?!sha256:)",
-    ),
+    ("a token of a URL", ("@",), r"://([0-9a-f]{40,128})@"),
+    ("the password of a URL", ("@",), _PASSWORD_OF_URL.pattern),
     ("an Azure key", ("accountkey", "accesskey"), r"(?i:A(?:ccount|ccess)Key)\s?=\s?([A-Za-z0-9+/]{40,90}={0,2})"),
     ("a signed URL", ("sig=",), r"[?&;](?i:sig)=([A-Za-z0-9%+/_-]{32,1024}={0,2})"),
     ("a signed URL", ("signature=",), r"[?&;](?i:(?:X-Amz-|X-Goog-)?signature)=([A-Za-z0-9%+/_-]{32,1024}={0,2})"),
@@ -79,7 +91,14 @@ _PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 _PEM = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_ENCODED_URL = re.compile(r"(?i:%3A%2F%2F)[^\s\"'<>\\&]{1,2048}")
 
+# What stands where a password would, in examples and in messages.
+_PLACEHOLDERS = frozenset({
+    "none", "null", "nil", "true", "false", "empty", "redacted", "masked", "hidden", "secret", "password", "passwd",
+    "pass", "token", "example", "changeme", "required", "optional", "unset", "missing", "invalid", "expired",
+    "unknown", "default", "undefined", "bearer", "basic",
+})  # fmt: skip
 
 _WORD = re.compile(r"[A-Z][a-z]{2,}|[a-z]{4,}")
 
@@ -88,32 +107,48 @@ class _Shape(NamedTuple):
     """own: whether it has a prefix of its issuer's, after which nothing but random characters come."""
 
     kind: str
-    cues: tuple[str, ...]
     expression: re.Pattern[str]
     own: bool
 
 
 @cache
-def _shapes() -> tuple[_Shape, ...]:
-    """Made when first asked for: they take 20 ms, which a pod whose records are plain need not spend."""
-    own = [
-        _Shape(kind, cues, re.compile(rf"(?<![A-Za-z0-9])(?:{text})(?![A-Za-z0-9])"), True)
-        for kind, cues, text in _TOKENS
-    ]
-    return (*own, *(_Shape(kind, cues, re.compile(text), False) for kind, cues, text in _PARTS))
+def _shapes() -> tuple[tuple[str, _Shape], ...]:
+    """By each of their cues. Made when first asked for: they take 20 ms, which a pod whose records are plain saves."""
+    made: list[tuple[str, _Shape]] = []
+    for kind, cues, text in _TOKENS:
+        shape = _Shape(kind, re.compile(rf"(?<![A-Za-z0-9])(?:{text})(?![A-Za-z0-9])"), True)
+        made += ((cue, shape) for cue in cues)
+    for kind, cues, text in _PARTS:
+        shape = _Shape(kind, re.compile(text), False)
+        made += ((cue, shape) for cue in cues)
+    return tuple(made)
 
 
 def tokens(text: str) -> Iterator[Span]:
     """What in a text has the shape of a token or key."""
     lower = text.lower()
-    for kind, cues, expression, own in _shapes():
-        if any(cue in lower for cue in cues):
-            for match in expression.finditer(text):
-                if own and _is_example(match[0]):
-                    continue
-                group = 1 if match.re.groups and match[1] is not None else 0
-                yield Span(match.start(group), match.end(group), kind)
+    for shape in dict.fromkeys([shape for cue, shape in _shapes() if cue in lower]):
+        for match in shape.expression.finditer(text):
+            group = 1 if match.re.groups and match[1] is not None else 0
+            shown = _is_example if shape.own else _is_word_for_one
+            if not shown(match[group]):
+                yield Span(match.start(group), match.end(group), shape.kind)
     yield from _private_keys(text)
+    if "%40" in text:
+        for url in _ENCODED_URL.finditer(text):
+            inner = _PASSWORD_OF_URL.search(unquote(url[0]))
+            if inner is not None and not _is_word_for_one(inner[1]):
+                yield Span(url.start(), url.end(), "the password of a URL")
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether what stands where a secret would is none: `${PASSWORD}`, `changeme`, `xyxy`."""
+    return value[:1] in "*<${%[" or _is_word_for_one(value) or len(set(value)) < 3 or "(" in value
+
+
+def _is_word_for_one(value: str) -> bool:
+    bare = value.lower().strip(".!?:").replace("_", "").replace("-", "").removeprefix("your").removeprefix("my")
+    return bare in _PLACEHOLDERS or len(set(value)) == 1
 
 
 def _is_example(token: str) -> bool:
