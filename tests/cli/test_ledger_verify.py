@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -138,6 +139,7 @@ def test_records_that_could_not_land(lab: Lab, capsys: Capture) -> None:
     spool.bury(spool.put(records.task("r9")), to_bytes(records.task("r9")), "bad-record", "why")
     found = answer(capsys, code=1)
     assert (codes(found), found["dead"]) == (["dead-letter"], 1)
+    assert found["findings"][0]["message"] == "bad-record: why"
     assert found["findings"][0]["path"].startswith("_ledger/dead/")
 
 
@@ -193,11 +195,22 @@ def test_since_a_date(lab: Lab, capsys: Capture, since: str) -> None:
     assert "by their own times" in " ".join(found["notes"])
 
 
-def test_what_cannot_be_remembered_is_verified_all_the_same(
-    lab: Lab, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (lab.folder / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(lab.folder / "file"))
+def test_another_project_at_the_same_path(lab: Lab, capsys: Capture) -> None:
+    answer(capsys)
+    shutil.rmtree(lab.repository.git_dir)
+    git.init_bare(lab.repository.git_dir, ENVIRON)
+    lab.land(*entries("r7"))
+    assert answer(capsys)["commits"] == 1
+
+
+def test_a_commit_that_is_not_there(lab: Lab, capsys: Capture) -> None:
+    assert mlgen(["ledger", "verify", "--since", "deadbeef"]) == 2
+    assert "no commit here" in capsys.readouterr().err
+    assert codes(answer(capsys, "--since", "deadbeef" * 5, code=1)) == ["ledger-rewritten"]
+
+
+def test_what_cannot_be_remembered_is_verified_all_the_same(lab: Lab, capsys: Capture) -> None:
+    (lab.repository.git_dir / "mlgen").write_text("")
     assert mlgen(["ledger", "verify"]) == 0
     assert "cannot be remembered" in capsys.readouterr().err
 
@@ -239,7 +252,7 @@ def test_a_ledger_on_a_host(away: Lab, host: GitHost, capsys: Capture) -> None:
     assert len(host.requests) == 6  # two questions for the tip, each refused before the password is given: nothing new
 
 
-def test_a_rewrite_on_a_host(away: Lab, capsys: Capture) -> None:
+def test_a_rewrite_on_a_host(away: Lab, capsys: Capture, tmp_path: Path) -> None:
     """Also by a mirror that other commands refresh meanwhile."""
     chain = answer(capsys)["chain"]
     old = away.tip
@@ -251,6 +264,7 @@ def test_a_rewrite_on_a_host(away: Lab, capsys: Capture) -> None:
     for _ in range(2):
         found = answer(capsys, code=1)
         assert codes(found) == ["ledger-rewritten"]
+        assert str(tmp_path / "cache") in found["notes"][-1]
         assert old in found["findings"][0]["message"]
         assert (found["commits"], found["records"]) == (3, 9)
     assert codes(answer(capsys, "--expect", chain, code=1)) == ["ledger-rewritten"] * 2
@@ -261,7 +275,7 @@ def test_a_record_deleted_on_a_host(away: Lab, capsys: Capture) -> None:
     tip = away.move(away.commit({entry.path: GONE}))
     away.land(*entries("r4"))
     found = answer(capsys, code=1)
-    assert ("record-deleted", tip, entry.path) in [(o["code"], o["commit"], o["path"]) for o in found["findings"]]
+    assert [(o["code"], o["commit"], o["path"]) for o in found["findings"]] == [("record-deleted", tip, entry.path)]
 
 
 def test_the_host_is_away(away: Lab, host: GitHost, capsys: Capture) -> None:

@@ -89,6 +89,13 @@ def with_history(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repos
         return past.with_files(remote, ledger.branch, history)
 
 
+def with_all_files(ledger: Ledger, history: Repository) -> Repository:
+    """What `with_history` gave, into which the files of all its commits were brought. Raises as that does."""
+    assert ledger.url is not None
+    remote = _open(ledger, cache_of(ledger.url, ledger.branch), HISTORY_SECONDS, READ_MIB)
+    return past.with_files(remote, ledger.branch, history)
+
+
 class Mirror:
     """All files of the branch's tip, in a repository of the user's cache. signers: as in `mirrored`."""
 

@@ -6,17 +6,16 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mlgen.cli import verify_text
+from mlgen.cli import verify_memory, verify_text
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.counting import Counting
-from mlgen.cli.elsewhere import cache_of, with_history
+from mlgen.cli.elsewhere import with_all_files, with_history
 from mlgen.cli.options import EnvOption, Format, FormatOption
-from mlgen.cli.output import answer_json, note
+from mlgen.cli.output import answer_json
 from mlgen.cli.reconcile import grace_of
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
@@ -24,10 +23,8 @@ from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.read import broken
 from mlgen.ledger.spool import Spool
-from mlgen.ledger.verify import remembered
 from mlgen.ledger.verify.artifacts import check as check_artifacts
-from mlgen.ledger.verify.finding import Finding, Found
-from mlgen.ledger.verify.remembered import Memory
+from mlgen.ledger.verify.finding import MOST, Finding, Found
 from mlgen.ledger.verify.span import Terms
 from mlgen.ledger.verify.verify import Asked, Verified
 from mlgen.ledger.verify.verify import verify as verify_ledger
@@ -70,17 +67,10 @@ def verify(
         fix = "name an environment with a `namespace`"
         raise Misuse("bad-option", f'--cluster: "{env}" runs in no cluster', fix=fix)
     asked_since, expected = _since(since), _expected(expect)
-    folder = _folder(records)
-    memory = _remembered(folder)
+    folder = verify_memory.folder_of(records)
+    memory = verify_memory.recall(folder) if folder else None
     try:
-        repository = (
-            with_history(records.ledger, lambda: records.signers)
-            if records.ledger.url is not None
-            else records.repository
-        )
-        tip = repository.tip(branch_ref(records.branch)) if repository else None
-        asked = Asked(since=asked_since, expect=expected, full=full, memory=memory)
-        verified = _verify(repository, tip, records, asked) if repository and tip else None
+        repository, verified = _verified(records, Asked(asked_since, expected, full, memory))
     except GitError as error:
         raise broken(records.branch, str(error)) from None
     found = verified.found if verified else Found()
@@ -90,8 +80,10 @@ def verify(
     held = memory is not None or asked_since is not None or expected is not None
     notes = _notes(verified, records, held=held, by_time=isinstance(asked_since, datetime))
     dead = _dead(records, found, notes)
-    if verified is not None and verified.memory is not None:
-        _remember(folder, verified.memory)
+    if folder and verified is not None and verified.memory is not None:
+        verify_memory.remember(folder, verified.memory)
+    elif folder and memory is not None:
+        notes.append(f"what was verified before is kept in {folder}: remove it if the rewrite is meant")
     answer = _answer(verified, records, notes, dead)
     if artifacts and repository is not None and verified is not None:
         answer |= _artifacts(repository, verified, records, found)
@@ -125,6 +117,24 @@ def _expected(text: str | None) -> str | None:
     return text
 
 
+def _verified(records: Records, asked: Asked) -> tuple[Repository | None, Verified | None]:
+    """The repository that has the ledger, and what is found there; None where there is none, or no branch."""
+    ledger = records.ledger
+    repository = records.repository if ledger.url is None else with_history(ledger, lambda: records.signers)
+    tip = repository.tip(branch_ref(records.branch)) if repository else None
+    if repository is None or tip is None:
+        return repository, None
+    if isinstance(asked.since, str) and not _EXPECTED.fullmatch(asked.since) and not repository.resolve(asked.since):
+        fix = "`git log` of the ledger's branch lists them; give more digits, or all"
+        raise Misuse("bad-option", f"--since {asked.since}: no commit here, or several, begin so", fix=fix)
+    verified = _verify(repository, tip, records, asked)
+    if ledger.url is not None and "missing-bytes" in verified.found.counts:
+        # Of a file that a commit changed or took away, the newest one does not have the bytes, and a host may.
+        repository = with_all_files(ledger, repository)
+        verified = _verify(repository, tip, records, asked)
+    return repository, verified
+
+
 def _verify(repository: Repository, tip: str, records: Records, asked: Asked) -> Verified:
     terms = Terms(records.signers, _elsewhere(records))
     with Counting("verifying") as counting:
@@ -150,39 +160,19 @@ def _elsewhere(records: Records) -> frozenset[str]:
     return frozenset(e.name for e in _environments(records) if (e.ledger.url, e.ledger.branch) != place)
 
 
-def _folder(records: Records) -> Path:
-    """Where it is remembered what was verified."""
-    place = records.ledger.url
-    if place is None:
-        repository = records.repository
-        place = str(repository.git_dir) if repository else str(records.workspace.root.resolve())
-    return cache_of(place, records.branch) / "verified"
-
-
-def _remembered(folder: Path) -> Memory | None:
-    try:
-        return remembered.load(folder)
-    except (ValueError, OSError) as error:
-        note(f"what was verified before cannot be read ({folder}: {error}): all is verified anew")
-        return None
-
-
-def _remember(folder: Path, memory: Memory) -> None:
-    try:
-        remembered.save(folder, memory)
-    except OSError as error:
-        note(f"it cannot be remembered what was verified: {folder}: {error.strerror}")
-
-
 def _dead(records: Records, found: Found, notes: list[str]) -> int | None:
     """How many records could not land; None where that cannot be seen from here."""
     try:
-        dead = Spool(records.open_at(records.environment.artifacts, patience_seconds=PATIENCE_SECONDS)).dead()
+        spool = Spool(records.open_at(records.environment.artifacts, patience_seconds=PATIENCE_SECONDS))
+        dead = spool.dead()
+        told = dead[:MOST]
+        reasons = dict(zip(told, spool.reasons(told), strict=True))
     except CannotAnswer as fault:
         notes.append(f"records that could not land are not looked for: {fault.message}")
         return None
     for key in dead:
-        found.add(Finding("dead-letter", "it waits for somebody", "", key))
+        said = ": ".join(part for part in reasons.get(key, ()) if part)
+        found.add(Finding("dead-letter", said or "nothing says why", "", key))
     return len(dead)
 
 
