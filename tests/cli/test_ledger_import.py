@@ -60,7 +60,7 @@ def test_they_come_out_as_they_went_in(project: Path, capsys: Capture) -> None:
     assert mlgen(["ledger", "export", "openlineage"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == event()
-    assert told.err.startswith("0 records, 1 events of other producers; of the ledger at ")
+    assert told.err.startswith("0 records, 1 event of other producers; of the ledger at ")
 
 
 def test_what_a_standard_client_sends_is_taken(project: Path, capsys: Capture) -> None:
