@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 from mlgen.git import Object
-from mlgen.ledger.entry import Entry, to_bytes
+from mlgen.ledger import imported
+from mlgen.ledger.entry import Entry, path_of, to_bytes
 from mlgen.ledger.index import build, fill
 from mlgen.ledger.index.history import History, connect
 from mlgen.ledger.stream import Stored
+
+
+def stored_event(event: Mapping[str, Any], env: str = "local") -> Stored:
+    """As an import leaves it."""
+    data = imported.mark(event, env)
+    return Stored(path_of(data), Object(hashlib.sha1(data).hexdigest(), "blob", len(data), data))
 
 
 def stored(entry: Entry) -> Stored:

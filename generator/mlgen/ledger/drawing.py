@@ -13,6 +13,7 @@ from mlgen.ledger.record import State
 from mlgen.values import to_short_text
 
 SHORT = 12  # hex digits of a digest that people compare by eye
+NO_DIGEST = "(no digest)"  # of what only other producers tell of
 MAX_VALUE = 60  # characters of a param or metric in a picture
 
 Node = Mapping[str, Any]
@@ -74,11 +75,16 @@ def _branch(graph: Graph, root: str, beside: Mapping[str, list[str]], *, up: boo
 
 
 def _artifact_lines(node: Node) -> list[str]:
+    if node["digest"] is None:
+        return [f"{node['name']}  {NO_DIGEST}  {place(node['uri'])}"]
     size = f"{node['sizeBytes']:,} bytes"
     return [f"{node['name']}  {_short(node['digest'])}  {node['type']}, {size}  {place(node['uri'])}"]
 
 
 def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
+    if node["run"] is None:
+        state = "" if node["state"] in ("COMPLETE", None) else f"  {node['state'].lower()}"
+        return [f"{node['name']}  run {node['runId']}, {node['endedAt']}{state}", f"by  {node['producer']}, imported"]
     run = graph.nodes[node["run"]]
     state = "" if node["state"] == "COMPLETE" else f"  {State(node['state']).word}"
     lines = [f"{node['name']}  in run {run['name']}, {node['endedAt']}{state}"]
@@ -108,6 +114,9 @@ def to_mermaid(graph: Graph) -> str:
     names = {key: f"n{at}" for at, key in enumerate(graph.nodes)}
     lines = ["flowchart LR"]
     for run, tasks in _by_run(graph).items():
+        if run is None:
+            lines += [f'  {names[key]}["{_mermaid_text(_label(graph.nodes[key]))}"]' for key in tasks]
+            continue
         lines.append(f'  subgraph {names[run]}["{_mermaid_text([graph.nodes[run]["name"]])}"]')
         lines += [f'    {names[key]}["{_mermaid_text(_label(graph.nodes[key]))}"]' for key in tasks]
         lines.append("  end")
@@ -124,6 +133,9 @@ def to_dot(graph: Graph) -> str:
     names = {key: f"n{at}" for at, key in enumerate(graph.nodes)}
     lines = ["digraph lineage {", "  rankdir=LR"]
     for run, tasks in _by_run(graph).items():
+        if run is None:
+            lines += [f'  {names[key]} [shape=box label="{_dot_text(_label(graph.nodes[key]))}"]' for key in tasks]
+            continue
         lines += [f"  subgraph cluster_{names[run]} {{", f'    label="{_dot_text([graph.nodes[run]["name"]])}"']
         lines += [f'    {names[key]} [shape=box label="{_dot_text(_label(graph.nodes[key]))}"]' for key in tasks]
         lines.append("  }")
@@ -135,8 +147,9 @@ def to_dot(graph: Graph) -> str:
     return "\n".join(lines) + "\n}\n"
 
 
-def _by_run(graph: Graph) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+def _by_run(graph: Graph) -> dict[str | None, list[str]]:
+    """The tasks of each run; those of other producers are of none."""
+    found: dict[str | None, list[str]] = defaultdict(list)
     for key, node in graph.nodes.items():
         if node["kind"] == "task":
             found[node["run"]].append(key)
@@ -146,7 +159,7 @@ def _by_run(graph: Graph) -> dict[str, list[str]]:
 def _label(node: Node) -> list[str]:
     """The lines of a node's label."""
     if node["kind"] == "artifact":
-        return [node["name"], _short(node["digest"])]
+        return [node["name"], _short(node["digest"]) if node["digest"] else NO_DIGEST]
     return [node["name"], *([_pairs(node["metrics"])] if node["metrics"] else [])]
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.index.events import JobRun
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import ArtifactId, Execution, Run, id_of
 
 PRODUCED, USED = "produced", "used"
+_MADE_BY = ("image", "imageDigest", "codeDigest", "specDigest", "planDigest", "source", "commit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,34 @@ class Graph:
                 "id": key,
                 "kind": "artifact",
                 "name": artifact.name,
-                "digest": artifact.digest,
+                "digest": artifact.digest or None,
                 "uri": artifact.uri,
-                "type": artifact.type,
-                "mediaType": artifact.media_type,
-                "sizeBytes": artifact.size_bytes,
+                "type": artifact.type or None,
+                "mediaType": artifact.media_type or None,
+                "sizeBytes": artifact.size_bytes if artifact.digest else None,
+            }
+        return key
+
+    def add_job_run(self, job: JobRun) -> str:
+        """The id of the node of another producer's job: a task that is of no run of mlgen's."""
+        # Not as of a record: whoever writes events can give one the runId of an execution.
+        key = f"imported:{job.run_id}"
+        if key not in self.nodes:
+            nothing = ("run", "attempt", "reason", "startedAt", *_MADE_BY)
+            self.nodes[key] = {
+                "id": key,
+                "kind": "task",
+                "name": f"{job.namespace}/{job.name}",
+                "digest": job.digest,
+                "uri": job.path,
+                **dict.fromkeys(nothing),
+                "state": job.state,
+                "endedAt": job.event_time,
+                "params": {},
+                "metrics": {},
+                "values": {},
+                "runId": job.run_id,
+                "producer": job.producer,
             }
         return key
 
@@ -101,7 +126,10 @@ class Graph:
         self.edges[Edge(task, self.add_artifact(artifact), PRODUCED)] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Design §11. An edge's `from` is where the data came from; a task's `run` is the id of its run's node."""
+        """Design §11. An edge's `from` is where the data came from; a task's `run` is the id of its run's node.
+
+        `run` is null for the task of another producer; `digest` for an artifact that only such tell of.
+        """
         return {
             "nodes": list(self.nodes.values()),
             "edges": [{"from": e.source, "to": e.target, "kind": e.kind} for e in self.edges],
@@ -112,4 +140,4 @@ class Graph:
 
 def artifact_key(artifact: ArtifactId) -> str:
     """The id of an artifact's node."""
-    return f"artifact:{artifact.uri}@{artifact.digest}"
+    return f"artifact:{artifact.uri}@{artifact.digest}" if artifact.digest else f"artifact:{artifact.uri}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.graph import Graph
-from mlgen.ledger.index import rows
+from mlgen.ledger.index import events, rows
 from mlgen.ledger.index.history import History
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.read import ArtifactId, Execution, Run, id_of
@@ -49,8 +51,13 @@ def trace(
     return walk.graph
 
 
-def described(history: History, artifact: ArtifactId) -> tuple[int, Artifact]:
-    """The id of its row, and the artifact as its maker told of it, else as its first reader did."""
+def described(history: History, artifact: ArtifactId) -> tuple[int | None, Artifact]:
+    """The id of its row, and the artifact as its maker told of it, else as its first reader did.
+
+    Of a place that only other producers tell of: no id, and its last part as a name.
+    """
+    if not artifact.digest:
+        return None, Artifact(artifact.uri.rpartition("/")[2] or artifact.uri, artifact.uri, "", 0, "", "")
     query = f"""SELECT a.id, {rows.ARTIFACT} FROM artifact a JOIN touch t ON t.artifact = a.id
         JOIN execution e ON e.id = t.execution AND e.counts
         WHERE a.uri = ? AND a.digest = ? AND t.side = ? ORDER BY e.started, e.digest, t.at LIMIT 1"""
@@ -63,7 +70,10 @@ def described(history: History, artifact: ArtifactId) -> tuple[int, Artifact]:
 
 @dataclass(slots=True)
 class _Walk:
-    """A graph that grows by a level of tasks at a time. ids: of the rows of artifacts that were met."""
+    """A graph that grows by a level of tasks at a time.
+
+    ids: of the rows of artifacts that were met; places that only other producers tell of have none.
+    """
 
     history: History
     graph: Graph
@@ -71,8 +81,10 @@ class _Walk:
     ids: dict[ArtifactId, int] = field(default_factory=dict)
 
     def start(self, artifact: ArtifactId) -> Artifact:
-        """An artifact to begin with."""
-        self.ids[artifact], found = described(self.history, artifact)
+        """An artifact that no execution led to."""
+        key, found = described(self.history, artifact)
+        if key is not None:
+            self.ids[artifact] = key
         return found
 
     def add(self, run: Run, execution: Execution) -> str:
@@ -95,21 +107,50 @@ class _Walk:
         while frontier and level != depth:
             level += 1
             reached: dict[ArtifactId, None] = {}
-            met = [self.ids[one] for one in frontier]
-            for run, execution in self.history.outcomes_at(met, MADE if up else READ, self.most, self.ids):
-                inputs, outputs = execution.record.inputs, execution.record.outputs
-                near, far = (outputs, inputs) if up else (inputs, outputs)
-                if len(self.graph.nodes) + 2 + len(far) > self.most:
+            for met in self._tasks(frontier, up=up):
+                if len(self.graph.nodes) + 2 + len(met.far) > self.most:
                     self.graph.cut = True
                     return
-                task = self.graph.add_task(run, execution)
-                for artifact in near:
+                task = met.add()
+                for artifact in met.near:
                     if id_of(artifact) in frontier:
                         add_near(task, artifact)
-                if execution.path in seen:
+                if met.path in seen:
                     continue
-                seen.add(execution.path)
-                for artifact in far:
+                seen.add(met.path)
+                for artifact in met.far:
                     add_far(task, artifact)
                     reached[id_of(artifact)] = None
             frontier = reached
+
+    def _tasks(self, frontier: Iterable[ArtifactId], *, up: bool) -> Iterator[_Met]:
+        """What made (up) or read some artifacts: executions, then jobs of other producers."""
+        side = MADE if up else READ
+        known = [self.ids[one] for one in frontier if one in self.ids]
+        for run, execution in self.history.outcomes_at(known, side, self.most, self.ids):
+            inputs, outputs = execution.record.inputs, execution.record.outputs
+            near, far = (outputs, inputs) if up else (inputs, outputs)
+            yield _Met(execution.path, partial(self.graph.add_task, run, execution), near, far)
+        for job in events.runs_at(self.history, (one.uri for one in frontier), side, self.most):
+            at, beyond = (job.outputs, job.inputs) if up else (job.inputs, job.outputs)
+            places = frozenset(at)
+            meant = (one for uri in beyond for one in events.artifacts_at(self.history, uri, self.most))
+            yield _Met(
+                job.path,
+                partial(self.graph.add_job_run, job),
+                [self.start(one) for one in frontier if events.place(one.uri) in places],
+                [self.start(one) for one in islice(meant, self.most)],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """A task on the way. path: of its record, or last event. near: what it was met by, among others; far: beyond it.
+
+    add: adds its node to the graph, and gives that's id.
+    """
+
+    path: str
+    add: Callable[[], str]
+    near: Sequence[Artifact]
+    far: Sequence[Artifact]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from mlgen.diagnostic import Misuse
+from mlgen.ledger.index import events
 from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.lineage import Start
@@ -32,6 +33,8 @@ def find(
     for uri in (path, wanted.removeprefix("file://")):
         if uri is not None and (at := _known(history, "a.uri = ?", uri)):
             return Start(at)
+        if uri is not None and events.knows(history, events.place(uri)):
+            return Start(tuple(events.artifacts_at(history, events.place(uri), MOST_AT)))
     if match := _OUT.fullmatch(wanted):
         return Start((_of_out(history, match),))
     if match := _DIGEST.fullmatch(wanted):

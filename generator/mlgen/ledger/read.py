@@ -15,7 +15,10 @@ from mlgen.ledger.run import RunRecord
 
 @dataclass(frozen=True, slots=True)
 class ArtifactId:
-    """What an artifact is: bytes at a place. Equal bytes elsewhere are another artifact, of equal digest."""
+    """What an artifact is: bytes at a place. Equal bytes elsewhere are another artifact, of equal digest.
+
+    digest: "" where only other producers tell of the place.
+    """
 
     uri: str
     digest: str

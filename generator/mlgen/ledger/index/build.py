@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.git import Repository
-from mlgen.ledger.index import fill
+from mlgen.ledger.index import events, fill
 from mlgen.ledger.index.schema import INDEXES, TABLES, VERSION
-from mlgen.ledger.stream import Stored, stream
+from mlgen.ledger.stream import Stored, stream, stream_imported
 
 MOST_FILES, MOST_BYTES = 2000, 16 << 20  # at a time
 Progress = Callable[[int], None]  # is told how many files are in
@@ -38,10 +38,11 @@ def bring(
     try:
         database.execute("BEGIN IMMEDIATE")
         if repository is not None and commit is not None:
-            for files in portions(stream(repository, commit, since=since)):
-                fill.add(database, files)
-                count += len(files)
-                progress(count)
+            for read, add in ((stream, fill.add), (stream_imported, events.add)):
+                for files in portions(read(repository, commit, since=since)):
+                    add(database, files)
+                    count += len(files)
+                    progress(count)
         for statement in INDEXES.strip().split("\n"):
             database.execute(statement)
         database.executemany(

@@ -112,8 +112,8 @@ class History:
         found = {one: self.select(query, one.uri, bytes.fromhex(one.digest[7:])) for one in artifacts}
         return {one: ids[0][0] for one, ids in found.items()}
 
-    def of_ids(self, query: str, ids: Iterable[int]) -> list[tuple[Any, ...]]:
-        """The rows of a query with `IN (%s)`, for ids of rows, some hundred at a time."""
+    def of_ids(self, query: str, ids: Iterable[int | str]) -> list[tuple[Any, ...]]:
+        """The rows of a query with `IN (%s)`, for ids of rows, or texts, some hundred at a time."""
         keys = list(ids)
         found = []
         for at in range(0, len(keys), _IN_ONE_QUERY):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import GitError, Repository
+from mlgen.ledger import imported
 from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History, asked, connect, read, tip
@@ -121,7 +122,7 @@ class Keeping:
     def _only_grew(self, repository: Repository, known: str, commit: str) -> bool:
         """False where the known commit is gone from the repository, or the judge lets another history pass."""
         try:
-            if repository.only_grew(known, commit, "runs"):
+            if all(repository.only_grew(known, commit, folder) for folder in ("runs", imported.FOLDER)):
                 return True
         except GitError:
             return False

@@ -7,15 +7,18 @@ touch      what an execution read (side 0) or made (side 1), in the order of its
 fact       what can be asked of a run in an expression: params, labels; metrics and values of its outcomes
 name       every name that any record has: what to offer where one is misspelt
 shared     texts that many rows have in common, each once
+event      of another producer, about a run of a job
+place      where such a job read or made something; nobody knows which bytes
+flow       what an event says was read (side 0) or made (side 1)
 skipped    files that are no records, and why
 """
 
 from __future__ import annotations
 
-from mlgen.ledger import run, runevent
+from mlgen.ledger import imported, run, runevent
 
 # An index of another version is built anew: also one by an mlgen that could not read what this one can.
-VERSION = f"2.{runevent.FORMAT}.{run.FORMAT}"
+VERSION = f"3.{runevent.FORMAT}.{run.FORMAT}.{imported.FORMAT}"
 
 READ, MADE = 0, 1
 
@@ -43,6 +46,13 @@ CREATE TABLE fact (
 CREATE TABLE name (
     kind TEXT NOT NULL, name TEXT NOT NULL, pipeline TEXT NOT NULL, task TEXT NOT NULL, type TEXT NOT NULL,
     PRIMARY KEY (kind, name, pipeline, task, type)) WITHOUT ROWID;
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at INTEGER NOT NULL, path TEXT NOT NULL, digest BLOB NOT NULL,
+    time TEXT NOT NULL, type TEXT, namespace TEXT NOT NULL, name TEXT NOT NULL, producer TEXT NOT NULL);
+CREATE TABLE place (id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
+CREATE TABLE flow (
+    event INTEGER NOT NULL, side INTEGER NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (event, side, place)) WITHOUT ROWID;
 CREATE TABLE skipped (path TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -53,4 +63,6 @@ CREATE INDEX IF NOT EXISTS run_by_pipeline ON run (pipeline, ended, uid);
 CREATE INDEX IF NOT EXISTS run_by_name ON run (name);
 CREATE INDEX IF NOT EXISTS artifact_by_digest ON artifact (digest);
 CREATE INDEX IF NOT EXISTS touch_by_artifact ON touch (artifact, side);
+CREATE INDEX IF NOT EXISTS event_by_run ON event (run_id);
+CREATE INDEX IF NOT EXISTS flow_by_place ON flow (place, side);
 """
