@@ -233,7 +233,9 @@ def test_what_was_wrong_with_commits_alone_is_left_behind(ledger: git.Repository
     said = answer(capsys, "ledger", "epoch", "--yes")
     assert (said["dropped"], said["previous"], history(ledger)) == ([], bad, [said["ledger"]])
     assert paths(ledger) == {*files, entry.path}
-    assert answer(capsys, "ledger", "verify", "--full")["findings"] == []
+    # Nobody signed it: that is told once. What was clean before it is no beginning any more.
+    assert answer(capsys, "ledger", "verify", code=1)["counts"] == {"unsigned-epoch": 1}
+    assert answer(capsys, "ledger", "verify")["findings"] == []
 
 
 @pytest.mark.usefixtures("ledger")
@@ -349,6 +351,25 @@ def test_another_history_is_told_to_readers(ledger: git.Repository, tmp_path: Pa
     assert "error[ledger-rewritten]" in said
     assert known in said
     assert str(tmp_path / "cache") in said
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize("then", ["nothing", "a fold"])
+def test_readers_take_no_epoch_that_changes_a_record(ledger: git.Repository, capsys: Capture, then: str) -> None:
+    answer(capsys, "runs", "list")
+    old, entry = history(ledger)[-1], records.task("two", metrics={"auc": 0.999})
+    with ledger.reader() as reader:
+        files = {**reader.files(old, paths(ledger)), entry.path: to_bytes(entry)}
+    about = epoch.Epoch(1, old, link(ledger, old).next_prev)
+    text = epoch.message(about, chain.link(files, None).batch, dropped=0)
+    ledger.move_ref(REF, ledger.commit(files, parent=None, message=text, seconds=2_000_000_000), old=old)
+    if then == "a fold":
+        land(ledger, records.task("four"))
+    capsys.readouterr()
+    assert mlgen(["runs", "list"]) == 3
+    said = capsys.readouterr().err
+    assert "error[ledger-rewritten]" in said
+    assert f"does not only leave out: {entry.path}" in said
 
 
 def test_a_reader_that_is_behind_takes_a_signed_epoch(

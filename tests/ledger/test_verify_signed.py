@@ -112,13 +112,22 @@ def test_other_keys_are_asked_about_all_commits(signed: Lab, keys: dict[str, Pat
 # Epochs: the one way in which a history is begun anew.
 
 
-def begin(lab: Lab, *, without: str = "", after: str = "", prev: str = "", number: int = 1, **how: Any) -> str:
-    """An epoch of all records but one; of those of the branch, after its tip."""
+def begin(
+    lab: Lab,
+    *,
+    without: str = "",
+    more: dict[str, bytes] | None = None,
+    after: str = "",
+    prev: str = "",
+    number: int = 1,
+    **how: Any,
+) -> str:
+    """An epoch of all records but one; of those of the branch, after its tip. more: what is not as it was there."""
     tip = lab.tip
     link = chain.of_commit(lab.data(tip))
     assert link is not None
     paths = lab.git("ls-tree", "-r", "--name-only", tip).splitlines()
-    files = {path: lab.file(tip, path) for path in paths if path != without}
+    files = {**{path: lab.file(tip, path) for path in paths if path != without}, **(more or {})}
     batch = chain.link(files, None).batch
     head = f"Mlgen-Epoch: {number}\nMlgen-Prev-Tip: {after or tip}\n"
     trailers = head + chain.Link(batch, prev or link.next_prev).trailers
@@ -132,7 +141,9 @@ def test_an_epoch_is_accepted_and_the_chain_goes_on(lab: Lab) -> None:
     lab.land(*entries("r5"))
     for memory in (before.memory, None):
         verified = lab.verify(memory)
-        assert (verified.found.kept, verified.walked.records, verified.walked.commits) == ([], 14, 2)
+        told = [(one.code, one.commit) for one in verified.found.kept]
+        assert told == ([("unsigned-epoch", root)] if memory else []), "when it is first met"
+        assert (verified.walked.records, verified.walked.commits) == (14, 2)
         assert verified.epoch is not None
         assert (verified.epoch.number, verified.epoch.prev_tip, verified.walked.root) == (1, before.tip, root)
         assert lab.verify(verified.memory).found.kept == []
@@ -143,8 +154,9 @@ def test_an_epoch_is_accepted_and_the_chain_goes_on(lab: Lab) -> None:
 def test_an_epoch_whose_last_tip_was_not_seen(lab: Lab) -> None:
     memory = lab.verify().memory
     lab.land(*entries("r5"))
-    begin(lab)
-    assert shown(lab, memory) == []  # the tip before it is still here, and goes on from what was seen
+    root = begin(lab)
+    # The tip before it is still here, and goes on from what was seen.
+    assert shown(lab, memory) == [Shown("unsigned-epoch", root)]
     lab.git("reflog", "expire", "--expire=now", "--all")
     lab.git("gc", "-q", "--prune=now")
     assert shown(lab, memory) == [Shown("ledger-rewritten", lab.tip)]  # now nobody here can say so
@@ -173,3 +185,44 @@ def test_an_epoch_must_be_signed_where_keys_are_named(signed: Lab, keys: dict[st
     signed.signer = by(keys["mallory"])
     root = begin(signed)
     assert Shown("wrong-signature", root) in shown(signed, memory)
+    assert Shown("ledger-rewritten", root) in shown(signed, memory)
+
+
+def changed(lab: Lab) -> dict[str, bytes]:
+    return {(entry := records.task("r2", "train", metrics={"auc": 0.999})).path: to_bytes(entry)}
+
+
+def added(lab: Lab) -> dict[str, bytes]:
+    return {(entry := records.task("r9", "train")).path: to_bytes(entry)}
+
+
+@pytest.mark.parametrize("name", ["lab", "signed"])
+@pytest.mark.parametrize("more", [changed, added])
+def test_an_epoch_only_leaves_out(request: pytest.FixtureRequest, name: str, more: Any) -> None:
+    lab: Lab = request.getfixturevalue(name)
+    memory = lab.verify().memory
+    root = begin(lab, more=more(lab))
+    assert shown(lab) == []  # by itself it cannot be seen
+    found = lab.verify(memory)
+    assert [(one.code, one.commit) for one in found.found.kept] == [("ledger-rewritten", root)]
+    assert f"does not only leave out: {next(iter(more(lab)))}" in found.found.kept[0].message
+    assert found.memory is None
+
+
+def test_an_epoch_does_not_hide_what_was_changed_before_it(lab: Lab) -> None:
+    """The commit that changes a record is no part of the new history, where no walk sees it."""
+    memory = lab.verify().memory
+    lab.move(lab.commit(changed(lab)))
+    begin(lab)
+    assert shown(lab, memory) == [Shown("ledger-rewritten", lab.tip)]
+
+
+def test_after_an_epoch_that_was_told_of_all_is_walked_once(lab: Lab) -> None:
+    memory = lab.verify().memory
+    begin(lab, without=records.task("r2", "train").path)
+    memory = lab.verify(memory).memory
+    assert memory is not None
+    assert memory.clean is None
+    again = lab.verify(memory)
+    assert (again.found.kept, again.walked.records, again.walked.commits) == ([], 11, 1)
+    assert lab.verify(again.memory).since == lab.tip

@@ -68,7 +68,7 @@ def _judge(records: Records, repository: Repository, known: str, tip: str) -> No
     """Raises CannotAnswer "ledger-rewritten" for what lacks records that were known, and is no epoch that says so."""
     where = f'the ledger\'s branch "{records.branch}"'
     mend = "`mlgen ledger verify` says more; `mlgen ledger index --rebuild` takes the ledger as it is now"
-    found = rewritten(repository, known, tip)
+    found = rewritten(repository, known, tip, repository)
     if found is None:
         why = f"{tip} goes on from {known}, and lacks files that it had, or has other bytes in them"
         raise CannotAnswer("ledger-rewritten", f"{where} lost records", why=why, fix=mend)

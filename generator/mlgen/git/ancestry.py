@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from mlgen.git.command import GitError
+from mlgen.git.difference import first_other
 from mlgen.git.host import NAME, Host
 from mlgen.git.repository import Repository, init_bare
 
@@ -26,7 +27,7 @@ class Rewritten:
 
     known, tip, root: ids of the known tip, of the new one, and of the commit that the new history begins with; of the
     first and the last also their bytes. has_root: whether the known history has that commit, too. leads_to: whether
-    the known tip leads to a commit, by its id, as far as that is known here.
+    the known tip leads to a commit, by its id, as far as that is known here. files: has files of some of its commits.
     """
 
     known: str
@@ -36,6 +37,26 @@ class Rewritten:
     root_commit: bytes
     has_root: bool
     leads_to: Callable[[str], bool] = field(default=lambda _oid: False, repr=False, compare=False)
+    files: Repository | None = field(default=None, repr=False, compare=False)
+
+    def other_than(self, last: str) -> str | None:
+        """A file that the new history begins with, and one before it did not have so; None: nothing here says so.
+
+        last: the tip, by its id, at which that ended. What the known one had, stays as it was; where `last` is here,
+        there is no more than it had. Raises GitError.
+        """
+        if self.files is None:
+            return None
+        before, known, root = (self.files.resolve(oid) for oid in (last, self.known, self.root))
+        begun = root or self.files.resolve(
+            self.tip
+        )  # a mirror has no files of the root, once something landed after it
+        found = None
+        if before and root:
+            found = first_other(self.files, before, root, grown=False)
+        if found is None and known and begun:
+            found = first_other(self.files, known, begun, grown=True)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +102,9 @@ class Ancestry:
         if done.code:
             raise self.host.fault(done.err, "read")
 
-    def rewritten(self, known: str, tip: str) -> Rewritten | None:
+    def rewritten(self, known: str, tip: str, files: Repository) -> Rewritten | None:
         """How the history of a tip, which `bring` brought, is another than that of a known one; None: it goes on."""
-        return rewritten(self._repository(tip), known, tip)
+        return rewritten(self._repository(tip), known, tip, files)
 
     def root(self, tip: str) -> str:
         """The id of the commit that a tip's history begins with, as far as it is here."""
@@ -102,15 +123,18 @@ class Ancestry:
         return init_bare(self._folder, self.environ, object_format=form)
 
 
-def rewritten(here: Repository, known: str, tip: str) -> Rewritten | None:
-    """How the history of a tip is another than that of a known one, in a repository that has both; None: it goes on."""
+def rewritten(here: Repository, known: str, tip: str, files: Repository) -> Rewritten | None:
+    """How the history of a tip is another than that of a known one, in a repository that has both; None: it goes on.
+
+    files: the repository, or another, in which the files of some of the commits are.
+    """
     if _leads(here, known, tip):
         return None
     root = _root(here, tip)
     known_commit = here.run("cat-file", "commit", known) if here.resolve(known) else b""
     root_commit = here.run("cat-file", "commit", root)
     has_root = _leads(here, root, known)
-    return Rewritten(known, known_commit, tip, root, root_commit, has_root, partial(_leads, here, known))
+    return Rewritten(known, known_commit, tip, root, root_commit, has_root, partial(_leads, here, known), files)
 
 
 def _root(here: Repository, tip: str) -> str:

@@ -15,17 +15,32 @@ from itertools import islice
 from mlgen.git.command import GitError
 from mlgen.git.history import id_of
 from mlgen.git.objects import Reader
+from mlgen.git.repository import Repository
 
 FOLDER = "40000"
 _WINDOW = 64  # folders that are read at once
 _KEPT = 3 * _WINDOW  # folders that are remembered: what a commit has, the next one is compared with
 
+_DEEP = 64  # folders in folders that are looked into, where no reader says otherwise
+
 _Entry = tuple[bytes, bytes, bytes]  # mode, name, id
 _ENTRY = {n: re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
 
 
-class Forged(GitError):
+class BadFolder(GitError):
+    """A folder that cannot be compared; others can."""
+
+
+class Forged(BadFolder):
     """A folder that git would not have written: its bytes are not those of its id, or it names something twice."""
+
+
+class Lost(BadFolder):
+    """A folder that is not there."""
+
+
+class TooWide(BadFolder):
+    """A folder with more names than are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +68,7 @@ class Trees:
         """What a folder has otherwise than another; None: an empty one.
 
         enter: whether a folder, by its path, is looked into; else it is told of as if it were a file.
-        Between two of them the reader may be used. Raises GitError, Forged.
+        Between two of them the reader may be used. Raises GitError, BadFolder.
         """
         yield from self._changes("", old, new, enter)
 
@@ -104,9 +119,9 @@ class Trees:
         wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._known]
         for oid, found in zip(wanted, self.reader.get_all(wanted), strict=True):
             if found is None or found.kind != "tree":
-                raise GitError(f"the folder {oid} is not there")
+                raise Lost(f"the folder {oid} is not there")
             if found.size_bytes != len(found.data):
-                raise GitError(f"the folder {oid} has {found.size_bytes:,} bytes, more than are read")
+                raise TooWide(f"the folder {oid} has {found.size_bytes:,} bytes, more than are read")
             if id_of("tree", found.data, self.object_format) != oid:
                 raise Forged(f"the bytes of the folder {oid} are not those of its id")
             self._known[oid] = _parsed(oid, found.data)
@@ -114,12 +129,27 @@ class Trees:
             self._known.popitem(last=False)
 
 
+def first_other(repository: Repository, old: str, new: str, *, grown: bool) -> str | None:
+    """A path that a commit has otherwise than an old one, or has and the old one has not; None: it only leaves out.
+
+    old, new: ids of commits. grown: whether it may have more. Raises GitError, Forged; GitError where one is not here.
+    """
+    wanted = ("M",) if grown else ("M", "A")
+    with repository.reader() as reader:
+        before, after = (reader.get(f"{commit}^{{tree}}") for commit in (old, new))
+        if before is None or after is None:
+            raise GitError(f"the files of {new if before else old} are not there")
+        trees = Trees(reader, repository.object_format)
+        changes = trees.changes(before.oid, after.oid, lambda folder: folder.count("/") < _DEEP)
+        return next((change.path for change in changes if change.status in wanted), None)
+
+
 def _parsed(oid: str, data: bytes) -> frozenset[_Entry]:
     """Source: git's Documentation, `git cat-file tree`: `<mode> <name>\\0<id>` for each entry."""
     id_bytes = len(oid) // 2
     entries: list[_Entry] = _ENTRY[id_bytes].findall(data)
     if sum(len(mode) + len(name) for mode, name, _ in entries) + len(entries) * (id_bytes + 2) != len(data):
-        raise GitError(f"{oid} is no folder that git can have written")
+        raise Forged(f"{oid} is no folder that git can have written")
     if len({name for _, name, _ in entries}) != len(entries):
         raise Forged(f"the folder {oid} has two entries of one name")  # of which each reader may see another
     return frozenset(entries)

@@ -67,7 +67,7 @@ def _bring(remote: Remote, ref: str, tip: str | None, judge: Judge | None) -> Re
         new = repository.resolve(_NEW)
         assert new is not None, "it was fetched just now"
         if judge is not None:
-            _believe(remote, ref, here, new, judge)
+            _believe(remote, ref, repository, new, judge)
         if here is not None:
             # Who has read what was here asks next what is new since then: no repack may throw it away.
             repository.run("update-ref", _BEFORE, here)
@@ -77,16 +77,16 @@ def _bring(remote: Remote, ref: str, tip: str | None, judge: Judge | None) -> Re
     return repository
 
 
-def _believe(remote: Remote, ref: str, here: str | None, new: str, judge: Judge) -> None:
+def _believe(remote: Remote, ref: str, repository: Repository, new: str, judge: Judge) -> None:
     """Raises what the judge raises. What is known outlives the mirror's files, and a branch that was away.
 
-    here: the tip that is known otherwise, of a mirror from before anything was judged.
+    repository: the mirror, whose ref still points to the tip before; that is the known one where none was judged yet.
     """
     ancestry = remote.ancestry
-    known = ancestry.known()
+    known, here = ancestry.known(), repository.tip(ref)
     ancestry.bring(ref, new, whole=known is None and here is not None)
     known = known or here
-    rewritten = None if known is None else ancestry.rewritten(known, new)
+    rewritten = None if known is None else ancestry.rewritten(known, new, repository)
     if rewritten is not None:
         judge(rewritten)
     ancestry.know(new)

@@ -59,8 +59,9 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
 
     It is one that names the known tip, or one that is known to come after that. Or, since readers seldom know the last
     tip of all, one that a key of `signers` signed after the known tip was made: nobody else can have begun it. With
-    signers every epoch must be signed.
-    where, mend: what errors call the ledger, and how a reader begins anew. Raises CannotAnswer "ledger-rewritten".
+    signers every epoch must be signed. And it only leaves out: a file that is known has the bytes that it had.
+    where, mend: what errors call the ledger, and how a reader begins anew.
+    Raises CannotAnswer "ledger-rewritten", GitError.
     """
     epoch = None if one.has_root else of_commit(one.root_commit)
     if epoch is None:
@@ -70,14 +71,16 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
         reason = signers.check(one.root_commit, committed_at(one.root_commit)).reason
     if reason:
         raise _rewritten(one, where, f"epoch {epoch.number} began after {epoch.prev_tip}, and {reason}", mend)
-    if epoch.prev_tip == one.known or one.leads_to(epoch.prev_tip):
-        return epoch
-    if signers is None:
-        raise _rewritten(
-            one, where, f"epoch {epoch.number} began after {epoch.prev_tip}, which is not known here", mend
-        )
-    if not one.known_commit or committed_at(one.root_commit) < committed_at(one.known_commit):
-        raise _rewritten(one, where, f"epoch {epoch.number} began before the commit that is known here", mend)
+    if epoch.prev_tip != one.known and not one.leads_to(epoch.prev_tip):
+        if signers is None:
+            reason = f"epoch {epoch.number} began after {epoch.prev_tip}, which is not known here"
+        elif not one.known_commit or committed_at(one.root_commit) < committed_at(one.known_commit):
+            reason = f"epoch {epoch.number} began before the commit that is known here"
+    other = None if reason else one.other_than(epoch.prev_tip)
+    if other is not None:
+        reason = f"epoch {epoch.number} does not only leave out: {other} is not as it was"
+    if reason:
+        raise _rewritten(one, where, reason, mend)
     return epoch
 
 

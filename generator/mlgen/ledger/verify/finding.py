@@ -17,7 +17,12 @@ class Kind:
 
 
 _WHO = "find out who pushed that commit: the host's log of pushes says it"
-_RESTORE = f"{_WHO}; what was there before is in an older clone, or in the host's backup"
+_OUT = f"{_WHO}; then `mlgen ledger epoch --drop PATH` begins the history anew without it"
+_ANEW = f"{_WHO}; then `mlgen ledger epoch` begins the history anew with all files, and leaves this commit behind"
+_RESTORE = (
+    f"{_WHO}; what was there before is in an older clone, or in the host's backup; then `mlgen ledger epoch` begins "
+    "the history anew, with all files or less"
+)
 _KEYS = "if the key is good, add it to the file that ledger.signers names, with the time from which it holds"
 
 # code -> its meaning. A code is never renamed or reused.
@@ -28,15 +33,21 @@ KINDS: dict[str, Kind] = {
         "look for the old tip in older clones and in the host's log of pushes; a rewrite that is meant is an epoch: "
         "`mlgen ledger epoch` makes one, which names the tip before it",
     ),
+    "unsigned-epoch": Kind(
+        "a history that was begun anew by nobody knows whom",
+        "whoever can push can leave out records so: no key says who did",
+        "if it was meant, nothing: it is known from now on; else the old tip is in older clones. "
+        "ledger.signers in mlgen.yaml says whose epochs count",
+    ),
     "second-root": Kind(
         "a commit without a parent that is not the ledger's first",
         "a history of its own was put beside, or in the place of, the ledger's",
-        _WHO,
+        _ANEW,
     ),
     "merge-commit": Kind(
         "a commit with more than one parent",
         "a merge can bring other files than its parents have; folds make a line of commits",
-        f"{_WHO}; protect the branch: linear history only",
+        f"{_ANEW}; protect the branch: linear history only",
     ),
     "forged-commit": Kind(
         "a commit whose bytes are not those of its id, or which git tells otherwise than its bytes",
@@ -46,7 +57,7 @@ KINDS: dict[str, Kind] = {
     "bad-trailers": Kind(
         "a commit without the two trailers of the chain, once each",
         "it was made by other means than a fold, and the chain has a gap there",
-        _WHO,
+        _ANEW,
     ),
     "chain-broken": Kind(
         "a commit whose Mlgen-Prev-Sha256 does not follow from its parent",
@@ -66,19 +77,19 @@ KINDS: dict[str, Kind] = {
     "stray-file": Kind(
         "a file at a path that no record has",
         "readers do not see it, and nobody knows what it is for",
-        f"{_WHO}; if a newer mlgen wrote it, upgrade",
+        f"{_OUT}; if a newer mlgen wrote it, upgrade",
     ),
     "not-a-file": Kind(
         "a link, another repository or a program in the place of a record",
         "in a checkout it may lead anywhere, or run",
-        _WHO,
+        _OUT,
     ),
     "wrong-path": Kind(
         "a record at another path than its own",
         "it was put there by hand: readers skip it, or take it for another's",
-        _WHO,
+        _OUT,
     ),
-    "bad-record": Kind("a file that is no record", "no fold lands such bytes: it was put there by hand", _WHO),
+    "bad-record": Kind("a file that is no record", "no fold lands such bytes: it was put there by hand", _OUT),
     "missing-bytes": Kind(
         "a file whose bytes are not there",
         "what cannot be read cannot be verified",
@@ -90,12 +101,12 @@ KINDS: dict[str, Kind] = {
     "other-environment": Kind(
         "a record of an environment whose ledger is another one",
         "no fold of this project lands it here: it was forged, or pushed to the wrong branch",
-        f"{_WHO}; if the environment had its ledger here before, verify with the mlgen.yaml of that time",
+        f"{_OUT}; if the environment had its ledger here before, verify with the mlgen.yaml of that time",
     ),
     "twice-told": Kind(
         "one execution, or run, with two records",
         "one of them is a copy that was altered: the first that landed is the right one",
-        _WHO,
+        _OUT,
     ),
     "too-many-files": Kind(
         "a commit with more wrong files than are counted",

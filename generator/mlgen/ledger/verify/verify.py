@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer
-from mlgen.git import Reader, Repository, Rewritten
+from mlgen.git import GitError, Reader, Repository, Rewritten
 from mlgen.git.history import commits, is_ancestor, is_partial, is_shallow
 from mlgen.ledger import chain
 from mlgen.ledger import epoch as epochs
@@ -70,7 +71,9 @@ def verify(
     found = Found()
     seen = asked.memory.seen if asked.memory else None
     continued = seen is None or is_ancestor(repository, seen.commit, tip)
-    clean = _usable(asked, terms, continued=continued)
+    if asked.memory and not continued:  # what was clean there is nowhere here
+        asked = replace(asked, memory=Memory(asked.memory.seen))
+    clean = _usable(asked, terms)
     since = clean.commit if clean else _start(repository, tip, asked.since, found)
     # A copy: what is added to must not be what is remembered where something is found.
     before = replace(deepcopy(clean.walked), found=found) if clean else Walked(found=found)
@@ -118,10 +121,10 @@ def _left_out(what: str, fix: str) -> CannotAnswer:
     )
 
 
-def _usable(asked: Asked, terms: Terms, *, continued: bool) -> Clean | None:
+def _usable(asked: Asked, terms: Terms) -> Clean | None:
     """From where on to walk, for all before was clean by the same terms."""
     clean = asked.memory.clean if asked.memory else None
-    if clean is None or asked.full or asked.since is not None or not continued or clean.terms != _digest(terms):
+    if clean is None or asked.full or asked.since is not None or clean.terms != _digest(terms):
         return None
     return clean
 
@@ -169,27 +172,33 @@ def _has_chain(repository: Repository, seen: Seen, verified: Verified, _terms: T
 
 def _is_epoch_after(repository: Repository, seen: Seen, verified: Verified, terms: Terms) -> bool:
     """Whether a history that the known tip does not lead to is an epoch after it. Adds a finding where it is not."""
-    epoch, root = verified.epoch, verified.walked.root
-    if epoch is not None and is_ancestor(repository, seen.commit, epoch.prev_tip):
-        if epoch.prev_tip != seen.commit or not seen.chain or epoch.prev == seen.chain:
-            return True
-        message = f"its Mlgen-Prev-Sha256 is {epoch.prev}, and the chain's value at {seen.commit} was {seen.chain}"
-        verified.found.add(Finding("chain-broken", message, root))
-        return False
+    root = verified.walked.root
     with repository.reader() as reader:
         known, begun = _bytes(reader, seen.commit), _bytes(reader, root)
-    has_root = is_ancestor(repository, root, seen.commit)
-    rewritten = Rewritten(seen.commit, known, verified.tip, root, begun, has_root)
+    has_root, leads_to = is_ancestor(repository, root, seen.commit), partial(is_ancestor, repository, seen.commit)
+    rewritten = Rewritten(seen.commit, known, verified.tip, root, begun, has_root, leads_to, repository)
     try:
-        if known and terms.signers is not None:
-            epochs.judge(rewritten, terms.signers, where="the ledger", mend="")
-            return True
-        why = "" if epoch is None else f"; epoch {epoch.number} began after {epoch.prev_tip}, which is not known here"
+        epoch = epochs.judge(rewritten, terms.signers, where="the ledger", mend="")
     except CannotAnswer as fault:
-        why = f": {fault.why}"
-    message = f"{seen.commit}, seen at {seen.at}, does not lead to the tip {verified.tip}{why}"
-    verified.found.add(Finding("ledger-rewritten", message, verified.tip))
+        if fault.code != "ledger-rewritten":
+            raise
+        found = Finding("ledger-rewritten", _unlike(seen, verified, fault.why), verified.tip)
+    except GitError as error:
+        found = Finding("ledger-rewritten", _unlike(seen, verified, str(error)), verified.tip)
+    else:
+        if epoch.prev_tip != seen.commit or not seen.chain or epoch.prev == seen.chain:
+            if terms.signers is None:
+                message = f"epoch {epoch.number} took the place of the history up to {epoch.prev_tip}"
+                verified.found.add(Finding("unsigned-epoch", message, root))
+            return True
+        message = f"its Mlgen-Prev-Sha256 is {epoch.prev}, and the chain's value at {seen.commit} was {seen.chain}"
+        found = Finding("chain-broken", message, root)
+    verified.found.add(found)
     return False
+
+
+def _unlike(seen: Seen, verified: Verified, why: str) -> str:
+    return f"{seen.commit}, seen at {seen.at}, does not lead to the tip {verified.tip}: {why}"
 
 
 def _check_expected(repository: Repository, verified: Verified, expect: str | None) -> None:
