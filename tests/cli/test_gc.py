@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
+from mlgen.ledger import imported
 from mlgen.ledger.collected import collected
 from mlgen.ledger.entry import Entry
 from mlgen.ledger.fold import fold
@@ -27,6 +29,7 @@ from tests import git_host
 from tests import s3 as fake
 from tests.git_host import GitHost, secret
 from tests.ledger import records
+from tests.ledger.test_imported import event
 from tests.s3 import HANG, S3
 
 GENERATOR = Path(__file__).parents[2] / "generator"
@@ -306,6 +309,17 @@ def test_a_bucket(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
     assert everything - left(s3) == {key_of("old"), f"p/churn/old/started.{records.uid('old')[:8]}.json"}
     store = open_store("s3://bucket/p", options=s3.options, base=away)
     assert set(collected(store)) == {uri_of("old")}
+
+
+def test_what_spark_read_is_kept(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:
+    """It has names of its own for S3; and its event waits for the ledger of another environment."""
+    land(ledger(host, "prod"), away.parent, *made("old"), *made("read-a"), *made("read-n"), *made("new", at=NOW))
+    read = [uri_of("read-a").replace("s3://", "s3a://"), uri_of("read-n").replace("s3://", "S3N://")]
+    told = event(inputs=[dict(zip(("namespace", "name"), re.split("(?<=bucket)/", uri), strict=True)) for uri in read])
+    Spool(open_store("s3://bucket/d", options=s3.options, base=away)).put_bytes(imported.mark(told, "dev"))
+    keep(s3, key_of("old"), key_of("read-a"), key_of("read-n"))
+    gc(capsys, "--keep-days", "30", "--delete", env="prod")
+    assert {key for key in left(s3) if key.startswith("p/")} == {key_of("read-a"), key_of("read-n")}
 
 
 def test_a_ledger_that_cannot_be_read_deletes_nothing(away: Path, s3: S3, host: GitHost, capsys: Capture) -> None:

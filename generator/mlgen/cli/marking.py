@@ -31,6 +31,7 @@ from mlgen.store import Folder, Store, TooLarge
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _URI = re.compile(r"""[^\s"'`<>\\{}\[\],@]+""")
+_S3 = re.compile(r"\A(?i:s3[an]?)://")  # Spark and Hadoop have two more names for it
 RENDERED = "tekton"
 
 
@@ -70,7 +71,7 @@ def locate_in(store: Store, workspace: Workspace) -> Locate:
             return next((key for root in roots if (key := _below(root, path)) is not None), None)
 
         return in_folder
-    return lambda uri: _below(store.uri, uri.rstrip("/"))
+    return lambda uri: _below(store.uri, _S3.sub("s3://", uri).rstrip("/"))
 
 
 def _below(root: str, path: str) -> str | None:
