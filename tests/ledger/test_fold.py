@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.fold import Expected, fold
 from mlgen.ledger.spool import DEAD, SPOOL, Spool
 from mlgen.ledger.turns import Unpaced
-from mlgen.store import Folder
+from mlgen.store import Folder, Item
+from mlgen.store.base import SMALL
 from tests.ledger import records
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -135,6 +137,29 @@ def test_another_fold_is_faster(spool: Spool, tmp_path: Path) -> None:
     folded = fold(spool, repository, "ledger", now=NOW, turns=Late())
     assert (folded.landed, folded.already, folded.by_others) == ([], [], True)
     assert folded.commit == repository.tip("refs/heads/ledger")
+
+
+@pytest.mark.parametrize("lies", ["gone", "there"])
+def test_a_listing_that_is_behind_is_not_followed_for_ever(tmp_path: Path, lies: str) -> None:
+    """It shows what another fold landed, or what this one has just deleted."""
+    repository = git.init_bare(tmp_path / "l.git", ENVIRON)
+    folder = tmp_path / "artifacts"
+    spool = Spool(Folder(folder, "artifacts"))
+    spool.put(records.task())
+    old = list(spool.store.items(SPOOL))
+    data = spool.store.get(old[0].key)
+
+    class Behind(Folder):
+        def items(self, folder: str) -> Iterator[Item]:
+            return iter(old) if folder == SPOOL else super().items(folder)
+
+        def get(self, key: str, *, at_most: int = SMALL) -> bytes:
+            return data if lies == "there" and key == old[0].key else super().get(key, at_most=at_most)
+
+    if lies == "gone":
+        spool.store.delete(old[0].key)
+    folded = fold(Spool(Behind(folder, "artifacts")), repository, "ledger", now=NOW)
+    assert (folded.landed, folded.by_others) == (([], True) if lies == "gone" else ([records.task().path], False))
 
 
 def test_more_than_a_batch(spool: Spool, tmp_path: Path) -> None:

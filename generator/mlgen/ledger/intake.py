@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlgen.ledger import secrets
 from mlgen.ledger.entry import from_bytes
@@ -30,11 +30,16 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """folded: what is told of those that are not taken."""
+    """folded: what is told of those that are not taken.
+
+    done: keys that have left the spool. A bucket's listing may go on showing them, and a fold that took them once more
+    would never end.
+    """
 
     spool: Spool
     expected: Expected | None
     folded: Folded
+    done: set[str] = field(default_factory=set)
 
     def take(self, items: Sequence[Item]) -> Iterator[Waiting]:
         """The records among what waits that have a path; those that never will are buried."""
@@ -44,6 +49,7 @@ class Intake:
                 self.folded.left.append(Refused(key, "bad-record", str(data)))
                 continue
             if data is None:
+                self.done.add(key)
                 self.folded.by_others = True
                 continue
             try:
@@ -71,9 +77,15 @@ class Intake:
             return None
         return waiting
 
+    def forget(self, keys: Sequence[str]) -> None:
+        """Let records leave the spool that have landed."""
+        self.spool.delete_all(keys)
+        self.done.update(keys)
+
     def bury(self, waiting: Waiting, refused: Refused) -> None:
         """Set a record aside that can never land."""
         self.spool.bury(waiting.key, waiting.data, refused.code, refused.message)
+        self.done.add(waiting.key)
         told = self.folded.conflicts if refused.code == "ledger-conflict" else self.folded.refused
         told.append(refused)
 
