@@ -170,12 +170,14 @@ def test_the_dead_land_once_the_host_takes_them(host: GitHost, far: Remote, spoo
     assert set(on_branch(there(host))) == {good.path, bad.path}
 
 
-def test_the_dead_that_are_refused_again_stay_dead(host: GitHost, far: Remote, spool: Spool) -> None:
+@pytest.mark.parametrize("tells", ["path", "nothing"])
+def test_the_dead_that_are_refused_again_stay_dead(host: GitHost, far: Remote, spool: Spool, tells: str) -> None:
+    """Though nothing else waits, whose landing would tell that it is them that are refused."""
     install(host, "nothing")
     for entry in (records.task(name="good"), bad := poisoned()):
         spool.put(entry)
     fold(spool, far, "ledger", now=NOW)
-    install(host, "path")
+    install(host, tells)
     folded = retry(spool, far, "ledger", lambda: fold(spool, far, "ledger", now=NOW))
     assert [one.path for one in folded.refused] == [bad.path]
     (dead,) = spool.dead()

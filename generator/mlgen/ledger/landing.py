@@ -74,15 +74,16 @@ class Landing:
     @property
     def stay(self) -> set[str]:
         """The keys of what is not to be tried again now."""
-        return {one.key for one in self.folded.left} | {waiting.key for waiting, _ in self._refused}
+        return {one.key for one in self.folded.left} | {waiting.key for waiting, _ in self._refused} | self.intake.done
 
     def judge(self) -> None:
-        """Set aside the records that the host refused alone, if it took others, or named them: it is them it refuses.
+        """Set aside the records that the host refused alone, if it took others, or named them, or did so before.
 
         Raises the refusal, CannotAnswer "git-push-refused", where the branch took nothing and nothing is named.
         """
         for waiting, fault in self._refused:
-            if not self.folded.landed and not _named([waiting], fault):
+            known = self.folded.landed or _named([waiting], fault) or self.intake.spool.is_dead(waiting.key)
+            if not known:
                 raise fault
             message = f"{waiting.path} is not taken by the host: {fault.why}"
             self.intake.bury(waiting, Refused(waiting.key, "git-push-refused", message, waiting.path))
@@ -98,7 +99,7 @@ class Landing:
                 continue
             (self.folded.landed if waiting.path in landed else self.folded.already).append(waiting.path)
             done.append(waiting.key)
-        self.intake.spool.delete_all(done)
+        self.intake.forget(done)
 
     def _push(self, reader: Look, group: list[Waiting]) -> tuple[dict[str, Kept], set[str]]:
         """(what the branch's tip has of each record's execution, by key; paths that we added). It has all of them then.

@@ -122,6 +122,10 @@ class Spool:
         """What could not land, sorted, without the reasons."""
         return [key for key in self.store.keys(DEAD) if not key.endswith(_REASON)]
 
+    def is_dead(self, key: str) -> bool:
+        """Whether what waits under a key could not land before."""
+        return self.store.item(f"{DEAD}/{key.rpartition('/')[2]}") is not None
+
     def revive(self, key: str) -> bool:
         """Let what is dead wait again, as it is, and whether it does: what is no record cannot. It stays dead, too."""
         try:
