@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from mlgen.diagnostic import CannotAnswer
+from mlgen.git import Signers, objects
 from mlgen.ledger import imported
 from mlgen.ledger.entry import path_of, to_bytes
 from mlgen.ledger.verify import identity, sides, walk
 from mlgen.ledger.verify.finding import MOST
-from mlgen.ledger.verify.span import MOST_WRONG
+from mlgen.ledger.verify.span import MOST_WRONG, Terms
 from tests.ledger import records
-from tests.ledger.tampering import GONE, SECONDS, Lab, Shown, entries, object_file, shown
+from tests.ledger.tampering import GONE, SECONDS, Lab, Shown, by, entries, object_file, shown
+from tests.ssh_keys import allowed
 
 
 def test_replaced_objects_and_grafts_change_nothing(lab: Lab) -> None:
@@ -88,7 +90,18 @@ def test_a_file_of_a_hundred_megabytes_is_not_held(lab: Lab) -> None:
 
 def test_a_commit_that_is_far_too_large(lab: Lab) -> None:
     tip = lab.move(lab.commit({}, trailers="x" * (20 << 20)))
+    lab.land(*entries("r9"))
     assert shown(lab) == [Shown("bad-trailers", tip)]
+
+
+def test_a_folder_that_is_not_read_hides_no_later_commit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LIMIT", 8 << 10)
+    blob = lab.blob(b"x")
+    bad = lab.move(lab.commit({f"runs/2026/11/30/local/{n:08}": ("100644", blob) for n in range(300)}))
+    lab.land(*entries("r8"))
+    entry = records.task("r1", "train")
+    gone = lab.move(lab.commit({entry.path: GONE}))
+    assert shown(lab) == [Shown("too-many-files", bad), Shown("record-deleted", gone, entry.path)]
 
 
 def test_clean_ledgers_of_each_kind(tmp_path: Path) -> None:
@@ -160,7 +173,7 @@ def test_a_process_that_the_kernel_kills_is_done_without(lab: Lab, monkeypatch: 
     assert lab.verify(jobs=2).walked == lab.verify().walked
 
 
-def test_many_commits_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_commits_side_by_side(tmp_path: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Lab.make(tmp_path)
     tip = None
     for n in range(60):
@@ -177,9 +190,13 @@ def test_many_commits_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [(one.code, one.commit) for one in together.found.kept] == [("stray-file", bad)]
     assert together.walked.commits == 62
     object_file(lab, lab.git("rev-parse", f"{lab.tip}^{{tree}}")).unlink()
-    with pytest.raises(CannotAnswer, match="git cannot use the repository") as fault:
+    assert [(one.code, one.commit) for one in lab.verify(jobs=2).found.kept][1:] == [("missing-bytes", lab.tip)]
+    lab.signer = by(keys["bob"])
+    lab.move(lab.commit({}, tree=lab.git("mktree", data=b"")))
+    lab.terms = Terms(Signers(allowed(keys["bob"], "bob"), {"PATH": "/nonexistent"}))
+    with pytest.raises(CannotAnswer) as fault:
         lab.verify(jobs=2)  # what a process of ours says comes through whole
-    assert "is not there" in fault.value.why
+    assert fault.value.code == "no-ssh-keygen"
 
 
 def test_what_was_left_out_elsewhere_is_no_loss_here(lab: Lab) -> None:

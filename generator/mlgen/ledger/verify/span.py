@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from mlgen.git import Object, Reader, Repository, Signers
-from mlgen.git.difference import FOLDER, Change, Forged, Trees
+from mlgen.git.difference import FOLDER, BadFolder, Change, Forged, Lost, TooWide, Trees
 from mlgen.git.history import Commit, id_of
 from mlgen.ledger import chain, epoch, imported
 from mlgen.ledger.chain import Batch, Link
@@ -30,6 +30,7 @@ MAX_COMMIT_BYTES = 256 << 10  # an RSA signature has 3 KiB, and a message of a f
 _FILE = "100644"
 _MODES = {"120000": "a symbolic link", "160000": "another repository", FOLDER: "a folder in which no record lies"}
 _FOLDERS = {"runs": 6, imported.FOLDER: 4}  # where records lie, and how many folders deep
+_BAD_FOLDERS = {Forged: "forged-commit", Lost: "missing-bytes", TooWide: "too-many-files"}
 UNSIGNED, SIGNED, WRONG, UNCHECKED = b"uswc"  # a byte for each commit: by a key that is allowed, not allowed, unknown
 
 
@@ -127,14 +128,20 @@ class _Span:
         if not self._is_genuine(commit, data):
             return
         files = _Files(self, commit)
-        before = _tree_of(self.heads[commit.parents[0]]) if commit.parents else None
+        before = self._tree_before(commit.parents[0]) if commit.parents else None
         try:
             files.read(self.trees.changes(before, _tree_of(data), _may_hold_records))
-        except Forged as error:
-            self._add("forged-commit", str(error), commit)
+        except BadFolder as error:
+            self._add(_BAD_FOLDERS[type(error)], str(error), commit)
         if len(commit.parents) > 1:
             self._add("merge-commit", f"the commit has {len(commit.parents)} parents", commit)
         self._check_chain(commit, data, files.batch)
+
+    def _tree_before(self, parent: str) -> str | None:
+        if head := self.heads[parent]:
+            return _tree_of(head)
+        found = self.reader.get(f"{parent}^{{tree}}")  # one that is far too large: told of, and not read
+        return found.oid if found else None
 
     def _check_chain(self, commit: Commit, data: bytes, batch: str | None) -> None:
         """batch: of the files that the commit adds; None where they could not all be read."""
@@ -161,9 +168,14 @@ class _Span:
         return True
 
     def _prev(self, commit: Commit, data: bytes) -> str | None:
-        """What Mlgen-Prev-Sha256 must be; None of an epoch's root, which is measured against what is remembered."""
+        """What Mlgen-Prev-Sha256 must be; None where nothing here says so.
+
+        That is of an epoch's root, which is measured against what is remembered, and after a commit that is not read.
+        """
         if commit.parents:
-            before = chain.of_commit(self.heads[commit.parents[0]])
+            if not (head := self.heads[commit.parents[0]]):
+                return None
+            before = chain.of_commit(head)
             return chain.START if before is None else before.next_prev
         return chain.START if epoch.of_commit(data) is None else None
 
@@ -183,7 +195,7 @@ class _Files:
         self._whole = True
 
     def read(self, changed: Iterable[Change]) -> None:
-        """Judge them; where too many are wrong, the rest is not read. Raises Forged, GitError."""
+        """Judge them; where too many are wrong, the rest is not read. Raises BadFolder, GitError."""
         waiting = iter(changed)
         try:
             while window := list(islice(waiting, WINDOW)):
@@ -195,7 +207,7 @@ class _Files:
                     message = f"more than {MOST_WRONG:,} of its files are wrong"
                     self._span.part.found.add(Finding("too-many-files", message, self._commit.oid))
                     break
-        except Forged:
+        except BadFolder:
             self._whole = False
             raise
         for oid, path in self._gone.items():
