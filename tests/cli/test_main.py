@@ -12,6 +12,7 @@ import pytest
 
 from mlgen import diagnostic
 from mlgen.cli import main as command_line
+from mlgen.cli import output
 from mlgen.cli.ledger import VERBS as LEDGER_VERBS
 from mlgen.cli.output import answer_json
 from mlgen.cli.verbs import VERBS, help_text
@@ -187,6 +188,21 @@ def test_every_end_has_its_code(
     monkeypatch.setattr(command_line._Root, "get_command", broken)
     assert command_line.run(["check"]) == code
     assert said in capsys.readouterr().err
+
+
+def test_no_error_tells_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever typed it, or has it in a file, knows it; who reads a CI's log does not."""
+    told = "https://anna:hunter2@git.example/x"
+    span = diagnostic.Span("a.yaml", 1, 1, 1, 2)
+    output.fault(diagnostic.Misuse("bad-argument", f"{told} is no number", why=told, fix=told))
+    output.findings_to_stderr([diagnostic.Diagnostic("bad-value", told, span, why=told)])
+    output.note(told)
+    output.bug(ValueError(told))
+    said = capsys.readouterr().err
+    assert "hunter2" not in said
+    assert said.count("https://anna:***@git.example/x") == 7
+    output.note("7Q3nK2e5ZV4m8R1tGhJ2kL is no run")  # it only looks random
+    assert "7Q3nK2e5ZV4m8R1tGhJ2kL" in capsys.readouterr().err
 
 
 # What a verb must not import: each would be felt at every start (facts: kubernetes 630 ms, rich 125, obstore 36).

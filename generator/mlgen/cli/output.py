@@ -13,6 +13,7 @@ from typing import IO
 
 from mlgen import diagnostic
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
+from mlgen.ledger.secrets.plain import is_plain
 
 RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -45,13 +46,22 @@ def _printable(line: str) -> str:
 
 def note(text: str) -> None:
     """One line for people on stderr."""
-    _tell(diagnostic.visible(text) + "\n")
+    _tell(shown(text) + "\n")
+
+
+def shown(text: str) -> str:
+    """A text as a terminal and a CI's log may have it: without control characters, and what looks like a secret."""
+    if not is_plain(text.encode(errors="surrogatepass")):
+        from mlgen.ledger.secrets.masking import masked  # here: most texts need none of its expressions
+
+        text = masked(text, guesses=False)
+    return diagnostic.visible(text)
 
 
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:
     """Print findings for people, each with its place shown, and a line that counts them."""
     for one in found:
-        head, *rest = diagnostic.to_text(one, _lines(source, one.span.file)).split("\n")
+        head, *rest = map(shown, diagnostic.to_text(one, _lines(source, one.span.file)).split("\n"))
         colour = RED if one.severity is Severity.ERROR else YELLOW
         stream.write("\n".join([paint(head, colour, stream), *rest]) + "\n\n")
 
@@ -146,10 +156,10 @@ def _tell(text: str) -> None:
 
 def fault(error: Fault) -> None:
     """Print why the command could not do its work, in the shape of a finding."""
-    head = paint(f"mlgen: error[{error.code}]: {diagnostic.visible(error.message)}", RED, sys.stderr)
+    head = paint(f"mlgen: error[{error.code}]: {shown(error.message)}", RED, sys.stderr)
     # Each line of a why or fix is a thing of its own, such as one of several arguments.
     told = [(word, line) for word, text in (("why", error.why), ("fix", error.fix)) for line in text.splitlines()]
-    lines = [head, *(f"   {word}  {diagnostic.visible(line)}" for word, line in told)]
+    lines = [head, *(f"   {word}  {shown(line)}" for word, line in told)]
     _tell("\n".join(lines) + "\n")
 
 
@@ -160,5 +170,5 @@ def bug(error: Exception) -> None:
 
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"
-    _tell(f"mlgen: error[bug]: {diagnostic.visible(text)}\n   why  this is a mistake in mlgen, not in your files\n")
+    _tell(f"mlgen: error[bug]: {shown(text)}\n   why  this is a mistake in mlgen, not in your files\n")
     _tell("   fix  run it again with MLGEN_DEBUG=1 and report what it prints\n")

@@ -9,15 +9,16 @@ from mlgen.canonical import Json
 from mlgen.ledger.secrets.look import MASK, RANDOM
 from mlgen.ledger.secrets.names import explains, named, names_in_list, names_in_object
 from mlgen.ledger.secrets.search import spans
+from mlgen.ledger.secrets.shapes import Span
 
 _PASSES = 4
 _Scrubbed = TypeVar("_Scrubbed", Json, dict[str, Json])
 
 
-def masked(text: str) -> str:
-    """A text for people without what looks like a secret in it."""
+def masked(text: str, *, guesses: bool = True) -> str:
+    """A text for people without what looks like a secret in it. guesses: also what only looks random."""
     for _ in range(_PASSES):  # what is left of a text may look like something else
-        found = sorted(spans(text))
+        found = _found(text, guesses)
         if not found:
             return text
         parts: list[str] = []
@@ -27,7 +28,11 @@ def masked(text: str) -> str:
                 parts += text[end : span.start], MASK
             end = max(end, span.end)
         text = "".join(parts) + text[end:]
-    return text if next(spans(text), None) is None else MASK
+    return MASK if _found(text, guesses) else text
+
+
+def _found(text: str, guesses: bool) -> list[Span]:
+    return sorted(span for span in spans(text) if guesses or span.kind != RANDOM)
 
 
 def scrub(value: Json, name: str = "") -> Json:
