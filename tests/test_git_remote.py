@@ -468,6 +468,7 @@ def test_what_takes_too_long_is_ended_whole(tmp_path: Path) -> None:
         "-x@host:l.git",
         "https://host",
         "ssh://git:s3cret@host/l.git",
+        "https://host/l.git?token=s3cret",
         "",
     ],
 )

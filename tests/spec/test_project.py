@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlgen.diagnostic import to_text
 from mlgen.spec.document import read
 from mlgen.spec.load import load_lock, load_project
 from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
@@ -163,6 +164,15 @@ def test_each_key_is_checked(line: str, code: str) -> None:
 )
 def test_what_an_environment_needs(text: str, found: list[tuple[str, int, int]]) -> None:
     assert project(f"version: 1\n{text}\n")[1] == found
+
+
+@pytest.mark.parametrize("url", ["https://bob:s3cret@git.example/l.git", "https://git.example/l.git?token=s3cret"])
+def test_a_password_in_a_url_is_not_shown(url: str) -> None:
+    text = WHOLE.replace("https://git.example/acme/ml-ledger.git", url)
+    _, found = load_project(read("mlgen.yaml", text.encode()))
+    [finding] = found
+    assert finding.code == "bad-uri"
+    assert "s3cret" not in to_text(finding, text.splitlines())
 
 
 def test_a_newer_project_is_not_judged() -> None:

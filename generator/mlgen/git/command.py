@@ -46,6 +46,7 @@ _LIMITED = ("sh", "-c", 'ulimit -d "$0" && exec git "$@"')  # in KiB; for what g
 # What is acknowledged must survive a power cut; by default git leaves loose objects and refs to the system.
 _DURABLE = ("core.fsync=committed", "core.fsyncMethod=batch", "core.fsyncObjectFiles=true")
 
+_ASIDE = re.compile(r"(warning|hint): ")  # what it says beside the reason, such as of settings for older versions
 _LOCKED = re.compile(r"Unable to create '([^']*\.lock)': File exists")
 _TOO_LARGE = re.compile(r"[Oo]ut of memory|malloc failed|Cannot allocate memory|cannot create thread")
 _MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference")
@@ -153,7 +154,8 @@ def run(
 
 def refusal(stderr: bytes) -> Exception:
     """The exception that a failed command's stderr means."""
-    said = stderr.decode(errors="replace").strip() or "git ended without a word"
+    told = [line for line in stderr.decode(errors="replace").splitlines() if not _ASIDE.match(line)]
+    said = "\n".join(told).strip() or "git ended without a word: it was killed, or may not write a file as large"
     if "No space left on device" in said or "Disk quota exceeded" in said:
         return CannotAnswer(
             "disk-full",

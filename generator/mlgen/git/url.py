@@ -26,6 +26,13 @@ def check_url(url: str) -> None:
         why = "what stands in a spec, everybody reads"
         fix = "leave it out: name a Secret in ledger.secret; on your machine git's credential helper has it"
         raise Misuse("bad-git-url", f"the URL {masked(url)} has credentials in it", why=why, fix=fix)
+    if "?" in url:
+        raise Misuse(
+            "bad-git-url",
+            f"the URL {masked(url).partition('?')[0]} goes on with a query",
+            why="no Git host wants one, but for a token, which everybody would read in the spec",
+            fix="leave it out: name a Secret in ledger.secret; on your machine git's credential helper has the token",
+        )
 
 
 def masked(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic, Misuse
@@ -100,7 +101,8 @@ def _git_url(url: str, place: Place) -> Iterator[Diagnostic]:
     try:
         check_url(url)
     except Misuse as error:
-        yield place.finding("bad-uri", error.message, error.why, error.fix)
+        found = place.finding("bad-uri", error.message, error.why, error.fix)
+        yield replace(found, secret="@" in url or "?" in url)  # the line may hold a password
 
 
 def _addresses(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
