@@ -214,6 +214,24 @@ def test_a_host_that_is_away(project: Path, host: GitHost, tmp_path: Path, capsy
     assert re.search(r"cannot be reached .*: this is the ledger as it was on \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", told.err)
 
 
+@pytest.mark.parametrize(
+    "question", ["runs list", "runs show one", "runs compare one one", "lineage one", "ledger index"]
+)
+def test_a_program_is_told_that_an_answer_may_be_old(
+    project: Path, host: GitHost, tmp_path: Path, capsys: Capture, question: str
+) -> None:
+    host.repository("l")
+    land(host, tmp_path, "one")
+    arguments = [*question.split(), "--env", "away", "--format", "json"]
+    assert mlgen(arguments) == 0
+    assert "asOf" not in json.loads(capsys.readouterr().out)
+    host.fault = lambda _path: "drop"
+    assert mlgen(arguments) == 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", json.loads(capsys.readouterr().out)["asOf"])
+    if "compare" in question:  # a key more is no table more
+        assert mlgen(arguments[:-2]) == 0
+
+
 def test_who_may_not_read_is_told_whose_token_it_is(
     project: Path, host: GitHost, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

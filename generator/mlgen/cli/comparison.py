@@ -74,7 +74,7 @@ def _states(runs: Sides) -> Sides:
 
 def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     for key, entries in found.items():
-        if len(key) > 1 and key != "ledger" and entries:
+        if len(key) > 1 and isinstance(entries, dict) and entries:
             yield TABLES.get(key, key), [_row(name.removesuffix("Digest"), e, key) for name, e in entries.items()]
 
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from mlgen import git
@@ -52,22 +53,28 @@ def paced(store: Store, ledger: Ledger, *, seconds: float) -> Paced:
 
 
 def mirrored(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository | None:
+    """What `known` says, by itself."""
+    return known(ledger, signers)[0]
+
+
+def known(ledger: Ledger, signers: Callable[[], Signers | None]) -> tuple[Repository | None, datetime | None]:
     """What the ledger's branch has, in a repository of the user's cache; None where there is no such branch.
 
+    And when the host said so, where that was not now.
     signers: whose keys may begin an epoch; asked for where one was begun since the mirror was refreshed.
     Where the host cannot be reached, what it had when it was asked last, and a note that says so. Raises CannotAnswer
     "git-unreachable" where it was never asked, "git-denied", "git-no-repository", "git-untrusted", "ledger-rewritten".
     """
     mirror = Mirror(ledger, signers)
     try:
-        return mirror.refresh()
+        return mirror.refresh(), None
     except CannotAnswer as fault:
-        known = git.kept(mirror.remote, ledger.branch) if fault.code == "git-unreachable" else None
-        if known is None:
+        kept = git.kept(mirror.remote, ledger.branch) if fault.code == "git-unreachable" else None
+        if kept is None:
             raise
-        repository, at = known
+        repository, at = kept
         note(f"{fault.message} ({fault.why}): this is the ledger as it was on {at:%Y-%m-%d %H:%M} UTC")
-        return repository
+        return repository, at
 
 
 def with_history(ledger: Ledger, signers: Callable[[], Signers | None]) -> Repository | None:

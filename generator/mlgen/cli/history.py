@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from mlgen.cli.counting import Counting
-from mlgen.cli.elsewhere import cache_of
+from mlgen.cli.elsewhere import cache_of, known
 from mlgen.cli.output import note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
@@ -50,7 +51,8 @@ def answered(records: Records, question: Callable[[Opened], _T], *, anew: bool =
 
 def _opened(records: Records, *, anew: bool = False) -> Opened:
     """The index of an environment's ledger, at the ledger's commit. Raises what `kept.current` raises."""
-    repository = records.repository
+    elsewhere = records.ledger.url is not None
+    repository, as_of = known(records.ledger, lambda: records.signers) if elsewhere else (records.repository, None)
     place = records.ledger.url or str(repository.git_dir if repository else "")
     file = cache_of(place, records.branch) / "index.sqlite"
 
@@ -61,7 +63,8 @@ def _opened(records: Records, *, anew: bool = False) -> Opened:
 
     with _progress() as progress:
         keeping = Keeping(file, judge=judge, progress=progress, tell=note)
-        return keeping.current(repository, records.branch, anew=anew)
+        found = keeping.current(repository, records.branch, anew=anew)
+    return replace(found, history=replace(found.history, as_of=as_of))
 
 
 def _judge(records: Records, repository: Repository, known: str, tip: str) -> None:

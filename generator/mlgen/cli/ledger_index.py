@@ -53,5 +53,5 @@ def _about(found: Opened, seconds: float) -> dict[str, Any]:
         "read": found.files,
         "built": found.built,
         "seconds": round(seconds, 3),
-        "ledger": found.history.commit,
+        **found.history.rests_on,
     }

@@ -57,16 +57,16 @@ def lineage(
     root = Workspace.around().root
     path = recorded_path(here, root) if here else None
 
-    def traced(history: History) -> Graph:
+    def traced(history: History) -> tuple[Graph, dict[str, str | None]]:
         start = find(history, wanted, path, lambda: _digest(here, root))
-        return trace(history, start, up=up or both, down=down or both, depth=depth, most=limit)
+        return trace(history, start, up=up or both, down=down or both, depth=depth, most=limit), history.rests_on
 
-    graph = ask(env, traced)
+    graph, rests_on = ask(env, traced)
     if graph.cut:
         note(f"there is more: this is cut at {limit:,} nodes (--limit), or name a --depth")
     match form:
         case LineageFormat.JSON:
-            answer_json(graph.to_json())
+            answer_json(graph.to_json() | rests_on)
         case LineageFormat.DOT:
             sys.stdout.write(to_dot(graph))
         case LineageFormat.MERMAID:

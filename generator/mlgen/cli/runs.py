@@ -64,11 +64,11 @@ def list_runs(
         best=best,
         limit=limit,
     )
-    found = ask(env, lambda history: select(history, wanted))
+    found, rests_on = ask(env, lambda history: (select(history, wanted), history.rests_on))
     for told in found.notes:
         note(told)
     if form is Format.JSON:
-        answer_json(to_json(found))
+        answer_json(to_json(found) | rests_on)
     else:
         sys.stdout.write(runs_text.listing(found, wanted, width=width(sys.stdout)))
 

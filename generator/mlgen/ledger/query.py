@@ -92,7 +92,7 @@ def summary(run: Run) -> dict[str, Json]:
 
 def show_run(history: History, run: Run) -> dict[str, Any]:
     """run.json's keys, the OpenLineage events of all executions, and the ledger's commit."""
-    return {**summary(run), "records": history.events(run.executions), "ledger": history.commit}
+    return {**summary(run), "records": history.events(run.executions), **history.rests_on}
 
 
 def compare_runs(history: History, runs: Sequence[Run]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def compare_runs(history: History, runs: Sequence[Run]) -> dict[str, Any]:
     for table in sides["a"]:
         names = sorted({name for side in sides.values() for name in side[table]})
         tables[table] = {name: {letter: side[table].get(name) for letter, side in sides.items()} for name in names}
-    return {**dict(zip(letters, map(summary, runs), strict=True)), **tables, "ledger": history.commit}
+    return {**dict(zip(letters, map(summary, runs), strict=True)), **tables, **history.rests_on}
 
 
 def _side(run: Run) -> dict[str, Mapping[str, Json]]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,12 +28,20 @@ _T = TypeVar("_T")
 class History:
     """What the ledger says at one commit. commit: None where there is no ledger yet.
 
-    repository: where the records themselves are. Methods raise sqlite3.Error where the index is damaged.
+    as_of: when that was the newest one, where nobody can say whether it still is. repository: where the records
+    themselves are. Methods raise sqlite3.Error where the index is damaged.
     """
 
     repository: Repository | None
     commit: str | None
     database: sqlite3.Connection = field(repr=False)
+    as_of: datetime | None = None
+
+    @property
+    def rests_on(self) -> dict[str, str | None]:
+        """What a program is told that an answer rests on: `{"ledger": commit}`, with "asOf" where it may be old."""
+        stale = {} if self.as_of is None else {"asOf": self.as_of.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return {"ledger": self.commit, **stale}
 
     def select(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query on the tables of `schema`; what others wrote comes as parameters only."""
