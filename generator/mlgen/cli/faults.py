@@ -68,6 +68,7 @@ FAILURES: dict[str, str] = {
     "ledger-unread": "a file of the ledger that cannot be read, where all must be",
     "ledger-rewritten": "a ledger's branch that does not go on from what was seen of it, and is no epoch after that",
     "no-bucket": "a bucket that does not exist",
+    "no-ledger": "a ledger that is to be verified, and is not there",
     "no-kubeconfig": "no cluster: neither a kubeconfig nor a pod's service account",
     "no-namespace": "an environment's namespace that the cluster does not have",
     "no-sidecar": "a pod whose results sidecar was not there when its first step began",

@@ -80,6 +80,8 @@ def verify(
     held = memory is not None or asked_since is not None or expected is not None
     notes = _notes(verified, records, held=held, by_time=isinstance(asked_since, datetime))
     dead = _dead(records, found, notes)
+    if verified is None and not found.count:
+        raise _no_ledger(records)
     if folder and verified is not None and verified.memory is not None:
         verify_memory.remember(folder, verified.memory)
     elif folder and memory is not None:
@@ -97,6 +99,15 @@ def verify(
     else:
         sys.stdout.write(verify_text.text(answer))
     raise typer.Exit(1 if found.count else 0)
+
+
+def _no_ledger(records: Records) -> CannotAnswer:
+    return CannotAnswer(
+        "no-ledger",
+        f'there is no ledger to verify: {records.ledger.url or "this repository"} has no branch "{records.branch}"',
+        why="nothing was recorded yet; or the branch was taken away, or has another name",
+        fix="`mlgen run` makes the branch; if there was one, its host's log of pushes says who took it away",
+    )
 
 
 def _since(text: str | None) -> str | datetime | None:
