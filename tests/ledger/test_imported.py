@@ -146,3 +146,9 @@ def test_it_is_folded_like_all_and_no_reader_of_runs_sees_it(tmp_path: Path) -> 
     message = repository.run("log", "-1", "--format=%s", folded.commit).decode()
     assert message == f"ledger: 1 record of r1.{records.uid('r1')[:8]}, 1 event from elsewhere\n"
     assert [one.entry() for one in stream(repository, folded.commit)] == [records.task()]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n", "S3A"])
+def test_a_bucket_has_one_name_of_three(scheme: str) -> None:
+    found = Dataset(f"{scheme}://ml-data", "churn/s3a://x.csv")
+    assert found.uri == "s3://ml-data/churn/s3a://x.csv"

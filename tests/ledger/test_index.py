@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -100,6 +102,11 @@ def test_a_count_that_no_column_holds_is_told_and_hides_no_other_record() -> Non
 def test_a_number_that_no_column_holds_is_compared(value: int, where: str) -> None:
     found = indexed(records.task(metrics={"m": value}), records.run())
     assert [run.name for run in select(found, Wanted(where=(where,))).runs] == ["r1"]
+
+
+@pytest.mark.parametrize("module", ["build", "events", "fill", "history", "kept", "rows"])
+def test_a_module_of_it_may_be_the_first(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import mlgen.ledger.index.{module}"], check=True, timeout=60)
 
 
 def test_one_uid_in_two_environments_is_one_run() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mlgen import git
 from mlgen.diagnostic import Misuse
-from mlgen.ledger import imported
+from mlgen.ledger import imported, jobs
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
 from mlgen.ledger.entry import path_of, to_bytes
 from mlgen.ledger.graph import Graph
@@ -254,7 +254,7 @@ def test_an_event_that_was_taken_away_is_missed(tmp_path: Path) -> None:
     repository.move_ref(REF, other, old=first)
     opened = keeping.current(repository, "ledger")
     assert asked == [(first, other)]
-    assert not events.knows(opened.history, "s3://b/0")
+    assert not jobs.knows(opened.history, "s3://b/0")
     opened.close()
 
 
@@ -265,5 +265,5 @@ def test_the_last_event_of_a_run_says_how_it_ended() -> None:
         job("a", [], [], 9, eventType="OTHER"),
     ]
     for order in (told, told[::-1]):
-        (found,) = events.runs_at(history([], order), ["s3://b/0"], 1, 10)
+        (found,) = jobs.runs_at(history([], order), ["s3://b/0"], 1, 10)
         assert (found.state, found.event_time, found.outputs) == ("FAIL", "2026-11-28T10:00:05Z", ("s3://b/0",))

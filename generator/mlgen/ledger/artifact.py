@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mlgen.ledger.fields import BadRecord, Fields
 
 _BUCKET = re.compile(r"([a-z][a-z0-9+.-]*://[^/]+)/(.+)", re.DOTALL)
+_HADOOP = re.compile("^s3[an]?://", re.IGNORECASE)
 FILE = "file"
 HEX = re.compile(r"[0-9a-f]{64}")
 _PUBLISHED = re.compile(r"[a-z0-9]+://.*/_inputs/[0-9a-f]{64}/(?P<name>[^/]+)", re.DOTALL)
@@ -44,6 +45,11 @@ def dataset_name(uri: str) -> tuple[str, str]:
 def uri_of(namespace: str, name: str) -> str:
     """The URI of a dataset: the inverse of `dataset_name`."""
     return name if namespace == FILE else f"{namespace}/{name}"
+
+
+def spelled(uri: str) -> str:
+    """A URI as mlgen spells it: Hadoop has three names for one bucket, and OpenLineage wants the first."""
+    return _HADOOP.sub("s3://", uri, count=1)
 
 
 def to_dataset(artifact: Artifact, facet: dict[str, object]) -> dict[str, object]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.index.events import JobRun
+from mlgen.ledger.jobs import JobRun
 from mlgen.ledger.query import summary
 from mlgen.ledger.read import ArtifactId, Execution, Run, id_of
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlgen import canonical
-from mlgen.ledger.artifact import uri_of
+from mlgen.ledger.artifact import spelled, uri_of
 from mlgen.ledger.fields import NAME, RUN_ID, BadRecord, Fields, NewerFormat
 
 FORMAT = 1
@@ -46,7 +46,7 @@ class Dataset:
     @property
     def uri(self) -> str:
         """As mlgen writes the URI of an artifact, so that both name the same bytes in a bucket alike."""
-        return uri_of(self.namespace, self.name)
+        return spelled(uri_of(self.namespace, self.name))
 
 
 @dataclass(frozen=True, slots=True)

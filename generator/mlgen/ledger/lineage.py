@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from mlgen.ledger.artifact import Artifact
+from mlgen.ledger import jobs
+from mlgen.ledger.artifact import Artifact, spelled
 from mlgen.ledger.graph import Graph
-from mlgen.ledger.index import events, rows
+from mlgen.ledger.index import rows
 from mlgen.ledger.index.history import History
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.read import ArtifactId, Execution, Run, id_of
@@ -131,14 +132,14 @@ class _Walk:
             inputs, outputs = execution.record.inputs, execution.record.outputs
             near, far = (outputs, inputs) if up else (inputs, outputs)
             yield _Met(execution.path, partial(self.graph.add_task, run, execution), near, far)
-        for job in events.runs_at(self.history, (one.uri for one in frontier), side, self.most):
+        for job in jobs.runs_at(self.history, (one.uri for one in frontier), side, self.most):
             at, beyond = (job.outputs, job.inputs) if up else (job.inputs, job.outputs)
             places = frozenset(at)
-            meant = (one for uri in beyond for one in events.artifacts_at(self.history, uri, self.most))
+            meant = (one for uri in beyond for one in jobs.artifacts_at(self.history, uri, self.most))
             yield _Met(
                 job.path,
                 partial(self.graph.add_job_run, job),
-                [self.start(one) for one in frontier if events.place(one.uri) in places],
+                [self.start(one) for one in frontier if spelled(one.uri) in places],
                 [self.start(one) for one in islice(meant, self.most)],
             )
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.index import events
+from mlgen.ledger import jobs
+from mlgen.ledger.artifact import spelled
 from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.lineage import Start
@@ -33,8 +34,8 @@ def find(
     for uri in (path, wanted.removeprefix("file://")):
         if uri is not None and (at := _known(history, "a.uri = ?", uri)):
             return Start(at)
-        if uri is not None and events.knows(history, events.place(uri)):
-            return Start(tuple(events.artifacts_at(history, events.place(uri), MOST_AT)))
+        if uri is not None and jobs.knows(history, spelled(uri)):
+            return Start(tuple(jobs.artifacts_at(history, spelled(uri), MOST_AT)))
     if match := _OUT.fullmatch(wanted):
         return Start((_of_out(history, match),))
     if match := _DIGEST.fullmatch(wanted):
