@@ -69,7 +69,8 @@ def test_where_nothing_is_told_all_is_missing(ledger: Ledger) -> None:
 def test_what_a_pod_told_is_not_missing(ledger: Ledger, waits: bool, pod: str | None) -> None:
     ledger.says(by_pod(), waits=waits)
     assert ledger.missing(from_outside(pod=pod)) == []
-    assert ledger.missing(from_outside(attempt=1, pod=pod)) == [from_outside(attempt=1, pod=pod)]
+    other = pod and str(UUID(int=4))
+    assert ledger.missing(from_outside(attempt=1, pod=other)) == [from_outside(attempt=1, pod=other)]
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["waits", "landed"])
@@ -84,8 +85,9 @@ def test_a_task_run_that_was_made_again_is_another(ledger: Ledger, waits: bool) 
     assert ledger.missing(from_outside(OTHER)) == [from_outside(OTHER)]
 
 
-def test_of_two_pods_of_an_attempt_either_tells_of_it(ledger: Ledger) -> None:
-    ledger.says(by_pod(pod=str(UUID(int=4))), waits=False)
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "landed"])
+def test_of_two_pods_of_an_attempt_either_tells_of_it(ledger: Ledger, waits: bool) -> None:
+    ledger.says(by_pod(pod=str(UUID(int=4))), waits=waits)
     assert ledger.missing(from_outside(pod=POD)) == []
 
 
@@ -95,6 +97,20 @@ def test_the_day_is_that_of_the_pods_own_clock(ledger: Ledger, ended: str) -> No
     asked = replace(from_outside(), started_at="2026-11-28T00:00:01Z", ended_at="2026-11-28T23:59:58Z")
     ledger.says(by_pod(started_at=started, ended_at=ended), waits=False)
     assert ledger.missing(asked) == []
+
+
+def test_a_backlog_is_not_read_for_what_its_keys_tell(ledger: Ledger) -> None:
+    """Nor for what the branch tells; and not at all where it is long: its records may be of anything."""
+    ledger.says(by_pod(OTHER), waits=False)
+    ledger.says(*(by_pod(str(UUID(int=n))) for n in (10, 11, 12)), waits=True)
+    known = [from_outside(str(UUID(int=n)), pod=POD) for n in (10, 11, 12)]
+    told = [*known, from_outside(OTHER)]
+    assert missing(told, ledger.spool, ledger.repository, "ledger", most_read=0) == []
+    with pytest.raises(CannotAnswer, match="3 records wait in the spool") as fault:
+        missing([from_outside(TASK_RUN)], ledger.spool, ledger.repository, "ledger", most_read=2)
+    assert fault.value.code == "ledger-waits"
+    fold(ledger.spool, ledger.repository, "ledger", now=NOW)
+    assert ledger.missing(*known, from_outside(TASK_RUN)) == [from_outside(TASK_RUN)]
 
 
 def test_names_that_begin_alike_are_told_apart(ledger: Ledger) -> None:

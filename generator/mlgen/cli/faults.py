@@ -66,6 +66,7 @@ FAILURES: dict[str, str] = {
     "ledger-shallow": "a repository with the last commits of a ledger alone, where all are wanted",
     "ledger-refused": "a ledger's branch that git could not write",
     "ledger-unread": "a file of the ledger that cannot be read, where all must be",
+    "ledger-waits": "too many records in the spool to find out whether one of them tells of something",
     "ledger-rewritten": "a ledger's branch that does not go on from what was seen of it, and is no epoch after that",
     "no-bucket": "a bucket that does not exist",
     "no-ledger": "a ledger that is to be verified, and is not there",

@@ -13,6 +13,8 @@ from mlgen.cli.records import Records
 from mlgen.cluster.against import Against
 from mlgen.cluster.api import ApiError, Unreachable
 from mlgen.cluster.refusals import fault_of
+from mlgen.cluster.shape import Unfit
+from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Repository
 from mlgen.ledger.entry import Entry
 from mlgen.ledger.told import missing
@@ -25,7 +27,13 @@ def against(repository: Repository, tip: str, records: Records, found: Found, gr
     def not_told(entries: Sequence[Entry]) -> list[Entry]:
         # The branch as it is now: what was folded since the walk is in the spool no more.
         with reached(records.ledger) as remote:
-            return missing(entries, records.spool, remote, records.branch)
+            try:
+                return missing(entries, records.spool, remote, records.branch)
+            except CannotAnswer as fault:
+                if fault.code != "ledger-waits":
+                    raise
+                asked.done.unfit.append(Unfit(f"{len(entries)} executions and runs", f"{fault.message}; {fault.why}"))
+                return []
 
     namespace, api = records.environment.namespace, connect()
     assert namespace is not None

@@ -144,6 +144,11 @@ class Spool:
         self.store.delete_all(keys)
 
 
+def id_in(key: str) -> str:
+    """The runId, or run's uid, that a key says its record has."""
+    return key.rpartition("/")[2].partition(".")[0]
+
+
 def fits(key: str, data: bytes) -> bool:
     """Whether a key is the one that these bytes have."""
     match = _KEY.fullmatch(key)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Branches, GitError, Look, branch_ref
 from mlgen.git.tree import read_tree
 from mlgen.ledger.entry import Entry, record_from_bytes
@@ -14,32 +15,53 @@ from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.read import broken
 from mlgen.ledger.record import TaskRecord, pod_run_id, run_folder
 from mlgen.ledger.run import RunRecord
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.spool import Spool, id_in
 
 # How far the clocks of nodes may be from the API server's; and how long after the last of `tasks` the finally task
 # `record` may have got its pod.
 SKEW = timedelta(hours=1)
 RECORD_DELAY = timedelta(days=2)
 
+MOST_READ = 5000  # of what waits: some seconds of a bucket's time
 _NAME = re.compile(r"[a-z0-9.-]{1,255}")
 _RUN_NAMES = ("run.json", "run.reconciled.json")
 Identity = tuple[str, int] | str
 
 
-def missing(entries: Sequence[Entry], spool: Spool, repository: Branches, branch: str) -> list[Entry]:
+def missing(
+    entries: Sequence[Entry], spool: Spool, repository: Branches, branch: str, *, most_read: int = MOST_READ
+) -> list[Entry]:
     """Those of some reconciled records whose execution, or run, has no record at all.
 
-    A record that is being folded meanwhile is seen: it is in the spool until it is on the branch.
-    Raises CannotAnswer, "ledger-broken" among others.
+    The keys of waiting records and the branch are asked first. Only for the rest the records are read, and the branch is
+    asked again: one that is being folded meanwhile is in the spool until it is on the branch.
+    Raises CannotAnswer, "ledger-broken" among others, and "ledger-waits" where too many wait to be read.
     """
-    waiting = set(_waiting(spool)) if entries else set()
-    left = [entry for entry in entries if _identity(entry) not in waiting]
-    if not left:
+    if not entries:
+        return []
+    keys = spool.waiting()
+    ids = set(map(id_in, keys))
+    left = _not_on_branch([entry for entry in entries if ids.isdisjoint(_ids(entry))], repository, branch)
+    if not left or not keys:
+        return left
+    if len(keys) > most_read:
+        raise CannotAnswer(
+            "ledger-waits",
+            f"{len(keys):,} records wait in the spool, and may tell of what no other record does: {left[0].path}",
+            why=f"more than {most_read:,} are not read to find out; what no pod told is told once fewer wait",
+            fix="`mlgen ledger fold` lands them, as the CronJob does each minute",
+        )
+    waiting = set(_identities(spool, keys))
+    return _not_on_branch([entry for entry in left if _identity(entry) not in waiting], repository, branch)
+
+
+def _not_on_branch(entries: list[Entry], repository: Branches, branch: str) -> list[Entry]:
+    if not entries:
         return []
     try:
         with repository.reader() as look:
             tip = look.get(branch_ref(branch))
-            return left if tip is None else _not_on(look, tip.oid, left)
+            return entries if tip is None else _not_on(look, tip.oid, entries)
     except GitError as error:
         raise broken(branch, str(error)) from None
 
@@ -51,8 +73,17 @@ def _identity(entry: Entry) -> Identity:
     return str((entry.tekton or {}).get("taskRunUid")), entry.attempt
 
 
-def _waiting(spool: Spool) -> Iterator[Identity]:
-    for data in spool.get_all(spool.waiting()):
+def _ids(entry: Entry) -> list[str]:
+    """The runIds that a record of it has: reconciled, or by the pod that is known; there may have been another one."""
+    if isinstance(entry, RunRecord):
+        return [entry.uid]
+    about = entry.tekton or {}
+    by_pod = [pod_run_id(str(about["taskRunUid"]), str(about["podUid"]))] if about.get("podUid") else []
+    return [entry.run_id, *by_pod]
+
+
+def _identities(spool: Spool, keys: Sequence[str]) -> Iterator[Identity]:
+    for data in spool.get_all(keys):
         with suppress(BadRecord):
             if isinstance(data, bytes):
                 yield _identity(record_from_bytes(data))
@@ -115,11 +146,7 @@ def _is_named(entry: TaskRecord, paths: Sequence[str]) -> bool:
 
     A TaskRun that was deleted and made again has another uid, and records of the same name otherwise.
     """
-    ids = [entry.run_id]
-    about = entry.tekton or {}
-    if about.get("podUid"):
-        ids.append(pod_run_id(str(about["taskRunUid"]), str(about["podUid"])))
-    return any(path.endswith(f".{one[:8]}.json") for path in paths for one in ids)
+    return any(path.endswith(f".{one[:8]}.json") for path in paths for one in _ids(entry))
 
 
 def _told(data: bytes) -> Identity | None:
