@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from mlgen.ledger.spool import SPOOL, Spool
+from mlgen.store import open_store
 from tests import git_host, s3
 from tests.cli import lab
 from tests.cluster import apiserver
@@ -113,12 +116,15 @@ def test_what_waits_is_folded_while_the_cluster_does_not_answer(world: World) ->
     world.host.fault = lambda path: "drop" if "receive-pack" in path else ""
     assert world.mlgen().returncode == 3
     world.host.fault = git_host.no_fault
+    spool = Spool(open_store("s3://ml-artifacts/lab", options=world.bucket.options, base=world.root))
+    spool.store.put(f"{SPOOL}/{uuid.UUID(int=1)}.{0:016x}.json", b"{}")
     (world.root / "kubeconfig").write_text(
         (world.root / "kubeconfig").read_text().replace(world.cluster.url, "http://127.0.0.1:9")
     )
     done = world.mlgen()
     assert done.returncode == 3
     assert "error[cluster-unreachable]" in done.stderr
+    assert "ledger-alert: env=lab dead=1 bad-record=1" in done.stderr, "it is told by this pass, or never"
     assert world.branch() == ["broken-0", "run"]
 
 

@@ -51,7 +51,11 @@ def reconcile(
         raise Misuse("bad-option", f'"{env}" has no pods', fix=fix)
     now = SystemClock().now()
     folded, fault = _fold(records, now)  # first: what is left in the spool is read, record by record
-    done = _reconcile(records, partial(_missing, records) if fault is None else None, now, wait)
+    try:
+        done = _reconcile(records, partial(_missing, records) if fault is None else None, now, wait)
+    except CannotAnswer:
+        tell_refused(folded, env)  # what was set aside is told once, by the fold that did it
+        raise
     if done.records and fault is None:
         later, fault = _fold(records, now)
         folded = _both(folded, later)
