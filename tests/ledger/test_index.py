@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def test_a_number_that_no_column_holds_is_compared(value: int, where: str) -> No
 
 @pytest.mark.parametrize("module", ["build", "events", "fill", "history", "kept", "rows"])
 def test_a_module_of_it_may_be_the_first(module: str) -> None:
-    subprocess.run([sys.executable, "-c", f"import mlgen.ledger.index.{module}"], check=True, timeout=60)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", f"import mlgen.ledger.index.{module}"], check=True, env=environ, timeout=60)
 
 
 def test_one_uid_in_two_environments_is_one_run() -> None:
