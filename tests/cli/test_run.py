@@ -35,7 +35,7 @@ tasks:
     run: |
       cat "$raw" > "$copy"
       echo "$word" > "$said"
-      test "$fail" = no || { echo "it broke here" >&2; exit 7; }
+      test "$fail" = no || { echo "it broke here at https://anna:hunter2@git.example" >&2; exit 7; }
     in: [inputs.raw, params.word, params.fail]
     out: {copy: dataset, said: string}
   big:
@@ -127,11 +127,11 @@ def test_a_failure_shows_why_and_where_to_read_on(committed: Repository, capsys:
     assert "logs    mlgen logs bad make\n" in answer.out
     assert "make  failed, exit code 7  (" in answer.err
     assert "big   not started: make failed\n" in answer.err
-    assert "      | it broke here\n" in answer.err
+    assert "      | it broke here at https://anna:***@git.example\n" in answer.err
     log = next(line for line in answer.err.splitlines() if "its log: " in line).partition("its log: ")[2]
-    assert Path(log).read_text() == "it broke here\n"
+    assert Path(log).read_text() == "it broke here at https://anna:hunter2@git.example\n"
     assert mlgen(["logs", "bad"]) == 0
-    assert capsys.readouterr().out == "it broke here\n"
+    assert capsys.readouterr().out == "it broke here at https://anna:hunter2@git.example\n"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_logs_of_all_attempts_and_of_what_has_none(committed: Repository, capsys
     assert mlgen([*RUN, "-p", "fail=yes", "--name", "after"]) == 1
     capsys.readouterr()
     assert mlgen(["logs"]) == 0
-    assert capsys.readouterr() == ("it broke here\n", "the latest run: after\n")
+    assert capsys.readouterr() == ("it broke here at https://anna:hunter2@git.example\n", "the latest run: after\n")
     (committed / "pipelines" / "gone.yaml").write_text("version: 1\nname: gone\ntasks: {a: {run: [no-such-program]}}\n")
     assert mlgen(["run", "pipelines/gone.yaml", "--name", "none"]) == 1
     next(committed.glob(".mlgen/runs/none.*/a-0/log")).unlink(missing_ok=True)

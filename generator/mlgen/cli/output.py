@@ -51,11 +51,16 @@ def note(text: str) -> None:
 
 def shown(text: str) -> str:
     """A text as a terminal and a CI's log may have it: without control characters, and what looks like a secret."""
-    if not is_plain(text.encode(errors="surrogatepass")):
-        from mlgen.ledger.secrets.masking import masked  # here: most texts need none of its expressions
+    return diagnostic.visible(without_secrets(text))
 
-        text = masked(text, guesses=False)
-    return diagnostic.visible(text)
+
+def without_secrets(text: str) -> str:
+    """The same with its lines; what only looks random stays, as names and ids do."""
+    if is_plain(text.encode(errors="surrogatepass")):
+        return text
+    from mlgen.ledger.secrets.masking import masked  # here: most texts need none of its expressions
+
+    return masked(text, guesses=False)
 
 
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:

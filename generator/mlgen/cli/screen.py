@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
-from mlgen.cli.output import RED, YELLOW, coloured, paint
+from mlgen.cli.output import RED, YELLOW, coloured, paint, shown, without_secrets
 from mlgen.diagnostic import visible
 from mlgen.ledger.record import State
 
@@ -81,21 +81,21 @@ class Screen(AbstractContextManager["Screen"]):
         tries = f", attempt {attempt + 1}" if attempt or retried else ""
         again = ", it is tried again" if retried else ""
         word = paint(state.word, COLOURS[state], sys.stderr)
-        self.say(task, f"{word}{visible(more)}  ({seconds:.1f} s{tries}{again})")
+        self.say(task, f"{word}{shown(more)}  ({seconds:.1f} s{tries}{again})")
 
     def skipped(self, task: str, words: str) -> None:
         """Why a task will not run. words: their first, up to a colon, is shown in colour."""
-        word, colon, more = visible(words).partition(":")
+        word, colon, more = shown(words).partition(":")
         self.rests(task, done=True)
         self.say(task, f"{paint(word, YELLOW, sys.stderr)}{colon}{more}")
 
     def quote(self, lines: Iterable[str]) -> None:
-        """Lines of a log, below what was said last."""
-        for line in lines:
+        """Lines of a log, below what was said last. Tokens that nobody declared are in the log, and not here."""
+        for line in without_secrets("\n".join(lines)).splitlines():
             self.say("", f"| {visible(line)}")
 
     def note(self, text: str) -> None:
-        self._say(f"{paint('note', YELLOW, sys.stderr)}: {visible(text)}")
+        self._say(f"{paint('note', YELLOW, sys.stderr)}: {shown(text)}")
 
     def _say(self, line: str) -> None:
         # Nobody may listen any more: a pager that was left, a terminal that was closed. The run is not about that.
