@@ -169,7 +169,12 @@ def files_of(lab: Lab, tip: str) -> dict[str, bytes]:
     return {f.path: lab.here.run("cat-file", "blob", f.oid) for f in lab.here.tree_files(tip, "")}
 
 
+def adding(path: str) -> Callable[[Lab, str], str]:
+    return lambda lab, tip: lab.by_hand({**files_of(lab, tip), path: b"{}"}, tip)
+
+
 GOOD = {SECOND.path: to_bytes(SECOND)}
+THIRD = {(third := records.task(name="c")).path: to_bytes(third)}
 # What is pushed, given the tip -> what the server says.
 REFUSED: dict[str, tuple[Callable[[Lab, str], str], str]] = {
     "a record changed": (lambda lab, tip: lab.commit({FIRST.path: b"{}"}, tip), f"{FIRST.path} would be changed"),
@@ -178,14 +183,35 @@ REFUSED: dict[str, tuple[Callable[[Lab, str], str], str]] = {
         lambda lab, tip: lab.by_hand({**GOOD, FIRST.path.replace("/28/", "/27/"): to_bytes(FIRST)}, tip),
         f"{FIRST.path} would be changed or deleted",
     ),
-    "a path elsewhere": (lambda lab, tip: lab.commit({"README": b"x"}, tip), "README has no record's path"),
+    "a path elsewhere": (lambda lab, tip: lab.commit({"README": b"x"}, tip), "README has no path of a record"),
     "a path that is none": (
         lambda lab, tip: lab.commit({"runs/x.json": b"x"}, tip),
-        "runs/x.json has no record's path",
+        "runs/x.json has no path of a record",
     ),
     "a strange name": (
         lambda lab, tip: lab.by_hand({**files_of(lab, tip), SECOND.path.replace("/b-", '/"\n-'): b"x"}, tip),
-        "has no record's path",
+        "has no path of a record",
+    ),
+    **{
+        f"the path {path}": (adding(path), "has no path of a record")
+        for path in (
+            SECOND.path.replace("/b-", "/evil") + "x.json",
+            "runs/2026/11/28/local/r1.6afccdfe/evil.json",
+            SECOND.path.replace("/11/28/", "/13/28/"),
+            SECOND.path.replace("/11/28/", "/11/99/"),
+            SECOND.path.replace("/local/", "/..local/"),
+            SECOND.path.replace("/r1.", "/r 1."),
+            SECOND.path.replace("/b-", "/B-"),
+            f"imported/2026/11/28/{'a' * 36}.json",
+        )
+    },
+    "a chain that does not go on": (
+        lambda lab, tip: lab.commit(GOOD, tip, trailers=chain.link(GOOD, None).trailers),
+        "does not go on with the chain",
+    ),
+    "a chain that breaks later": (
+        lambda lab, tip: lab.commit(THIRD, lab.commit(GOOD, tip), trailers=chain.Link("ab" * 32, chain.START).trailers),
+        "does not go on with the chain",
     ),
     "a link": (
         lambda lab, tip: lab.link(SECOND.path, tip),
@@ -212,7 +238,7 @@ REFUSED: dict[str, tuple[Callable[[Lab, str], str], str]] = {
     "an epoch without signers": (lambda lab, tip: begin(lab, tip, [FIRST.path]), "this server knows no signers"),
     "a second commit that is bad": (
         lambda lab, tip: lab.commit({"README": b"x"}, lab.commit(GOOD, tip)),
-        "README has no record's path",
+        "README has no path of a record",
     ),
 }
 
@@ -231,6 +257,22 @@ def test_the_branch_is_not_deleted_and_others_are_free(lab: Lab) -> None:
     assert lab.push(tip, f"{lab.commit({'README': b'x'}, tip)}:refs/heads/other") == ""
     lab.configure("mlgen.branch", "other")
     assert lab.push(lab.commit({"README": b"x"}, tip)) == ""
+
+
+def test_no_other_name_leads_to_the_branch_or_hides_it(lab: Lab) -> None:
+    first = lab.fold("train")
+    tip = lab.fold("b")
+    server, gone = git.init_bare(lab.server, ENVIRON), lab.by_hand(GOOD, tip)
+    for ref in (f"refs/replace/{tip}", "refs/tags/ledger"):
+        assert f"{ref} would hide what is on ledger" in lab.push(tip, f"{first}:{ref}")
+        server.move_ref(ref, first, old=None)
+        assert lab.push(tip, f":{ref}") == "", "it may be taken away"
+    server.run("symbolic-ref", "refs/heads/alias", REF)
+    assert f"{FIRST.path} would be changed or deleted" in lab.push(tip, f"{gone}:refs/heads/alias")
+    server.move_ref("refs/heads/main", tip, old=None)
+    server.run("symbolic-ref", REF, "refs/heads/main")
+    assert f"{FIRST.path} would be changed or deleted" in lab.push(tip, f"{gone}:refs/heads/main")
+    assert server.tip(REF) == tip
 
 
 SIGNED: dict[str, tuple[Callable[[Lab, str], str], str]] = {
@@ -288,5 +330,5 @@ def test_an_old_ledger_moves_to_a_new_server(lab: Lab) -> None:
     """What was made long ago is taken by an empty server, if it is a ledger."""
     first = lab.commit({FIRST.path: to_bytes(FIRST)}, None, seconds=1_000_000_000)
     second = lab.commit(GOOD, first, seconds=1_000_000_010)
-    assert "has no record's path" in lab.push(lab.commit({"x": b"x"}, second))
+    assert "has no path of a record" in lab.push(lab.commit({"x": b"x"}, second))
     assert lab.push(second) == ""
