@@ -331,7 +331,9 @@ def test_a_ledger_that_cannot_be_read_deletes_nothing(away: Path, s3: S3, host: 
     assert gc(capsys, "--keep-days", "30", env="prod")["goes"]["artifacts"] == 1
     for of in ("prod", "twin", "dev"):
         host.fault = lambda path, of=of: "503" if f"/{of}.git" in path else ""  # type: ignore[misc]
-        assert "git-unreachable" in gc(capsys, "--keep-days", "30", "--delete", env="prod", code=3)
+        told = gc(capsys, "--keep-days", "30", "--delete", env="prod", code=3)
+        assert "git-unreachable" in told
+        assert (f"if mlgen.yaml has {of} for nothing, take it out there" in told) is (of != "prod")
     assert left(s3) == {key_of("old")}
 
 

@@ -83,9 +83,13 @@ def _below(root: str, path: str) -> str | None:
 
 @dataclass
 class Source:
-    """A ledger, as far as it was read. records: of an environment that has it. commit: None where it has none."""
+    """A ledger, as far as it was read. records: of an environment that has it. commit: None where it has none.
+
+    is_other: whether it is read only because its runs may have read what is to go.
+    """
 
     records: Records
+    is_other: bool = False
     commit: str | None = None
 
     def news(self) -> Iterator[Stored]:
@@ -93,6 +97,17 @@ class Source:
 
         Raises CannotAnswer "ledger-behind" where only an older state can be read, and what reading raises.
         """
+        try:
+            yield from self._news()
+        except CannotAnswer as fault:
+            if not self.is_other:
+                raise
+            env = self.records.environment.name
+            why = f"runs of {env} may have read what is to go, so its ledger is read as well; {fault.why}"
+            fix = f"{fault.fix}\nif mlgen.yaml has {env} for nothing, take it out there"
+            raise CannotAnswer(fault.code, f"the ledger of {env}: {fault.message}", why=why, fix=fix) from None
+
+    def _news(self) -> Iterator[Stored]:
         tip = self.records.tip()
         if tip == self.commit:
             return
@@ -216,7 +231,7 @@ def open_marking(records: Records, envs: list[Environment], *, models: bool) -> 
     others: dict[str, Records] = {}
     for env in able:
         at = records if env.name == records.environment.name else open_records(workspace, env.name)
-        ledgers.setdefault((env.ledger.url, env.ledger.branch), Source(at))
+        ledgers.setdefault((env.ledger.url, env.ledger.branch), Source(at, is_other=at is not records))
         if env.name not in names:
             others.setdefault(_place(workspace, env), at)
     survey = Survey(locate_in(records.store, workspace), names, models=models)
