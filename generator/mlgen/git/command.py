@@ -46,7 +46,8 @@ _LIMITED = ("sh", "-c", 'ulimit -d "$0" && exec git "$@"')  # in KiB; for what g
 # What is acknowledged must survive a power cut; by default git leaves loose objects and refs to the system.
 _DURABLE = ("core.fsync=committed", "core.fsyncMethod=batch", "core.fsyncObjectFiles=true")
 
-_ASIDE = re.compile(r"(warning|hint): ")  # what it says beside the reason, such as of settings for older versions
+# What it says beside the reason, such as of settings for older versions. Of a broken ref it says nothing else.
+_ASIDE = re.compile(r"(warning|hint): (?!ignoring broken ref)")
 _LOCKED = re.compile(r"Unable to create '([^']*\.lock)': File exists")
 _TOO_LARGE = re.compile(r"[Oo]ut of memory|malloc failed|Cannot allocate memory|cannot create thread")
 _MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference")
