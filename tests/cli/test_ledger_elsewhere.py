@@ -305,6 +305,20 @@ def test_what_nobody_wants_is_thrown_away(project: Path, host: GitHost, capsys: 
     assert spool.store.keys(DEAD) == []
 
 
+def test_where_nothing_waits_a_question_folds_nothing(project: Path, host: GitHost, capsys: Capture) -> None:
+    """Nor says that something waits, while the host is away; and the host is waited for once."""
+    host.repository("l")
+    spool = Spool(Folder(project / "artifacts", "artifacts"))
+    host.fault = lambda _path: "503"
+    assert mlgen(["runs", "list"]) == 3
+    assert "in the spool" not in capsys.readouterr().err
+    asked = len(host.requests)
+    spool.put(records.task())
+    assert mlgen(["runs", "list"]) == 3
+    assert "some records wait in the spool: " in capsys.readouterr().err
+    assert len(host.requests) == 3 * asked
+
+
 def test_a_backlog_is_told_while_the_host_is_away(project: Path, host: GitHost, capsys: Capture) -> None:
     host.repository("l")
     spool = Spool(Folder(project / "artifacts", "artifacts"))

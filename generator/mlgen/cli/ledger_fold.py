@@ -20,10 +20,11 @@ from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger import passes
 from mlgen.ledger.fold import Load
-from mlgen.ledger.spool import DEAD
+from mlgen.ledger.spool import DEAD, Spool
 
 SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
 LOAD = Load(records=20_000, size_bytes=64 << 20)  # after an outage: fewer pushes, as each waits for its turn
+PATIENCE_SECONDS = 10.0  # with a bucket that is away, of somebody who only looks
 NAMED = 1000  # refused records of which `--format json` says why
 FOLD_SECONDS = 3600.0  # with a person's time, and memory; what is landed meanwhile is landed
 
@@ -82,9 +83,11 @@ def _progress() -> Iterator[Callable[[int], None]]:
 
 def _status(records: Records) -> tuple[dict[str, Any], CannotAnswer | None]:
     """(what waits and what was refused, why the tip is not known): a backlog is looked at while Git is away."""
-    waiting, strays = records.spool.listing()
-    dead = records.spool.dead()
-    why = zip(dead, records.spool.reasons(dead[:NAMED]), strict=False)
+    store = records.open_at(records.environment.artifacts, patience_seconds=PATIENCE_SECONDS)
+    spool = Spool(store)
+    waiting, strays = spool.listing()
+    dead = spool.dead()
+    why = zip(dead, spool.reasons(dead[:NAMED]), strict=False)
     found: dict[str, Any] = {
         "waiting": len(waiting),
         "oldestSeconds": _age(min((item.kept_at for item in waiting), default=None)),
@@ -94,7 +97,7 @@ def _status(records: Records) -> tuple[dict[str, Any], CannotAnswer | None]:
         "ledger": None,
     }
     if records.in_cluster:
-        found["reconciledSeconds"] = _age(passes.last(records.store, records.environment.name))
+        found["reconciledSeconds"] = _age(passes.last(store, records.environment.name))
     try:
         found["ledger"] = records.tip()
     except CannotAnswer as fault:

@@ -205,6 +205,8 @@ class Records:
             note(f"only what is on the branch is told: {reason.message}; {reason.fix}")
             return
         self.recover()
+        if self.spool.listing(most=1) == ([], []):  # so that a host that is away is waited for once: by the question
+            return
         try:
             folded = self.fold(SystemClock().now(), seconds=LOOK_SECONDS)  # whoever asks does not wait for a push
         except CannotAnswer as reason:
