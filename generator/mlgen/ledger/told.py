@@ -33,8 +33,8 @@ def missing(
 ) -> list[Entry]:
     """Those of some reconciled records whose execution, or run, has no record at all.
 
-    The keys of waiting records and the branch are asked first. Only for the rest the records are read, and the branch is
-    asked again: one that is being folded meanwhile is in the spool until it is on the branch.
+    The keys of waiting records and the branch are asked first. Only for the rest the records are read, and the branch
+    is asked again: one that is being folded meanwhile is in the spool until it is on the branch.
     Raises CannotAnswer, "ledger-broken" among others, and "ledger-waits" where too many wait to be read.
     """
     if not entries:
