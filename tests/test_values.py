@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from mlgen import values
 from mlgen.canonical import Json, encode
-from mlgen.values import ARTIFACTS, MAX_INTEGER, Type, accepts, parse, strip_newline, to_short_text, to_text, type_of
+from mlgen.values import (
+    ARTIFACTS,
+    MAX_INTEGER,
+    Type,
+    accepts,
+    parse,
+    strip_newline,
+    to_quoted_text,
+    to_short_text,
+    to_text,
+    type_of,
+)
 
 JSON = st.recursive(
     st.none()
@@ -167,3 +178,24 @@ def test_every_param_type_is_a_value() -> None:
 )
 def test_numbers_for_people(value: Json, shown: str) -> None:
     assert to_short_text(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("two", "two"),
+        ("s3://b/k", "s3://b/k"),
+        ("./data.csv", "./data.csv"),
+        ("true", '"true"'),
+        ("trueish", "trueish"),
+        ("1", '"1"'),
+        ("=1+1", '"=1+1"'),
+        ("a, b=2", '"a, b=2"'),
+        ("", '""'),
+        (1, "1"),
+        (True, "true"),
+        ([1], "[1]"),
+    ],
+)
+def test_a_text_in_a_list_of_pairs_is_taken_for_nothing_else(value: Json, shown: str) -> None:
+    assert to_quoted_text(value) == shown

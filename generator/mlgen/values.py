@@ -37,6 +37,7 @@ class Type(StrEnum):
 
 
 ARTIFACTS = frozenset({Type.FILE, Type.DIRECTORY, Type.DATASET, Type.MODEL, Type.REPORT, Type.PLOT})
+_WORD = re.compile(r"(?!(true|false|null)$)([^\W\d]|[./])[^\s,=\"]*")
 NUMBERS = frozenset({Type.INTEGER, Type.NUMBER, Type.METRIC})
 PARAM_TYPES = (Type.STRING, Type.INTEGER, Type.NUMBER, Type.BOOLEAN, Type.JSON)
 
@@ -153,6 +154,13 @@ def to_short_text(value: Json) -> str:
     if not isinstance(value, float) or value.is_integer():
         return to_text(value)
     return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def to_quoted_text(value: Json) -> str:
+    """As `to_short_text`, a string in quotes where it would look like something else in `a=1, b=two`."""
+    text = to_short_text(value)
+    is_clear = not isinstance(value, str) or _WORD.fullmatch(text)
+    return text if is_clear else json.dumps(text, ensure_ascii=False)
 
 
 def type_of(value: Json) -> Type:

@@ -17,7 +17,7 @@ from mlgen.ledger.read import Execution, Run, moment
 from mlgen.ledger.record import TaskRecord
 from mlgen.ledger.where import COLUMNS
 from mlgen.local.schedule import NONE, STOPPING
-from mlgen.values import to_short_text
+from mlgen.values import to_quoted_text, to_short_text
 
 MAX_CELL = 60  # characters of a value
 NO_COMMIT = "none: uncommitted changes, or outside Git"  # a record does not say which
@@ -152,7 +152,7 @@ def _seconds(start: datetime, end: datetime) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={clip(to_short_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={clip(to_quoted_text(value))}" for name, value in values.items())
 
 
 def clip(text: str) -> str:

@@ -10,7 +10,7 @@ from mlgen.diagnostic import visible
 from mlgen.ledger.artifact import place
 from mlgen.ledger.graph import Graph
 from mlgen.ledger.record import State
-from mlgen.values import to_short_text
+from mlgen.values import to_quoted_text
 
 SHORT = 12  # hex digits of a digest that people compare by eye
 NO_DIGEST = "(no digest)"  # of what only other producers tell of
@@ -98,7 +98,7 @@ def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_clip(to_short_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={_clip(to_quoted_text(value))}" for name, value in values.items())
 
 
 def _clip(text: str) -> str:
