@@ -99,6 +99,7 @@ def test_what_was_asked_has_a_column(ledger: str, capsys: Capture) -> None:
         (["--highest", "a", "--lowest", "b"], ["exclude each other"]),
         (["--since", "999999w"], ["is no time"]),  # before the calendar begins
         (["--since", "yesterday"], ['"yesterday" is no time']),
+        (["--limit", "9" * 20], ["--limit"]),
         (["--label", "team"], ["--label NAME=VALUE"]),
         (["--state", "done"], ["--state"]),
     ],

@@ -11,7 +11,7 @@ import typer
 
 from mlgen.cli.history import ask
 from mlgen.cli.main import new_app
-from mlgen.cli.options import EnvOption
+from mlgen.cli.options import MOST, EnvOption
 from mlgen.cli.output import answer_json, note
 from mlgen.cli.workspace import Workspace
 from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
@@ -47,7 +47,7 @@ def lineage(
     up: Annotated[bool, typer.Option("--up", help="Only where it came from.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Only what was made of it.")] = False,
     depth: Annotated[int | None, typer.Option("--depth", metavar="N", min=1, help="The most tasks on a way.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The most nodes.")] = MOST_NODES,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="The most nodes.")] = MOST_NODES,
     env: EnvOption = "local",
     form: Annotated[LineageFormat, typer.Option("--format", help="text, json, dot or mermaid.")] = LineageFormat.TEXT,
 ) -> None:

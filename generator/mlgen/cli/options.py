@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+MOST = 1_000_000  # that --limit takes: what nobody reads, and every program holds
+
 
 class Format(StrEnum):
     """How an answer is printed: for people, or for programs with the same content."""

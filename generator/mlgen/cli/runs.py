@@ -12,7 +12,7 @@ from mlgen.cli import comparison, runs_text
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.history import ask
 from mlgen.cli.main import new_app
-from mlgen.cli.options import EnvOption, Format, FormatOption
+from mlgen.cli.options import MOST, EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json, note, width
 from mlgen.cli.records import open_records
 from mlgen.cli.times import TIMES, moment_of
@@ -45,7 +45,7 @@ def list_runs(
     where: Annotated[list[str] | None, typer.Option("--where", metavar="EXPR", help=WHERE)] = None,
     highest: Annotated[str | None, typer.Option("--highest", metavar="METRIC", help="Most of this first.")] = None,
     lowest: Annotated[str | None, typer.Option("--lowest", metavar="METRIC", help="Least of this first.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The most runs to list.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="The most runs to list.")] = 50,
     env: EnvOption = "local",
     form: FormatOption = Format.TEXT,
 ) -> None:
