@@ -21,7 +21,7 @@ _PIECE = re.compile(r"[A-Za-z0-9]+")
 _EXPLAINED = re.compile(
     r"(?=[AEIOU]|[A-Z][a-z]*[aeiouy])[A-Z][a-z]{2,}|(?=[a-z]*[aeiouy])[a-z]{4,}|[0-9]{5,}|[A-Z]{6,}"
 )
-_PLAIN_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[a-z]{0,2}[0-9]+[a-z]{0,2}")
+_PLAIN_PIECE = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]{2,})*|[A-Z]+|[a-z]{0,2}[0-9]+[a-z]{0,2}")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 # What everybody may know: digests, as in lock files and as ssh shows a key's fingerprint; its public keys;
 # certificates; ids of IPFS; pictures and the like; where a document of Google's is, which says nothing of who may read
