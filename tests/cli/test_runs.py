@@ -112,6 +112,18 @@ def test_what_is_asked_wrongly(capsys: Capture, options: list[str], says: list[s
     assert all(one in told.err for one in says)
 
 
+def test_a_list_for_a_pull_request(ledger: str, capsys: Capture) -> None:
+    text = answer(capsys, "runs", "list", "--highest", "auc", "--limit", "1", "--format", "markdown")
+    head, rule, row, *rest = text.splitlines()
+    assert head == "| `RUN` | `PIPELINE` | `STATE` | `ENDED` | `TOOK` | `metrics.auc` | `METRICS` |"
+    assert rule.count("---") == 7
+    assert row.startswith("| `churn-1` | `churn` | `COMPLETE` | ")
+    assert row.endswith(" | `0.93` | `train.loss=0.07` |")
+    assert rest == ["", "And 2 more.", "", f"Ledger {ledger}"]
+    none = answer(capsys, "runs", "list", "--where", "metrics.auc > 2", "--format", "markdown")
+    assert none == f"no such runs\n\nLedger {ledger}\n"
+
+
 @pytest.mark.parametrize("options", [["--where", "metrics.auk > 1"], ["--highest", "auk"]])
 @pytest.mark.usefixtures("ledger")
 def test_what_no_run_has_yet(capsys: Capture, options: list[str]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlgen.cli import words
+from mlgen.cli import markdown, words
 from mlgen.cli.runs_text import NO_COMMIT, clip, ledger, short, table, to_lines
-from mlgen.diagnostic import visible
 from mlgen.ledger.record import State
 from mlgen.local.schedule import NONE
 from mlgen.values import to_short_text
@@ -35,33 +33,17 @@ def to_markdown(found: dict[str, Any]) -> str:
     """What differs as a table; what is the same folded away below it."""
     runs = _runs(found)
     state = _row("state", _states(runs), "")
-    differing: list[tuple[str, list[str]]] = []
-    same: list[tuple[str, list[str]]] = []
+    differing: list[list[str]] = []
+    same: list[list[str]] = []
     for name, entries in [("", [state]), *_tables(found)]:
         for differs, entry, cells in entries:
-            (differing if differs else same).append((f"{name}: {entry}" if name else entry, cells))
+            (differing if differs else same).append([f"{name}: {entry}" if name else entry, *cells])
     head = ["", *(run["run"] for run in runs.values())]
-    lines = [*_markdown_table(head, differing)] if differing else ["No differences."]
+    lines = [*markdown.table(head, differing)] if differing else ["No differences."]
     if same:
         lines += ["", f"<details><summary>{len(same)} the same</summary>", ""]
-        lines += [*_markdown_table(head, same), "", "</details>"]
+        lines += [*markdown.table(head, same), "", "</details>"]
     return to_lines([*lines, "", f"Ledger {found['ledger']}"])
-
-
-def _markdown_table(head: list[str], rows: list[tuple[str, list[str]]]) -> Iterator[str]:
-    yield f"| {' | '.join(map(_code, head))} |"
-    yield f"|{' --- |' * len(head)}"
-    for name, cells in rows:
-        yield f"| {' | '.join(map(_code, (name, *cells)))} |"
-
-
-def _code(text: str) -> str:
-    """Text as code: what others wrote becomes no link, no mention of a person, no mark-up, no other cell."""
-    # Not "\\|": with a backslash before it in the text it would end the cell.
-    shown = visible(text).replace("|", "¦")
-    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
-    pad = " " if "`" in shown else ""
-    return f"{fence}{pad}{shown}{pad}{fence}" if shown.strip() else ""
 
 
 def _runs(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,16 @@ MOST_COMPARED = 8  # runs: more of them no screen shows side by side
 
 app = new_app(no_args_is_help=True, help="List, show and compare runs, from the ledger.")
 
+
+class ReportFormat(StrEnum):
+    """What reads it: people, programs, a comment of a pull request."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+ReportOption = Annotated[ReportFormat, typer.Option("--format", help="text, json or markdown.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or uid, or how one of them begins.")]
 
 
@@ -47,7 +57,7 @@ def list_runs(
     lowest: Annotated[str | None, typer.Option("--lowest", metavar="METRIC", help="Least of this first.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="The most runs to list.")] = 50,
     env: EnvOption = "local",
-    form: FormatOption = Format.TEXT,
+    form: ReportOption = ReportFormat.TEXT,
 ) -> None:
     """List runs, those that ended last first, or the best first."""
     if highest is not None and lowest is not None:
@@ -67,10 +77,13 @@ def list_runs(
     found, rests_on = ask(env, lambda history: (select(history, wanted), history.rests_on))
     for told in found.notes:
         note(told)
-    if form is Format.JSON:
-        answer_json(to_json(found) | rests_on)
-    else:
-        sys.stdout.write(runs_text.listing(found, wanted, width=width(sys.stdout)))
+    match form:
+        case ReportFormat.JSON:
+            answer_json(to_json(found) | rests_on)
+        case ReportFormat.TEXT:
+            sys.stdout.write(runs_text.listing(found, wanted, width=width(sys.stdout)))
+        case ReportFormat.MARKDOWN:
+            sys.stdout.write(runs_text.listing_markdown(found, wanted))
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -114,29 +127,21 @@ def _going(environment: Environment, run: str) -> Misuse | None:
     return going(environment, run)
 
 
-class ComparisonFormat(StrEnum):
-    """What reads it: people, programs, a comment of a pull request."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Names or uids, or how they begin.")],
     *,
     env: EnvOption = "local",
-    form: Annotated[ComparisonFormat, typer.Option("--format", help="text, json or markdown.")] = ComparisonFormat.TEXT,
+    form: ReportOption = ReportFormat.TEXT,
 ) -> None:
     """Show runs side by side: params, metrics, values, artifacts, states."""
     if not 2 <= len(runs) <= MOST_COMPARED:
         raise Misuse("bad-option", f"{len(runs)} runs cannot be compared", fix=f"name 2 to {MOST_COMPARED} runs")
     found = ask(env, lambda history: query.compare_runs(history, [query.find_run(history, run) for run in runs]))
     match form:
-        case ComparisonFormat.JSON:
+        case ReportFormat.JSON:
             answer_json(found)
-        case ComparisonFormat.TEXT:
+        case ReportFormat.TEXT:
             sys.stdout.write(comparison.to_text(found))
-        case ComparisonFormat.MARKDOWN:
+        case ReportFormat.MARKDOWN:
             sys.stdout.write(comparison.to_markdown(found))

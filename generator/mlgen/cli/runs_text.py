@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from mlgen.cli import words
+from mlgen.cli import markdown, words
 from mlgen.diagnostic import visible
 from mlgen.gates import Ref
 from mlgen.ledger.artifact import Artifact, place
@@ -28,11 +28,7 @@ SHORT = 12  # hex digits of a digest that people compare by eye
 def listing(found: Listing, wanted: Wanted, *, width: int | None) -> str:
     """A table of runs, with a column for what was asked of each. width: of the terminal; None: as wide as it gets."""
     asked = [ref for ref in found.asked if str(ref) not in COLUMNS]
-    rows = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK", *map(str, asked))]
-    for run in found.runs:
-        cells = (_value(values_of(run, ref)) for ref in asked)
-        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), _seconds(run.started, run.ended), *cells))
-    left = table(rows)
+    left = table(_rows(found, asked))
     room = None if width is None else width - max(map(len, left)) - 2
     others = ["METRICS"]
     for run in found.runs:
@@ -43,6 +39,25 @@ def listing(found: Listing, wanted: Wanted, *, width: int | None) -> str:
     if not found.runs:
         lines = [_nothing(wanted)]
     return to_lines([*lines, ledger(found.ledger)])
+
+
+def listing_markdown(found: Listing, wanted: Wanted) -> str:
+    """The same for a comment of a pull request, nothing cut off."""
+    asked = [ref for ref in found.asked if str(ref) not in COLUMNS]
+    head, *rows = _rows(found, asked)
+    others = (_pairs({n: v for n, v in metrics(run).items() if not _is_asked(n, asked)}) for run in found.runs)
+    lines = [*markdown.table((*head, "METRICS"), ((*row, other) for row, other in zip(rows, others, strict=True)))]
+    more = ["", f"And {found.more} more."] if found.more else []
+    return to_lines([*(lines if rows else [_nothing(wanted)]), *more, "", f"Ledger {found.ledger or 'empty'}"])
+
+
+def _rows(found: Listing, asked: Sequence[Ref]) -> list[tuple[str, ...]]:
+    """A head, and what each run was; with a cell for each thing that was asked for."""
+    rows: list[tuple[str, ...]] = [("RUN", "PIPELINE", "STATE", "ENDED", "TOOK", *map(str, asked))]
+    for run in found.runs:
+        cells = (_value(values_of(run, ref)) for ref in asked)
+        rows.append((run.name, run.pipeline, _state(run), _time(run.ended), _seconds(run.started, run.ended), *cells))
+    return rows
 
 
 def _nothing(wanted: Wanted) -> str:
