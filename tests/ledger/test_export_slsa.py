@@ -56,6 +56,18 @@ def test_a_path_is_not_said_to_be_a_uri(every: list[Selected]) -> None:
     assert local["annotations"]["mlgen_path"] == ".mlgen/artifacts/churn/r1/model"
 
 
+@pytest.mark.parametrize(
+    ("uri", "written"),
+    [
+        ("file:///a b#c", "file:///a%20b%23c"),
+        ("s3://b", "s3://b"),
+        ("gs://b/k?v=1", "gs://b/k%3Fv=1"),
+    ],
+)
+def test_a_key_is_a_path(uri: str, written: str) -> None:
+    assert slsa._artifact(records.artifact("model", uri))["uri"] == written
+
+
 def test_what_no_standard_allows_is_not_said(tmp_path: Path) -> None:
     """A record may hold any text there."""
     odd = records.artifact("model", "s3://b/dt=1/a key %41 ü#f?q[x]")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlgen import canonical
-from mlgen.ledger.artifact import Artifact, dataset_name
+from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.export.select import Selected, executions
 from mlgen.ledger.fields import DIGEST
 from mlgen.ledger.record import State, TaskRecord
@@ -136,9 +136,10 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 
 def _of_key(uri: str) -> str:
     """A URI of an object: of a key, unlike of a URL, each `?` and `#` is part of the path."""
-    namespace, name = dataset_name(uri)
+    scheme, _, rest = uri.partition("://")
+    authority, slash, name = rest.partition("/")
     key = quote(name, safe="/:@!$&'()*+,;=")
-    return f"{_uri(namespace)}/{key}"
+    return f"{_uri(f'{scheme}://{authority}')}{slash}{key}"
 
 
 def _uri(text: str) -> str:
