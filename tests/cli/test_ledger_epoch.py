@@ -108,12 +108,13 @@ def test_without_yes_it_only_says_what_would_go(ledger: git.Repository, capsys: 
     assert (said["epoch"], said["previous"], said["ledger"], said["kept"]) == (1, before[-1], None, 2)
     assert sorted(said["dropped"]) == sorted([records.task("one").path, records.run("one").path])
     assert said["referring"] == [records.task("two").path]
-    assert said["artifacts"] == [], "two was made with it"
+    assert (said["artifacts"], said["shared"]) == ([], [MODEL]), "two was made with it"
     assert history(ledger) == before
     assert mlgen(["ledger", "epoch", "--drop", records.task("one").path]) == 0
     text = capsys.readouterr().out
     assert f"would go  {records.task('one').path}\n" in text
     assert f"stays, of the same runs  {records.run('one').path}\n" in text
+    assert f"artifact, which stays, and that kept records read  {MODEL}\n" in text
     assert "nothing was done; --yes does it\n" in text
 
 
@@ -351,6 +352,15 @@ def test_another_history_is_told_to_readers(ledger: git.Repository, tmp_path: Pa
     assert "error[ledger-rewritten]" in said
     assert known in said
     assert str(tmp_path / "cache") in said
+
+
+def test_who_begins_an_epoch_verifies_it(ledger: git.Repository, capsys: Capture) -> None:
+    assert answer(capsys, "ledger", "verify")["findings"] == []
+    land(ledger, records.task("four"))
+    land(ledger, records.task("five"))
+    answer(capsys, "ledger", "epoch", "--drop", "one", "--yes")
+    assert answer(capsys, "ledger", "verify", code=1)["counts"] == {"unsigned-epoch": 1}
+    assert answer(capsys, "ledger", "verify")["findings"] == []
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])

@@ -21,7 +21,7 @@ from mlgen.cli.output import answer_json, answer_of_a_deed, note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
-from mlgen.git import Branches, Repository
+from mlgen.git import Branches, Repository, past
 from mlgen.ledger import epoch as epochs
 from mlgen.ledger.chain import Batch
 from mlgen.ledger.erasure import Survey, begin, forget, pending, wanted
@@ -81,6 +81,7 @@ def epoch(
         "siblings": survey.siblings,
         "referring": survey.referring,
         "artifacts": survey.artifacts,
+        "shared": survey.shared,
         "waiting": keys,
     }
     with answer_of_a_deed():
@@ -113,7 +114,11 @@ def _open(records: Records, ref: str) -> _Ledger:
         repository = replace(mirror.refresh(), signer=sign)
 
         def refresh() -> str:
-            return _tip(mirror.refresh(), ref, records)
+            found = mirror.refresh()
+            past.follow(
+                mirror.remote, records.branch
+            )  # so that `ledger verify` here knows the tip which the epoch names
+            return _tip(found, ref, records)
 
         return _Ledger(repository, mirror.remote, refresh, lambda tip: _root_elsewhere(mirror, ref, tip))
     found = records.repository
@@ -176,6 +181,7 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     yield from _some("stays, of the same runs", answer["siblings"])
     yield from _some("stays, and read what they made", answer["referring"])
     yield from _some("artifact, which stays in the bucket", answer["artifacts"])
+    yield from _some("artifact, which stays, and that kept records read", answer["shared"])
     count, kept = len(answer["dropped"]), answer["kept"]
     if done and answer["ledger"] == answer["previous"]:
         yield "nothing of it is in the ledger: no epoch began"

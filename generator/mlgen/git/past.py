@@ -40,6 +40,12 @@ def bring(remote: Remote, branch: str) -> Repository | None:
     return repository
 
 
+def follow(remote: Remote, branch: str) -> None:
+    """As `bring`, where a history was brought before."""
+    if (remote.scratch.folder / _FOLDER).exists():
+        bring(remote, branch)
+
+
 def with_files_of(repository: Repository, other: Repository) -> Repository:
     """The repository, in which the objects of another are found too."""
     beside = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(other.git_dir / "objects")}

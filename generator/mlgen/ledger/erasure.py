@@ -83,7 +83,7 @@ class Survey:
 
     dropped: paths that go. kept: the count of all others. siblings: kept paths of runs of which something goes.
     referring: kept records that read what a dropped one made. artifacts: URIs of what dropped records made, and no
-    kept one reads. kept_files: takes what is kept. on_file: told the count of files read.
+    kept one reads; shared: that one does. kept_files: takes what is kept. on_file: told the count of files read.
     """
 
     repository: Repository
@@ -123,6 +123,10 @@ class Survey:
     @property
     def artifacts(self) -> list[str]:
         return sorted(self._made - self._read)
+
+    @property
+    def shared(self) -> list[str]:
+        return sorted(self._made & self._read)
 
     def _files(self, tip: str) -> Iterator[TreeFile]:
         return self.repository.tree_files(tip, "", since=self.tip, repositories=True)
