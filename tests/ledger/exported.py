@@ -24,7 +24,13 @@ Ledger = tuple[git.Repository, str]
 def entries() -> list[Entry]:
     """Run r1: a failed attempt, a good one, run.json and what reconcile wrote of both. Run r2: one record, next day."""
     return [
-        records.task(state=State.FAIL, exit_code=1, reason="Failed", error='=HYPERLINK("http://x"),\r\n"quoted"'),
+        records.task(
+            state=State.FAIL,
+            exit_code=1,
+            reason="Failed",
+            error='=HYPERLINK("http://x"),\r\n"quoted"',
+            run_id=uid("first"),
+        ),
         records.task(
             attempt=1,
             run_id=records.full().run_id,
