@@ -13,7 +13,7 @@ from mlgen.ledger import chain
 from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.verify.span import Terms
 from tests.ledger import records
-from tests.ledger.tampering import SECONDS, Lab, Shown, by, entries, shown, signers
+from tests.ledger.tampering import REF, SECONDS, Lab, Shown, by, entries, shown, signers
 from tests.ssh_keys import allowed
 
 
@@ -207,6 +207,27 @@ def test_an_epoch_only_leaves_out(request: pytest.FixtureRequest, name: str, mor
     assert [(one.code, one.commit) for one in found.found.kept] == [("ledger-rewritten", root)]
     assert f"does not only leave out: {next(iter(more(lab)))}" in found.found.kept[0].message
     assert found.memory is None
+
+
+def test_an_epoch_of_another_ledger_that_the_same_keys_sign(signed: Lab, tmp_path: Path) -> None:
+    memory = signed.verify().memory
+    (tmp_path / "other").mkdir()
+    other = replace(Lab.make(tmp_path / "other"), signer=signed.signer, terms=signed.terms, seconds=signed.seconds)
+    other.land(*entries("p1"))
+    root = begin(other)
+    signed.git("fetch", "-q", str(other.repository.git_dir), f"+{REF}:{REF}")
+    assert shown(signed, memory) == [Shown("ledger-rewritten", root)]
+
+
+def test_an_epoch_after_a_tip_that_was_never_seen(signed: Lab, tmp_path: Path) -> None:
+    memory = signed.verify().memory
+    ahead = signed.copy(tmp_path / "ahead")
+    ahead.land(*entries("r9"))
+    root = begin(ahead, without=records.task("r2", "train").path)
+    url = str(ahead.repository.git_dir)
+    signed.git("fetch", "-q", "--depth=1", f"file://{url}", f"+{REF}:{REF}")
+    assert signed.tip == root
+    assert shown(signed, memory) == []
 
 
 def test_an_epoch_does_not_hide_what_was_changed_before_it(lab: Lab) -> None:

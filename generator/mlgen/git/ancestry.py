@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from mlgen.git.command import GitError
-from mlgen.git.difference import first_other
+from mlgen.git.difference import first_other, share_files
 from mlgen.git.host import NAME, Host
 from mlgen.git.repository import Repository, init_bare
 
@@ -47,16 +47,25 @@ class Rewritten:
         """
         if self.files is None:
             return None
-        before, known, root = (self.files.resolve(oid) for oid in (last, self.known, self.root))
-        begun = root or self.files.resolve(
-            self.tip
-        )  # a mirror has no files of the root, once something landed after it
+        before, root = self.files.resolve(last), self.files.resolve(self.root)
+        known, begun = self._known_and_begun()
         found = None
         if before and root:
             found = first_other(self.files, before, root, grown=False)
         if found is None and known and begun:
             found = first_other(self.files, known, begun, grown=True)
         return found
+
+    def shares_files(self) -> bool:
+        """Whether the new history begins with a file that is known; True where nothing here says so. Raises GitError."""
+        known, begun = self._known_and_begun()
+        return self.files is None or not (known and begun) or share_files(self.files, known, begun)
+
+    def _known_and_begun(self) -> tuple[str | None, str | None]:
+        """The commits, as far as they are here. A mirror has no files of the root, once something landed after it."""
+        if self.files is None:
+            return None, None
+        return self.files.resolve(self.known), self.files.resolve(self.root) or self.files.resolve(self.tip)
 
 
 @dataclass(frozen=True, slots=True)

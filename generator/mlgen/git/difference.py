@@ -72,6 +72,19 @@ class Trees:
         """
         yield from self._changes("", old, new, enter)
 
+    def share(self, old: str, new: str, enter: Callable[[str], bool], *, above: str = "") -> bool:
+        """Whether two folders have a file in common: its path, mode and bytes. Raises as `changes` does."""
+        before, after = self._entries(old), self._entries(new)
+        if before & after:
+            return True
+        were = {name: oid for mode, name, oid in before if mode.decode() == FOLDER}
+        for mode, name, oid in sorted(after, key=lambda entry: entry[1]):
+            path = above + name.decode(errors="surrogateescape")
+            both = name in were and self._is_entered(mode, path, enter)
+            if both and self.share(were[name].hex(), oid.hex(), enter, above=f"{path}/"):
+                return True
+        return False
+
     def _changes(self, above: str, old: str | None, new: str | None, enter: Callable[[str], bool]) -> Iterator[Change]:
         before = self._entries(old) if old else frozenset()
         after = self._entries(new) if new else frozenset()
@@ -136,12 +149,26 @@ def first_other(repository: Repository, old: str, new: str, *, grown: bool) -> s
     """
     wanted = ("M",) if grown else ("M", "A")
     with repository.reader() as reader:
-        before, after = (reader.get(f"{commit}^{{tree}}") for commit in (old, new))
-        if before is None or after is None:
-            raise GitError(f"the files of {new if before else old} are not there")
         trees = Trees(reader, repository.object_format)
-        changes = trees.changes(before.oid, after.oid, lambda folder: folder.count("/") < _DEEP)
+        changes = trees.changes(_tree(reader, old), _tree(reader, new), _not_too_deep)
         return next((change.path for change in changes if change.status in wanted), None)
+
+
+def share_files(repository: Repository, old: str, new: str) -> bool:
+    """Whether two commits, by their ids, have a file in common. Raises as `first_other` does."""
+    with repository.reader() as reader:
+        return Trees(reader, repository.object_format).share(_tree(reader, old), _tree(reader, new), _not_too_deep)
+
+
+def _tree(reader: Reader, commit: str) -> str:
+    found = reader.get(f"{commit}^{{tree}}")
+    if found is None:
+        raise GitError(f"the files of {commit} are not there")
+    return found.oid
+
+
+def _not_too_deep(folder: str) -> bool:
+    return folder.count("/") < _DEEP
 
 
 def _parsed(oid: str, data: bytes) -> frozenset[_Entry]:

@@ -58,7 +58,7 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
     """The epoch by which a history was begun anew; whoever knew the one before may go on with it.
 
     It is one that names the known tip, or one that is known to come after that. Or, since readers seldom know the last
-    tip of all, one that a key of `signers` signed after the known tip was made: nobody else can have begun it. With
+    tip of all, one that a key of `signers` signed after the known tip was made, and that has some of its files. With
     signers every epoch must be signed. And it only leaves out: a file that is known has the bytes that it had.
     where, mend: what errors call the ledger, and how a reader begins anew.
     Raises CannotAnswer "ledger-rewritten", GitError.
@@ -76,6 +76,8 @@ def judge(one: Rewritten, signers: Signers | None, *, where: str, mend: str) -> 
             reason = f"epoch {epoch.number} began after {epoch.prev_tip}, which is not known here"
         elif not one.known_commit or committed_at(one.root_commit) < committed_at(one.known_commit):
             reason = f"epoch {epoch.number} began before the commit that is known here"
+        elif not one.shares_files():  # the same keys may sign another ledger, of which it then is the epoch
+            reason = f"epoch {epoch.number} began after {epoch.prev_tip}, and has no file that is known here"
     other = None if reason else one.other_than(epoch.prev_tip)
     if other is not None:
         reason = f"epoch {epoch.number} does not only leave out: {other} is not as it was"
