@@ -98,9 +98,12 @@ def test_a_key_that_cannot_sign_lets_the_records_wait(
 
 
 @pytest.mark.usefixtures("ledger")
-@pytest.mark.parametrize(("path", "words"), [("none", "is no file"), ("../out", "leads outside")])
+@pytest.mark.parametrize(
+    ("path", "words"), [("none", "is no file"), ("../out", "leads outside"), ("big", "has more than 1,048,576 bytes")]
+)
 def test_signers_that_cannot_be_read(tmp_path: Path, path: str, words: str) -> None:
     (tmp_path / "out").write_text("")
+    Path("big").write_bytes(b"#" * (1 << 20 | 1))
     project = {"version": 1, "environments": {"local": {"ledger": {"signers": path}}}}
     Path("mlgen.yaml").write_text(json.dumps(project))
     with pytest.raises(CannotAnswer, match=words) as error:

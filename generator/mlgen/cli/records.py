@@ -23,6 +23,7 @@ from mlgen.ledger.turns import Turns
 from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Ledger, Project
 from mlgen.store import Folder, Store, bucket_name, open_store
+from mlgen.worktree import MAX_SPEC_BYTES
 
 PATIENCE_SECONDS = 120.0  # with a bucket that is away
 STATE = ".mlgen"
@@ -154,7 +155,10 @@ class Records:
         if path is None:
             return None
         try:
-            return git.Signers(self.workspace.files.read(path).decode())
+            data = self.workspace.files.read(path)
+            if len(data) > MAX_SPEC_BYTES:
+                raise ValueError(f"it has more than {MAX_SPEC_BYTES:,} bytes")
+            return git.Signers(data.decode())
         except (OSError, ValueError) as error:
             said = (error.strerror if isinstance(error, OSError) else str(error)) or "it cannot be read"
             fix = f"put the keys there that may sign, or change ledger.signers of {self.environment.name} in mlgen.yaml"

@@ -57,7 +57,7 @@ class Rewritten:
         return found
 
     def shares_files(self) -> bool:
-        """Whether the new history begins with a file that is known; True where nothing here says so. Raises GitError."""
+        """Whether the new history begins with a file that is known; True where nothing says so. Raises GitError."""
         known, begun = self._known_and_begun()
         return self.files is None or not (known and begun) or share_files(self.files, known, begun)
 
