@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +183,26 @@ def test_the_dead_that_are_refused_again_stay_dead(host: GitHost, far: Remote, s
     (dead,) = spool.dead()
     assert bad.path in reason(spool, dead)["message"]
     assert spool.waiting() == []
+
+
+def test_a_kill_while_the_dead_are_forgotten_leaves_what_can_be_forgotten(tmp_path: Path) -> None:
+    class Killed(Folder):
+        def delete_all(self, keys: Sequence[str]) -> None:
+            if not keys[0].endswith(".reason"):
+                raise KeyboardInterrupt
+            super().delete_all(keys)
+
+    store = Killed(tmp_path / "a", "a")
+    spool = Spool(store)
+    key = spool.put(records.task())
+    spool.bury(key, to_bytes(records.task()), "ledger-conflict", "why")
+    (dead,) = spool.dead()
+    assert spool.reasons([dead]) == [("ledger-conflict", "why")]
+    with pytest.raises(KeyboardInterrupt):
+        spool.forget_dead([dead])
+    assert (spool.dead(), spool.reasons([dead])) == ([dead], [("", "")])
+    Spool(Folder(tmp_path / "a", "a")).forget_dead([dead])
+    assert store.keys(DEAD) == []
 
 
 def test_the_dead_that_are_no_records_stay_where_they_are(far: Remote, spool: Spool) -> None:
