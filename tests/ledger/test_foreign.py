@@ -117,4 +117,5 @@ def test_a_long_list_on_one_line_takes_time_in_proportion() -> None:
         assert sum(1 for _ in foreign.read(io.BytesIO(text), "prod")) == count
         return time.process_time() - began
 
-    assert seconds(2000) < 12 * seconds(250)
+    few, many = (min(seconds(count) for _ in range(3)) for count in (250, 2000))  # others are at work here, too
+    assert many < 12 * few
