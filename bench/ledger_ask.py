@@ -16,14 +16,14 @@ from tempfile import TemporaryDirectory
 import ledgers
 from ledger_places import MLGEN, Project, folder_bytes, history, local_project
 from mlgen.git import Repository, init_bare
-from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.index.history import History
 from mlgen.ledger.index.kept import Keeping
-from mlgen.ledger.lineage import Start, trace
-from mlgen.ledger.listing import Wanted, select
-from mlgen.ledger.naming import find
-from mlgen.ledger.query import compare_runs, run_of, show_run
-from mlgen.ledger.read import Run, id_of
+from mlgen.ledger.questions.lineage import Start, trace
+from mlgen.ledger.questions.listing import Wanted, select
+from mlgen.ledger.questions.naming import find
+from mlgen.ledger.questions.query import compare_runs, run_of, show_run
+from mlgen.ledger.questions.read import Run, id_of
+from mlgen.ledger.records.artifact import Artifact
 from watch import Watched, watch
 
 MEBI = 2**20

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import ledgers
 from ledger_places import MLGEN, Bucket, GitServer, Project, bucket, folder_bytes, git_server, history, project
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from watch import Watched, watch
 
 MEBI, KIBI = 2**20, 2**10

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import ledgers
 from ledger_places import MLGEN, Bucket, GitServer, Project, bucket, git_server, project
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 
 HERE = Path(__file__).resolve().parent
 PAUSE_SECONDS = 0.5  # between folds

@@ -24,10 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "generator")]
 
 from mlgen.canonical import Json  # noqa: E402 - the path to it is made above
-from mlgen.ledger import chain, entry  # noqa: E402
-from mlgen.ledger.artifact import Artifact  # noqa: E402
-from mlgen.ledger.record import Source, State, TaskRecord, pod_run_id, reconciled_run_id  # noqa: E402
-from mlgen.ledger.run import RunRecord, TaskStatus  # noqa: E402
+from mlgen.ledger import chain  # noqa: E402
+from mlgen.ledger.records import entry  # noqa: E402
+from mlgen.ledger.records.artifact import Artifact  # noqa: E402
+from mlgen.ledger.records.run import RunRecord, TaskStatus  # noqa: E402
+from mlgen.ledger.records.task import Source, State, TaskRecord, pod_run_id, reconciled_run_id  # noqa: E402
 
 BRANCH = "ledger"
 BEGIN, END = datetime(2024, 11, 28, tzinfo=UTC), datetime(2026, 11, 28, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlgen.ledger import entry
+from mlgen.ledger.records import entry
 from tests.alike import Json, of_a_record, of_a_run, told
 from tests.ledger import records
 

@@ -12,8 +12,8 @@ import pytest
 from mlgen.git import Repository, init_bare
 from mlgen.ledger import chain
 from mlgen.ledger.index.history import read
-from mlgen.ledger.read import ArtifactId, id_of
-from mlgen.ledger.record import State
+from mlgen.ledger.questions.read import ArtifactId, id_of
+from mlgen.ledger.records.task import State
 from mlgen.ledger.stream import stream
 
 ROOT = Path(__file__).resolve().parent.parent

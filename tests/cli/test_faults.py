@@ -12,7 +12,7 @@ from mlgen.cli.explain import IN_PODS
 from mlgen.cli.faults import FAILURES, FAULTS, MISUSES, REFUSALS
 from mlgen.cli.main import run
 from mlgen.diagnostic import CODES
-from mlgen.ledger import intake
+from mlgen.ledger.folding import intake
 
 
 def raised() -> set[str]:
@@ -74,7 +74,7 @@ def test_each_meaning_of_a_code_is_explained(code: str, said: list[str], capsys:
 def test_why_a_record_did_not_land_is_explained() -> None:
     told = set()
     for name in ("intake", "landing", "fold"):
-        source = (Path(mlgen.__file__).parent / "ledger" / f"{name}.py").read_text()
+        source = (Path(mlgen.__file__).parent / "ledger" / "folding" / f"{name}.py").read_text()
         for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(func=ast.Name(id="Refused"), args=[_, ast.Constant(value=code), *_]):

@@ -19,11 +19,11 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
-from mlgen.ledger import imported
-from mlgen.ledger.collected import collected
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.gc.collected import collected
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import Entry
 from mlgen.store import Folder, open_store
 from tests import git_host
 from tests import s3 as fake

@@ -15,7 +15,7 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 from tests.ledger import records
 

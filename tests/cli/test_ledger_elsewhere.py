@@ -17,11 +17,11 @@ from mlgen import git
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.main import run as mlgen
 from mlgen.git import mirror
-from mlgen.ledger.fold import fold
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
-from mlgen.ledger.spool import DEAD, Spool
-from mlgen.ledger.turns import Paced
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import DEAD, Spool
+from mlgen.ledger.folding.turns import Paced
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.store import Folder, measure
 from tests import git_host
 from tests.cluster.scripted import Answer, Json, serving

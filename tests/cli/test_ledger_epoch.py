@@ -19,9 +19,9 @@ import pytest
 from mlgen import git
 from mlgen.cli.main import run as mlgen
 from mlgen.ledger import chain, epoch
-from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import DEAD, Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import DEAD, Spool
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost, secret

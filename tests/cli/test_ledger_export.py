@@ -137,7 +137,7 @@ def test_no_ledger_is_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_waits_is_landed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    from mlgen.ledger.spool import Spool
+    from mlgen.ledger.folding.spool import Spool
     from mlgen.store import Folder
 
     (tmp_path / "mlgen.yaml").write_text("version: 1\n")

@@ -14,7 +14,7 @@ from mlgen.cli.main import run as mlgen
 from mlgen.cli.records import open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost, secret

@@ -14,8 +14,8 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
-from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.verify.finding import KINDS
 from mlgen.store import Folder
 from tests import git_host, s3

@@ -11,7 +11,7 @@ import pytest
 from mlgen.cli.cluster_logs import Hearing
 from mlgen.cli.main import run as mlgen
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Printed, Waits
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from tests import git_host, s3
 from tests.cli import lab
 from tests.cluster import apiserver

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mlgen.ledger.spool import SPOOL, Spool
+from mlgen.ledger.folding.spool import SPOOL, Spool
 from mlgen.store import open_store
 from tests import git_host, s3
 from tests.cli import lab

@@ -13,8 +13,8 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
-from mlgen.ledger.entry import Entry, to_bytes
-from mlgen.ledger.record import State
+from mlgen.ledger.records.entry import Entry, to_bytes
+from mlgen.ledger.records.task import State
 from tests.ledger import records
 
 Capture = pytest.CaptureFixture[str]

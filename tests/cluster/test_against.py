@@ -12,8 +12,8 @@ import pytest
 
 from mlgen.cluster.against import Against, Compared
 from mlgen.cluster.outside import outside
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.ledger.told import missing
 from mlgen.ledger.verify.finding import Found
 from tests.cluster.apiserver import DATA, NAMESPACE, recorded, running

@@ -15,8 +15,8 @@ from mlgen.cluster import patience, watch
 from mlgen.cluster.events import Ended, Event, Noted, Outcome, Printed
 from mlgen.cluster.follow import CANCEL, Follower
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from tests.cluster.scripted import Answer, Asked, Json, Server, serving, status
 
 Condition = tuple[str, str]

@@ -24,8 +24,8 @@ from mlgen.cluster.telling import Teller
 from mlgen.cluster.view import Attempt
 from mlgen.cluster.watch import Changed, Listed
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.entry import from_bytes, to_bytes
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.records.entry import from_bytes, to_bytes
+from mlgen.ledger.records.task import TaskRecord
 from tests.cluster.apiserver import DATA, recorded, running
 from tests.cluster.scripted import Answer, serving
 from tests.cluster.test_outside import LATER, gathered, tasks, told

@@ -11,9 +11,9 @@ import pytest
 from mlgen.cluster.belonging import Gathered, gather
 from mlgen.cluster.outside import Outside, outside
 from mlgen.cluster.shape import read
-from mlgen.ledger.entry import from_bytes, to_bytes
-from mlgen.ledger.record import TaskRecord, pod_run_id, reconciled_run_id
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.records.entry import from_bytes, to_bytes
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord, pod_run_id, reconciled_run_id
 from tests.cluster.apiserver import DATA, recorded
 
 LATER = datetime(2026, 12, 1, tzinfo=UTC)

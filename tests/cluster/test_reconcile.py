@@ -18,10 +18,10 @@ from mlgen import git
 from mlgen.cluster import podlogs, reconcile
 from mlgen.cluster.api import PODS
 from mlgen.cluster.reconcile import SETTLED, Reconciled, Reconciler
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.fold import fold
-from mlgen.ledger.record import TaskRecord, pod_run_id
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.task import TaskRecord, pod_run_id
 from mlgen.ledger.told import missing
 from mlgen.store import Folder
 from tests.cluster.apiserver import NAMESPACE, Cluster, running

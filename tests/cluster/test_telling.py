@@ -17,7 +17,7 @@ from mlgen.cluster.telling import Teller
 from mlgen.cluster.view import Attempt
 from mlgen.cluster.watch import Changed
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 
 SEQUENCES = Path(__file__).parent / "sequences"
 RESOURCES = {resource.plural: resource for resource in (PIPELINE_RUNS, TASK_RUNS, PODS)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlgen import git
 from mlgen.git import Remote
-from mlgen.ledger.spool import FOLDER, Spool
+from mlgen.ledger.folding.spool import FOLDER, Spool
 from mlgen.store import open_store
 from tests.e2e.settings import need
 from tests.git_host import secret

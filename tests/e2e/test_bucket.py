@@ -14,8 +14,8 @@ import pytest
 
 from mlgen import git
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Missing, Store, Taken, open_store
 from tests.ledger import records
 

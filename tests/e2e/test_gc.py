@@ -15,10 +15,10 @@ import pytest
 
 from mlgen import git
 from mlgen.cli.main import run as mlgen
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.collected import collected
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.gc.collected import collected
+from mlgen.ledger.records.artifact import Artifact
 from mlgen.store import Store, open_store
 from tests.e2e.settings import need
 from tests.git_host import secret

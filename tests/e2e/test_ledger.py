@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
-from mlgen.ledger.fold import fold
+from mlgen.ledger.folding.fold import fold
 from mlgen.ledger.index.history import read
 from tests.e2e.branch import Place, own_place
 
@@ -26,8 +26,8 @@ import json, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import open_store
 from tests.ledger import records
 root, url, branch, bucket, options, name, count = Path(sys.argv[1]), *sys.argv[2:]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
-from mlgen.ledger.spool import DEAD
+from mlgen.ledger.folding.spool import DEAD
 from tests.e2e.branch import Place, own_place
 from tests.e2e.proxy import Proxy, Verdict
 from tests.ledger.storm import Storm, acknowledged

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlgen import git
-from mlgen.ledger.entry import Entry
 from mlgen.ledger.export.select import Selected, Selection, select
-from mlgen.ledger.fold import fold
-from mlgen.ledger.record import State
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.task import State
 from mlgen.store import Folder
 from tests.ledger import records
 

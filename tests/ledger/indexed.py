@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlgen.git import Object
-from mlgen.ledger import imported
-from mlgen.ledger.entry import Entry, path_of, to_bytes
 from mlgen.ledger.index import build, fill
 from mlgen.ledger.index.history import History, connect
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import Entry, path_of, to_bytes
 from mlgen.ledger.stream import Stored
 
 

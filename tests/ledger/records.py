@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.record import Source, State, TaskRecord, local_run_id
-from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.task import Source, State, TaskRecord, local_run_id
 
 DIGEST = "sha256:" + "ab" * 32
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from mlgen.runtime.landing import Pace, land
 from mlgen.runtime.pod import Fold
 from mlgen.store import Store, bucket, open_store

@@ -14,9 +14,9 @@ from pathlib import Path
 from mlgen import git
 from mlgen.git import Repository, Signer, Signers
 from mlgen.ledger import chain
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import Entry
 from mlgen.ledger.verify.remembered import Memory
 from mlgen.ledger.verify.span import Terms
 from mlgen.ledger.verify.verify import Asked, Verified, verify

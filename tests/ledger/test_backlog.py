@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.fold import Expected, Load, fold
-from mlgen.ledger.spool import SPOOL, Spool
-from mlgen.ledger.turns import Paced
+from mlgen.ledger.folding.fold import Expected, Load, fold
+from mlgen.ledger.folding.spool import SPOOL, Spool
+from mlgen.ledger.folding.turns import Paced
 from mlgen.runtime.landing import Pace, land
 from mlgen.runtime.pod import Fold
 from mlgen.store import Folder, open_store

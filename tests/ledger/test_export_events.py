@@ -9,7 +9,7 @@ import pytest
 
 from mlgen.ledger.export import events
 from mlgen.ledger.export.select import Selected
-from mlgen.ledger.runevent import to_bytes
+from mlgen.ledger.records.runevent import to_bytes
 from tests.ledger import marquez, records
 from tests.ledger.exported import entries
 from tests.ledger.test_openlineage import rebuilt, schema_errors, told

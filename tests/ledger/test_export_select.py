@@ -10,7 +10,7 @@ import pytest
 
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.export.select import Selected, Selection, select
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.records.run import RunRecord
 from tests.ledger import records
 from tests.ledger.exported import LATER, NOW, Ledger, entries, land, selected, uid
 

@@ -13,7 +13,7 @@ import pytest
 
 from mlgen.ledger.export import slsa
 from mlgen.ledger.export.select import Selected, Selection, select
-from mlgen.ledger.record import Source
+from mlgen.ledger.records.task import Source
 from tests.ledger import records
 from tests.ledger.exported import land, selected
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlgen.ledger.export import columnar, delimited
 from mlgen.ledger.export.select import Selected
 from mlgen.ledger.export.tables import TABLES, Kind
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.records.run import RunRecord
 
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝")  # noqa: RUF001 - a wide one is meant
 

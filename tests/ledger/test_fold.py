@@ -20,11 +20,11 @@ from mlgen import git
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import Repository
 from mlgen.ledger import chain
-from mlgen.ledger.entry import Entry, to_bytes
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.fold import Expected, fold
-from mlgen.ledger.spool import DEAD, SPOOL, Spool
-from mlgen.ledger.turns import Unpaced
+from mlgen.ledger.folding.fold import Expected, fold
+from mlgen.ledger.folding.spool import DEAD, SPOOL, Spool
+from mlgen.ledger.folding.turns import Unpaced
+from mlgen.ledger.records.entry import Entry, to_bytes
+from mlgen.ledger.records.fields import BadRecord
 from mlgen.store import Folder, Item
 from mlgen.store.base import SMALL
 from tests.ledger import records
@@ -401,8 +401,8 @@ import os, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 from tests.ledger import records
 root, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -17,10 +17,10 @@ import pytest
 from mlgen import git
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote
-from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.fold import Expected, fold
-from mlgen.ledger.record import State
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import Expected, fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import to_bytes
+from mlgen.ledger.records.task import State
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost, secret
@@ -220,9 +220,9 @@ import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
-from mlgen.ledger.fold import fold
-from mlgen.ledger.record import State
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.records.task import State
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 from tests.ledger import records
 root, url, name, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -269,8 +269,8 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 class Dies(Folder):
     def delete(self, key):

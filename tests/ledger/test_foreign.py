@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlgen.ledger import foreign, imported
-from mlgen.ledger.foreign import Foreign, LeftOut, NotOpenLineage, Place
+from mlgen.ledger.records import foreign, imported
+from mlgen.ledger.records.foreign import Foreign, LeftOut, NotOpenLineage, Place
 from tests.ledger.test_imported import event
 
 FIRST, SECOND = event(), event(eventType="START", outputs=[])

@@ -16,9 +16,9 @@ from mlgen.cli.main import run as mlgen
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Signer
 from mlgen.ledger import chain, epoch
-from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost, secret

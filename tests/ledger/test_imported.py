@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from mlgen import canonical, git
-from mlgen.ledger import entry, imported
-from mlgen.ledger.fields import BadRecord, NewerFormat
-from mlgen.ledger.fold import fold
-from mlgen.ledger.imported import Dataset, ImportedEvent
-from mlgen.ledger.runevent import to_bytes
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records import entry, imported
+from mlgen.ledger.records.fields import BadRecord, NewerFormat
+from mlgen.ledger.records.imported import Dataset, ImportedEvent
+from mlgen.ledger.records.runevent import to_bytes
 from mlgen.ledger.stream import stream, stream_imported
 from mlgen.store import Folder
 from tests.ledger import records

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen.git import Object
-from mlgen.ledger import query
-from mlgen.ledger.entry import Entry
 from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History
-from mlgen.ledger.listing import Wanted, select
-from mlgen.ledger.record import State
+from mlgen.ledger.questions import query
+from mlgen.ledger.questions.listing import Wanted, select
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.task import State
 from mlgen.ledger.stream import Stored
 from tests.ledger import records
 from tests.ledger.indexed import indexed, stored

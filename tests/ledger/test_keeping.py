@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from mlgen.cluster import podlogs
-from mlgen.ledger import keeping
-from mlgen.ledger.collected import FOLDER, collected, note
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.keeping import Policy, Survey, place_of
-from mlgen.ledger.record import State, TaskRecord
-from mlgen.ledger.run import RunRecord
-from mlgen.ledger.sweep import Fate, Found, Judge, Kind, collect, found_in, kind_of
+from mlgen.ledger.gc import keeping
+from mlgen.ledger.gc.collected import FOLDER, collected, note
+from mlgen.ledger.gc.keeping import Policy, Survey, place_of
+from mlgen.ledger.gc.sweep import Fate, Found, Judge, Kind, collect, found_in, kind_of
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime import bundle, milestone
 from mlgen.store import Folder, Item, Store
 from mlgen.store.bucket import Bucket

@@ -20,10 +20,10 @@ import pytest
 from mlgen import git
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Repository
-from mlgen.ledger.entry import to_bytes
 from mlgen.ledger.index import kept
 from mlgen.ledger.index.history import History, read
 from mlgen.ledger.index.kept import Keeping, Opened
+from mlgen.ledger.records.entry import to_bytes
 from tests.ledger import records
 
 ROOT = Path(__file__).parents[2]

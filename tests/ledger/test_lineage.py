@@ -8,13 +8,13 @@ import subprocess
 import pytest
 
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
-from mlgen.ledger.graph import Graph
 from mlgen.ledger.index.history import History
-from mlgen.ledger.lineage import trace
-from mlgen.ledger.naming import find
-from mlgen.ledger.record import Source, State, TaskRecord
+from mlgen.ledger.questions.drawing import to_dot, to_mermaid, to_tree
+from mlgen.ledger.questions.graph import Graph
+from mlgen.ledger.questions.lineage import trace
+from mlgen.ledger.questions.naming import find
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.task import Source, State, TaskRecord
 from tests.ledger import records
 from tests.ledger.indexed import indexed
 

@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 
 from mlgen import git
 from mlgen.diagnostic import Misuse
-from mlgen.ledger import imported, jobs
-from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
-from mlgen.ledger.entry import path_of, to_bytes
-from mlgen.ledger.graph import Graph
 from mlgen.ledger.index import events
 from mlgen.ledger.index.history import History, read
 from mlgen.ledger.index.kept import Keeping
-from mlgen.ledger.lineage import Start, trace
-from mlgen.ledger.naming import find
-from mlgen.ledger.read import ArtifactId
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.questions import jobs
+from mlgen.ledger.questions.drawing import to_dot, to_mermaid, to_tree
+from mlgen.ledger.questions.graph import Graph
+from mlgen.ledger.questions.lineage import Start, trace
+from mlgen.ledger.questions.naming import find
+from mlgen.ledger.questions.read import ArtifactId
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import path_of, to_bytes
+from mlgen.ledger.records.task import TaskRecord
 from tests.ledger import records
 from tests.ledger.indexed import indexed, stored_event
 from tests.ledger.test_imported import event

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.runevent import to_bytes
+from mlgen.ledger.records.runevent import to_bytes
+from mlgen.ledger.records.task import TaskRecord
 from tests.ledger import records
 
 SCHEMA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/openlineage/OpenLineage.json").read_bytes())

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from mlgen import git
 from mlgen.diagnostic import Misuse
-from mlgen.ledger import query
-from mlgen.ledger.entry import Entry, to_bytes
-from mlgen.ledger.fold import fold
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.index.history import History, read
-from mlgen.ledger.listing import Wanted, select, to_json
-from mlgen.ledger.read import Execution, outcomes
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.questions import query
+from mlgen.ledger.questions.listing import Wanted, select, to_json
+from mlgen.ledger.questions.read import Execution, outcomes
+from mlgen.ledger.records.entry import Entry, to_bytes
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.store import Folder
 from tests.ledger import records
 

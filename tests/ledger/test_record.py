@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlgen.ledger import run
-from mlgen.ledger.artifact import dataset_name, uri_of
-from mlgen.ledger.entry import Entry, from_bytes, path_of, record_from_bytes, to_bytes
-from mlgen.ledger.fields import BadRecord, NewerFormat
-from mlgen.ledger.record import (
+from mlgen.ledger.records import run
+from mlgen.ledger.records.artifact import dataset_name, uri_of
+from mlgen.ledger.records.entry import Entry, from_bytes, path_of, record_from_bytes, to_bytes
+from mlgen.ledger.records.fields import BadRecord, NewerFormat
+from mlgen.ledger.records.task import (
     MAX_BYTES,
     RecordTooLarge,
     Source,

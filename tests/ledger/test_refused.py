@@ -15,12 +15,12 @@ import pytest
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote, blob_id
-from mlgen.ledger.dead import retry
-from mlgen.ledger.entry import to_bytes
-from mlgen.ledger.fold import Folded, fold
-from mlgen.ledger.folded import ALERT, alert
-from mlgen.ledger.record import State, TaskRecord
-from mlgen.ledger.spool import DEAD, SPOOL, Spool
+from mlgen.ledger.folding.dead import retry
+from mlgen.ledger.folding.fold import Folded, fold
+from mlgen.ledger.folding.folded import ALERT, alert
+from mlgen.ledger.folding.spool import DEAD, SPOOL, Spool
+from mlgen.ledger.records.entry import to_bytes
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost
@@ -233,9 +233,9 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from mlgen import git
-from mlgen.ledger.dead import retry
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.dead import retry
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder
 left = int(sys.argv[3])
 class Dies(Folder):

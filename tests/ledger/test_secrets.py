@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from mlgen import canonical
 from mlgen.canonical import Json
-from mlgen.ledger import entry
-from mlgen.ledger.clean import clean_run, clean_task
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import Source, TaskRecord
-from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.records import entry
+from mlgen.ledger.records.clean import clean_run, clean_task
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.task import Source, TaskRecord
 from mlgen.ledger.secrets import Finding, find, look, search, words
 from mlgen.ledger.secrets.masking import masked, scrub, scrub_values
 from mlgen.ledger.secrets.plain import is_plain

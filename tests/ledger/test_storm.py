@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
-from mlgen.ledger.spool import DEAD, Spool
+from mlgen.ledger.folding.spool import DEAD, Spool
 from tests import git_host, s3
 from tests.git_host import GitHost
 from tests.ledger.storm import ENV, Storm, acknowledged

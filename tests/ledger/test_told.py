@@ -12,9 +12,9 @@ import pytest
 
 from mlgen import git
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.fold import fold
-from mlgen.ledger.record import TaskRecord, pod_run_id, reconciled_run_id
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.task import TaskRecord, pod_run_id, reconciled_run_id
 from mlgen.ledger.told import missing
 from mlgen.store import Folder
 from tests.ledger import records

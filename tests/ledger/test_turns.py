@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.turns import TURNS, Paced, ahead
+from mlgen.ledger.folding.turns import TURNS, Paced, ahead
 from mlgen.store import Store, open_store
 from tests import s3
 

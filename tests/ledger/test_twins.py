@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
-from mlgen.ledger import imported
-from mlgen.ledger.entry import Entry, to_bytes
-from mlgen.ledger.fold import fold
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import Entry, to_bytes
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlgen.ledger import chain
-from mlgen.ledger.entry import to_bytes
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.verify.finding import KINDS
 from mlgen.ledger.verify.span import Terms
 from tests.ledger import records

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger import collected
-from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.gc import collected
+from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.verify.artifacts import Checked, check
 from mlgen.ledger.verify.finding import Found
 from mlgen.store import Folder, Store, open_store

@@ -13,8 +13,8 @@ import pytest
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Signers, objects
-from mlgen.ledger import imported
-from mlgen.ledger.entry import path_of, to_bytes
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import path_of, to_bytes
 from mlgen.ledger.verify import identity, sides, walk
 from mlgen.ledger.verify.finding import MOST
 from mlgen.ledger.verify.span import MOST_WRONG, Terms

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.entry import to_bytes
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.verify import remembered
 from mlgen.ledger.verify.remembered import Memory
 from tests.ledger import records

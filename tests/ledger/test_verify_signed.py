@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlgen.ledger import chain
-from mlgen.ledger.entry import to_bytes
+from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.verify.span import Terms
 from tests.ledger import records
 from tests.ledger.tampering import REF, SECONDS, Lab, Shown, by, entries, shown, signers

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.entry import Entry
 from mlgen.ledger.index.history import History
-from mlgen.ledger.listing import Wanted, select, to_json
-from mlgen.ledger.record import State
-from mlgen.ledger.where import MOST_SHOWN
+from mlgen.ledger.questions.listing import Wanted, select, to_json
+from mlgen.ledger.questions.where import MOST_SHOWN
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.task import State
 from tests.ledger import records
 from tests.ledger.indexed import indexed
 

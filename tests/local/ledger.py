@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlgen import git
-from mlgen.ledger.fold import fold as fold_into
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.fold import fold as fold_into
+from mlgen.ledger.folding.spool import Spool
 from mlgen.store import open_store
 
 BRANCH = "ledger"

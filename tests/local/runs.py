@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from mlgen.ledger import entry
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.records import entry
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.local.events import Event, Outcome
 from mlgen.local.job import Job
 from mlgen.local.params import parse_arguments

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.guardian import VARIABLE, carriers, sweep
 from mlgen.local.recover import Recovered, recover

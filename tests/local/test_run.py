@@ -12,7 +12,7 @@ import pytest
 
 from mlgen import canonical
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.local.code import lay
 from mlgen.local.events import Ended, Noted, Skipped, Started
 from mlgen.local.log import tail

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
 from mlgen.local.schedule import GATE_FALSE, MISSING, PARENT, STOPPING, Schedule, state_of
 from mlgen.plan.model import GateTask, Param, Plan, Task
 from mlgen.values import Type

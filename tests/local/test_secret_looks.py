@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.ledger.secrets import find
 from mlgen.local.events import Noted
 from mlgen.plan.model import Param

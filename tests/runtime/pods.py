@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.runtime import pod
 from mlgen.runtime.__main__ import main
 from mlgen.runtime.pod import Places

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.runtime.final import run_record
 from mlgen.runtime.invocation import RecordPod
 from mlgen.runtime.memory import grew, oom_kills

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime import tekton
 from mlgen.runtime.handover import Handover
 from mlgen.runtime.protocol import In, Out

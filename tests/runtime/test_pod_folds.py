@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from mlgen.runtime import sidecar
 from mlgen.runtime.pod import Fold
 from mlgen.store import Folder

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime import sidecar, verdict
 from mlgen.runtime.protocol import Evaluation, In, Out
 from mlgen.values import Type

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime import pod as pods
 from mlgen.runtime.invocation import RecordPod, read_invocation
 from mlgen.runtime.protocol import Out, TaskDocument

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime.protocol import Evaluation, Out
 from mlgen.runtime.results import MAX_RESULTS_BYTES, json_bytes, too_large
 from mlgen.values import Type

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlgen import canonical
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import Ending, of_exit_code
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Evaluation, Execution, In, Out, TaskDocument, Tree

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime.verdict import Sight, judge
 
 RUNNING = Sight(stage_in_began=True, staged=30.0)

@@ -11,7 +11,7 @@ from mlgen.cli.records import Records
 from mlgen.cluster.events import Outcome
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import branch_ref
-from mlgen.ledger.record import State, run_folder
+from mlgen.ledger.records.task import State, run_folder
 
 RECORD = "record"  # the finally task that keeps run.json and folds
 _WAITS = "mlgen-runtime: the records wait in the spool: "  # how it says that the ledger did not take them

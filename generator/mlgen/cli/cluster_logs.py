@@ -24,7 +24,7 @@ from mlgen.cluster.follow import Follower
 from mlgen.cluster.logs import Log
 from mlgen.cluster.refusals import fault_of
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
-from mlgen.ledger.query import find_runs
+from mlgen.ledger.questions.query import find_runs
 from mlgen.store import StoreError
 
 LOST = " (Tekton deletes its pod then, and what it had printed)"

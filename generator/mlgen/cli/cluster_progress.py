@@ -20,7 +20,7 @@ from mlgen.cluster.events import (
     Waits,
 )
 from mlgen.diagnostic import visible
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.local import why
 from mlgen.plan.model import Plan
 

@@ -14,9 +14,9 @@ from mlgen.cluster.api import PIPELINE_RUNS, TASK_RUNS, Api, ApiError, Object, U
 from mlgen.cluster.belonging import controller, readable
 from mlgen.cluster.view import NONE, Attempt, Objects
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.query import run_of
-from mlgen.ledger.read import Run
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.questions.query import run_of
+from mlgen.ledger.questions.read import Run
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT
 
 _OF_AUTHOR = "mlgen-run"  # a param that gates do without; of the others, `record` alone has no author

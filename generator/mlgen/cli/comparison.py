@@ -7,7 +7,7 @@ from typing import Any
 
 from mlgen.cli import markdown, words
 from mlgen.cli.runs_text import NO_COMMIT, clip, ledger, short, table, to_lines
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.local.schedule import NONE
 from mlgen.values import to_short_text
 

@@ -18,7 +18,7 @@ from mlgen.cli.output import note
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Remote, Repository, Rewritten, Signer, Signers, past
 from mlgen.ledger import epoch
-from mlgen.ledger.turns import Paced, ahead
+from mlgen.ledger.folding.turns import Paced, ahead
 from mlgen.spec.project import Ledger
 from mlgen.store import Store
 

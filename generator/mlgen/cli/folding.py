@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlgen.cli.output import note
-from mlgen.ledger.folded import Folded, Refused, alert
+from mlgen.ledger.folding.folded import Folded, Refused, alert
 
 SHOWN = 20  # of the records that did not land; a log of each minute should stay one
 

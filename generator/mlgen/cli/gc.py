@@ -19,8 +19,8 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.sweeping import Sweeping
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, visible
-from mlgen.ledger.keeping import Policy, Survey
-from mlgen.ledger.sweep import Judge
+from mlgen.ledger.gc.keeping import Policy, Survey
+from mlgen.ledger.gc.sweep import Judge
 from mlgen.render.timeouts import of_run
 
 KEEP_DAYS, KEEP_RUNS = 90, 10  # where neither is given

@@ -11,7 +11,7 @@ from typing import Any
 from mlgen.cli.marking import Marking
 from mlgen.cli.records import Records
 from mlgen.git.url import masked
-from mlgen.ledger.sweep import Fate, Found
+from mlgen.ledger.gc.sweep import Fate, Found
 
 FIRST = 10  # names of what goes that people are shown
 

@@ -19,8 +19,8 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger import passes
-from mlgen.ledger.fold import Load
-from mlgen.ledger.spool import DEAD, Spool
+from mlgen.ledger.folding.fold import Load
+from mlgen.ledger.folding.spool import DEAD, Spool
 
 SILENCE_SECONDS = 600  # since the last pass of a CronJob that has one each minute, until something is wrong
 LOAD = Load(records=20_000, size_bytes=64 << 20)  # after an outage: fewer pushes, as each waits for its turn

@@ -18,7 +18,7 @@ from mlgen.cli.output import answer_json, note
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
-from mlgen.ledger.foreign import LeftOut, NotOpenLineage, read
+from mlgen.ledger.records.foreign import LeftOut, NotOpenLineage, read
 from mlgen.store.threads import threads
 
 SHOWN = 20  # places with something secret

@@ -14,11 +14,11 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import MOST, EnvOption
 from mlgen.cli.output import answer_json, note
 from mlgen.cli.workspace import Workspace
-from mlgen.ledger.drawing import to_dot, to_mermaid, to_tree
-from mlgen.ledger.graph import Graph
 from mlgen.ledger.index.history import History
-from mlgen.ledger.lineage import MOST_NODES, trace
-from mlgen.ledger.naming import find
+from mlgen.ledger.questions.drawing import to_dot, to_mermaid, to_tree
+from mlgen.ledger.questions.graph import Graph
+from mlgen.ledger.questions.lineage import MOST_NODES, trace
+from mlgen.ledger.questions.naming import find
 from mlgen.local.arguments import recorded_path
 from mlgen.store import StoreError, measure
 

@@ -16,8 +16,8 @@ from mlgen.cli.output import note
 from mlgen.cli.records import open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.local.rundir import AttemptFolder, RunFolder, kept
 
 app = new_app()

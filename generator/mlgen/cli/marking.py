@@ -17,12 +17,12 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import GitError, Repository
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.fields import BadRecord, NewerFormat
-from mlgen.ledger.imported import ImportedEvent
-from mlgen.ledger.keeping import INPUTS, Locate, Survey, code_place, run_places
-from mlgen.ledger.read import broken
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.gc.keeping import INPUTS, Locate, Survey, code_place, run_places
+from mlgen.ledger.questions.read import broken
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.fields import BadRecord, NewerFormat
+from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.stream import KNOWN, Stored, stream, stream_imported
 from mlgen.local import rundir
 from mlgen.local.recover import UNREADABLE

@@ -9,7 +9,7 @@ from typing import Any
 from mlgen.cli import words
 from mlgen.cli.screen import Screen
 from mlgen.diagnostic import visible
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.local.events import Ended, Event, Noted, OnEvent, Skipped, Started
 from mlgen.local.log import tail
 

@@ -22,12 +22,12 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger import passes
-from mlgen.ledger.fold import Folded
+from mlgen.ledger.folding.fold import Folded
 from mlgen.spec.quantities import DURATION_RULE, duration_seconds
 
 if TYPE_CHECKING:  # the other verbs of `ledger` ask no cluster
     from mlgen.cluster.reconcile import Missing, Reconciled
-    from mlgen.ledger.entry import Entry
+    from mlgen.ledger.records.entry import Entry
 
 SHOWN = 50  # of what cannot be told of; a log of each minute should stay one
 

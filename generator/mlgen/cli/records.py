@@ -15,11 +15,11 @@ from mlgen.cli.elsewhere import LAND_SECONDS, LOOK_SECONDS, mirrored, paced, rea
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.dead import retry
-from mlgen.ledger.fold import USUAL, Expected, Folded, Load, fold
-from mlgen.ledger.spool import FOLDER as LEDGER_FOLDER
-from mlgen.ledger.spool import Spool
-from mlgen.ledger.turns import Turns
+from mlgen.ledger.folding.dead import retry
+from mlgen.ledger.folding.fold import USUAL, Expected, Folded, Load, fold
+from mlgen.ledger.folding.spool import FOLDER as LEDGER_FOLDER
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.folding.turns import Turns
 from mlgen.local.recover import recover
 from mlgen.spec.project import S3, Environment, Ledger, Project
 from mlgen.store import Folder, Store, bucket_name, open_store

@@ -23,8 +23,8 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.run_json import to_json
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Misuse, visible
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.events import Outcome
 from mlgen.local.job import Job

@@ -18,11 +18,11 @@ from mlgen.cli.records import open_records
 from mlgen.cli.times import TIMES, moment_of
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
-from mlgen.ledger import query
 from mlgen.ledger.index.history import History
-from mlgen.ledger.listing import Wanted, select, to_json
-from mlgen.ledger.read import Run
-from mlgen.ledger.record import State
+from mlgen.ledger.questions import query
+from mlgen.ledger.questions.listing import Wanted, select, to_json
+from mlgen.ledger.questions.read import Run
+from mlgen.ledger.records.task import State
 from mlgen.local.rundir import find
 from mlgen.spec.project import Environment
 

@@ -10,12 +10,12 @@ from typing import Any
 from mlgen.cli import markdown, words
 from mlgen.diagnostic import visible
 from mlgen.gates import Ref
-from mlgen.ledger.artifact import Artifact, place
-from mlgen.ledger.listing import Listing, Wanted, metrics, values_of
-from mlgen.ledger.query import summary
-from mlgen.ledger.read import Execution, Run, moment
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.where import COLUMNS
+from mlgen.ledger.questions.listing import Listing, Wanted, metrics, values_of
+from mlgen.ledger.questions.query import summary
+from mlgen.ledger.questions.read import Execution, Run, moment
+from mlgen.ledger.questions.where import COLUMNS
+from mlgen.ledger.records.artifact import Artifact, place
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.local.schedule import NONE, STOPPING
 from mlgen.values import to_quoted_text, to_short_text
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlgen.cli.output import RED, YELLOW, coloured, paint, shown, without_secrets
 from mlgen.diagnostic import visible
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 
 GREEN = "\x1b[32m"
 COLOURS = {State.COMPLETE: GREEN, State.FAIL: RED, State.ABORT: YELLOW}

@@ -10,8 +10,8 @@ from mlgen.cli.counting import Counting
 from mlgen.cli.gc_text import Tally
 from mlgen.cli.marking import Marking
 from mlgen.cli.records import Records
-from mlgen.ledger import collected
-from mlgen.ledger.sweep import Fate, Found, Judge, collect, found_in
+from mlgen.ledger.gc import collected
+from mlgen.ledger.gc.sweep import Fate, Found, Judge, collect, found_in
 from mlgen.local import rundir
 from mlgen.local.rundir import RunFolder
 

@@ -16,7 +16,7 @@ from mlgen.cluster.refusals import fault_of
 from mlgen.cluster.shape import Unfit
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Repository
-from mlgen.ledger.entry import Entry
+from mlgen.ledger.records.entry import Entry
 from mlgen.ledger.told import missing
 from mlgen.ledger.verify.finding import Found
 

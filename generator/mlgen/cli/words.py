@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlgen.cluster.events import Failure
-from mlgen.ledger.record import State, TaskRecord
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import why
 from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
 from mlgen.plan.model import Plan

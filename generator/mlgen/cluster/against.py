@@ -13,9 +13,9 @@ from mlgen.cluster.outside import outside
 from mlgen.cluster.reconcile import BATCH, ENV_LABEL, Missing
 from mlgen.cluster.shape import Unfit
 from mlgen.git import Repository
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import stream
 from mlgen.ledger.told import SKEW
 from mlgen.ledger.verify.finding import Finding, Found

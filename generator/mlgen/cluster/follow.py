@@ -16,8 +16,8 @@ from mlgen.cluster.refusals import fault_of
 from mlgen.cluster.telling import Teller
 from mlgen.cluster.view import FAILED, MAIN, NONE, Attempt
 from mlgen.cluster.watch import Broke, Listed, Lost, News, Refused, Watch
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.runtime.clock import Clock
 
 TAIL_LINES = 12  # of a failed attempt's log

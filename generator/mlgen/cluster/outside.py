@@ -17,10 +17,10 @@ from mlgen.cluster.api import Object
 from mlgen.cluster.belonging import PLAN_DIGEST, Gathered
 from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import NONE, Attempt, Objects
-from mlgen.ledger.entry import Entry, from_bytes, to_bytes
-from mlgen.ledger.fields import DIGEST, BadRecord
-from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
-from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
+from mlgen.ledger.records.fields import DIGEST, BadRecord
+from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
 from mlgen.values import parse, parse_json

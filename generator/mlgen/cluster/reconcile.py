@@ -18,8 +18,8 @@ from mlgen.cluster.belonging import Gathered, controller, gather, readable
 from mlgen.cluster.outside import Outside, outside
 from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import RUN_UID_LABEL, Objects
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.entry import Entry
 
 ENV_LABEL = "mlgen.dev/env"
 SETTLED = "_ledger/settled"  # in the bucket: <env>/<uid of a run>

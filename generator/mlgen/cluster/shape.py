@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from mlgen.cluster.api import Object
-from mlgen.ledger.fields import NAME, TASK, TIME
+from mlgen.ledger.records.fields import NAME, TASK, TIME
 
 TASK_LABEL, RUN_UID_LABEL = "tekton.dev/pipelineTask", "tekton.dev/pipelineRunUID"
 

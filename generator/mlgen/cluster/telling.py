@@ -8,7 +8,7 @@ from mlgen.cluster import view
 from mlgen.cluster.api import Object
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Skipped, Started, Waits
 from mlgen.cluster.view import Attempt, Objects
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
 
 # A TaskRun whose pod the cluster does not take yet stays pending for that reason.

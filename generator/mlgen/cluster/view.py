@@ -10,8 +10,8 @@ from typing import Any
 
 from mlgen.cluster.api import Object
 from mlgen.cluster.shape import TASK_LABEL
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"

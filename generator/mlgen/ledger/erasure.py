@@ -12,11 +12,11 @@ from itertools import islice
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import Branches, Reader, RefLocked, RefMoved, Repository, TreeFile
 from mlgen.ledger import chain, epoch
-from mlgen.ledger.entry import from_bytes
 from mlgen.ledger.epoch import Epoch
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.spool import DEAD, Spool
+from mlgen.ledger.folding.spool import DEAD, Spool
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import KNOWN, WINDOW
 
 TRIES = 20  # each lost one means that a fold landed something meanwhile, of which only the new is read again

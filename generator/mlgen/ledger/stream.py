@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mlgen.git import GitError, Object, Repository
-from mlgen.ledger import imported
-from mlgen.ledger.entry import Entry, from_bytes
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.imported import ImportedEvent
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import Entry, from_bytes
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.imported import ImportedEvent
 
 # What readers of this version know. Other files below runs/ are of later kinds, and none of our business.
 KNOWN = re.compile(r"runs/\d{4}/\d\d/\d\d/[^/]+/[^/]+/(run(\.reconciled)?|[^/]+-\d+\.[0-9a-f]{8})\.json")

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Branches, GitError, Look, branch_ref
 from mlgen.git.tree import read_tree
-from mlgen.ledger.entry import Entry, record_from_bytes
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.read import broken
-from mlgen.ledger.record import TaskRecord, pod_run_id, run_folder
-from mlgen.ledger.run import RunRecord
-from mlgen.ledger.spool import Spool, id_in
+from mlgen.ledger.folding.spool import Spool, id_in
+from mlgen.ledger.questions.read import broken
+from mlgen.ledger.records.entry import Entry, record_from_bytes
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord, pod_run_id, run_folder
 
 # How far the clocks of nodes may be from the API server's; and how long after the last of `tasks` the finally task
 # `record` may have got its pod.

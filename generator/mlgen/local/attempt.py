@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgen.ledger.clean import Clean
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.records.clean import Clean
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import code, shorttmp
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from mlgen.ledger import entry
-from mlgen.ledger.record import State
-from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.records import entry
+from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.local.attempt import Attempt
 from mlgen.local.events import Ended, Noted, OnEvent, Skipped, Started
 from mlgen.local.job import Job

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlgen.ledger.record import local_run_id
+from mlgen.ledger.records.task import local_run_id
 from mlgen.local import environment, guardian, shorttmp
 from mlgen.local.arguments import Arguments
 from mlgen.local.rundir import Started

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgen.ledger import entry
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import RecordTooLarge, State, TaskRecord
-from mlgen.ledger.run import RunRecord, TaskStatus
+from mlgen.ledger.records import entry
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.task import RecordTooLarge, State, TaskRecord
 from mlgen.local import guardian, rundir, shorttmp
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.records.run import RunRecord
 from mlgen.local import code, environment, rundir
 from mlgen.local.engine import Engine, Parts
 from mlgen.local.events import Noted, OnEvent, Outcome

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from mlgen import gates
 from mlgen.canonical import Json
 from mlgen.gates import Ref
-from mlgen.ledger.record import State
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import State
 from mlgen.local import why
 from mlgen.plan.model import Condition, GateTask, OutRef, Plan, Task
 from mlgen.runtime.ending import CANCELLED, ENGINE_LOST

@@ -105,7 +105,7 @@ def _ledger(document: TaskDocument) -> Fold | None:
 
 
 def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, *, patient: bool = False) -> None:
-    from mlgen.ledger.folded import alert  # here: only a pod that folds runs git
+    from mlgen.ledger.folding.folded import alert  # here: only a pod that folds runs git
     from mlgen.runtime.landing import Pace, land
 
     folded = land(

@@ -8,11 +8,11 @@ from signal import Signals
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger import entry
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.clean import Clean, clean_task
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import RecordTooLarge, Source, State, TaskRecord
+from mlgen.ledger.records import entry
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.clean import Clean, clean_task
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.secrets import masked
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mlgen.ledger.record import State
-from mlgen.ledger.run import RunRecord
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
 from mlgen.runtime.invocation import RecordPod
 from mlgen.runtime.milestone import Milestone, note, noted

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.record import pod_run_id
-from mlgen.ledger.run import TaskStatus
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import pod_run_id
 from mlgen.runtime import pod
 from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.texts import read_result

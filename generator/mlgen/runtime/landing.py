@@ -8,9 +8,9 @@ from datetime import UTC
 from pathlib import Path
 
 from mlgen.git import open_remote, signer_of
-from mlgen.ledger.fold import Expected, Folded, Load, fold
-from mlgen.ledger.spool import Spool
-from mlgen.ledger.turns import Paced, Turns, Unpaced, ahead
+from mlgen.ledger.folding.fold import Expected, Folded, Load, fold
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.folding.turns import Paced, Turns, Unpaced, ahead
 from mlgen.runtime.clock import Clock
 from mlgen.runtime.pod import Fold
 from mlgen.store import Store

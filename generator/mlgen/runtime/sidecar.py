@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
 from mlgen.runtime import tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import check_recordable, fix, record_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.diagnostic import Fault
-from mlgen.ledger.artifact import Artifact
+from mlgen.ledger.records.artifact import Artifact
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular

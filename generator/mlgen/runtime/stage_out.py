@@ -9,8 +9,8 @@ from mlgen import gates
 from mlgen.canonical import Json
 from mlgen.diagnostic import Fault
 from mlgen.gates import Ref, parse_gate
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.record import State, TaskRecord
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.record import State
-from mlgen.ledger.spool import Spool
+from mlgen.ledger.folding.spool import Spool
+from mlgen.ledger.records.task import State
 from mlgen.runtime import stage_out, tekton
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlgen.ledger.record import State
+from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only

@@ -9,7 +9,7 @@ from typing import IO, Any
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.export.select import Selected
 from mlgen.ledger.export.tables import Kind, Table
-from mlgen.ledger.read import moment
+from mlgen.ledger.questions.read import moment
 
 ROWS = 10_000  # of a row group: all that is in memory at once
 

@@ -2,7 +2,7 @@
 
 A record is the event that ends an execution, and goes out as it lies in the ledger, byte for byte. What a standard
 reader misses is made from it here. Datasets have the names that OpenLineage's naming rules give them already
-(`mlgen.ledger.artifact`).
+(`mlgen.ledger.records.artifact`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from mlgen import canonical
-from mlgen.ledger import imported
-from mlgen.ledger import run as run_json
 from mlgen.ledger.export.select import Selected
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
-from mlgen.ledger.runevent import OPENLINEAGE, OUR_FACETS, PRODUCER
+from mlgen.ledger.records import imported
+from mlgen.ledger.records import run as run_json
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.runevent import OPENLINEAGE, OUR_FACETS, PRODUCER
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import Stored
 
 FORMAT = 1

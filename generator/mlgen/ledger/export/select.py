@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from mlgen.diagnostic import Misuse
 from mlgen.git import Repository
-from mlgen.ledger.entry import Entry
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.read import moment
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.questions.read import moment
+from mlgen.ledger.records.entry import Entry
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import KNOWN, stream
 from mlgen.ledger.told import RECORD_DELAY
 

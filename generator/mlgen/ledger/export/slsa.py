@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from mlgen import canonical
-from mlgen.ledger.artifact import Artifact
 from mlgen.ledger.export.select import Selected, executions
-from mlgen.ledger.fields import DIGEST
-from mlgen.ledger.record import State, TaskRecord
-from mlgen.ledger.run import COMMIT
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.fields import DIGEST
+from mlgen.ledger.records.run import COMMIT
+from mlgen.ledger.records.task import State, TaskRecord
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

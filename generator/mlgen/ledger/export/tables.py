@@ -11,9 +11,9 @@ from typing import Any
 from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.export.select import Selected
-from mlgen.ledger.read import moment
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.questions.read import moment
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
 
 Cell = str | int | float | bool | None
 INT64 = 1 << 63

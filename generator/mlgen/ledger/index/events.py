@@ -6,10 +6,10 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.imported import ImportedEvent
 from mlgen.ledger.index.rows import microseconds_of
 from mlgen.ledger.index.schema import MADE, READ
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.stream import Stored
 
 

@@ -7,13 +7,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from mlgen.ledger import run as run_json
-from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index import rows
 from mlgen.ledger.index.schema import MADE, READ
-from mlgen.ledger.read import Execution, outcomes, told
-from mlgen.ledger.record import TaskRecord
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.questions.read import Execution, outcomes, told
+from mlgen.ledger.records import run as run_json
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import Stored
 
 _IN_ONE_QUERY = 500  # parameters; SQLite took 999 at most before 3.32

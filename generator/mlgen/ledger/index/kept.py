@@ -19,11 +19,11 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import GitError, Repository
-from mlgen.ledger import imported
-from mlgen.ledger.fields import BadRecord
 from mlgen.ledger.index import build
 from mlgen.ledger.index.history import History, asked, connect, read, tip
 from mlgen.ledger.index.schema import VERSION
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.fields import BadRecord
 
 BUSY_SECONDS = 5.0  # for readers that are at work; they take milliseconds, unless somebody stopped them
 _COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")

@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from mlgen.canonical import Json
-from mlgen.ledger import run as run_json
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.fields import BadRecord, Fields
-from mlgen.ledger.read import Execution
-from mlgen.ledger.record import Source, State, TaskRecord
-from mlgen.ledger.run import RunRecord
+from mlgen.ledger.questions.read import Execution
+from mlgen.ledger.records import run as run_json
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.fields import BadRecord, Fields
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import Source, State, TaskRecord
 
 LARGEST = 2**63 - 1  # that a column of SQLite holds; a record may have any count
 REMEMBERED = 8192  # characters of a text whose meaning is kept for the next row: of what others wrote, not megabytes

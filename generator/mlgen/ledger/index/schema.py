@@ -15,7 +15,7 @@ skipped    files that are no records, and why
 
 from __future__ import annotations
 
-from mlgen.ledger import imported, run, runevent
+from mlgen.ledger.records import imported, run, runevent
 
 # An index of another version is built anew: also one by an mlgen that could not read what this one can.
 VERSION = f"3.{runevent.FORMAT}.{run.FORMAT}.{imported.FORMAT}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlgen.git import Repository
-from mlgen.ledger.artifact import Artifact
-from mlgen.ledger.collected import Collection, collected
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.gc.collected import Collection, collected
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import stream
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.store import BadArtifact, BadKey, Mismatch, Missing, Store

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 from mlgen.git import Repository
-from mlgen.ledger.entry import Entry, run_id
-from mlgen.ledger.fields import BadRecord
-from mlgen.ledger.record import TaskRecord
+from mlgen.ledger.records.entry import Entry, run_id
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import stream
 
 Keys = array  # of unsigned 64-bit numbers

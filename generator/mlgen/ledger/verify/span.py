@@ -15,11 +15,12 @@ from itertools import islice
 from mlgen.git import Object, Reader, Repository, Signers
 from mlgen.git.difference import FOLDER, BadFolder, Change, Forged, Lost, TooWide, Trees
 from mlgen.git.history import Commit, id_of
-from mlgen.ledger import chain, epoch, imported
+from mlgen.ledger import chain, epoch
 from mlgen.ledger.chain import Batch, Link
-from mlgen.ledger.entry import from_bytes
-from mlgen.ledger.fields import BadRecord, NewerFormat
-from mlgen.ledger.imported import ImportedEvent
+from mlgen.ledger.records import imported
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.fields import BadRecord, NewerFormat
+from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.stream import KNOWN, KNOWN_IMPORTED
 from mlgen.ledger.verify.finding import Finding, Found
 from mlgen.ledger.verify.identity import key_of, new_keys

@@ -1,0 +1,1 @@
+"""Which bytes no kept run needs, and letting them go."""

@@ -1,0 +1,53 @@
+"""A file of the ledger, whichever kind it is: what its bytes say, and the path that follows from them alone."""
+
+from __future__ import annotations
+
+from mlgen.ledger.records import imported, run, runevent
+from mlgen.ledger.records import task as record
+from mlgen.ledger.records.clean import clean_run, clean_task
+from mlgen.ledger.records.fields import BadRecord, loads
+from mlgen.ledger.records.imported import ImportedEvent
+from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.task import TaskRecord
+
+Entry = TaskRecord | RunRecord
+
+
+def from_bytes(data: bytes) -> Entry | ImportedEvent:
+    """What the bytes of a ledger file say. Raises BadRecord, or NewerFormat where a newer mlgen wrote them."""
+    if len(data) > run.MAX_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {run.MAX_BYTES:,}")
+    fields = loads(data)
+    if imported.is_imported(fields):
+        return imported.of_fields(fields, data)
+    if fields.get("eventType") is None:
+        return run.of_fields(fields)
+    if len(data) > record.MAX_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MAX_BYTES:,}")
+    return runevent.of_fields(fields)
+
+
+def record_from_bytes(data: bytes) -> Entry:
+    """What the bytes of a record of mlgen's own say. Raises BadRecord, also for an imported event."""
+    found = from_bytes(data)
+    if isinstance(found, ImportedEvent):
+        raise BadRecord("it is an event of another producer")
+    return found
+
+
+def to_bytes(entry: Entry) -> bytes:
+    """The bytes of a ledger file, in which what looks like a secret is masked. Raises BadRecord, RecordTooLarge.
+
+    `ledger.clean` says what was masked.
+    """
+    return (clean_task(entry) if isinstance(entry, TaskRecord) else clean_run(entry)).data
+
+
+def path_of(data: bytes) -> str:
+    """The path that a ledger file has, a pure function of its bytes. Raises BadRecord."""
+    return from_bytes(data).path
+
+
+def run_id(entry: Entry | ImportedEvent) -> str:
+    """The idempotency key: the execution's runId, or the uid of the run."""
+    return entry.uid if isinstance(entry, RunRecord) else entry.run_id
