@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mlgen.ledger.export.select import Selected
+from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.verify.span import Terms
+from mlgen.store import Folder
+from tests import git_host
+from tests.git_host import GitHost
 from tests.ledger import tampering
 from tests.ledger.exported import Ledger, entries, land, selected
 from tests.ledger.tampering import SECONDS, Lab, by, signers
 from tests.ssh_keys import allowed, new_key
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[GitHost]:
+    """A Git server with an empty repository `l`."""
+    with git_host.serve(tmp_path / "host") as host:
+        host.repository("l")
+        yield host
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """An empty one, in a folder."""
+    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,18 +22,6 @@ from tests.ledger import records
 from tests.ledger.storm import Clock
 from tests.ledger.test_fold import NOW, check_chain, on_branch
 from tests.ledger.test_fold_remote import commits, remote, there
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[GitHost]:
-    with git_host.serve(tmp_path / "host") as host:
-        host.repository("l")
-        yield host
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
 
 
 def pushes(host: GitHost) -> int:

@@ -41,11 +41,6 @@ def call(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
-
-
 @pytest.fixture(params=["sha1", "sha256", "bare"])
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Repository:
     if request.param == "bare":

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,18 +25,6 @@ from tests import git_host
 from tests.git_host import GitHost, secret
 from tests.ledger import records
 from tests.ledger.test_fold import ENVIRON, NOW, ROOT, call, check_chain, on_branch
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[GitHost]:
-    with git_host.serve(tmp_path / "host") as host:
-        host.repository("l")
-        yield host
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
 
 
 @pytest.fixture

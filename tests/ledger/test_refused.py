@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from mlgen.ledger.folding.spool import DEAD, SPOOL, Spool
 from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.store import Folder
-from tests import git_host
 from tests.git_host import GitHost
 from tests.ledger import records
 from tests.ledger.test_fold import ENVIRON, NOW, ROOT, check_chain, on_branch
@@ -61,18 +60,6 @@ def poisoned(name: str = "bad") -> TaskRecord:
 
 def pushes(host: GitHost) -> int:
     return sum(request.startswith("POST") and request.endswith("/git-receive-pack") for request in host.requests)
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[GitHost]:
-    with git_host.serve(tmp_path / "host") as host:
-        host.repository("l")
-        yield host
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
 
 
 @pytest.fixture

@@ -20,13 +20,6 @@ from tests.s3 import DROP, LOSE, S3, Answer, Trouble
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[GitHost]:
-    with git_host.serve(tmp_path / "host") as host:
-        host.repository("l")
-        yield host
-
-
-@pytest.fixture
 def bucket() -> Iterator[S3]:
     with s3.serve() as server:
         yield server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from mlgen.ledger.folding.fold import fold
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records import imported
 from mlgen.ledger.records.entry import Entry, to_bytes
-from mlgen.store import Folder
-from tests import git_host
 from tests.git_host import GitHost
 from tests.ledger import records
 from tests.ledger.test_fold import ENVIRON, NOW, call, on_branch
@@ -29,18 +26,6 @@ PAIRS: dict[str, tuple[Entry, Entry]] = {
     "another attempt": (records.task(), replace(records.task(), attempt=1)),
     "another task": (records.task(), replace(records.task(), task="other")),
 }
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Folder(tmp_path / "artifacts", "artifacts"))
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[GitHost]:
-    with git_host.serve(tmp_path / "host") as host:
-        host.repository("l")
-        yield host
 
 
 @pytest.mark.parametrize("batch", [True, False], ids=["together", "apart"])

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from mlgen.diagnostic import CannotAnswer
 
@@ -151,6 +153,20 @@ def run(
     if process.returncode:
         raise refusal(err)
     return out
+
+
+@contextmanager
+def printing(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:
+    """What a git process prints, as it comes; it is ended where its reader has had enough. Raises as `run`."""
+    assert process.stdout is not None
+    try:
+        yield process.stdout
+        _, err = process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    if process.returncode:
+        raise refusal(err)
 
 
 def refusal(stderr: bytes) -> Exception:

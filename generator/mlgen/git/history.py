@@ -40,17 +40,10 @@ def commits(repository: Repository, tip: str, *, since: str | None = None) -> It
         cwd=repository.git_dir,
         memory_mib=_MEMORY_MIB,
     )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
+    with command.printing(process) as lines:
+        for line in lines:
             seconds, oid, *parents = line.decode().split()
             yield Commit(oid, tuple(parents), int(seconds))
-        _, err = process.communicate()
-    finally:
-        process.kill()  # where its reader has had enough
-        process.communicate()
-    if process.returncode:
-        raise command.refusal(err)
 
 
 def is_ancestor(repository: Repository, earlier: str, later: str) -> bool:

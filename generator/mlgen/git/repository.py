@@ -246,18 +246,11 @@ class Repository:
     def _told(self, arguments: Sequence[str]) -> Iterator[str]:
         """What a command prints between NULs, as it comes."""
         process = command.start([*self._where, *arguments], environ=self.environ, cwd=self._home)
-        assert process.stdout is not None
         rest = b""
-        try:
-            while chunk := os.read(process.stdout.fileno(), 1 << 16):
+        with command.printing(process) as out:
+            while chunk := os.read(out.fileno(), 1 << 16):
                 *whole, rest = (rest + chunk).split(b"\0")
                 yield from (part.decode(errors="surrogateescape") for part in whole)
-            _, err = process.communicate()
-        finally:
-            process.kill()  # where its reader has had enough
-            process.communicate()
-        if process.returncode:
-            raise command.refusal(err)
 
     def checked_out(self, branch: str) -> Path | None:
         """The work tree that has a branch checked out, also before the branch's first commit; None when none has."""
