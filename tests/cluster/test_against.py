@@ -126,7 +126,7 @@ def test_a_record_of_what_never_was(place: Place) -> None:
     one = told("fail", "second")
     assert one.tekton is not None
     forged = replace(one, tekton={**one.tekton, "taskRunUid": records.uid("x")}, metrics={"auc": 1})
-    again = replace(one, attempt=2)
+    again = replace(one, attempt=2, run_id=records.uid("z"))
     local = replace(one, tekton=None, engine="local", run_id=records.uid("y"), attempt=3)
     paths = land(place, forged, again, local)
     found = compared(place)[1]
@@ -136,9 +136,13 @@ def test_a_record_of_what_never_was(place: Place) -> None:
 
 def test_runs_that_the_cluster_has_no_more(place: Place) -> None:
     one = told("cancelled", "first")
-    old = replace(one, run="old", run_uid=records.uid("old"), started_at="2026-11-01T10:00:00Z")
-    new = replace(one, run="new", run_uid=records.uid("new"), started_at="2026-11-28T21:50:00Z")
-    other = replace(new, env="other", run_uid=records.uid("other"))
+    old = replace(
+        one, run_id=records.uid("1"), run="old", run_uid=records.uid("old"), started_at="2026-11-01T10:00:00Z"
+    )
+    new = replace(
+        one, run_id=records.uid("2"), run="new", run_uid=records.uid("new"), started_at="2026-11-28T21:50:00Z"
+    )
+    other = replace(new, run_id=records.uid("3"), env="other", run_uid=records.uid("other"))
     land(place, old, new, other)
     done, found = compared(place)
     assert found == []  # they may have been pruned
