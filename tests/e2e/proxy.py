@@ -68,6 +68,7 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://{host}:{self.server_port}{parts.path}"
         self.fault = always(Verdict.PASS)
         self.seen: list[tuple[str, str, Verdict]] = []
+        self.named: list[tuple[str, str]] = []  # requests with credentials: a client may try without, at first
         self._open: set[socket.socket] = set()
         self._serve()
 
@@ -126,6 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         return True  # answered by `_body`, where the verdict allows it
 
     def _answer(self) -> None:
+        if "Authorization" in self.headers:
+            self.server.named.append((self.command, self.path))
         verdict = self.server.judge(self.command, self.path)
         match verdict:
             case Verdict.DROP:

@@ -74,12 +74,13 @@ def test_a_storm(place: Place, tmp_path: Path) -> None:
     with coming_and_going(host):
         storm.run(tmp_path)
     intervals = time.time() // 10 - began // 10 + 1
-    pushes = sum(method == "POST" and path.endswith("/git-receive-pack") for method, path, _ in host.seen)
+    pushes = sum(method == "POST" and path.endswith("/git-receive-pack") for method, path in host.named)
     host.stop()
     time.sleep(1)  # the server goes on for a moment with what a killed process began
     errors = tmp_path / "errors"
     assert not errors.exists(), errors.read_text()
-    assert 0 < pushes <= intervals + 6, "one an interval, and a minute's ahead of their time"
+    # One an interval, and a minute's ahead of their time; one that finds the ref locked is tried once more.
+    assert 0 < pushes <= 2 * (intervals + 6)
     quiet = Storm(**{**storm.__dict__, "url": place.url, "interval_seconds": 0})
     quiet.fold(tmp_path, "after", timedelta(), patient=True, seconds=60)
     check(place, set(acknowledged(tmp_path)))

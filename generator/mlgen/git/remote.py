@@ -130,7 +130,7 @@ class Remote:
         "git-push-refused" as well.
         Source: git-push(1), --force-with-lease; the host compares once more, under its lock.
         """
-        for seconds in (*_PAUSES_SECONDS, None):
+        for is_last in (False, True):
             try:
                 self._push(ref, new, old)
                 return
@@ -141,10 +141,21 @@ class Remote:
                 if tip == new:  # only the answer was lost
                     return
                 if tip != old:
-                    raise RefMoved(f"{ref} is at {tip} but expected {old}") from None
-                if seconds is None or not _LOCK.search(fault.why):
+                    raise _moved(ref, tip, old) from None
+                if is_last or not _LOCK.search(fault.why):
                     raise
-                time.sleep(seconds)
+            self._await_other(ref, old)
+
+    def _await_other(self, ref: str, old: str | None) -> None:
+        """While another push holds the ref, look whether it moves: another try of ours is one more push for the host.
+
+        Raises RefMoved when it does.
+        """
+        for seconds in _PAUSES_SECONDS:
+            time.sleep(seconds)
+            tip = self.tip(ref)
+            if tip != old:
+                raise _moved(ref, tip, old)
 
     def _tip_after(self, fault: CannotAnswer, ref: str) -> str | None:
         """The tip after a push that failed. Raises what it failed of where the host cannot be asked."""
@@ -183,6 +194,10 @@ class Remote:
         )
         refused.said = said[:_SAID_BYTES].decode(errors="replace")
         return refused
+
+
+def _moved(ref: str, tip: str | None, old: str | None) -> RefMoved:
+    return RefMoved(f"{ref} is at {tip} but expected {old}")
 
 
 def _remote_words(stderr: bytes) -> str:

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mlgen.ledger.folding.spool import FOLDER
-from mlgen.store import Store, Taken
+from mlgen.store import Missing, Store, Taken
 
 TURNS = f"{FOLDER}/turns"
 _SKEW_SECONDS = 5  # which clocks may differ by
@@ -127,11 +127,12 @@ class Paced:
 
     def _claim(self, start: int) -> bool:
         self._taken += 1  # so that our own turn is not ours again
+        key, claim = self._key(start), f"{self.who} {self._taken}\n".encode()
         try:
-            self.store.put(self._key(start), f"{self.who} {self._taken}\n".encode())
-        except Taken:
+            self.store.put(key, claim)
+            return self.store.get(key) == claim  # some stores let two puts at once succeed: the later one has it
+        except (Taken, Missing):
             return False
-        return True
 
     def _is_other_time(self, start: int) -> bool:
         """Whether a turn was taken at a time that is not the store's. It is given back then."""
@@ -148,9 +149,10 @@ class Paced:
 
     def _sweep(self) -> None:
         """Forget the turns that have passed; those of a clock that was off and of a process that was killed, too."""
-        near = (self.ahead + 2) * self.interval_seconds
+        # Also those far ahead, of a clock that was off; not those that others, or we, took ahead of their time.
+        old, far = -2 * self.interval_seconds, (ahead(self.interval_seconds) + 2) * self.interval_seconds
         keys = self.store.keys(self._folder)
-        passed = [key for key in keys if not abs(_start_of(key) - self._now) < near]
+        passed = [key for key in keys if not old < _start_of(key) - self._now < far]
         if len(passed) >= _KEPT:
             self.store.delete_all(passed)
 
