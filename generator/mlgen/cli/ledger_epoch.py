@@ -25,7 +25,7 @@ from mlgen.git import Branches, Repository, past
 from mlgen.ledger import epoch as epochs
 from mlgen.ledger.chain import Batch
 from mlgen.ledger.erasure import Survey, begin, forget, pending, wanted
-from mlgen.ledger.questions.read import broken
+from mlgen.ledger.faults import broken
 
 SHOWN = 20  # of each kind; `--format json` has all
 MAX_REASON = 500  # characters

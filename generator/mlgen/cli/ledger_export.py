@@ -24,7 +24,7 @@ from mlgen.git import GitError, Repository, branch_ref
 from mlgen.ledger.export import columnar, delimited, events, slsa
 from mlgen.ledger.export.select import Selected, Selection, select
 from mlgen.ledger.export.tables import TABLES, Cell, Table
-from mlgen.ledger.questions.read import broken
+from mlgen.ledger.faults import broken
 from mlgen.ledger.stream import stream_imported
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")

@@ -21,8 +21,8 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.git import GitError, Repository, branch_ref
+from mlgen.ledger.faults import broken
 from mlgen.ledger.folding.spool import Spool
-from mlgen.ledger.questions.read import broken
 from mlgen.ledger.verify.artifacts import check as check_artifacts
 from mlgen.ledger.verify.finding import MOST, Finding, Found
 from mlgen.ledger.verify.span import Terms

@@ -17,9 +17,9 @@ from mlgen.cli.records import Records, open_records
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import GitError, Repository
+from mlgen.ledger.faults import broken
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.gc.keeping import INPUTS, Locate, Survey, code_place, run_places
-from mlgen.ledger.questions.read import broken
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.fields import BadRecord, NewerFormat
 from mlgen.ledger.records.imported import ImportedEvent

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Branches, GitError, Look, branch_ref
 from mlgen.git.tree import read_tree
+from mlgen.ledger.faults import broken
 from mlgen.ledger.folding.spool import Spool, id_in
-from mlgen.ledger.questions.read import broken
 from mlgen.ledger.records.entry import Entry, record_from_bytes
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.git import Branches, GitError, Look, RefBroken, branch_ref
+from mlgen.ledger.faults import broken
 from mlgen.ledger.folding.folded import Folded, Refused
 from mlgen.ledger.folding.intake import Expected, Intake
 from mlgen.ledger.folding.landing import Landing, NoTurn
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.folding.turns import Turns, Unpaced
-from mlgen.ledger.questions.read import broken
 from mlgen.store import Item
 
 __all__ = ["USUAL", "Expected", "Folded", "Load", "Refused", "fold"]

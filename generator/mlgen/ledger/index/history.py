@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mlgen.git import GitError, Repository, branch_ref
+from mlgen.ledger.faults import broken
 from mlgen.ledger.index import build, rows
 from mlgen.ledger.index.schema import MADE, READ
-from mlgen.ledger.questions.read import ArtifactId, Execution, Run, Skipped, broken, id_of
+from mlgen.ledger.questions.read import ArtifactId, Execution, Run, Skipped, id_of
 from mlgen.ledger.records.artifact import Artifact
 
 _RUN = "r.id, r.uid, r.name, r.pipeline, r.env, r.started, r.ended, r.record"

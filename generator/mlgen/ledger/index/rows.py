@@ -63,21 +63,10 @@ def rest(r: TaskRecord) -> str:
     """
     if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
         raise BadRecord(f"it has a count beyond {LARGEST:,}")
+    known = ("exit_code", "error", "cache_key", "usage", "tekton")
     found: dict[str, object] = {"reason": r.reason}
-    if r.exit_code is not None:
-        found["exit_code"] = r.exit_code
-    if r.error is not None:
-        found["error"] = r.error
-    if r.cache_key is not None:
-        found["cache_key"] = r.cache_key
-    if r.usage is not None:
-        found["usage"] = r.usage
-    if r.tekton is not None:
-        found["tekton"] = r.tekton
-    if r.metrics:
-        found["metrics"] = r.metrics
-    if r.values:
-        found["values"] = r.values
+    found |= {name: value for name in known if (value := getattr(r, name)) is not None}
+    found |= {name: values for name in ("metrics", "values") if (values := getattr(r, name))}
     return encode(found)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State, TaskRecord
@@ -108,13 +107,3 @@ def told(executions: Iterable[Execution]) -> tuple[Execution, ...]:
     own = {(e.record.task, e.record.attempt) for e in found if not e.record.reconciled}
     kept = [e for e in found if not e.record.reconciled or (e.record.task, e.record.attempt) not in own]
     return tuple(sorted(kept, key=lambda e: (e.record.task, e.record.attempt, e.path)))
-
-
-def broken(branch: str, said: str) -> CannotAnswer:
-    """What to tell of a ledger that git cannot read. said: by git."""
-    return CannotAnswer(
-        "ledger-broken",
-        f'the ledger\'s branch "{branch}" is there, and git cannot read it',
-        why=said,
-        fix="`git fsck` says more; `git reflog` of the branch, or another clone, may have what is lost",
-    )
