@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlgen.cli import markdown, words
+from mlgen.cli import words
 from mlgen.cli.runs_text import NO_COMMIT, clip, ledger, short, table, to_lines
 from mlgen.ledger.records.task import State
 from mlgen.local.schedule import NONE
+from mlgen.reports import markdown
 from mlgen.values import to_short_text
 
 TABLES = {"madeBy": "made by"}  # what a table of a comparison is called for people

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from mlgen.cli import markdown, words
+from mlgen.cli import words
 from mlgen.diagnostic import visible
 from mlgen.gates import Ref
 from mlgen.ledger.questions.listing import Listing, Wanted, metrics, values_of
@@ -17,6 +17,7 @@ from mlgen.ledger.questions.where import COLUMNS
 from mlgen.ledger.records.artifact import Artifact, place
 from mlgen.ledger.records.task import TaskRecord
 from mlgen.local.schedule import NONE, STOPPING
+from mlgen.reports import markdown
 from mlgen.values import to_quoted_text, to_short_text
 
 MAX_CELL = 60  # characters of a value
