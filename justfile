@@ -18,6 +18,7 @@ lint:
     shellcheck .ci/run generator/*.sh
     actionlint
     zizmor --quiet --offline .github/workflows
+    mlgen schema --format markdown | diff generator/guides/spec.md -
     mlgen check
     mlgen render --env dev --check
     mlgen render --env prod --check
@@ -34,6 +35,11 @@ accept *args:
 render *args:
     mlgen render --env dev {{ args }}
     mlgen render --env prod {{ args }}
+
+# re-makes schemas/ and the reference of the files, generator/guides/spec.md, from the schemas that checks read
+docs:
+    for kind in pipeline task project lock; do mlgen schema $kind > schemas/$kind.v1.json; done
+    mlgen schema --format markdown > generator/guides/spec.md
 
 # trains a model on real data here, then shows where it came from and what a cluster would get
 demo:

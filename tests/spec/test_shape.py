@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -21,7 +20,6 @@ from mlgen.spec.shape import Kind, check_shape, schema
 from tests.spec.mutations import VALID, mutated
 from tests.strategies import Spec, source, specs
 
-ROOT = Path(__file__).parents[2]
 KINDS: tuple[Kind, ...] = ("pipeline", "task", "project", "lock")
 HEAD = "version: 1\nname: x\ntasks:\n  a: {run: x}\n"
 
@@ -170,11 +168,7 @@ def test_findings_of_one_file_end_somewhere() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_schemas_are_valid_published_and_told_in_full(kind: Kind) -> None:
-    published = ROOT / "schemas" / f"{kind}.v1.json"
-    packaged = ROOT / "generator/mlgen/spec/schema" / f"{kind}.v1.json"
-    if kind != "lock":  # which a command writes, and no editor
-        assert published.read_bytes() == packaged.read_bytes()
+def test_schemas_are_valid_and_told_in_full(kind: Kind) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(kind))
     for where, part in parts(schema(kind), "#"):
         if where.count("/") <= 2 and "$ref" not in part and where != "#/$defs/labels":
@@ -196,7 +190,7 @@ WALKED = {
     "$ref", "type", "const", "enum", "minimum", "maximum", "minLength", "minItems", "minProperties", "required",
     "anyOf", "oneOf", "if", "then", "items", "properties", "additionalProperties",
 }  # fmt: skip
-WORDS = {"$schema", "$id", "$defs", "title", "description", "examples", "default"}
+WORDS = {"$schema", "$id", "$defs", "title", "description", "enumDescriptions", "examples", "default"}
 
 
 def parts(part: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:

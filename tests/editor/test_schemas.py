@@ -1,0 +1,120 @@
+"""The schemas as editors get them: told in full, snippets that hold, and what is published is what is here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import jsonschema_rs
+import pytest
+
+from mlgen.diagnostic import CODES
+from mlgen.editor import reference, schemas
+from mlgen.editor.schemas import KINDS
+from mlgen.spec.document import read
+from mlgen.spec.shape import Kind, check_shape, schema
+
+ROOT = Path(__file__).parents[2]
+PLACEHOLDER = re.compile(r"\$\{(\d+)(?::([^}]*)|\|([^,|]*)[^}]*\|)\}|\$0")
+
+
+def objects(kind: Kind) -> Iterator[dict[str, Any]]:
+    yield from schemas.parts(schemas.annotated(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_has_words_and_every_choice_too(kind: Kind) -> None:
+    for part in objects(kind):
+        for key, value in part.get("properties", {}).items():
+            if value is False or value.keys() == {"required"}:  # what a caller may not set, must have
+                continue
+            here = schemas.resolved(kind, value)
+            assert here.get("title"), key
+            assert here.get("description"), key
+        if "enum" in part:
+            assert len(part["enumDescriptions"]) == len(part["enum"]), part
+            assert all(part["enumDescriptions"]), part
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_published_says_the_same_as_what_checks_read(kind: Kind) -> None:
+    published = json.loads((ROOT / f"schemas/{kind}.v1.json").read_text())
+    assert schemas.published(kind) == (ROOT / f"schemas/{kind}.v1.json").read_text(), "run `just docs`"
+    jsonschema.Draft202012Validator.check_schema(published)
+    jsonschema_rs.meta.validate(published)
+    for part in schemas.parts(published):
+        for word in ("findings", "defaultSnippets", "markdownDescription", "markdownEnumDescriptions"):
+            part.pop(word, None)
+        part.pop("x-intellij-enum-metadata", None)
+    assert published == schema(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_findings_that_are_named_exist(kind: Kind) -> None:
+    named = {code for part in objects(kind) for code in part.get("findings", [])}
+    assert named
+    assert named <= CODES.keys()
+
+
+def snippets() -> list[Any]:
+    return [
+        pytest.param(kind, part, snippet, id=f"{kind}-{snippet['label']}".replace(" ", "-"))
+        for kind in KINDS
+        for part in objects(kind)
+        for snippet in part.get("defaultSnippets", [])
+    ]
+
+
+def plain(body: Any, indent: str = "") -> str:
+    """A snippet as the YAML server lays it down: texts as they are, without quotes, placeholders filled."""
+    if isinstance(body, dict):
+        lines = []
+        for key, value in body.items():
+            under = isinstance(value, dict | list)
+            text = plain(value, indent + "  ")
+            lines.append(f"{indent}{plain(key)}:{chr(10) if under else ' '}{text}")
+        return "\n".join(lines)
+    if isinstance(body, list):
+        return "\n".join(f"{indent}- {plain(item, indent + '  ').lstrip()}" for item in body)
+    if not isinstance(body, str):
+        return json.dumps(body)
+    return PLACEHOLDER.sub(lambda match: match[2] or match[3] or "", body)
+
+
+@pytest.mark.parametrize(("kind", "part", "snippet"), snippets())
+def test_a_snippet_holds_where_it_is_offered(kind: Kind, part: dict[str, Any], snippet: dict[str, Any]) -> None:
+    assert snippet["label"]
+    assert snippet["description"]
+    document = read("x.yaml", (plain(snippet["body"]) + "\n").encode())
+    assert document.diagnostics == ()
+    here = {**part, "$defs": schema(kind)["$defs"], "$schema": schema(kind)["$schema"]}
+    assert jsonschema_rs.is_valid(here, document.data), document.data
+    if part.get("$id"):
+        assert check_shape(document, kind) == ([], set())
+
+
+def test_the_reference_is_fresh_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "generator/guides/spec.md").read_text()
+    assert text == reference.page(), "run `just docs`"
+    headings = [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in
+                re.findall(r"^#+ .*$", text, re.MULTILINE)]  # fmt: skip
+    assert len(headings) == len(set(headings))
+    anchors = re.findall(r"\]\(#([^)]*)\)", text)
+    assert anchors
+    assert set(anchors) <= set(headings)
+    manual = (ROOT / "generator/mlgen/codes.md").read_text()
+    codes = set(re.findall(r"\]\(\.\./mlgen/codes\.md#([a-z-]+)\)", text))
+    assert codes
+    assert all(f"\n## {code}\n" in manual for code in codes)
+
+
+def test_the_reference_has_every_key() -> None:
+    for kind in KINDS:
+        text = reference.page([kind])
+        for part in objects(kind):
+            for key in part.get("properties", {}):
+                assert f"`{key}`" in text, (kind, key)
