@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,13 +29,19 @@ def recorded(name: str) -> dict[str, Any]:
 
 @dataclass
 class Cluster:
-    """What the server has, and what it was asked. logs: by pod and container; an int is a status instead."""
+    """What the server has, and what it was asked. logs: by pod and container; an int is a status instead.
+
+    fault: given method and path, a status to answer with; 0: none. It may change what the server has, too.
+    """
 
     pipelineruns: list[Object] = field(default_factory=list)
     taskruns: list[Object] = field(default_factory=list)
     pods: list[Object] = field(default_factory=list)
+    pipelines: list[Object] = field(default_factory=list)
+    tasks: list[Object] = field(default_factory=list)
     logs: dict[tuple[str, str], bytes | int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    fault: Callable[[str, str], int] = lambda _method, _path: 0
     url: str = ""
 
     def add(self, name: str) -> dict[str, Any]:
@@ -79,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.cluster.asked.append(f"GET {url.path}")
+        if self._fails("GET", url.path):
+            return
         parts = url.path.split("/")
         assert parts[parts.index("namespaces") + 1] == NAMESPACE
         if parts[-1] == "log":
@@ -101,15 +109,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name = self.path.rpartition("/")[2]
+        plural, name = self.path.split("/")[-2:]
         self.cluster.asked.append(f"DELETE {name}")
-        there = [one for one in self.cluster.pods if one["metadata"]["name"] == name]
-        wanted = body["preconditions"]["uid"]
-        if not there or there[0]["metadata"]["uid"] != wanted:
+        if self._fails("DELETE", self.path):
+            return
+        objects = getattr(self.cluster, plural)
+        there = [one for one in objects if one["metadata"]["name"] == name]
+        if not there or not body["preconditions"].items() <= there[0]["metadata"].items():
             self._answer(409 if there else 404, b'{"message": "another"}')
             return
-        self.cluster.pods.remove(there[0])
+        objects.remove(there[0])
         self._answer(200, b"{}")
+
+    def _fails(self, method: str, path: str) -> bool:
+        status = self.cluster.fault(method, path)
+        if status:
+            message = f"{method} {path} is answered with {status}"
+            self._answer(status, json.dumps({"kind": "Status", "code": status, "message": message}).encode())
+        return bool(status)
 
     def _answer(self, status: int, data: bytes) -> None:
         self.send_response(status)

@@ -10,6 +10,7 @@ import typer
 
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.counting import Counting
+from mlgen.cli.gc_tasks import tasks
 from mlgen.cli.gc_text import Tally, answer, lines
 from mlgen.cli.main import new_app
 from mlgen.cli.marking import Marking, keep_pinned, keep_running, open_marking, sharing
@@ -34,6 +35,9 @@ app = new_app(no_args_is_help=True, help="Throw away what is not needed any more
 @app.callback()
 def _gc() -> None:
     """Throw away what is not needed any more."""
+
+
+app.command()(tasks)
 
 
 @app.command()

@@ -14,7 +14,7 @@ VERBS: dict[str, str] = {
     "runs": "List, show and compare runs, from the ledger",
     "lineage": "Say where an artifact came from and what was made of it",
     "ledger": "Fold records into the ledger; verify, sign, export, import, erase",
-    "gc": "Throw away artifacts that no kept run needs",
+    "gc": "Throw away artifacts and Tasks that nothing needs any more",
     "schema": "Print a JSON schema, for an editor",
     "explain": "Explain the code of a finding",
 }

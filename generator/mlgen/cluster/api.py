@@ -110,15 +110,21 @@ class Api:
         what = _in(f"{resource.plural} {name}", namespace)
         return self._json("PATCH", resource.path(namespace, name), verb="patch", what=what, body=patch)
 
-    def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
-        """Delete an object, if it is still the one of that uid; it may take its time. One that is gone is fine."""
+    def delete(self, resource: Resource, namespace: str, name: str, *, uid: str, version: str = "") -> bool:
+        """Delete an object, if it is still the one of that uid; it may take its time. False: it is not, or is gone.
+
+        version: its resourceVersion, where it must not have changed either.
+        """
         what = _in(f"{resource.plural} {name}", namespace)
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        preconditions = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         try:
             self._json("DELETE", resource.path(namespace, name), verb="delete", what=what, body=body)
         except ApiError as error:
-            if error.status not in (404, 409):  # 409: another one has its name now
+            if error.status not in (404, 409):  # 409: another one has its name now, or it was changed
                 raise
+            return False
+        return True
 
     def watch(
         self, resource: Resource, namespace: str, *, version: str, labels: str = "", fields: str = ""

@@ -16,8 +16,8 @@ _ADMISSION = re.compile(
 )
 
 
-def fault_of(error: ApiError | Unreachable, server: str) -> Fault:
-    """The fault to raise. server: where it was asked."""
+def fault_of(error: ApiError | Unreachable, server: str, *, role: str = 'the README, "Who may run"') -> Fault:
+    """The fault to raise. server: where it was asked. role: where the rights stand that this needs."""
     if isinstance(error, Unreachable):
         fix = (
             "is that the cluster's address, and is there a way to it (VPN)? `kubectl get --raw /version` asks the same"
@@ -35,7 +35,7 @@ def fault_of(error: ApiError | Unreachable, server: str) -> Fault:
             fix = "change what is refused, or ask who keeps the policy"
             return CannotAnswer("cluster-refused", f"the cluster refuses to {asked}", why=what.strip(), fix=fix)
         case 403:
-            fix = 'ask who keeps the cluster for the Role of the README, "Who may run"'
+            fix = f"ask who keeps the cluster for the Role of {role}"
             return CannotAnswer("cluster-forbidden", f"you may not {asked}", why=error.message, fix=fix)
         case 404 if not error.typed:
             why = f"{server} has no kind for: {error.what}"
