@@ -16,6 +16,8 @@ from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 from mlgen.values import Type, to_text
 
+GPU_TASKS = "mlgen.dev/gpu-tasks"
+
 
 def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names: dict[str, str]) -> Data:
     """The Pipeline. task_names: of each task, gate task and `record`, what its Task is called."""
@@ -33,10 +35,16 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
             "name": plan.name,
             "namespace": environment.namespace,
             "labels": pipeline_labels(plan, environment),
-            "annotations": annotations,
+            "annotations": annotations | _gpu_tasks(plan),
         },
         "spec": {key: value for key, value in spec.items() if value},
     }
+
+
+def _gpu_tasks(plan: Plan) -> Data:
+    """Which entries have a GPU: a Pipeline has the retries, a Task the GPU, and a policy sees one of them at a time."""
+    names = ",".join(task.name for task in plan.all_tasks if task.gpu)
+    return {GPU_TASKS: names} if names else {}
 
 
 def _param(param: Param) -> Data:

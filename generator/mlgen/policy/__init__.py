@@ -1,0 +1,1 @@
+"""evaluates `policies/*.yaml` on manifests, as the API server would; returns verdicts with places in the policy."""
