@@ -250,7 +250,7 @@ def keep_pinned(workspace: Workspace, survey: Survey) -> None:
 
 
 def _texts(workspace: Workspace) -> Iterator[str]:
-    files = workspace.files
+    files = workspace.worktree
     try:
         rendered = files.files(RENDERED) if files.kind(RENDERED) == "folder" else {}
         paths = [*workspace.listed, *(f"{RENDERED}/{name}" for name in rendered if name.endswith(".yaml"))]

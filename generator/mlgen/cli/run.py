@@ -148,7 +148,7 @@ def _name(plan: Plan, given: str | None, *, taken: Container[str]) -> str:
 def _code(workspace: Workspace, plan: Plan) -> dict[tuple[str, ...], dict[str, Path]]:
     """Where the files of each task's code lie; what goes into one folder comes from several."""
     folders = {task.code.folders for task in plan.all_tasks if task.code is not None}
-    return {key: {n: p for folder in key for n, p in workspace.files.files(folder).items()} for key in folders}
+    return {key: {n: p for folder in key for n, p in workspace.worktree.files(folder).items()} for key in folders}
 
 
 def _commit(workspace: Workspace, plan: Plan) -> str | None:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from mlgen import canonical, diagnostic, git
-from mlgen.cli import output, places
+from mlgen.cli import named, output, places, revisions
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.render.limits import Problem, check_limits
 from mlgen.spec.checks.context import Context
-from mlgen.spec.checks.nearby import nearest
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
 from mlgen.spec.model import Pipeline, TaskFile
 from mlgen.spec.paths import uses
-from mlgen.spec.project import Project
-from mlgen.worktree import Worktree
+from mlgen.spec.project import Environment, Project
+from mlgen.worktree import Snapshot, Tree, Worktree
 
 OWN, OWN_FOLDERS = ".mlgen", ("runs", "artifacts", "ledger.git")
-PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", "pipelines"
+PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", named.PIPELINES
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,15 @@ class Loaded:
 
 @dataclass
 class Workspace:
-    """A project's folder. Specs are named by their path below it."""
+    """A project's folder, as it is now or as a commit has it. Specs are named by their path below it.
+
+    commit: the id of the one that files are read from; None: they are read as they lie there.
+    """
 
     root: Path
+    commit: str | None = None
+    _around: Workspace | None = None
+    _project_of: Workspace | None = None
     _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
 
     @staticmethod
@@ -69,12 +73,29 @@ class Workspace:
         A repository's author could otherwise have files made anywhere on the machine of who runs it.
         """
         here = self.root / path
-        if os.path.realpath(here) != str(here) and self.files.kind(path) == "escape":  # kind may ask Git: seldom
+        if os.path.realpath(here) != str(here) and self.worktree.kind(path) == "escape":  # kind may ask Git: seldom
             why = "mlgen writes through no link out of the repository"
             raise Misuse(
                 "link-out", f"{path} is, or lies behind, a link that leads out", why=why, fix="remove the link"
             )
         return here
+
+    def at(self, revision: str) -> Workspace:
+        """The same project as a commit has it, mlgen.yaml included; an empty one where the commit has none.
+
+        Nothing is checked out. Raises as `revisions.commit_of`, and CannotAnswer "no-repository".
+        """
+        commit = revisions.commit_of(revisions.repository_of(self.repository, self.root), revision)
+        return Workspace(self.root, commit, _around=self._around or self)
+
+    def source_of(self, environment: Environment) -> Workspace:
+        """Where an environment's specs, task files, code and lock are read: at its pin, with the mlgen.yaml from here.
+
+        Without a pin: this workspace. Raises as `at`.
+        """
+        if environment.pin is None:
+            return self
+        return replace(self.at(environment.pin), _project_of=self._project_of or self)
 
     def _source(self, path: str) -> bytes:
         return self.files.read(path)
@@ -86,6 +107,8 @@ class Workspace:
         It has a work tree only where that is the nearest folder with a `.git`: a repository's config may claim, with
         core.worktree, any other folder, or the whole machine.
         """
+        if self._around is not None:
+            return self._around.repository
         found = git.discover(self.root)
         around = next((f for f in (self.root, *self.root.parents) if os.path.lexists(f / ".git")), None)
         if found is not None and found.work_tree is not None and found.work_tree.resolve() != around:
@@ -93,7 +116,15 @@ class Workspace:
         return found
 
     @cached_property
-    def files(self) -> Worktree:
+    def files(self) -> Tree:
+        if self.commit is None:
+            return self.worktree
+        assert self.repository is not None, "a commit was found in it"
+        return Snapshot(self.repository, self.commit, revisions.below(self.repository, self.root))
+
+    @cached_property
+    def worktree(self) -> Worktree:
+        """The files as they lie there now, whatever this workspace reads."""
         repository = self.repository
         if repository is None or repository.work_tree is None:
             return Worktree(self.root)
@@ -105,6 +136,8 @@ class Workspace:
 
     @cached_property
     def _project(self) -> tuple[Project, list[Diagnostic]]:
+        if self._project_of is not None:
+            return self._project_of._project
         lost, is_there = self._optional(PROJECT_FILE)
         return load_project(self._read(PROJECT_FILE)[0]) if is_there else (Project(), lost)
 
@@ -116,7 +149,7 @@ class Workspace:
     def _optional(self, path: str) -> tuple[list[Diagnostic], bool]:
         """Whether a file is there that a project may lack; with the finding of what else lies in its place."""
         is_file = self.files.kind(path) == "file"
-        return [_no_file(path)] if not is_file and os.path.lexists(self.root / path) else [], is_file
+        return [_no_file(path)] if not is_file and self.files.exists(path) else [], is_file
 
     @cached_property
     def _context(self) -> Context:
@@ -151,8 +184,8 @@ class Workspace:
     @property
     def listed(self) -> list[str]:
         """What lies in pipelines/ under a spec's name."""
-        folder = self.root / PIPELINES
-        return [f"{PIPELINES}/{name}" for name in sorted(p.name for p in folder.glob("*.yaml"))]
+        names = self.files.beside(f"{PIPELINES}/")
+        return [f"{PIPELINES}/{name}" for name in names if name.endswith(".yaml") and not name.startswith(".")]
 
     def candidates(self, files: Sequence[Path] | None) -> tuple[list[str], list[Diagnostic]]:
         """As `specs`, and the findings of what in pipelines/ is no file of the repository."""
@@ -163,33 +196,7 @@ class Workspace:
                 raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
             lost = [path for path in paths if self.files.kind(path) != "file"]
             return [path for path in paths if path not in lost], [_no_file(path) for path in lost]
-        return list(dict.fromkeys(self._below(file) for file in files)), []
-
-    def _below(self, file: Path) -> str:
-        path = Path(os.path.abspath(file))
-        if not path.is_relative_to(self.root):
-            path = path.parent.resolve() / path.name
-        if os.path.isdir(path):  # os.path: what is too long for a path is not there, and no error
-            raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
-        if not os.path.exists(path):
-            raise Misuse("no-such-file", f"there is no file {file}", fix=self._meant(path))
-        if not path.is_relative_to(self.root):
-            raise Misuse(
-                "other-project", f"{file} is not in the project {self.root}", fix="use -C DIR, and files of one project"
-            )
-        relative = path.relative_to(self.root).as_posix()
-        if self.files.kind(relative) != "file":
-            raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
-        return relative
-
-    def _meant(self, path: Path) -> str:
-        """How to mend a command line that names a file which is not there."""
-        given = posixpath.normpath(Path(os.path.relpath(path, self.root)).as_posix())
-        stem = posixpath.basename(given).removesuffix(".yaml")
-        for wanted in (f"{PIPELINES}/{stem}.yaml", given):
-            if found := nearest(wanted, self.files, "file"):
-                return f"name {os.path.relpath(self.root / found)}"
-        return "specs lie in pipelines/, named after their pipeline"
+        return list(dict.fromkeys(named.below(self.root, self.files, file) for file in files)), []
 
     def check(self, paths: Sequence[str]) -> list[Diagnostic]:
         """All findings of specs, with those of mlgen.yaml and mlgen.lock."""

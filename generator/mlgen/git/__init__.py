@@ -10,7 +10,7 @@ from mlgen.git.command import GitError, RefBroken, RefLocked, RefMoved
 from mlgen.git.commit_object import committed_at, signature_of, with_signature
 from mlgen.git.host import MEMORY_MIB
 from mlgen.git.mirror import kept, refresh
-from mlgen.git.objects import Object, Reader, blob_id
+from mlgen.git.objects import Measured, Object, Reader, blob_id
 from mlgen.git.remote import PushRefused, Remote, open_remote
 from mlgen.git.repository import Repository, TreeFile, branch_ref, discover, init_bare
 from mlgen.git.signers import Signers, Verdict
@@ -23,6 +23,7 @@ __all__ = [
     "Branches",
     "GitError",
     "Look",
+    "Measured",
     "Object",
     "PushRefused",
     "Reader",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Self
+from typing import IO, BinaryIO, Self, TypeVar
 
 from mlgen.git.command import GitError
 
 # Requests that are sent before their answers are read: they must fit into a pipe (64 KiB), or both sides would wait.
 _WINDOW = 64
 _MAX_REQUEST = 900  # bytes
+CHUNK = 1 << 20  # bytes that are read at once
+HEAD = 1024  # bytes
 LIMIT = 16 << 20  # bytes of an object that is read; what we write has 1 MiB at most, and others write to branches too
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,15 @@ def blob_id(data: bytes, object_format: str) -> str:
     return hashlib.new(object_format, b"blob %d\0%s" % (len(data), data), usedforsecurity=False).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a blob holds. sha256: 64 hex digits. head: its first bytes, HEAD at most."""
+
+    size_bytes: int
+    sha256: str
+    head: bytes
+
+
 class Reader:
     """`git cat-file --batch`, kept running. It sees refs and objects as they are when asked, not when it started."""
 
@@ -44,7 +57,12 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self.close()
+
+    def close(self) -> None:
+        """Let the process end; again is harmless."""
+        if self._process.returncode is None:
+            self._process.communicate()
 
     def get(self, name: str) -> Object | None:
         """The object of a name: an id, a ref, `<commit>:<path>`. None when there is none."""
@@ -52,6 +70,17 @@ class Reader:
 
     def get_all(self, names: Iterable[str]) -> Iterator[Object | None]:
         """The objects of names, in their order."""
+        return self._ask(names, self._answer)
+
+    def measure_all(self, oids: Iterable[str]) -> Iterator[Measured | None]:
+        """What blobs of any size hold, by their ids, in their order; None for one that is not there."""
+        return self._ask(oids, lambda out: self._pass(out, None))
+
+    def copy(self, oid: str, target: BinaryIO) -> Measured | None:
+        """Write a blob of any size into a file; None where it is not there."""
+        return next(self._ask([oid], lambda out: self._pass(out, target)))
+
+    def _ask(self, names: Iterable[str], answer: Callable[[IO[bytes]], T]) -> Iterator[T]:
         waiting = iter(names)
         while window := list(islice(waiting, _WINDOW)):
             try:
@@ -60,7 +89,7 @@ class Reader:
             except BrokenPipeError:
                 raise self._ended() from None
             for _ in window:
-                yield self._answer(self._out)
+                yield answer(self._out)
 
     def files(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
         """The bytes at those of the paths that a commit, by its id, has."""
@@ -68,18 +97,41 @@ class Reader:
         found = self.get_all(f"{commit}:{path}" for path in asked)
         return {path: one.data for path, one in zip(asked, found, strict=True) if one is not None}
 
-    def _answer(self, out: IO[bytes]) -> Object | None:
+    def _header(self, out: IO[bytes]) -> tuple[str, str, int] | None:
+        """The id, kind and size of the object that follows."""
         header = out.readline()
         if not header.endswith(b"\n"):
             raise self._ended()
         if header.endswith((b" missing\n", b" ambiguous\n")):
             return None
         oid, kind, length = header.split()
-        size = int(length)
+        return oid.decode(), kind.decode(), int(length)
+
+    def _pass(self, out: IO[bytes], target: BinaryIO | None) -> Measured | None:
+        header = self._header(out)
+        if header is None:
+            return None
+        size = left = header[2]
+        found, head = hashlib.sha256(), b""
+        while left and (chunk := out.read(min(left, CHUNK))):
+            found.update(chunk)
+            head = head or chunk[:HEAD]
+            if target is not None:
+                target.write(chunk)
+            left -= len(chunk)
+        if left or out.read(1) != b"\n":
+            raise self._ended()
+        return Measured(size, found.hexdigest(), head)
+
+    def _answer(self, out: IO[bytes]) -> Object | None:
+        header = self._header(out)
+        if header is None:
+            return None
+        oid, kind, size = header
         answer = out.read(size + 1) if size <= LIMIT else _skip(out, size) + out.read(1)
         if not answer.endswith(b"\n") or (size <= LIMIT and len(answer) != size + 1):
             raise self._ended()
-        return Object(oid.decode(), kind.decode(), size, answer[:-1])
+        return Object(oid, kind, size, answer[:-1])
 
     def _ended(self) -> GitError:
         _, err = self._process.communicate()

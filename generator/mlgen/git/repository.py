@@ -183,8 +183,13 @@ class Repository:
 
         False before the first commit. Files that Git ignores do not count.
         """
-        if self.head() is None:
-            return False
+        return self.head() is not None and not self.changed(paths)
+
+    def changed(self, paths: Iterable[str]) -> list[str]:
+        """Those files, of files and folders by their paths below the work tree, that HEAD does not have as they are.
+
+        Sorted. An untracked one counts, one that Git ignores does not.
+        """
         arguments = [
             "status",
             "--porcelain",
@@ -193,7 +198,8 @@ class Repository:
             "--ignore-submodules=dirty",
             "--no-renames",
         ]
-        return not self._run([*arguments, "--", *paths], environ={**self.environ, **self._no_filters()})
+        found = self._run([*arguments, "--", *paths], environ={**self.environ, **self._no_filters()})
+        return sorted(part[3:] for part in found.decode(errors="surrogateescape").split("\0") if part)
 
     def _no_filters(self) -> dict[str, str]:
         """The variables that switch off the repository's own filters: programs that git runs on a file that changed.
@@ -228,7 +234,7 @@ class Repository:
             arguments = ["ls-tree", "-r", "-z", "--full-tree", commit, *where]
         else:
             arguments = ["diff-tree", "-r", "-z", "--no-renames", "--diff-filter=AMT", since, commit, *where]
-        parts = self._told(arguments)
+        parts = self.told(arguments)
         if since is None:
             for line in parts:
                 about, _, path = line.partition("\t")
@@ -241,9 +247,9 @@ class Repository:
     def only_grew(self, old: str, new: str, folder: str) -> bool:
         """Whether a commit has all files below a folder that another has, with the same bytes; both by their ids."""
         shown = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=a")  # all but additions
-        return not any(self._told([*shown, old, new, *_below(folder)]))
+        return not any(self.told([*shown, old, new, *_below(folder)]))
 
-    def _told(self, arguments: Sequence[str]) -> Iterator[str]:
+    def told(self, arguments: Sequence[str]) -> Iterator[str]:
         """What a command prints between NULs, as it comes."""
         process = command.start([*self._where, *arguments], environ=self.environ, cwd=self._home)
         rest = b""

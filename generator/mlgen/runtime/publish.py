@@ -15,7 +15,7 @@ from mlgen.plan.model import Plan
 from mlgen.runtime import bundle
 from mlgen.runtime.texts import pointer
 from mlgen.store import Mismatch, Store, StoreError, locate, measure, open_store
-from mlgen.worktree import Worktree
+from mlgen.worktree import Tree
 
 AT_ONCE = 4  # uploads; each may be several streams and some 40 MiB of memory
 WAIT_SECONDS = 0.5
@@ -78,7 +78,7 @@ def publish(
     items: Sequence[Item],
     *,
     store: Store,
-    files: Worktree,
+    files: Tree,
     scratch: Path,
     on_missing: Callable[[Sequence[Item]], object] = lambda _items: None,
     on_end: Callable[[Item], object] = lambda _item: None,
@@ -117,7 +117,7 @@ def _results(calls: IMapIterator[T]) -> Iterator[T]:
 @dataclass(frozen=True, slots=True)
 class _Sender:
     store: Store
-    files: Worktree
+    files: Tree
     scratch: Path
 
     def look(self, item: Item) -> tuple[Item, bool]:
@@ -133,7 +133,8 @@ class _Sender:
         return item
 
     def _pack(self, item: Item, copy: Path) -> None:
-        files = {name: path for folder in item.paths for name, path in self.files.files(folder).items()}
+        laid = copy.with_suffix(".files")  # those of a commit lie nowhere yet
+        files = {name: path for folder in item.paths for name, path in self.files.files(folder, laid).items()}
         with copy.open("xb") as archive:
             try:
                 found = bundle.pack(files, archive)
@@ -150,9 +151,9 @@ class _Sender:
             )
 
     def _copy(self, item: Item, copy: Path) -> None:
-        at, name = locate(item.paths[0])
+        at, name = locate(str(self.files.place(item.paths[0], copy.with_suffix(".files"))))
         try:
-            open_store(at, base=self.files.root).get_artifact(name, copy, digest=item.digest)
+            open_store(at, base=self.scratch).get_artifact(name, copy, digest=item.digest)
         except Mismatch as error:
             raise CannotAnswer(
                 "other-bytes",

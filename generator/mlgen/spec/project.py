@@ -51,7 +51,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One environment. An environment with a namespace is rendered; `local` has none."""
+    """One environment. An environment with a namespace is rendered; `local` has none.
+
+    pin: the id of the commit that its specs, task files, code and lock are read from; None: the work tree.
+    """
 
     name: str
     namespace: str | None = None
@@ -69,6 +72,7 @@ class Environment:
     queue_seconds: int = 3600
     staging_seconds: int = 3600
     labels: tuple[tuple[str, str], ...] = ()
+    pin: str | None = None
 
     def pool(self, name: str) -> GpuPool | None:
         return dict(self.gpus).get(name)

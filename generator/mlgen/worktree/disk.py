@@ -1,22 +1,16 @@
-"""The author's repository: the only file that reads what specs name. Nothing outside the repository is read."""
+"""The author's files as they lie in their folder now."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 from mlgen.canonical import folder_digest
-
-MAX_SPEC_BYTES = 1 << 20
-OWN = {".git": "Git keeps", ".mlgen": "mlgen keeps"}
-SKIPPED = frozenset({*OWN, "__pycache__"})  # never an author's, also where nobody told Git to ignore them
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+from mlgen.worktree.names import MAX_SPEC_BYTES, OWN, SKIPPED, check_name
 
 Lister = Callable[[str], list[str] | None]
 
@@ -46,6 +40,10 @@ class Worktree:
         except (OSError, RuntimeError, ValueError):  # RuntimeError: links that go in circles
             return None
         return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
+
+    def exists(self, path: str) -> bool:
+        """Whether anything has this name, were it a link that leads nowhere."""
+        return os.path.lexists(self.root / path)
 
     def beside(self, path: str) -> list[str]:
         """The names in the folder that a path is in, sorted; none where it is no folder of the project."""
@@ -85,9 +83,13 @@ class Worktree:
             self._listings[folder] = self._hashed(folder, self._names(folder))
         return self._listings[folder]
 
-    def files(self, folder: str) -> dict[str, Path]:
-        """The files of a code folder: posix path below it -> where it lies."""
+    def files(self, folder: str, scratch: Path | None = None) -> dict[str, Path]:
+        """The files of a code folder: posix path below it -> where it lies. Nothing needs a copy."""
         return {name: self.root / folder / name for name in self.listing(folder)}
+
+    def place(self, path: str, scratch: Path | None = None) -> Path:
+        """Where a file or folder lies; an absolute path is its own."""
+        return self.root / path
 
     def _check_own(self, path: str) -> None:
         """Raises ValueError for what changes with every commit or run, and so has no digest that could be reviewed."""
@@ -108,7 +110,7 @@ class Worktree:
         found = {}
         parents = {"."}  # those known to be no links
         for name in sorted(names):
-            _check_name(folder, name)
+            check_name(folder, name)
             here = self.root / folder / name
             for parent in Path(name).parents:
                 if parent.as_posix() not in parents and (self.root / folder / parent).is_symlink():
@@ -126,16 +128,6 @@ class Worktree:
                 raise ValueError(f'"{folder}/{name}" is a pipe, a socket or a device')
             found[name] = _sha256(here)
         return found
-
-
-def _check_name(folder: str, name: str) -> None:
-    # A newline would make two different folders share one list of `<sha256>  <path>\n`, and so one digest.
-    if _CONTROL.search(name):
-        raise ValueError(f'"{folder}" holds a file with a newline or another control character in its name')
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f'"{folder}" holds a file whose name is not UTF-8') from None
 
 
 def _walk(folder: Path, skipped: Set[str] = frozenset()) -> Iterator[str]:

@@ -1,0 +1,43 @@
+"""The files that a command line names."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+
+from mlgen.diagnostic import Misuse
+from mlgen.spec.checks.nearby import nearest
+from mlgen.worktree import Tree
+
+PIPELINES = "pipelines"
+
+
+def below(root: Path, files: Tree, file: Path) -> str:
+    """A file's path below the project's folder, where `files` has it. Raises Misuse."""
+    path = Path(os.path.abspath(file))
+    if not path.is_relative_to(root):
+        path = path.parent.resolve() / path.name
+    if os.path.isdir(path):  # os.path: what is too long for a path is not there, and no error
+        raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
+    inside = path.is_relative_to(root)
+    if not (files.exists(path.relative_to(root).as_posix()) if inside else os.path.exists(path)):
+        raise Misuse("no-such-file", f"there is no file {file}", fix=_meant(root, files, path))
+    if not inside:
+        raise Misuse(
+            "other-project", f"{file} is not in the project {root}", fix="use -C DIR, and files of one project"
+        )
+    relative = path.relative_to(root).as_posix()
+    if files.kind(relative) != "file":
+        raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
+    return relative
+
+
+def _meant(root: Path, files: Tree, path: Path) -> str:
+    """How to mend a command line that names a file which is not there."""
+    given = posixpath.normpath(Path(os.path.relpath(path, root)).as_posix())
+    stem = posixpath.basename(given).removesuffix(".yaml")
+    for wanted in (f"{PIPELINES}/{stem}.yaml", given):
+        if found := nearest(wanted, files, "file"):
+            return f"name {os.path.relpath(root / found)}"
+    return "specs lie in pipelines/, named after their pipeline"
