@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mlgen import diagnostic
-from mlgen.diagnostic import Diagnostic, Severity
+from mlgen.diagnostic import Diagnostic, Related, Severity, Span
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,15 @@ class Report:
         return {}
 
     def text(self, one: Diagnostic) -> str:
-        """A finding for people, with its line: several lines, no newline at the end."""
-        return "\n".join(map(self.hide, diagnostic.to_text(one, self.lines(one.span.file)).split("\n")))
+        """A finding for people, with its line, as its host knows the files: several lines, no newline at the end."""
+        told = replace(one, span=self._there(one.span), related=tuple(self._related(r) for r in one.related))
+        return "\n".join(map(self.hide, diagnostic.to_text(told, self.lines(one.span.file)).split("\n")))
+
+    def _there(self, span: Span) -> Span:
+        return replace(span, file=self.path(span.file) or "mlgen")
+
+    def _related(self, related: Related) -> Related:
+        return replace(related, span=self._there(related.span))
 
     @property
     def summary(self) -> str:
