@@ -29,6 +29,7 @@ from mlgen.plan.model import (
     Task,
     Value,
 )
+from mlgen.registry.reference import IMAGE
 from mlgen.spec import model as spec
 from mlgen.spec import quantities
 from mlgen.spec.checks.arguments import is_remote, split_digest
@@ -37,7 +38,7 @@ from mlgen.spec.checks.names import MAX_NODE
 from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
-from mlgen.spec.settings import IMAGE, Amount, GpuAsk, SecretKey
+from mlgen.spec.settings import Amount, GpuAsk, SecretKey
 from mlgen.values import Type
 
 DEFAULT_TIMEOUT_SECONDS = 3600

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlgen import canonical
 from mlgen.plan.model import Out, Plan, Task
+from mlgen.registry.reference import with_registry
 from mlgen.runtime import pod
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
 from mlgen.runtime.results import MAX_RESULTS_BYTES
@@ -131,17 +132,9 @@ def _image(task: Task, environment: Environment, route: Route) -> Iterator[Probl
 
 
 def _allowed(reference: str, registries: Iterable[str]) -> bool:
-    full = _with_registry(reference)
+    full = with_registry(reference)
     # A prefix ends at a slash, so that ghcr.io/acme does not allow ghcr.io/acme-evil.
     return any(full.startswith(registry.rstrip("/") + "/") for registry in registries)
-
-
-def _with_registry(reference: str) -> str:
-    """The reference with what pulling adds to a short one. Source: distribution/reference, ParseNormalizedNamed."""
-    first, slash, _ = reference.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return reference
-    return f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
 
 
 def _gpu(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:

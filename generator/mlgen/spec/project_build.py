@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic
+from mlgen.registry.reference import IMAGE
 from mlgen.spec import quantities
 from mlgen.spec.build import DIGEST
-from mlgen.spec.checks.argocd import argocd
 from mlgen.spec.checks.arguments import digest_fix
 from mlgen.spec.checks.environments import environment
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
-from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project
+from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
 from mlgen.spec.reader import Route
-from mlgen.spec.settings import IMAGE
 
 
 def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Project, list[Diagnostic]]:
@@ -29,9 +28,9 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
         for name, value in _map(top.get("environments")).items()
     }
     found.setdefault("local", Environment("local"))
-    builder.found += argocd(top, set(found), Place(document, ()), builder.doubt)
+    repository = top.get("repository")
     environments = tuple(found[name] for name in sorted(found))
-    return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd"))), builder.found
+    return Project(repository if isinstance(repository, str) else None, environments), builder.found
 
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
@@ -48,13 +47,6 @@ def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
             message = f'the digest of "{reference[:80]}" cannot be read'
             found.append(place.finding("bad-digest", message, fix=digest_fix(digest)))
     return digests, found
-
-
-def _argocd(data: object) -> ArgoCD | None:
-    if not isinstance(data, dict):
-        return None
-    clusters = tuple((k, v) for k, v in sorted(_map(data.get("clusters")).items()) if isinstance(v, str))
-    return ArgoCD(_text(data.get("namespace")) or "argocd", _text(data.get("revision")) or "main", clusters)
 
 
 def _map(value: object) -> dict[str, Any]:

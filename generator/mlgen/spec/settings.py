@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic
+from mlgen.registry.reference import IMAGE
 from mlgen.spec import quantities
 from mlgen.spec.model import Place, Setting
 
 SETTINGS = ("image", "code", "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "env", "secrets")
 RESOURCES = ("cpu", "memory", "disk", "shm", "gpu", "timeout", "retries")  # what the caller of a task file may set
 
-# A reference as the distribution project defines it: [host[:port]/]path[:tag][@digest].
-IMAGE = re.compile(
-    r"(?P<name>(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
 POOL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _GPU = re.compile(rf"(?:(?P<pool>{POOL.pattern}):)?(?P<count>[1-9][0-9]{{0,2}})")
 _SECRET = re.compile(r"(?P<secret>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)/(?P<key>[A-Za-z0-9._-]{1,253})")

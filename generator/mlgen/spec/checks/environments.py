@@ -9,10 +9,11 @@ from typing import Any
 
 from mlgen.diagnostic import Diagnostic, Misuse
 from mlgen.git import branch_ref, check_url
+from mlgen.registry.reference import IMAGE
 from mlgen.spec.checks.names import NODE, label, rename
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
-from mlgen.spec.settings import IMAGE, POOL
+from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
     "namespace", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",

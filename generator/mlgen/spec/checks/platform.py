@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mlgen.diagnostic import Diagnostic
+from mlgen.registry.reference import IMAGE
 from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.model import Literal, Pipeline, Place, Setting, Task
-from mlgen.spec.settings import IMAGE, GpuAsk
+from mlgen.spec.settings import GpuAsk
 
 MOST_OF_A_TEXT = 10  # findings: the place of each is sought from the text's beginning
 MAX_SCRIPT_BYTES = 96 * 1024  # Tekton hands all scripts of a task to one container as one argument (design §5)
@@ -50,7 +51,7 @@ def images(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
             match = IMAGE.fullmatch(setting.value)
             if match and not match["digest"] and setting.value not in context.lock:
                 why = "the tag may mean another image tomorrow; a digest never does"
-                fix = "write name@sha256:…, or a line in mlgen.lock under `images`"
+                fix = "`mlgen lock` pins it in mlgen.lock; or write name@sha256:…"
                 yield setting.place.finding("unpinned-image", f'"{setting.value}" is not pinned', why, fix)
 
 
