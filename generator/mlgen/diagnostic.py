@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -159,6 +158,10 @@ CODES: dict[str, str] = {
     "image-registry": "an image from a registry that the environment does not allow",
     "missing-image": "a task without an image, which a pod needs",
     "unpinned-image": "an image tag that mlgen.lock does not pin",
+    "unknown-image": "an image or a tag that its registry does not have",
+    "registry-denied": "a registry that does not let an image be read",
+    "registry-unreachable": "a registry that is not reached, or does not answer",
+    "registry-odd": "a host that answers as no registry should",
     "results-too-large": "more result bytes than a pod can hand on",
     "script-too-large": "a script that does not fit into a pod",
     "shebang": "a script that names another interpreter than sh",
@@ -182,17 +185,11 @@ def failed(diagnostics: Iterable[Diagnostic]) -> bool:
 def visible(text: str) -> str:
     """The text with control, format and private characters and line ends escaped: a terminal or log shows all of it.
 
-    Specs are hostile: an escape sequence in a name must not move a cursor or hide a word, nor command a CI's runner.
+    Specs are hostile: an escape sequence in a name must not move a cursor or hide a word.
     """
-    if "##" in text:
-        text = _COMMAND.sub(r"#\\x23", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if _hidden(unicodedata.category(c)) else c for c in text)
-
-
-# Anywhere in a line of a job's log it is a command of GitHub Actions (##[add-mask]), of Azure (##vso[…]) or TeamCity.
-_COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
 
 
 def _hidden(category: str) -> bool:

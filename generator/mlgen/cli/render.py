@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
@@ -48,7 +47,7 @@ def render(
     """Write the Tekton manifests of an environment, and remove those of ours that are no more.
 
     All are rendered before any is written. `manifests/` is for Argo CD or `kubectl apply`, `runs/` for
-    `kubectl create -f`, `argocd/` for who keeps Argo CD.
+    `kubectl create -f`.
     """
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
@@ -100,7 +99,7 @@ def _render(workspace: Workspace, plans: list[Plan], environments: list[Environm
             for plan, problems in groupby(rendering.problems, key=lambda pair: pair[0])
             for found in workspace.located(plan, [problem for _, problem in problems])
         )
-    return {**rendering.files, **argocd_files(workspace, environments)}
+    return rendering.files
 
 
 def _shown(root: Path) -> str:

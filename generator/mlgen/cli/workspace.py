@@ -17,7 +17,7 @@ from mlgen.render.limits import Problem, check_limits
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
-from mlgen.spec.model import Pipeline, TaskFile
+from mlgen.spec.model import Pipeline, Place, Task, TaskFile
 from mlgen.spec.paths import uses
 from mlgen.spec.project import Environment, Project
 from mlgen.worktree import Snapshot, Tree, Worktree
@@ -157,11 +157,11 @@ class Workspace:
 
     @property
     def project(self) -> Project:
-        """mlgen.yaml. Raises Findings when it has errors."""
+        """mlgen.yaml, its images pinned by mlgen.lock. Raises Findings when it has errors."""
         project, found = self._project
         if diagnostic.failed(found):
             raise Findings(found)
-        return project
+        return project.pinned(self._lock[0])
 
     @property
     def lock(self) -> dict[str, str]:
@@ -253,6 +253,26 @@ class Workspace:
     def _make(self, loaded: Loaded) -> Plan:
         assert loaded.pipeline is not None
         return make(loaded.pipeline, self.files, self._lock[0], spec_digest=loaded.digest)
+
+    def tasks(self, paths: Sequence[str]) -> list[Task | TaskFile]:
+        """The tasks of specs, and the task files among the paths. Raises Findings when any file has errors."""
+        found, tasks = [*self._project[1], *self._lock[1]], list[Task | TaskFile]()
+        for path in paths:
+            document, digest = self._read(path)
+            if _is_task_file(document):
+                task_file, more = self._task_file(path)
+                tasks += [task_file] if task_file else []
+            else:
+                loaded = self._load(document, digest)
+                tasks, more = [*tasks, *(loaded.pipeline.all_tasks if loaded.pipeline else ())], loaded.found
+            found += more
+        if diagnostic.failed(found):
+            raise Findings(found)
+        return tasks
+
+    def project_place(self, *route: str) -> Place:
+        """A place in mlgen.yaml, which is there."""
+        return Place(self._read(PROJECT_FILE)[0], route)
 
     @property
     def task_files(self) -> list[str]:

@@ -6,8 +6,7 @@ from mlgen import canonical
 from mlgen.plan.model import Plan
 from mlgen.spec.project import Environment
 
-# Of an environment: what administrators of Argo CD apply, what it syncs, what people and programs create.
-FOLDERS = ("argocd", "manifests", "runs")
+FOLDERS = ("manifests", "runs")  # of an environment: what Argo CD syncs, and what people and programs create
 
 HASH_LENGTH = 10  # hex digits: a pipeline has few Tasks, and a name is read by people
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -79,27 +80,24 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class ArgoCD:
-    """What syncs the manifests. namespace: of Argo CD itself. revision: branch, tag or commit of the repository.
-
-    clusters: environment -> the name that Argo CD has for its cluster; without one: the cluster of Argo CD.
-    """
-
-    namespace: str = "argocd"
-    revision: str = "main"
-    clusters: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Project:
-    """mlgen.yaml. environments: by name; `local` is always there. argocd: None where it is not asked for."""
+    """mlgen.yaml. environments: by name; `local` is always there."""
 
     repository: str | None = None
     environments: tuple[Environment, ...] = (Environment("local"),)
-    argocd: ArgoCD | None = None
 
     def environment(self, name: str) -> Environment | None:
         return next((e for e in self.environments if e.name == name), None)
+
+    def pinned(self, lock: Mapping[str, str]) -> Project:
+        """The same with the digests of images that are named by a tag. lock: image reference -> digest."""
+        tags = {e.runtime_image for e in self.environments} & lock.keys()
+        if not tags:
+            return self
+        pinned = {tag: f"{tag}@{lock[tag]}" for tag in tags if tag is not None}
+        images = (pinned.get(e.runtime_image or "", e.runtime_image) for e in self.environments)
+        environments = (replace(e, runtime_image=i) for e, i in zip(self.environments, images, strict=True))
+        return replace(self, environments=tuple(environments))
 
     @property
     def rendered(self) -> tuple[Environment, ...]:

@@ -1,0 +1,154 @@
+"""`mlgen lock [FILE|IMAGE…]`: tags that specs name, as digests in mlgen.lock."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgen import diagnostic
+from mlgen.cli import locking, output
+from mlgen.cli.locking import Changes
+from mlgen.cli.main import new_app
+from mlgen.cli.options import Format, FormatOption
+from mlgen.cli.workspace import LOCK_FILE, Workspace
+from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span, visible
+from mlgen.registry.failure import Kind
+from mlgen.spec.lock_text import mended
+from mlgen.store import disk
+
+app = new_app()
+
+Given = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|IMAGE]...", help="Specs, without any all of pipelines/; with --upgrade, images too."),
+]
+
+
+@app.command()
+def lock(
+    given: Given = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when mlgen.lock is behind the specs. Asks nobody.")
+    ] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Ask what every tag is now; with --check: say which have moved.")
+    ] = False,
+    insecure_registry: Annotated[
+        list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A registry that speaks plain http.")
+    ] = None,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Pin the images that specs name by a tag: their digests, in mlgen.lock.
+
+    Digests that are there stay, unless --upgrade is given; entries that nothing names go, when no FILE is given.
+    Registries are asked for what is missing only, with the logins that `docker login` or `podman login` keeps.
+    """
+    files, images = _sorted(given or [], upgrade)
+    workspace = Workspace.around(files)
+    lock = workspace.lock
+    places = locking.named(workspace, workspace.specs(files), environments=not files)
+    if unknown := sorted(set(images) - places.keys()):
+        raise Misuse("no-such-file", f"there is no file {unknown[0]}, and no spec names such an image")
+    unused = [] if files else sorted(lock.keys() - places.keys())
+    wanted = [] if check and not upgrade else [image for image in places if image not in lock]
+    if upgrade:
+        wanted = list(images) or list(places)
+    digests, failed = (
+        locking.resolve(wanted, lock, places, locking.registries(insecure_registry or [])) if wanted else ({}, [])
+    )
+    found = locking.changes(places, lock, digests, unused=unused)
+    if failed:
+        _print_failed(failed, form)
+        raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
+    if not check and found.any:
+        _write(workspace, found)
+    _print(found, form, check=check)
+    raise typer.Exit(1 if check and found.any else 0)
+
+
+def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
+    """The files and the images among the arguments."""
+    images = [text for text in given if upgrade and not os.path.lexists(text) and not text.endswith(".yaml")]
+    files = [Path(text) for text in given if text not in images]
+    if files and images:
+        raise Misuse("options", "files and images are named at once", fix="name the one or the other")
+    return files, images
+
+
+def _write(workspace: Workspace, found: Changes) -> None:
+    """Write mlgen.lock, whole or not at all."""
+    path = (workspace.root / LOCK_FILE).resolve()  # a link in the repository stays one
+    before = workspace.files.read(LOCK_FILE) if path.exists() else None
+    digests = {image: digest for image, digest in {**found.added, **found.changed}.items() if digest}
+    try:
+        data = mended(before, digests, found.removed)
+    except ValueError as error:
+        fix = "write `images` with a line `reference: digest` for each; comments may stand above them and behind"
+        raise CannotAnswer("lock-layout", f"{LOCK_FILE} is not changed: {error}", fix=fix) from None
+    part, handle = disk.new_part(path.parent, disk.open_new)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            if before is not None:
+                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
+            stream.write(data)
+        if (path.read_bytes() if path.exists() else None) != before:
+            why = "somebody else wrote it while registries were asked"
+            raise CannotAnswer("lock-changed", f"{LOCK_FILE} is not changed", why=why, fix="run it again")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _print_failed(failed: list[Diagnostic], form: Format) -> None:
+    if form is Format.JSON:
+        output.answer_json({"failed": [diagnostic.to_json(d) for d in failed], "written": False})
+        return
+    output.findings_to_stderr(failed)
+    output.note(f"{LOCK_FILE} is not changed")
+
+
+def _print(found: Changes, form: Format, *, check: bool) -> None:
+    if form is Format.JSON:
+        answer = {
+            "added": [_json(found, image) for image in found.added],
+            "changed": [_json(found, image) for image in found.changed],
+            "removed": [_json(found, image) for image in found.removed],
+            "kept": [_json(found, image) for image in found.kept],
+            "written": found.any and not check,
+        }
+        output.answer_json(answer)
+        return
+    words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
+    lines = [f"{words[0]:8} {image}  {digest or _where(found, image)}" for image, digest in found.added.items()]
+    lines += [f"{words[1]:8} {i}  {found.before[i]} -> {digest}" for i, digest in found.changed.items()]
+    lines += [f"{words[2]:8} {image}" for image in found.removed]
+    counts = zip(words, (found.added, found.changed, found.removed), strict=True)
+    told = ", ".join(f"{len(images)} {word}" for word, images in counts if images)
+    lines.append(f"{LOCK_FILE}: {f'{told}, ' if told else ''}{len(found.kept)} kept{_mending(found, check)}")
+    sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
+
+
+def _mending(found: Changes, check: bool) -> str:
+    if not check or not found.any:
+        return ""
+    return f"; to mend: mlgen lock{' --upgrade' if found.changed else ''}"
+
+
+def _where(found: Changes, image: str) -> str:
+    return str(found.places[image][0])
+
+
+def _json(found: Changes, image: str) -> dict[str, object]:
+    """old and new: digests; null where there is none, or nobody asked."""
+    old = found.before.get(image)
+    new = {**found.added, **found.changed}.get(image, None if image in found.removed else old)
+    return {"image": image, "old": old, "new": new or None, "places": [_place(s) for s in found.places.get(image, ())]}
+
+
+def _place(span: Span) -> dict[str, object]:
+    return {"file": span.file, "line": span.line, "column": span.column}

@@ -1,0 +1,174 @@
+"""What mlgen.lock should hold: the images that specs name by a tag, and where; what is asked of registries for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+from urllib.request import getproxies_environment
+
+from mlgen.cli.output import coloured
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.registry.failure import Failure, Kind
+from mlgen.registry.reference import HUB, IMAGE, Reference, parse
+from mlgen.spec.checks.context import listed
+
+if TYPE_CHECKING:  # it brings what speaks HTTP, which only who asks needs
+    from mlgen.registry.client import Registries
+
+AT_ONCE = 8
+SECONDS = 90  # for an image, with all tries
+SHOWN_PLACES, SHOWN_TAGS = 3, 6
+
+Places = Mapping[str, Sequence[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Of a lock, each by image, sorted. added and changed have the new digests; "": nobody asked for it.
+
+    before: the lock as it is. places: where images are named.
+    """
+
+    added: Mapping[str, str]
+    changed: Mapping[str, str]
+    removed: Sequence[str]
+    kept: Sequence[str]
+    before: Mapping[str, str]
+    places: Places
+
+    @property
+    def any(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def named(workspace: Workspace, paths: Sequence[str], *, environments: bool) -> dict[str, list[Span]]:
+    """The images that are named by a tag, and where, sorted. environments: those of mlgen.yaml, too.
+
+    Raises Findings when a file has errors: what it names cannot be told.
+    """
+    found: dict[str, list[Span]] = {}
+    settings = [task.settings.get("image") for task in workspace.tasks(paths)]
+    places = [(str(setting.value), setting.place.span) for setting in settings if setting]
+    for e in workspace.project.environments if environments else ():
+        if e.runtime_image is not None:
+            place = workspace.project_place("environments", e.name, "runtime_image")
+            places.append((str(place.value), place.span))
+    for image, span in sorted(places):
+        if (match := IMAGE.fullmatch(image)) and not match["digest"]:
+            spans = found.setdefault(image, [])
+            if span not in spans:  # one of `defaults` is that of many tasks
+                spans.append(span)
+    return found
+
+
+def registries(insecure: Iterable[str]) -> Registries:
+    """The registries, as this user asks them: with the logins of docker and podman, through the proxy."""
+    # Here: what speaks HTTP takes 0.1 s to import, and most calls ask nobody.
+    from mlgen.registry.client import Registries
+    from mlgen.registry.credentials import Credentials
+    from mlgen.registry.transport import Transport
+
+    return Registries(Transport(getproxies_environment(), frozenset(insecure)), Credentials.of(os.environ))
+
+
+def resolve(
+    images: Sequence[str], lock: Mapping[str, str], places: Places, asked: Registries
+) -> tuple[dict[str, str], list[Diagnostic]]:
+    """The digests that images have now, and a finding for each that none is known of. All are asked, some at once."""
+    from mlgen.registry.together import together  # here: as in `registries`
+
+    spellings: dict[Reference, list[str]] = {}  # one image may be written in several ways
+    for image in images:
+        spellings.setdefault(parse(image), []).append(image)
+
+    def ask(reference: Reference) -> str:
+        known = {lock.get(image) for image in spellings[reference]}
+        return asked.digest(reference, known.pop() if len(known) == 1 else None)
+
+    digests, failures = dict[str, str](), dict[Reference, Failure]()
+    progress = _Progress(len(spellings))
+    for reference, answer in together(ask, list(spellings), at_once=AT_ONCE, seconds=SECONDS):
+        progress.one_more()
+        match answer:
+            case str():
+                digests |= dict.fromkeys(spellings[reference], answer)
+            case Failure():
+                failures[reference] = answer
+            case None:
+                failures[reference] = Failure(Kind.UNREACHABLE, f"{reference.host} has not answered in {SECONDS} s")
+            case _:
+                raise answer
+    progress.end()
+    tags = _tags([r for r, failure in failures.items() if failure.kind is Kind.UNKNOWN], asked)
+    found = [
+        _finding(image, reference, failure, places[image], tags.get(reference))
+        for reference, failure in failures.items()
+        for image in spellings[reference]
+    ]
+    return digests, sorted(found, key=lambda d: d.span)
+
+
+def _tags(references: Sequence[Reference], asked: Registries) -> dict[Reference, Sequence[str]]:
+    """Tags that there are, where that can be found out: it is for a hint."""
+    from mlgen.registry.together import together  # here: as in `registries`
+
+    answers = together(asked.tags, references, at_once=AT_ONCE, seconds=SECONDS)
+    return {reference: found for reference, found in answers if isinstance(found, tuple)}
+
+
+def _finding(
+    image: str, reference: Reference, failure: Failure, places: Sequence[Span], tags: Sequence[str] | None
+) -> Diagnostic:
+    fix = failure.fix
+    if failure.kind is Kind.DENIED and not fix:
+        fix = f"`docker login{'' if reference.host == HUB else f' {reference.host}'}`, with a user who may read it"
+    elif failure.kind is Kind.UNKNOWN:
+        fix = _other_tag(reference, tags)
+    elif failure.kind is Kind.ODD and not fix:
+        fix = "see whether that host is a registry; `docker pull` says more"
+    related = tuple(Related("named here, too", span) for span in places[1 : 1 + SHOWN_PLACES])
+    message = f'"{image}" is not there' if failure.kind is Kind.UNKNOWN else f'nobody said which digest "{image}" has'
+    return Diagnostic(failure.kind, message, places[0], failure.why, fix or "try again", related)
+
+
+def _other_tag(reference: Reference, tags: Sequence[str] | None) -> str:
+    if not tags:
+        return f"push it, or mend the name: {reference.host} shows no tags of {reference.repository}"
+    near = get_close_matches(reference.tag, tags, n=SHOWN_TAGS, cutoff=0.5)
+    return (
+        f"push it, or name another tag, such as {listed(near)}" if near else f"its tags: {listed(tags[-SHOWN_TAGS:])}"
+    )
+
+
+class _Progress:
+    """A count on stderr, on a terminal only."""
+
+    def __init__(self, all_: int) -> None:
+        self._all, self._done, self._shown = all_, 0, all_ > 0 and coloured(sys.stderr)
+        self._show()
+
+    def one_more(self) -> None:
+        self._done += 1
+        self._show()
+
+    def _show(self) -> None:
+        if self._shown:
+            sys.stderr.write(f"\rregistries asked for {self._done} of {self._all} images")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+def changes(places: Places, lock: Mapping[str, str], digests: Mapping[str, str], *, unused: Collection[str]) -> Changes:
+    """What becomes of a lock. digests: those that registries gave. unused: entries that no file names."""
+    added = {image: digests.get(image, "") for image in sorted(places.keys() - lock.keys())}
+    moved = {image: digests[image] for image in sorted(digests.keys() & lock.keys()) if digests[image] != lock[image]}
+    kept = sorted(lock.keys() - moved.keys() - set(unused))
+    return Changes(added, moved, sorted(unused), kept, lock, places)
