@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 
 from mlgen.diagnostic import CODES
-from mlgen.editor import reference, schemas
+from mlgen.editor import reference, schemas, snippets
 from mlgen.editor.schemas import KINDS
 from mlgen.spec.document import read
 from mlgen.spec.shape import Kind, check_shape, schema
@@ -60,7 +60,7 @@ def test_findings_that_are_named_exist(kind: Kind) -> None:
     assert named <= CODES.keys()
 
 
-def snippets() -> list[Any]:
+def offered() -> list[Any]:
     return [
         pytest.param(kind, part, snippet, id=f"{kind}-{snippet['label']}".replace(" ", "-"))
         for kind in KINDS
@@ -69,27 +69,16 @@ def snippets() -> list[Any]:
     ]
 
 
-def plain(body: Any, indent: str = "") -> str:
-    """A snippet as the YAML server lays it down: texts as they are, without quotes, placeholders filled."""
-    if isinstance(body, dict):
-        lines = []
-        for key, value in body.items():
-            under = isinstance(value, dict | list)
-            text = plain(value, indent + "  ")
-            lines.append(f"{indent}{plain(key)}:{chr(10) if under else ' '}{text}")
-        return "\n".join(lines)
-    if isinstance(body, list):
-        return "\n".join(f"{indent}- {plain(item, indent + '  ').lstrip()}" for item in body)
-    if not isinstance(body, str):
-        return json.dumps(body)
-    return PLACEHOLDER.sub(lambda match: match[2] or match[3] or "", body)
+def filled(snippet: str) -> str:
+    """A snippet whose places were left as they are offered."""
+    return PLACEHOLDER.sub(lambda match: match[2] or match[3] or "", snippet)
 
 
-@pytest.mark.parametrize(("kind", "part", "snippet"), snippets())
+@pytest.mark.parametrize(("kind", "part", "snippet"), offered())
 def test_a_snippet_holds_where_it_is_offered(kind: Kind, part: dict[str, Any], snippet: dict[str, Any]) -> None:
     assert snippet["label"]
     assert snippet["description"]
-    document = read("x.yaml", (plain(snippet["body"]) + "\n").encode())
+    document = read("x.yaml", (filled(snippets.text(snippet["body"])) + "\n").encode())
     assert document.diagnostics == ()
     here = {**part, "$defs": schema(kind)["$defs"], "$schema": schema(kind)["$schema"]}
     assert jsonschema_rs.is_valid(here, document.data), document.data
