@@ -25,24 +25,25 @@ def _mermaid(plan: Plan) -> Iterator[str]:
     used = _inputs(plan)
     yield from (f'  input_{name}[("{name}")]' for name in sorted({i for i, _ in used}))
     yield from (f"  {_mermaid_node(task)}" for task in plan.tasks)
-    yield from (f"  input_{name} --> {_id(reader)}" for name, reader in used)
+    yield from (f"  input_{name} --> {node_id(reader)}" for name, reader in used)
     for producer, consumer, label in _edges(plan):
         arrow = "-.->" if label in ORDERS else "-->"
-        yield f"  {_id(producer)} {arrow}|{label}| {_id(consumer)}"
+        yield f"  {node_id(producer)} {arrow}|{label}| {node_id(consumer)}"
     if plan.finally_tasks:
         yield f'  subgraph finally["{AFTERWARDS}"]'
         yield from (f"    {_mermaid_node(task)}" for task in plan.finally_tasks)
         yield "  end"
-        yield from (f"  {_id(name)} -.-> finally" for name in _last(plan))
+        yield from (f"  {node_id(name)} -.-> finally" for name in _last(plan))
 
 
 def _mermaid_node(task: Task) -> str:
     left, right = ("{{", "}}") if task.conditions else ("[", "]")
     lines = [task.name, *(_html(line) for line in _gate(task))]
-    return f'{_id(task.name)}{left}"{"<br/>".join(lines)}"{right}'
+    return f'{node_id(task.name)}{left}"{"<br/>".join(lines)}"{right}'
 
 
-def _id(task: str) -> str:
+def node_id(task: str) -> str:
+    """What a task is called in a flowchart."""
     # Mermaid takes words like `end` and `graph` for its own; a prefix keeps tasks apart from them and from inputs.
     return f"task_{task.replace('-', '_dash_')}"
 

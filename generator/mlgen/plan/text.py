@@ -24,8 +24,8 @@ def to_json(plan: Plan) -> dict[str, object]:
             for p in plan.params
         },
         inputs={i.name: _given(type=i.type, uri=i.uri, digest=i.digest) for i in plan.inputs},
-        tasks=[_task(task) for task in plan.tasks],
-        **{"finally": [_task(task) for task in plan.finally_tasks]},
+        tasks=[task_json(task) for task in plan.tasks],
+        **{"finally": [task_json(task) for task in plan.finally_tasks]},
         gateTasks=[
             _given(
                 name=g.name, consumer=g.consumer, reads=list(g.reads), evaluates=[_evaluation(e) for e in g.evaluates]
@@ -40,7 +40,8 @@ def _given(**items: object) -> dict[str, object]:
     return {key: value for key, value in items.items() if value is not None and value not in ([], {})}
 
 
-def _task(task: Task) -> dict[str, object]:
+def task_json(task: Task) -> dict[str, object]:
+    """A task as in the plan's JSON."""
     run: object = task.run.text if isinstance(task.run, Script) else list(task.run.args)
     return _given(
         name=task.name,

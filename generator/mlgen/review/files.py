@@ -1,0 +1,84 @@
+"""What else of a project changed: the digests of mlgen.lock, and the rules in policies/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlgen.plan.model import Plan
+from mlgen.review.change import Change, Effect, Kind
+from mlgen.review.unified import unified
+
+
+def lock_changes(before: Mapping[str, str], after: Mapping[str, str], plans: Iterable[Plan]) -> tuple[Change, ...]:
+    """The images that are pinned otherwise. plans: of now, whose tasks use them; those changes are told there, too."""
+    used: dict[str, int] = {}
+    for plan in plans:
+        for task in plan.all_tasks:
+            if task.image:
+                used[task.image.reference] = used.get(task.image.reference, 0) + 1
+    found = []
+    for image in sorted({*before, *after}):
+        old, new = before.get(image), after.get(image)
+        if old != new:
+            kind = Kind.NEW if old is None else Kind.REMOVED if new is None else Kind.CHANGED
+            tasks = used.get(image, 0)
+            note = f"used by {tasks} task{'' if tasks == 1 else 's'} of the specs that changed" if tasks else ""
+            found.append(Change(Effect.NONE, kind, "", image, old, new, note=note))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is read of a file of policies, to tell what became weaker. None: a file that could not be read.
+
+    denies, fails_closed: names of bindings that deny, of policies that refuse what they cannot judge.
+    validations, exceptions: policy -> how many. matches: policy or binding -> the text of what it is for.
+    """
+
+    denies: frozenset[str] = frozenset()
+    fails_closed: frozenset[str] = frozenset()
+    validations: Mapping[str, int] | None = None
+    exceptions: Mapping[str, int] | None = None
+
+
+def policy_changes(
+    before: Mapping[str, bytes], after: Mapping[str, bytes], read: Mapping[bytes, Rules | None]
+) -> tuple[Change, ...]:
+    """The files of policies/ that are not the same: path -> bytes. read: what `read_rules` says of the bytes."""
+    found = []
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old == new:
+            continue
+        kind = Kind.NEW if old is None else Kind.REMOVED if new is None else Kind.CHANGED
+        lines = unified(_text(old), _text(new))
+        notes = weaker(read.get(old or b"") or Rules(), (read.get(new) if new is not None else None) or Rules())
+        if kind is Kind.NEW:
+            notes = []
+        elif new is not None and read.get(new) is None:
+            notes = ["cannot be read any more"]
+        note = f"weaker: {'; '.join(notes)}" if notes else ""
+        found.append(Change(Effect.RULES, kind, "", path, note=note, lines=lines))
+    return tuple(found)
+
+
+def _text(data: bytes | None) -> str:
+    return "" if data is None else data.decode(errors="replace")
+
+
+def weaker(before: Rules, after: Rules) -> list[str]:
+    """In which ways what is refused became less, as far as can be seen without evaluating an expression."""
+    found = [f"{name} no longer denies" for name in sorted(before.denies - after.denies)]
+    lost = sorted(before.fails_closed - after.fails_closed)
+    found += [f"{name} lets pass what it cannot judge" for name in lost if name in (after.validations or {})]
+    for name, count in sorted((before.validations or {}).items()):
+        now = (after.validations or {}).get(name)
+        if now is None:
+            found.append(f"{name} is gone")
+        elif now < count:
+            found.append(f"{name} has {now} validations, and had {count}")
+    for name, count in sorted((after.exceptions or {}).items()):
+        if count > (before.exceptions or {}).get(name, count):
+            found.append(f"{name} has more conditions under which it does not apply")
+    return found

@@ -1,0 +1,117 @@
+"""What is true for runs that began before a change was synced: only what applies to the change.
+
+A PipelineRun has its account, params, timeouts and pod templates in its own spec, and from its first reconciliation the
+whole Pipeline in its status; a TaskRun likewise its Task. Tasks are named by their content and never pruned. So a run in
+flight is reached only by what lies outside of its objects: Secrets, accounts, what folds its records, who prunes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlgen.plan.model import Plan
+from mlgen.review.change import Sentence
+from mlgen.review.objects import Act, Action, Pair
+from mlgen.spec.project import Environment
+
+MOST_NAMES = 10
+
+
+def in_flight(
+    before: Environment | None, after: Environment | None, pairs: Sequence[Pair], actions: Sequence[Action]
+) -> Iterator[Sentence]:
+    """What is to be known; nothing where no object changes."""
+    if before is None or not actions:
+        return
+    if after is None:
+        yield from _gone(before)
+        return
+    moved = after.namespace != before.namespace
+    if moved:
+        yield from _moved(before, after)
+    elif any(a.kind == "Pipeline" and a.act is Act.CHANGE for a in actions):
+        yield Sentence(
+            "A run that began before the sync ends with its own version: its graph is in its status, its Tasks stay."
+        )
+    removed = sorted(old.name for old, new, _ in pairs if old and (new is None or new.name != old.name))
+    if removed and not moved:
+        yield Sentence(
+            "Runs of {} in flight go on to their end; one that Tekton has not looked at yet fails with CouldntGetPipeline.",
+            (_listed(removed),),
+        )
+    if lost := _secrets_lost(before, after, pairs):
+        yield Sentence(
+            "Runs in flight still read the Secrets {}, which nothing refers to any more: keep them until those have ended.",
+            (_listed(lost),),
+        )
+    if after.service_account != before.service_account:
+        yield Sentence(
+            "Runs in flight keep the account {}, also for pods that are still to come: keep it until they have ended.",
+            (before.service_account,),
+        )
+    yield from _records(before, after)
+
+
+def _gone(before: Environment) -> Iterator[Sentence]:
+    yield Sentence(
+        "The environment is gone: its Pipelines and its CronJob are pruned from {}, its Tasks stay, runs in flight go on to "
+        "their end. Nobody folds or reconciles what they leave in the spool: let them end first, then fold once more.",
+        (before.namespace or "",),
+    )
+    yield Sentence(
+        "Argo CD syncs no Application by itself whose last object goes (automated.allowEmpty): delete the Application."
+    )
+
+
+def _moved(before: Environment, after: Environment) -> Iterator[Sentence]:
+    yield Sentence(
+        "Everything is created anew in {}; in {} Pipelines and CronJob are pruned, and Tasks stay. Runs in flight there go "
+        "on to their end, but nobody reconciles them any more.",
+        (after.namespace or "", before.namespace or ""),
+    )
+    yield Sentence("{} needs its Secrets and accounts before the sync.", (after.namespace or "",))
+
+
+def _records(before: Environment, after: Environment) -> Iterator[Sentence]:
+    """Where the records of runs in flight go, which their Tasks say, and where the CronJob looks for them."""
+    if after.artifacts != before.artifacts:
+        yield Sentence(
+            "Runs in flight write artifacts and records below {}, and from the sync on the CronJob folds the spool below {} "
+            "only: once they have ended, fold the old one from a revision that still names it.",
+            (before.artifacts, after.artifacts),
+        )
+    old, new = before.ledger, after.ledger
+    if (old.url, old.branch) != (new.url, new.branch):
+        own = old.fold in ("task", "run")
+        yield Sentence(
+            "Records of runs in flight may land in two ledgers: their own pods write to {}, the CronJob to {} at once."
+            if own
+            else "Records of runs in flight land in the new ledger, {1}, not in {0}: only the CronJob writes them.",
+            (f"{old.url} {old.branch}", f"{new.url} {new.branch}"),
+        )
+    if after.runtime_image != before.runtime_image:
+        yield Sentence(
+            "Runs in flight keep the runtime image {}: keep it in the registry. The CronJob has the new one with its next Job.",
+            (before.runtime_image or "",),
+        )
+
+
+def _secrets_lost(before: Environment, after: Environment, pairs: Sequence[Pair]) -> list[str]:
+    """The Secrets that the state of before names, and that of now no more, as far as its pipelines changed."""
+    was = _of_environment(before) | {name for old, _, _ in pairs for name in _of_plan(old)}
+    still = _of_environment(after) | {name for _, new, _ in pairs for name in _of_plan(new)}
+    return sorted(was - still)
+
+
+def _of_plan(plan: Plan | None) -> set[str]:
+    return {secret.secret for task in (plan.all_tasks if plan else ()) for secret in task.secrets}
+
+
+def _of_environment(environment: Environment) -> set[str]:
+    buckets = [environment.s3, *(s3 for _, s3 in environment.buckets)]
+    return {s for s in (*(b.secret for b in buckets), environment.ledger.secret, *environment.image_pull_secrets) if s}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

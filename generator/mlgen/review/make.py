@@ -1,0 +1,181 @@
+"""Two sides → what changed between them, all in one place, for the writers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlgen.plan.model import Plan
+from mlgen.render.limits import Problem
+from mlgen.review.amounts import Amount, amounts
+from mlgen.review.change import Change, Effect, Kind, Sentence, rank, worst
+from mlgen.review.files import lock_changes
+from mlgen.review.inflight import in_flight
+from mlgen.review.objects import Action, ObjectChange, Pair, State, compare_objects
+from mlgen.review.picture import Picture, picture
+from mlgen.review.pipelines import PipelineReview, compare
+from mlgen.review.project import environment_changes, project_changes
+from mlgen.review.renames import renamed_pipelines, with_names
+from mlgen.review.tasks import Listing
+from mlgen.spec.project import Environment, Project
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A state of a project. plans: by name; those that are equal on both sides may be left out of both.
+
+    label: what it is called. code: the files of folders. broken: specs that cannot be planned.
+    """
+
+    label: str
+    project: Project
+    plans: Mapping[str, Plan]
+    code: Listing
+    lock: Mapping[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+
+    def state(self, name: str) -> State | None:
+        """An environment that is rendered, by its name."""
+        found = self.project.environment(name)
+        return State(found, self.project.environments) if found is not None and found.namespace is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentReview:
+    """What becomes of an environment. was: its name before, which is another where two environments are compared.
+
+    publish: whether code or files of the repository are pinned that were not before.
+    """
+
+    name: str
+    was: str
+    objects: tuple[ObjectChange, ...]
+    actions: tuple[Action, ...]
+    in_flight: tuple[Sentence, ...]
+    publish: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The comparison of two sides, for the environments that are read there; most reviews have one."""
+
+    before: str
+    after: str
+    names: tuple[str, ...]
+    pipelines: tuple[PipelineReview, ...]
+    amounts: Mapping[str, tuple[Amount, ...]]
+    pictures: Mapping[str, Picture]
+    lock: tuple[Change, ...]
+    environments: tuple[EnvironmentReview, ...]
+    problems: tuple[tuple[Plan, Problem], ...]
+    broken_before: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that is told. project: of mlgen.yaml. policies: of policies/."""
+
+    parts: tuple[Part, ...]
+    project: tuple[Change, ...]
+    policies: tuple[Change, ...]
+    notes: tuple[Sentence, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every change, of whatever."""
+        found = [change for part in self.parts for one in part.pipelines for change in one.changes]
+        return (*self.project, *self.policies, *found, *(change for part in self.parts for change in part.lock))
+
+    @property
+    def effect(self) -> Effect:
+        return worst(self.changes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is otherwise, objects included."""
+        return not self.changes and not any(e.objects for part in self.parts for e in part.environments)
+
+
+def make_part(before: Side, after: Side, names: Sequence[tuple[str, str]]) -> Part:
+    """The comparison of two sides. names: of the environments: before, after; the same unless two are compared."""
+    pairs = _pairs(before.plans, after.plans)
+    reviews = [compare(old, new, before.code, after.code) for old, new in pairs]
+    told = [review for review in reviews if review.changes or review.kind is not Kind.CHANGED]
+    told.sort(key=lambda review: (rank(review.effect), review.name))
+    every: list[Pair] = [(r.before, r.after, dict(r.task_names)) for r in reviews]
+    environments, problems = [], list[tuple[Plan, Problem]]()
+    for was, name in names:
+        found, wrong = _environment(before, after, was, name, every)
+        problems += wrong
+        if found is not None:
+            environments.append(found)
+    pictures = {review.name: drawn for review in told if (drawn := picture(review)) is not None}
+    return Part(
+        before.label,
+        after.label,
+        tuple(name for _, name in names),
+        tuple(told),
+        {review.name: found for review in told if (found := _amounts(review))},
+        pictures,
+        lock_changes(before.lock, after.lock, after.plans.values()),
+        tuple(environments),
+        tuple(problems),
+        before.broken,
+    )
+
+
+def _pairs(old: Mapping[str, Plan], new: Mapping[str, Plan]) -> list[tuple[Plan | None, Plan | None]]:
+    gone = {name: plan for name, plan in old.items() if name not in new}
+    come = {name: plan for name, plan in new.items() if name not in old}
+    renamed = renamed_pipelines(gone, come)
+    found: list[tuple[Plan | None, Plan | None]] = [
+        (old.get(renamed.get(name, name)), plan) for name, plan in sorted(new.items())
+    ]
+    return found + [(plan, None) for name, plan in sorted(gone.items()) if name not in renamed.values()]
+
+
+def _amounts(review: PipelineReview) -> tuple[Amount, ...]:
+    names = {was: now for now, was in review.task_names}
+    return amounts(with_names(review.before, names) if review.before else None, review.after)
+
+
+def _environment(
+    before: Side, after: Side, was: str, name: str, pairs: Sequence[Pair]
+) -> tuple[EnvironmentReview | None, tuple[tuple[Plan, Problem], ...]]:
+    old, new = before.state(was), after.state(name)
+    if old is None and new is None:
+        return None, ()
+    found = compare_objects(old, new, pairs)
+    if not found.changes:
+        return None, found.problems
+    environments = (old.environment if old else None, new.environment if new else None)
+    told = in_flight(*environments, pairs, found.actions) if was == name else ()
+    actions = found.actions if was == name else ()
+    review = EnvironmentReview(name, was, found.changes, actions, tuple(told), _publishes(*environments, pairs))
+    return review, found.problems
+
+
+def _publishes(before: Environment | None, after: Environment | None, pairs: Sequence[Pair]) -> bool:
+    """Whether there is something to upload that the environment's bucket need not have."""
+    if after is None:
+        return False
+    old = set() if before is None or before.artifacts != after.artifacts else {d for b, _, _ in pairs for d in _pinned(b)}
+    return bool({d for _, plan, _ in pairs for d in _pinned(plan)} - old)
+
+
+def _pinned(plan: Plan | None) -> set[str]:
+    if plan is None:
+        return set()
+    code = {task.code.digest for task in plan.all_tasks if task.code}
+    return code | {item.digest for item in plan.inputs if item.path is not None and item.digest is not None}
+
+
+def settings_changes(before: Project, after: Project, names: Sequence[tuple[str, str]] | None) -> tuple[Change, ...]:
+    """The changes of mlgen.yaml; names: of the environments that are asked for, as `make_part` takes them."""
+    if names is None:
+        return project_changes(before, after)
+    return tuple(
+        change
+        for was, name in names
+        for change in environment_changes(before.environment(was), after.environment(name))
+    )

@@ -1,0 +1,155 @@
+"""A review as Markdown for a pull request: one comment, which a host takes, with the most important first.
+
+What others wrote is code (`reports.markdown`), so it mentions nobody and links nowhere. Size: hosts say 65,536
+characters; GitHub was measured to take 262,144 bytes of UTF-8. 65,536 bytes keep to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mlgen.reports.markdown import LIMIT, block, fold, inline, table
+from mlgen.review.amounts import Amount
+from mlgen.review.change import Change, Sentence, rank, words
+from mlgen.review.make import EnvironmentReview, Part, Review
+from mlgen.review.pipelines import PipelineReview
+from mlgen.review.telling import EFFECTS, counted, file_note, file_title, publishing, title
+from mlgen.review.unified import unified
+
+MARKER = "<!-- mlgen-diff -->"  # how CI finds the comment that it edits
+MOST_CHANGES = 100  # of one pipeline, before the rest is counted
+MOST_LINES = 400  # of one fold
+_RESERVED = 700  # bytes for the line that says what was left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A paragraph or fold, whole or left out. weight: the least stay. what: for the line that counts what is not there."""
+
+    weight: int
+    what: str
+    text: str
+
+
+def to_markdown(review: Review, command: str) -> str:
+    """The comment, at most LIMIT bytes of UTF-8, with a line's end at its end. command: that shows the rest."""
+    head = "\n\n".join([MARKER, f"### mlgen diff: **{review.effect}**, {EFFECTS[review.effect]}", _sides(review)])
+    pieces = list(_pieces(review))
+    room = LIMIT - _RESERVED - _size(head) - _size(command)
+    kept = set[int]()
+    for index in sorted(range(len(pieces)), key=lambda i: (pieces[i].weight, i)):
+        room -= _size(pieces[index].text)
+        if room < 0:
+            break  # whole, and in order: a smaller one further down is not more important
+        kept.add(index)
+    texts = [head, *(piece.text for index, piece in enumerate(pieces) if index in kept)]
+    if left := [piece.what for index, piece in enumerate(pieces) if index not in kept]:
+        texts.append(f"{_counted(left)} did not fit: run {inline(command)}")
+    return "\n\n".join(texts) + "\n"
+
+
+def _size(text: str) -> int:
+    return len(text.encode()) + 2
+
+
+def _counted(whats: Sequence[str]) -> str:
+    kinds = {what: whats.count(what) for what in whats}
+    return "… and " + ", ".join(f"{count} more {what}" for what, count in kinds.items())
+
+
+def _sides(review: Review) -> str:
+    sides = dict.fromkeys((part.before, part.after) for part in review.parts)
+    return ", ".join(f"{inline(before)} → {inline(after)}" for before, after in sides)
+
+
+def _pieces(review: Review) -> Iterator[_Piece]:
+    for note in review.notes:
+        yield _Piece(0, "notes", f"> {_sentence(note)}")
+    if review.is_empty:
+        yield _Piece(0, "notes", "No difference.")
+    for name, changes in (("policies", review.policies), ("mlgen.yaml", review.project)):
+        if changes:
+            yield _Piece(1, "sections", f"#### `{name}`\n\n{_changes(changes)}")
+            yield from _diffs(name, changes, 20)
+    for part in review.parts:
+        for path in part.broken_before:
+            note = f"> {inline(path)} cannot be read at {inline(part.before)}, and is told as new"
+            yield _Piece(1, "notes", note)
+        named = f" ({', '.join(part.names)})" if part.names and len(review.parts) > 1 else ""
+        for one in part.pipelines:
+            yield from _pipeline(one, part, named)
+        if part.lock:
+            yield _Piece(8, "sections", fold("mlgen.lock", _changes(part.lock), f"{len(part.lock)} changed"))
+    for environment in (environment for part in review.parts for environment in part.environments):
+        yield from _environment(environment)
+
+
+def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece]:
+    weight = 2 + rank(review.effect)
+    yield _Piece(weight, "pipelines", f"#### {inline(review.name)}{named}: {title(review)}\n\n{_changes(review.changes)}")
+    if found := part.amounts.get(review.name):
+        yield _Piece(weight, "tables of amounts", "\n".join(_amounts(found)))
+    if drawn := part.pictures.get(review.name):
+        cut = f"{drawn.left_out} tasks that did not change are not drawn" if drawn.left_out else ""
+        yield _Piece(10 + weight, "graphs", fold(f"{review.name}: graph", block(drawn.mermaid, "mermaid"), cut))
+    yield from _diffs(review.name, review.changes, 20 + weight)
+
+
+def _changes(changes: Sequence[Change]) -> str:
+    lines = [f"- **{change.effect}** {_line(change)}" for change in changes[:MOST_CHANGES]]
+    more = len(changes) - MOST_CHANGES
+    return "\n".join(lines + [f"- … and {more} more"] * (more > 0))
+
+
+def _line(change: Change) -> str:
+    """A change's words; what is no word of ours is code."""
+    said = []
+    for word in words(change):
+        text = inline(word.text) if word.code else word.text
+        said.append(f"({text})" if word.apart else text)
+    return " ".join(said)
+
+
+def _diffs(name: str, changes: Iterable[Change], weight: int) -> Iterator[_Piece]:
+    for change in changes:
+        if change.lines:
+            heading = f"{name}: {change.subject}"
+            language = "diff" if change.key != "code" else ""
+            yield _Piece(weight, "diffs", fold(heading, _block(change.lines, language), change.effect))
+
+
+def _block(lines: Sequence[str], language: str) -> str:
+    more = len(lines) - MOST_LINES
+    return block("\n".join([*lines[:MOST_LINES], *([f"… and {more} more lines"] if more > 0 else [])]), language)
+
+
+def _amounts(amounts: Sequence[Amount]) -> Iterator[str]:
+    rows = [(one.task, one.what, one.before or "none", one.after or "none") for one in amounts]
+    yield from table(("task", "amount", "before", "after"), rows)
+
+
+def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
+    if review.was == review.name:
+        rows = [(str(a.act), a.kind, f"{a.namespace}/{a.name}") for a in review.actions]
+        body = "\n".join(table(("Argo CD will", "kind", "object"), rows))
+        yield _Piece(9, "lists of what Argo CD does", fold(f"Argo CD, {review.name}", body, counted(review.actions)))
+    told = [_sentence(sentence) for sentence in review.in_flight]
+    if command := publishing(review):
+        told.insert(0, f"Before the first new run: {inline(command)}")
+    if told:
+        lines = [f"**Runs in flight, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
+        yield _Piece(7, "notes on runs in flight", "\n".join(lines))
+    for change in review.objects:
+        if change.before is None or change.after is None:
+            lines = tuple((change.after or change.before or "").splitlines())
+            body = _block(lines, "yaml")
+        else:
+            body = _block(unified(change.before, change.after), "diff")
+        # The Pipeline says most, then Tasks; what starts a run repeats the Pipeline.
+        weight = 40 + {"Pipeline": 0, "Task": 1}.get(change.kind, 2) + (3 if change.after is None else 0)
+        yield _Piece(weight, "objects", fold(file_title(change), body, file_note(change)))
+
+
+def _sentence(sentence: Sentence) -> str:
+    return sentence.template.format(*map(inline, sentence.values))

@@ -1,0 +1,156 @@
+"""What two states of an environment have otherwise as objects: their texts, and what Argo CD will do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlgen.plan.model import Plan
+from mlgen.render.cronjob import cron_manifests
+from mlgen.render.limits import Problem, check_limits
+from mlgen.render.manifests import Manifest, manifests
+from mlgen.spec.project import Environment
+
+RUNS = "runs/"  # below an environment's folder: what is created, and never synced
+
+Key = tuple[str, str, str]  # of an object whose name may change: kind, pipeline as it is called now, task
+
+
+class Act(StrEnum):
+    """What Argo CD does with an object. keep: a Task (`Prune=false`) whose file is gone stays in the cluster."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    PRUNE = "prune"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    act: Act
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """An object whose file is not the same. before, after: the files' texts; None where there was, or is, none.
+
+    path: of the file as it is now, or was, below the output folder; old_path: where it was, if elsewhere (a Task that
+    is named by its content).
+    """
+
+    kind: str
+    pipeline: str
+    task: str
+    path: str
+    old_path: str | None
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """changes: by path. actions: by act, then kind and name. problems: why the state of now cannot be rendered whole."""
+
+    changes: tuple[ObjectChange, ...]
+    actions: tuple[Action, ...]
+    problems: tuple[tuple[Plan, Problem], ...]
+
+
+Pair = tuple[Plan | None, Plan | None, Mapping[str, str]]  # before, after, new name -> old name of tasks
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An environment and all that the project has, on one side."""
+
+    environment: Environment
+    known: tuple[Environment, ...]
+
+
+def compare_objects(before: State | None, after: State | None, pairs: Sequence[Pair]) -> Objects:
+    """The objects that differ. pairs: every pipeline that may; what is equal on both sides is not rendered."""
+    same = before is not None and after is not None and _rendered_alike(before.environment, after.environment)
+    old, new = _cron(before), _cron(after)
+    problems: list[tuple[Plan, Problem]] = []
+    for plan, now, names in pairs:
+        if same and plan == now:
+            continue
+        if before is not None and plan is not None:
+            old |= _of(plan, before.environment, now.name if now else plan.name, {o: n for n, o in names.items()}, [])
+        if after is not None and now is not None:
+            new |= _of(now, after.environment, now.name, {}, problems)
+    keys = dict.fromkeys([*new, *old])
+    changes = [c for key in keys if (c := _change(key, old.get(key), new.get(key))) is not None]
+    return Objects(
+        tuple(sorted(changes, key=lambda c: c.path)), tuple(_actions(old.values(), new.values())), tuple(problems)
+    )
+
+
+def _rendered_alike(before: Environment, after: Environment) -> bool:
+    """Whether two settings of an environment give each pipeline the same objects."""
+    return before == after
+
+
+def _cron(state: State | None) -> dict[Key, Manifest]:
+    if state is None:
+        return {}
+    return {(_kind(m), "", ""): m for m in cron_manifests(state.environment, state.known)}
+
+
+def _of(
+    plan: Plan,
+    environment: Environment,
+    name: str,
+    names: Mapping[str, str],
+    problems: list[tuple[Plan, Problem]],
+) -> dict[Key, Manifest]:
+    """A pipeline's objects; none where it cannot be rendered. name, names: what it and its tasks are called now."""
+    if found := check_limits(plan, environment):
+        problems += [(plan, problem) for problem in found]
+        return {}
+    return {
+        (_kind(m), name, names.get(m.task or "", m.task or "")): m
+        for m in manifests(plan, environment)
+    }
+
+
+def _change(key: Key, before: Manifest | None, after: Manifest | None) -> ObjectChange | None:
+    old, new = (_text(manifest) for manifest in (before, after))
+    if old == new:
+        return None
+    one = after or before
+    assert one is not None
+    moved = before.path if before and after and before.path != after.path else None
+    return ObjectChange(key[0], key[1], key[2], one.path, moved, old, new)
+
+
+def _text(manifest: Manifest | None) -> str | None:
+    return None if manifest is None else manifest.bytes.decode()
+
+
+def _actions(before: Iterable[Manifest], after: Iterable[Manifest]) -> Iterator[Action]:
+    old, new = ({_identity(m): m for m in found if f"/{RUNS}" not in m.path} for found in (before, after))
+    acts = []
+    for identity in {*old, *new}:
+        if identity not in old:
+            acts.append(Action(Act.CREATE, *identity))
+        elif identity not in new:
+            acts.append(Action(Act.KEEP if identity[0] == "Task" else Act.PRUNE, *identity))
+        elif old[identity].data != new[identity].data:
+            acts.append(Action(Act.CHANGE, *identity))
+    order = list(Act)
+    yield from sorted(acts, key=lambda a: (order.index(a.act), a.kind, a.namespace, a.name))
+
+
+def _identity(manifest: Manifest) -> tuple[str, str, str]:
+    metadata = manifest.data["metadata"]
+    assert isinstance(metadata, dict)
+    return _kind(manifest), str(metadata["namespace"]), str(metadata.get("name", ""))
+
+
+def _kind(manifest: Manifest) -> str:
+    return str(manifest.data["kind"])

@@ -1,0 +1,45 @@
+"""What a file of policies says of itself, read without evaluating anything: enough to tell what became weaker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlgen.review.files import Rules
+
+MAX_BYTES = 1 << 20
+
+
+def read_rules(data: bytes) -> Rules | None:
+    """The rules of a file's bytes; None where it is no YAML that a cluster would take."""
+    if len(data) > MAX_BYTES:
+        return None
+    import yaml  # here: only a change of a policy needs it
+
+    try:
+        documents = list(yaml.load_all(data, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    denies, closed, validations, exceptions = set[str](), set[str](), dict[str, int](), dict[str, int]()
+    for kind, name, spec in _objects(documents):
+        if kind == "ValidatingAdmissionPolicyBinding" and "Deny" in _list(spec, "validationActions"):
+            denies.add(name)
+        if kind == "ValidatingAdmissionPolicy":
+            validations[name] = len(_list(spec, "validations"))
+            exceptions[name] = len(_list(spec, "matchConditions"))
+            if spec.get("failurePolicy", "Fail") == "Fail":
+                closed.add(name)
+    return Rules(frozenset(denies), frozenset(closed), validations, exceptions)
+
+
+def _objects(documents: list[Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for document in documents:
+        if isinstance(document, dict) and isinstance(document.get("spec"), dict):
+            metadata = document.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, dict) else None
+            yield str(document.get("kind")), str(name), document["spec"]
+
+
+def _list(spec: dict[str, Any], key: str) -> list[Any]:
+    found = spec.get(key)
+    return found if isinstance(found, list) else []
