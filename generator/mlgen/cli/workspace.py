@@ -220,6 +220,10 @@ class Workspace:
             return [*loaded.found, *more.diagnostics]
         return [*loaded.found, *places.diagnostics(check_limits(plan, None), loaded.pipeline)]
 
+    def document(self, path: str) -> Document:
+        """A file's document, whatever it says. Raises CannotAnswer "unreadable"."""
+        return self._read(path)[0]
+
     def _read(self, path: str) -> tuple[Document, str]:
         """A file's document, and the digest of its bytes."""
         try:

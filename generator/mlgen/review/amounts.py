@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from mlgen.plan.model import Plan, Task
 from mlgen.plan.pod import total
@@ -20,7 +21,7 @@ MOST_TASKS = 200  # with amounts of their own, of which a peak is computed: all 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """task: "" for the pipeline. what: "gpu", "cpu", "memory", "timeout", "gpu at the peak", … None: it is not there."""
+    """task: "" for the pipeline. what: "gpu", "cpu", "memory", "timeout", "gpu at the peak", … None: not there."""
 
     task: str
     what: str
@@ -53,14 +54,14 @@ def _of_tasks(plan: Plan | None) -> dict[tuple[str, str], str]:
 
 def _longest(task: Task) -> str:
     attempts = task.retries + 1
-    return time_text(task.timeout_seconds) + (f" × {attempts}" if attempts > 1 else "")
+    return time_text(task.timeout_seconds) + (f", {attempts} times" if attempts > 1 else "")
 
 
 def _of_run(plan: Plan) -> dict[str, str]:
     pools = sorted({task.gpu.pool for task in plan.all_tasks if task.gpu})
     found = {}
     for pool in pools:
-        count = peak(plan, lambda task, pool=pool: task.gpu.count if task.gpu and task.gpu.pool == pool else 0)
+        count = peak(plan, partial(_gpus, pool))
         found[f"gpu of {pool} at the peak"] = _told(count, str)
     found["cpu at the peak"] = _told(peak(plan, lambda task: total(task)[0]), cpu_text)
     found["memory at the peak"] = _told(peak(plan, lambda task: total(task)[1]), size_text)
@@ -69,12 +70,16 @@ def _of_run(plan: Plan) -> dict[str, str]:
     return found
 
 
+def _gpus(pool: str, task: Task) -> int:
+    return task.gpu.count if task.gpu and task.gpu.pool == pool else 0
+
+
 def _told(count: int | None, text: Callable[[int], str]) -> str:
     return f"over {MOST_TASKS} tasks: not counted" if count is None else text(count)
 
 
 def gpu_hours(plan: Plan) -> str:
-    """What all tasks together can hold of GPUs: timeout × (retries + 1) × count, in hours."""
+    """What all tasks together can hold of GPUs: timeout by attempts by count, in hours."""
     held = (task.timeout_seconds * (task.retries + 1) * task.gpu.count for task in plan.all_tasks if task.gpu)
     hours = sum(held) / 3600
     return f"{hours:.0f}" if hours == int(hours) else f"{hours:.1f}"

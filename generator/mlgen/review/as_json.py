@@ -30,6 +30,7 @@ def _part(part: Part) -> Json:
     return {
         "before": visible(part.before),
         "after": visible(part.after),
+        "commits": {"before": part.commits[0], "after": part.commits[1]},
         "environments": list(part.names),
         "pipelines": [_pipeline(one, part) for one in part.pipelines],
         "lock": _changes(part.lock),

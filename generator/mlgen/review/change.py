@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 ARROW = "→"
 LONGEST = 160  # characters of a value that a line shows; the JSON has it whole
+MOST_TASKS = 8  # of one line that speaks of many
 DIGEST_SHOWN = 12  # hex digits of a digest that a line shows
-_DIGEST = re.compile(r"(sha256:[0-9a-f]{%d})[0-9a-f]{%d}" % (DIGEST_SHOWN, 64 - DIGEST_SHOWN))
+_DIGEST = re.compile(rf"(sha256:[0-9a-f]{{{DIGEST_SHOWN}}})[0-9a-f]{{{64 - DIGEST_SHOWN}}}")
 
 
 class Effect(StrEnum):
@@ -84,8 +85,50 @@ class Sentence:
         return self.template.format(*self.values)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One change that several tasks have alike, as one line tells it. tasks: their names, one or more; "" of none."""
+
+    change: Change
+    tasks: tuple[str, ...]
+
+
+def grouped(changes: Iterable[Change]) -> list[Group]:
+    """The changes with those that are the same but for the task told as one, where the first of them was."""
+    found: dict[Change, list[str]] = {}
+    for change in changes:
+        found.setdefault(replace(change, task="") if change.task and _is_alike(change) else change, []).append(
+            change.task
+        )
+    return [Group(replace(change, task=tasks[0]), tuple(tasks)) for change, tasks in found.items()]
+
+
+def _is_alike(change: Change) -> bool:
+    """Whether a line may speak of the change of several tasks: not of what is said of one, nor of a whole task."""
+    return bool(change.key) and not change.verb
+
+
+def group_words(group: Group) -> list[Word]:
+    """The line of a change that one or several tasks have. A line's words are joined by blanks."""
+    if len(group.tasks) == 1:
+        return words(group.change)
+    names = ", ".join(group.tasks[:MOST_TASKS])
+    more = f" and {len(group.tasks) - MOST_TASKS} more" if len(group.tasks) > MOST_TASKS else ""
+    return [
+        *words(replace(group.change, task="")),
+        Word(f"in {len(group.tasks)} tasks:"),
+        Word(names, code=True),
+        *([Word(more.strip())] if more else []),
+    ]
+
+
+def text_of(found: Iterable[Word]) -> str:
+    """Words as text."""
+    return " ".join(f"({word.text})" if word.apart else word.text for word in found)
+
+
 def words(change: Change) -> list[Word]:
-    """The line of a change. A line's words are joined by blanks."""
+    """The line of a change."""
     if change.verb:
         found = [Word(change.task or change.key, code=True), Word(change.verb)]
         given = change.after if change.after is not None else change.before
@@ -109,7 +152,7 @@ def words(change: Change) -> list[Word]:
 
 def line(change: Change) -> str:
     """The line of a change as text."""
-    return " ".join(f"({word.text})" if word.apart else word.text for word in words(change))
+    return text_of(words(change))
 
 
 def short(text: str) -> str:
@@ -176,7 +219,7 @@ def of_value(
 
 
 def counted(lines: Sequence[str]) -> str:
-    """+3 −1 lines, of the lines of a unified diff."""
+    """+3 -1 lines, of the lines of a unified diff."""
     added = sum(line.startswith("+") for line in lines)
     gone = sum(line.startswith("-") for line in lines)
-    return f"+{added} −{gone} lines"
+    return f"+{added} -{gone} lines"

@@ -1,8 +1,8 @@
 """What is true for runs that began before a change was synced: only what applies to the change.
 
-A PipelineRun has its account, params, timeouts and pod templates in its own spec, and from its first reconciliation the
-whole Pipeline in its status; a TaskRun likewise its Task. Tasks are named by their content and never pruned. So a run in
-flight is reached only by what lies outside of its objects: Secrets, accounts, what folds its records, who prunes.
+A PipelineRun has its account, params, timeouts and pod templates in its own spec, and from its first reconciliation
+the whole Pipeline in its status; a TaskRun likewise its Task. Tasks are named by their content and never pruned. So a
+run in flight is reached only by what lies outside of its objects: Secrets, accounts, what folds its records.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ def in_flight(
     removed = sorted(old.name for old, new, _ in pairs if old and (new is None or new.name != old.name))
     if removed and not moved:
         yield Sentence(
-            "Runs of {} in flight go on to their end; one that Tekton has not looked at yet fails with CouldntGetPipeline.",
+            "Runs of {} in flight go on to their end; one that Tekton has not looked at yet fails with "
+            "CouldntGetPipeline.",
             (_listed(removed),),
         )
     if lost := _secrets_lost(before, after, pairs):
         yield Sentence(
-            "Runs in flight still read the Secrets {}, which nothing refers to any more: keep them until those have ended.",
+            "Runs in flight still read the Secrets {}, which nothing refers to any more: keep them until those have "
+            "ended.",
             (_listed(lost),),
         )
     if after.service_account != before.service_account:
@@ -54,8 +56,9 @@ def in_flight(
 
 def _gone(before: Environment) -> Iterator[Sentence]:
     yield Sentence(
-        "The environment is gone: its Pipelines and its CronJob are pruned from {}, its Tasks stay, runs in flight go on to "
-        "their end. Nobody folds or reconciles what they leave in the spool: let them end first, then fold once more.",
+        "The environment is gone: its Pipelines and its CronJob are pruned from {}, its Tasks stay, runs in flight go"
+        " on to their end. Nobody folds or reconciles what they leave in the spool: let them end first, then fold "
+        "once more.",
         (before.namespace or "",),
     )
     yield Sentence(
@@ -65,8 +68,8 @@ def _gone(before: Environment) -> Iterator[Sentence]:
 
 def _moved(before: Environment, after: Environment) -> Iterator[Sentence]:
     yield Sentence(
-        "Everything is created anew in {}; in {} Pipelines and CronJob are pruned, and Tasks stay. Runs in flight there go "
-        "on to their end, but nobody reconciles them any more.",
+        "Everything is created anew in {}; in {} Pipelines and CronJob are pruned, and Tasks stay. Runs in flight "
+        "there go on to their end, but nobody reconciles them any more.",
         (after.namespace or "", before.namespace or ""),
     )
     yield Sentence("{} needs its Secrets and accounts before the sync.", (after.namespace or "",))
@@ -76,8 +79,8 @@ def _records(before: Environment, after: Environment) -> Iterator[Sentence]:
     """Where the records of runs in flight go, which their Tasks say, and where the CronJob looks for them."""
     if after.artifacts != before.artifacts:
         yield Sentence(
-            "Runs in flight write artifacts and records below {}, and from the sync on the CronJob folds the spool below {} "
-            "only: once they have ended, fold the old one from a revision that still names it.",
+            "Runs in flight write artifacts and records below {}, and from the sync on the CronJob folds the spool "
+            "below {} only: once they have ended, fold the old one from a revision that still names it.",
             (before.artifacts, after.artifacts),
         )
     old, new = before.ledger, after.ledger
@@ -91,7 +94,8 @@ def _records(before: Environment, after: Environment) -> Iterator[Sentence]:
         )
     if after.runtime_image != before.runtime_image:
         yield Sentence(
-            "Runs in flight keep the runtime image {}: keep it in the registry. The CronJob has the new one with its next Job.",
+            "Runs in flight keep the runtime image {}: keep it in the registry. The CronJob has the new one with its "
+            "next Job.",
             (before.runtime_image or "",),
         )
 

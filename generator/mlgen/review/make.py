@@ -24,7 +24,8 @@ from mlgen.spec.project import Environment, Project
 class Side:
     """A state of a project. plans: by name; those that are equal on both sides may be left out of both.
 
-    label: what it is called. code: the files of folders. broken: specs that cannot be planned.
+    label: what it is called. code: the files of folders. broken: specs that cannot be planned. commit: the id of the
+    one that it is read from; None: the work tree.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Side:
     code: Listing
     lock: Mapping[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
+    commit: str | None = None
 
     def state(self, name: str) -> State | None:
         """An environment that is rendered, by its name."""
@@ -61,6 +63,7 @@ class Part:
 
     before: str
     after: str
+    commits: tuple[str | None, str | None]
     names: tuple[str, ...]
     pipelines: tuple[PipelineReview, ...]
     amounts: Mapping[str, tuple[Amount, ...]]
@@ -113,9 +116,10 @@ def make_part(before: Side, after: Side, names: Sequence[tuple[str, str]]) -> Pa
     return Part(
         before.label,
         after.label,
+        (before.commit, after.commit),
         tuple(name for _, name in names),
         tuple(told),
-        {review.name: found for review in told if (found := _amounts(review))},
+        {review.name: taken for review in told if (taken := _amounts(review))},
         pictures,
         lock_changes(before.lock, after.lock, after.plans.values()),
         tuple(environments),
@@ -159,7 +163,9 @@ def _publishes(before: Environment | None, after: Environment | None, pairs: Seq
     """Whether there is something to upload that the environment's bucket need not have."""
     if after is None:
         return False
-    old = set() if before is None or before.artifacts != after.artifacts else {d for b, _, _ in pairs for d in _pinned(b)}
+    old = (
+        set() if before is None or before.artifacts != after.artifacts else {d for b, _, _ in pairs for d in _pinned(b)}
+    )
     return bool({d for _, plan, _ in pairs for d in _pinned(plan)} - old)
 
 

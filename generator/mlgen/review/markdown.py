@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mlgen.reports.markdown import LIMIT, block, fold, inline, table
 from mlgen.review.amounts import Amount
-from mlgen.review.change import Change, Sentence, rank, words
+from mlgen.review.change import Change, Sentence, Word, group_words, grouped, rank
 from mlgen.review.make import EnvironmentReview, Part, Review
 from mlgen.review.pipelines import PipelineReview
 from mlgen.review.telling import EFFECTS, counted, file_note, file_title, publishing, title
@@ -25,7 +25,7 @@ _RESERVED = 700  # bytes for the line that says what was left out
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A paragraph or fold, whole or left out. weight: the least stay. what: for the line that counts what is not there."""
+    """A paragraph or fold, whole or left out. weight: the least stay. what: for the line that counts the rest."""
 
     weight: int
     what: str
@@ -74,8 +74,8 @@ def _pieces(review: Review) -> Iterator[_Piece]:
             yield from _diffs(name, changes, 20)
     for part in review.parts:
         for path in part.broken_before:
-            note = f"> {inline(path)} cannot be read at {inline(part.before)}, and is told as new"
-            yield _Piece(1, "notes", note)
+            told = f"> {inline(path)} cannot be read at {inline(part.before)}, and is told as new"
+            yield _Piece(1, "notes", told)
         named = f" ({', '.join(part.names)})" if part.names and len(review.parts) > 1 else ""
         for one in part.pipelines:
             yield from _pipeline(one, part, named)
@@ -87,7 +87,9 @@ def _pieces(review: Review) -> Iterator[_Piece]:
 
 def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece]:
     weight = 2 + rank(review.effect)
-    yield _Piece(weight, "pipelines", f"#### {inline(review.name)}{named}: {title(review)}\n\n{_changes(review.changes)}")
+    yield _Piece(
+        weight, "pipelines", f"#### {inline(review.name)}{named}: {title(review)}\n\n{_changes(review.changes)}"
+    )
     if found := part.amounts.get(review.name):
         yield _Piece(weight, "tables of amounts", "\n".join(_amounts(found)))
     if drawn := part.pictures.get(review.name):
@@ -97,24 +99,26 @@ def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece
 
 
 def _changes(changes: Sequence[Change]) -> str:
-    lines = [f"- **{change.effect}** {_line(change)}" for change in changes[:MOST_CHANGES]]
-    more = len(changes) - MOST_CHANGES
+    groups = grouped(changes)
+    lines = [f"- **{group.change.effect}** {_line(group_words(group))}" for group in groups[:MOST_CHANGES]]
+    more = len(groups) - MOST_CHANGES
     return "\n".join(lines + [f"- … and {more} more"] * (more > 0))
 
 
-def _line(change: Change) -> str:
+def _line(words: Iterable[Word]) -> str:
     """A change's words; what is no word of ours is code."""
     said = []
-    for word in words(change):
+    for word in words:
         text = inline(word.text) if word.code else word.text
         said.append(f"({text})" if word.apart else text)
     return " ".join(said)
 
 
 def _diffs(name: str, changes: Iterable[Change], weight: int) -> Iterator[_Piece]:
-    for change in changes:
+    for group in grouped(changes):
+        change = group.change
         if change.lines:
-            heading = f"{name}: {change.subject}"
+            heading = f"{name}: {change.subject if len(group.tasks) == 1 else change.key}"
             language = "diff" if change.key != "code" else ""
             yield _Piece(weight, "diffs", fold(heading, _block(change.lines, language), change.effect))
 
@@ -134,7 +138,7 @@ def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
         rows = [(str(a.act), a.kind, f"{a.namespace}/{a.name}") for a in review.actions]
         body = "\n".join(table(("Argo CD will", "kind", "object"), rows))
         yield _Piece(9, "lists of what Argo CD does", fold(f"Argo CD, {review.name}", body, counted(review.actions)))
-    told = [_sentence(sentence) for sentence in review.in_flight]
+    told = list(map(_sentence, review.in_flight))
     if command := publishing(review):
         told.insert(0, f"Before the first new run: {inline(command)}")
     if told:
@@ -142,8 +146,7 @@ def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
         yield _Piece(7, "notes on runs in flight", "\n".join(lines))
     for change in review.objects:
         if change.before is None or change.after is None:
-            lines = tuple((change.after or change.before or "").splitlines())
-            body = _block(lines, "yaml")
+            body = _block((change.after or change.before or "").split("\n"), "yaml")
         else:
             body = _block(unified(change.before, change.after), "diff")
         # The Pipeline says most, then Tasks; what starts a run repeats the Pipeline.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mlgen.plan.model import Plan
@@ -53,7 +53,7 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """changes: by path. actions: by act, then kind and name. problems: why the state of now cannot be rendered whole."""
+    """changes: by path. actions: by act, kind and name. problems: why the state of now cannot be rendered whole."""
 
     changes: tuple[ObjectChange, ...]
     actions: tuple[Action, ...]
@@ -92,7 +92,7 @@ def compare_objects(before: State | None, after: State | None, pairs: Sequence[P
 
 def _rendered_alike(before: Environment, after: Environment) -> bool:
     """Whether two settings of an environment give each pipeline the same objects."""
-    return before == after
+    return replace(before, pin=None) == replace(after, pin=None)
 
 
 def _cron(state: State | None) -> dict[Key, Manifest]:
@@ -112,10 +112,7 @@ def _of(
     if found := check_limits(plan, environment):
         problems += [(plan, problem) for problem in found]
         return {}
-    return {
-        (_kind(m), name, names.get(m.task or "", m.task or "")): m
-        for m in manifests(plan, environment)
-    }
+    return {(_kind(m), name, names.get(m.task or "", m.task or "")): m for m in manifests(plan, environment)}
 
 
 def _change(key: Key, before: Manifest | None, after: Manifest | None) -> ObjectChange | None:

@@ -91,8 +91,8 @@ def _tasks(old: Plan, new: Plan, names: dict[str, str], old_code: Listing, new_c
             yield Change(RUNS, Kind.RENAMED, task.name, "", names[task.name], task.name)
         if (task.name in was_final) != (task.name in is_final):
             sections = ("tasks", "finally")
-            places = (sections[task.name in finals] for finals in (was_final, is_final))
-            yield Change(RUNS, Kind.CHANGED, task.name, "section", *places)
+            places = [sections[task.name in finals] for finals in (was_final, is_final)]
+            yield Change(RUNS, Kind.CHANGED, task.name, "section", places[0], places[1])
         yield from task_changes(were[task.name], task, old_code, new_code)
     for task in old.all_tasks:
         if task.name not in are:
@@ -147,8 +147,8 @@ def _param_changes(old: Param, new: Param, key: str) -> Iterator[Change]:
         yield Change(RUNS, Kind.CHANGED, "", key, old.default, "required", note="every run must be given it now")
     else:
         yield from of_value(old.default, new.default, RUNS, key)
-    choices = (", ".join(param.choices) or None for param in (old, new))
-    yield from of_value(*choices, RULES, f"{key}.choices")
+    choices = [", ".join(param.choices) or None for param in (old, new)]
+    yield from of_value(choices[0], choices[1], RULES, f"{key}.choices")
     yield from of_value(_number(old.minimum), _number(new.minimum), RULES, f"{key}.minimum")
     yield from of_value(_number(old.maximum), _number(new.maximum), RULES, f"{key}.maximum")
     yield from of_value(old.description or None, new.description or None, METADATA, f"{key}.description")
@@ -160,7 +160,7 @@ def _number(value: float | None) -> str | None:
 
 def _input_changes(old: Input | None, new: Input | None, key: str) -> Iterator[Change]:
     if old is None or new is None:
-        yield from of_value(old and _input(old), new and _input(new), RUNS, key)
+        yield from of_value(_input(old) if old else None, _input(new) if new else None, RUNS, key)
         return
     yield from of_value(str(old.type), str(new.type), RUNS, f"{key}.type")
     yield from of_value(old.uri or "required", new.uri or "required", RUNS, key)

@@ -24,8 +24,10 @@ _EFFECTS = {
 
 
 def project_changes(before: Project, after: Project, names: Iterable[str] | None = None) -> tuple[Change, ...]:
-    """The changes of mlgen.yaml; keys are those of the file, "prod.ledger.url". names: of the environments, if not all."""
-    found = of_maps(_one("repository", before.repository), _one("repository", after.repository), Effect.METADATA, key="")
+    """The changes of mlgen.yaml by its keys, such as "prod.ledger.url". names: of the environments, if not all."""
+    found = of_maps(
+        _one("repository", before.repository), _one("repository", after.repository), Effect.METADATA, key=""
+    )
     wanted = None if names is None else set(names)
     for name in sorted({e.name for project in (before, after) for e in project.environments}):
         if wanted is None or name in wanted:

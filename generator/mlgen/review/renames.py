@@ -109,7 +109,11 @@ def with_names(plan: Plan, names: Mapping[str, str]) -> Plan:
 
 
 def _task(task: Task, names: Mapping[str, str]) -> Task:
-    sources = [(i, replace(i.source, task=names.get(i.source.task, i.source.task))) for i in task.ins if isinstance(i.source, OutRef)]
+    sources = [
+        (i, replace(i.source, task=names.get(i.source.task, i.source.task)))
+        for i in task.ins
+        if isinstance(i.source, OutRef)
+    ]
     renamed = {item.name: replace(item, source=source) for item, source in sources}
     return replace(
         task,

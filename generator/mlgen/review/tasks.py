@@ -1,4 +1,4 @@
-"""What two states of one task have otherwise. Every field of a plan's Task is told of here, or by what it follows from."""
+"""What two states of one task have otherwise: each field of a plan's Task, or what it follows from, is told of."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def _gate(before: Task, after: Task) -> Iterator[Change]:
     old, new = gate_text(before), gate_text(after)
     deciders = tuple(_decider(task.conditions) for task in (before, after))
     if old != new:
-        note = " ".join(filter(None, (deciders[1], f"; was {deciders[0]}" if all(deciders) and len(set(deciders)) > 1 else "")))
+        note = " ".join(
+            filter(None, (deciders[1], f"; was {deciders[0]}" if all(deciders) and len(set(deciders)) > 1 else ""))
+        )
         yield from of_value(old, new, RUNS, "if", task=after.name, note=note.replace(" ;", ";"))
     elif before.conditions != after.conditions:
         yield Change(RUNS, Kind.CHANGED, after.name, "if", deciders[0], deciders[1], note="its gate's text is the same")
@@ -148,7 +150,7 @@ def image_changes(old: Image | None, new: Image | None, task: str) -> list[Chang
     if old == new:
         return []
     if old is None or new is None:
-        return of_value(old and image_text(old), new and image_text(new), RUNS, "image", task=task)
+        return of_value(image_text(old) if old else None, image_text(new) if new else None, RUNS, "image", task=task)
     name, old_tag = _parts(old)
     new_name, new_tag = _parts(new)
     digests = f"{old.digest or 'unpinned'} {_ARROW} {new.digest or 'unpinned'}"
@@ -179,14 +181,12 @@ def _parts(image: Image) -> tuple[str, str]:
     return (match["name"], match["tag"] or "") if match else (image.reference, "")
 
 
-def _code(
-    old: Code | None, new: Code | None, task: str, old_code: Listing, new_code: Listing
-) -> Iterator[Change]:
+def _code(old: Code | None, new: Code | None, task: str, old_code: Listing, new_code: Listing) -> Iterator[Change]:
     if old == new:
         return
     if old is None or new is None or old.folders != new.folders:
-        folders = (", ".join(code.folders) if code else None for code in (old, new))
-        yield from of_value(*folders, RUNS, "code", task=task)
+        were, are = (", ".join(code.folders) if code else None for code in (old, new))
+        yield from of_value(were, are, RUNS, "code", task=task)
     if old is not None and new is not None and old.digest != new.digest:
         lines = listed_files(old_code(old.folders), new_code(new.folders))
         note = f"{len(lines)} file{'' if len(lines) == 1 else 's'} changed in {', '.join(new.folders)}"
@@ -211,8 +211,8 @@ def _resources(before: Task, after: Task) -> Iterator[Change]:
     for key in ("memory", "disk", "shm"):
         old, new = (_size(getattr(task, key)) for task in (before, after))
         yield from of_value(old, new, RESOURCES, key, task=after.name)
-    timeouts = (time_text(task.timeout_seconds) for task in (before, after))
-    yield from of_value(*timeouts, RESOURCES, "timeout", task=after.name)
+    timeouts = [time_text(task.timeout_seconds) for task in (before, after)]
+    yield from of_value(timeouts[0], timeouts[1], RESOURCES, "timeout", task=after.name)
     yield from of_value(str(before.retries), str(after.retries), RESOURCES, "retries", task=after.name)
 
 

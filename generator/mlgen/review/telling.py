@@ -17,13 +17,8 @@ EFFECTS = {
     Effect.METADATA: "runs do the same; only names, labels, descriptions or digests of files differ",
     Effect.NONE: "nothing that a run has differs",
 }
+FOLDER = "tekton/"  # where `mlgen render` writes
 _DONE = {Act.CREATE: "created", Act.CHANGE: "changed", Act.PRUNE: "pruned", Act.KEEP: "kept"}
-MEANING = {
-    Act.CREATE: "create",
-    Act.CHANGE: "change",
-    Act.PRUNE: "prune",
-    Act.KEEP: "keep (its file goes, the Task stays for runs in flight until `mlgen gc tasks`)",
-}
 
 
 def headline(review: Review) -> str:
@@ -55,8 +50,8 @@ def publishing(review: EnvironmentReview) -> str:
 def file_title(change: ObjectChange) -> str:
     """A file, and where it was."""
     if change.old_path is not None:
-        return f"{change.old_path} → {change.path.rpartition('/')[2]}"
-    return change.path
+        return f"{FOLDER}{change.old_path} → {change.path.rpartition('/')[2]}"
+    return f"{FOLDER}{change.path}"
 
 
 def file_note(change: ObjectChange) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mlgen.diagnostic import visible
 from mlgen.review.amounts import Amount
-from mlgen.review.change import Change, line
+from mlgen.review.change import Change, group_words, grouped, text_of
+from mlgen.review.change import counted as counted_lines
 from mlgen.review.make import EnvironmentReview, Part, Review
 from mlgen.review.telling import counted, file_note, file_title, headline, publishing, title
 from mlgen.review.unified import unified
@@ -19,12 +20,12 @@ MOST_ACTIONS = 40
 _DIFF_WIDTH = 120
 
 
-def to_text(review: Review) -> str:
-    """The review as text, with a line's end at its end."""
-    return "\n".join(visible(text) for text in _lines(review)) + "\n"
+def to_text(review: Review, *, objects: bool = False) -> str:
+    """The review as text, with a line's end at its end. objects: with the diffs of the objects' files."""
+    return "\n".join(visible(text) for text in _lines(review, objects)) + "\n"
 
 
-def _lines(review: Review) -> Iterator[str]:
+def _lines(review: Review, objects: bool) -> Iterator[str]:
     for part in review.parts:
         names = f"  {', '.join(part.names)}" if part.names and len(review.parts) > 1 else ""
         yield f"diff    {part.before} → {part.after}{names}"
@@ -38,10 +39,10 @@ def _lines(review: Review) -> Iterator[str]:
             yield from ("", name)
             yield from _changes(changes)
     for part in review.parts:
-        yield from _part(part, headed=len(review.parts) > 1)
+        yield from _part(part, headed=len(review.parts) > 1, objects=objects)
 
 
-def _part(part: Part, *, headed: bool) -> Iterator[str]:
+def _part(part: Part, *, headed: bool, objects: bool) -> Iterator[str]:
     if headed and (part.pipelines or part.environments):
         yield from ("", f"== {', '.join(part.names) or 'specs'}: {part.before} → {part.after}")
     for path in part.broken_before:
@@ -57,13 +58,15 @@ def _part(part: Part, *, headed: bool) -> Iterator[str]:
         yield from _changes(part.lock)
     for environment in part.environments:
         yield from _environment(environment)
+        yield from _objects(environment, diffs=objects)
 
 
 def _changes(changes: Sequence[Change]) -> Iterator[str]:
     width = max((len(change.effect) for change in changes), default=0)
-    for change in changes:
-        yield from _wrapped(f"  {change.effect:{width}}  {visible(line(change))}", " " * (width + 6))
-        yield from _cut(change.lines, " " * (width + 6), MOST_LINES)
+    for group in grouped(changes):
+        said = visible(text_of(group_words(group)))
+        yield from _wrapped(f"  {group.change.effect:{width}}  {said}", " " * (width + 6))
+        yield from _cut(group.change.lines, " " * (width + 6), MOST_LINES)
 
 
 def _amounts(amounts: Sequence[Amount]) -> Iterator[str]:
@@ -85,12 +88,16 @@ def _environment(review: EnvironmentReview) -> Iterator[str]:
         yield from ("", f"runs in flight, {review.name}")
         for sentence in review.in_flight:
             yield from _wrapped(f"  - {visible(str(sentence))}", "    ")
-    yield from ("", f"objects, {review.was if review.was == review.name else f'{review.was} → {review.name}'}")
+
+
+def _objects(review: EnvironmentReview, *, diffs: bool) -> Iterator[str]:
+    hint = "" if diffs else "  (--objects shows the diffs)"
+    yield from ("", f"objects, {review.was if review.was == review.name else f'{review.was} → {review.name}'}{hint}")
     for change in review.objects[:MOST_FILES]:
-        note = file_note(change)
-        yield f"  {file_title(change)}{f'  ({note})' if note else ''}"
-        if change.before is not None and change.after is not None:
-            yield from _cut(unified(change.before, change.after, width=_DIFF_WIDTH), "    ", MOST_LINES)
+        lines = unified(change.before or "", change.after or "", width=_DIFF_WIDTH)
+        yield f"  {file_title(change)}  ({file_note(change) or counted_lines(lines)})"
+        if diffs and change.before is not None and change.after is not None:
+            yield from _cut(lines, "    ", MOST_LINES)
     yield from _more(len(review.objects) - MOST_FILES, "  ")
 
 

@@ -1,0 +1,236 @@
+"""`mlgen diff [--base REV] [--env E]…`: what a change means, in words, then objects."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from mlgen import git
+from mlgen.cli import output, revisions
+from mlgen.cli.main import new_app
+from mlgen.cli.render import OUT
+from mlgen.cli.sides import policies, sides
+from mlgen.cli.workspace import PROJECT_FILE, Workspace
+from mlgen.diagnostic import CannotAnswer, Findings, Misuse
+from mlgen.git import revision
+from mlgen.git.changed import changed
+from mlgen.review.as_json import to_json
+from mlgen.review.change import Sentence
+from mlgen.review.files import policy_changes
+from mlgen.review.make import Part, Review, make_part, settings_changes
+from mlgen.review.markdown import to_markdown
+from mlgen.review.rules import read_rules
+from mlgen.review.text import to_text
+from mlgen.spec.project import Environment, Project
+
+app = new_app()
+
+WORK_TREE = "the work tree"
+_DEFAULT_BRANCHES = ("main", "master")
+
+
+class Form(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What is compared with. name: as it was asked for, or found. commit: its id."""
+
+    name: str
+    commit: str
+
+    @property
+    def label(self) -> str:
+        short = self.commit[:12]
+        return short if self.name == self.commit else f"{self.name} ({short})"
+
+
+@app.command()
+def diff(
+    *,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="REV",
+            help="Compare with what REV and HEAD have in common; without it: REV is the remote's default branch.",
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env", metavar="E", help="Only this environment; given twice: compare the first with the second."
+        ),
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="text for people, markdown for a pull request, json for programs.")
+    ] = Form.TEXT,
+    objects: Annotated[bool, typer.Option("--objects", help="In text: show the diffs of the objects, too.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 where there is a difference.")] = False,
+) -> None:
+    """Say what the work tree changes: in words, in amounts, as objects, and what Argo CD will do.
+
+    Exit 0: answered. Findings in a spec as it is now: exit 1.
+    """
+    workspace = Workspace.around()
+    names = list(env or [])
+    if len(names) > 2 or (len(names) == 2 and base is not None):
+        why = "two environments are compared with each other, each as it is now"
+        raise Misuse("options", "--env is given at most twice, and then without --base", why=why, fix="leave one out")
+    if len(names) == 2:
+        review, command = _environments(workspace, names[0], names[1]), ["--env", names[0], "--env", names[1]]
+    else:
+        found = _base(workspace, base)
+        review = _since(workspace, found, names[0] if names else None)
+        command = ["--base", found.name, *(["--env", names[0]] if names else [])]
+    _print(review, form, objects, shlex.join(["mlgen", "diff", *command]))
+    raise typer.Exit(1 if exit_code and not review.is_empty else 0)
+
+
+def _print(review: Review, form: Form, objects: bool, command: str) -> None:
+    if form is Form.JSON:
+        output.answer_json(to_json(review))
+    else:
+        sys.stdout.write(to_text(review, objects=objects) if form is Form.TEXT else to_markdown(review, command))
+
+
+def _base(workspace: Workspace, name: str | None) -> _Base:
+    """The commit to compare with: the last that a revision and HEAD have in common, or it alone, if they have none.
+
+    What a branch got since this work left it is not what this work changes.
+    """
+    repository = revisions.repository_of(workspace.repository, workspace.root)
+    name = name if name is not None else _default(repository)
+    commit = revisions.commit_of(repository, name)
+    head = repository.head()
+    if head is None:
+        return _Base(name, commit)
+    return _Base(name, revisions.merge_base(repository, commit, head) or commit)
+
+
+def _default(repository: git.Repository) -> str:
+    """The default branch of a remote, as far as it is known here; else a local one of its usual names; else HEAD."""
+    remotes = sorted(revision.remotes(repository), key=lambda remote: (remote != "origin", remote))
+    names = [f"{remote}/{name}" for remote in remotes for name in ("HEAD", *_DEFAULT_BRANCHES)]
+    return next((name for name in (*names, *_DEFAULT_BRANCHES) if repository.resolve(name) is not None), "HEAD")
+
+
+def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:
+    """What the work tree changes: each environment at its own source, then and now."""
+    before, notes = _readable(workspace.at(base.commit), workspace, base.label)
+    projects = (before.project, workspace.project)
+    _check_known(env, projects)
+    names = [env] if env is not None else sorted({e.name for p in projects for e in p.rendered})
+    parts = []
+    for pins in sorted({_pins(name, projects) for name in names}):
+        group = [(name, name) for name in names if _pins(name, projects) == pins]
+        parts.append(_part(before, workspace, pins, group, base.label))
+    if not parts:  # nothing is rendered: the specs are compared all the same
+        parts.append(_part(before, workspace, ("", ""), [], base.label))
+    settings = settings_changes(*projects, None if env is None else [(env, env)])
+    old, new = policies(before), policies(workspace)
+    rules = {data: read_rules(data) for path in {*old, *new} if old.get(path) != new.get(path)
+             for data in (old.get(path), new.get(path)) if data is not None}  # fmt: skip
+    return Review(tuple(parts), settings, policy_changes(old, new, rules), (*notes, *_unrendered(workspace, parts)))
+
+
+def _readable(before: Workspace, after: Workspace, label: str) -> tuple[Workspace, list[Sentence]]:
+    """The base, with the mlgen.yaml of now where its own cannot be read."""
+    try:
+        before.project  # noqa: B018  # it is read here
+    except Findings:
+        note = Sentence("{} cannot be read at {}: that of now is taken for both", (PROJECT_FILE, label))
+        return replace(before, _project_of=after), [note]
+    return before, []
+
+
+def _check_known(env: str | None, projects: Iterable[Project]) -> None:
+    known = sorted({e.name for project in projects for e in project.environments})
+    if env is not None and env not in known:
+        fix = f"those that are: {', '.join(known)}"
+        raise Misuse("unknown-environment", f'there is no environment "{env}"', fix=fix)
+
+
+def _pins(name: str, projects: tuple[Project, Project]) -> tuple[str, str]:
+    """Where an environment is read before and after; "" is the base, or the work tree."""
+    old, new = (project.environment(name) for project in projects)
+    return (old.pin or "" if old else ""), (new.pin or "" if new else "")
+
+
+def _part(before: Workspace, after: Workspace, pins: tuple[str, str], names: list[tuple[str, str]], base: str) -> Part:
+    """The comparison of the environments that have one source before and one after. pins: "" for none."""
+    old, new = (
+        workspace.source_of(Environment("", pin=pin or None))
+        for workspace, pin in zip((before, after), pins, strict=True)
+    )
+    return _made(old, new, names, (pins[0][:12] or base, pins[1][:12] or WORK_TREE))
+
+
+def _made(old: Workspace, new: Workspace, names: list[tuple[str, str]], labels: tuple[str, str]) -> Part:
+    part = make_part(*sides(old, new, _changed(old, new), labels=labels), names)
+    if part.problems:
+        raise Findings(
+            found
+            for plan, problems in groupby(part.problems, key=lambda pair: pair[0])
+            for found in new.located(plan, [problem for _, problem in problems])
+        )
+    return part
+
+
+def _changed(old: Workspace, new: Workspace) -> frozenset[str] | None:
+    """The paths below the project's folder that may differ; None where mlgen.yaml is another one."""
+    if old.project != new.project:
+        return None
+    if old.commit == new.commit:
+        return frozenset()
+    repository = revisions.repository_of(new.repository, new.root)
+    if old.commit is None:
+        return None
+    prefix = revisions.below(repository, new.root)
+    try:
+        paths = changed(repository, old.commit, new.commit)
+    except git.GitError as error:
+        raise CannotAnswer("git-refused", "git cannot compare the two revisions", why=str(error)) from None
+    head = f"{prefix}/" if prefix else ""
+    # What lies outside of the project's folder is in no path that a spec may name.
+    return frozenset(path.removeprefix(head) for path in paths if path.startswith(head))
+
+
+def _environments(workspace: Workspace, was: str, name: str) -> Review:
+    """What two environments have otherwise, each at its own source."""
+    project = workspace.project
+    for one in (was, name):
+        _check_known(one, [project])
+    both = [project.environment(one) for one in (was, name)]
+    old, new = (workspace.source_of(environment) for environment in both if environment is not None)
+    labels = (_source_label(both[0]), _source_label(both[1]))
+    part = _made(old, new, [(was, name)], labels)
+    return Review((part,), settings_changes(project, project, [(was, name)]), ())
+
+
+def _source_label(environment: Environment | None) -> str:
+    assert environment is not None
+    return f"{environment.name} ({environment.pin[:12] if environment.pin else WORK_TREE})"
+
+
+def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
+    """That manifests are not as they would be rendered now: Argo CD syncs what is committed."""
+    for part in parts:
+        for environment in part.environments:
+            for change in environment.objects:
+                path = f"{OUT}/{change.path}"
+                if (change.after is None) != (workspace.files.kind(path) != "file") or (
+                    change.after is not None and workspace.files.read(path) != change.after.encode()
+                ):
+                    return [Sentence("{} is not rendered yet: mlgen render", (path,))]
+    return []
