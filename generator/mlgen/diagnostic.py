@@ -167,9 +167,15 @@ CODES: dict[str, str] = {
     "shebang": "a script that names another interpreter than sh",
     "object-too-large": "an object that Kubernetes would not store",
     "tekton-variable": "text that Tekton would replace",
+    # policies
+    "bad-policy": "a policy that the cluster would refuse, or that is not evaluated",
+    "bad-expression": "an expression of a policy that does not compile",
+    "policy-without-binding": "a policy that no binding names",
+    "unknown-policy": "a binding of a policy that is not there",
+    "missing-params": "a policy and a binding that do not agree on params",
 }
 
-WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after", "shebang"})
+WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after", "shebang", "policy-without-binding"})
 
 
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

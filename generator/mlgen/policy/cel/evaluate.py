@@ -1,0 +1,413 @@
+"""Nodes → functions that give values. Errors travel as exceptions; `&&`, `||` and macros absorb them as CEL says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlgen.policy.cel import operators
+from mlgen.policy.cel.library import TABLE
+from mlgen.policy.cel.macros import Shape, shape
+from mlgen.policy.cel.meter import METER
+from mlgen.policy.cel.operators import NO_OVERLOAD
+from mlgen.policy.cel.signatures import Implementation
+from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, TypeValue, equal, type_name
+from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, MapOf, Node, Select
+
+Frame = list[Any]  # [0] the Scope, then the variables of macros
+Step = Callable[[Frame], Any]
+
+TYPES = {
+    name: TypeValue(kind)
+    for name, kind in {
+        "bool": "bool", "int": "int", "uint": "uint", "double": "double", "string": "string", "bytes": "bytes",
+        "list": "list", "map": "map", "null_type": "null_type", "type": "type",
+        "google.protobuf.Timestamp": "google.protobuf.Timestamp",
+        "google.protobuf.Duration": "google.protobuf.Duration", "optional_type": "optional_type",
+    }.items()
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Scope:
+    """What expressions see. roots: by name; a NotEvaluated among them is raised when it is read.
+
+    variables: by name, each evaluated when it is first read; `done` holds what was found.
+    """
+
+    roots: Mapping[str, Any]
+    variables: Mapping[str, Step]
+    done: dict[str, Any] = field(default_factory=dict)
+
+    def variable(self, name: str) -> Any:
+        found = self.done.get(name, NONE)
+        if found is NONE:
+            try:
+                found = self.variables[name]([self])
+            except CelError as error:
+                found = CelError(f'composited variable "{name}" fails to evaluate: {error}')
+            except NotEvaluated as unknown:
+                found = unknown
+            self.done[name] = found
+        if isinstance(found, CelError | NotEvaluated):
+            raise found
+        return found
+
+
+def build(node: Node) -> Step:
+    """The function of an expression: takes a frame `[scope]`, gives its value, raises CelError or NotEvaluated."""
+    builder = _Builder()
+    step = builder.build(node, {})
+    size = builder.slots
+
+    def run(frame: Frame) -> Any:
+        return step([frame[0], *([None] * size)])
+
+    return run
+
+
+_BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "_+_": operators.add,
+    "_-_": operators.subtract,
+    "_*_": operators.multiply,
+    "_/_": operators.divide,
+    "_%_": operators.modulo,
+    "_<_": operators.less,
+    "_<=_": operators.less_equal,
+    "_>_": operators.greater,
+    "_>=_": operators.greater_equal,
+    "@in": operators.within,
+    "_[_]": operators.index,
+    "_[?_]": operators.optional_index,
+    "_==_": equal,
+    "_!=_": lambda a, b: not equal(a, b),
+}
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.slots = 0
+
+    def build(self, node: Node, names: dict[str, int]) -> Step:
+        match node:
+            case Const(value):
+                return lambda frame: value
+            case Ident(name):
+                return _whole(self.ident(name, names))
+            case Select():
+                return _whole(self.select(node, names))
+            case Call():
+                return self.call(node, names)
+            case ListOf():
+                return self.list(node, names)
+            case MapOf():
+                return self.map(node, names)
+            case Fold():
+                return self.fold(node, names)
+
+    def part(self, node: Node, names: dict[str, int]) -> Step:
+        """What a field is taken of: it alone may be known in part."""
+        match node:
+            case Ident(name):
+                return self.ident(name, names)
+            case Select():
+                return self.select(node, names)
+        return self.build(node, names)
+
+    def slot(self, names: dict[str, int], name: str) -> dict[str, int]:
+        self.slots += 1
+        return {**names, name: self.slots}
+
+    def ident(self, name: str, names: dict[str, int]) -> Step:
+        at = names.get(name)
+        if at is not None:
+            return lambda frame: frame[at]
+        if name in TYPES:
+            kind = TYPES[name]
+            return lambda frame: kind
+        first, *rest = name.split(".")  # the checker joins the path of what is declared by its path
+        if rest and first == "variables":
+            return lambda frame: frame[0].variable(rest[0])
+        if rest:
+            node: Node = Ident(first)
+            for part in rest:
+                node = Select(node, part, False)
+            return self.build(node, names)
+
+        def root(frame: Frame) -> Any:
+            METER.spent += 1
+            found = frame[0].roots.get(name, NONE)
+            if isinstance(found, NotEvaluated):
+                raise found
+            if found is NONE:
+                raise CelError(f"no such attribute(s): {name}")
+            return found
+
+        return root
+
+    def select(self, node: Select, names: dict[str, int]) -> Step:
+        field_name = node.field
+        path = _path(node, names)
+        if path is not None and path in TYPES:
+            kind = TYPES[path]
+            return lambda frame: kind
+        if isinstance(node.operand, Ident) and node.operand.name == "variables" and "variables" not in names:
+            if node.test:
+                return lambda frame: True
+            return lambda frame: frame[0].variable(field_name)
+        operand = self.part(node.operand, names)
+
+        def select(frame: Frame) -> Any:
+            METER.spent += 1
+            found = operand(frame)
+            if type(found) is dict:
+                try:
+                    return found[field_name]
+                except KeyError:
+                    raise CelError(f"no such key: {field_name}") from None
+            if type(found) is Partial:
+                return found.get(field_name)
+            if type(found) is Optional:
+                return operators.optional_index(found, field_name)
+            raise CelError(NO_OVERLOAD)
+
+        def test(frame: Frame) -> bool:
+            METER.spent += 1
+            found = operand(frame)
+            if type(found) is Optional:
+                found = found if found is NONE else found.value
+            if type(found) is dict:
+                return field_name in found
+            if type(found) is Partial:
+                return found.has(field_name)
+            if found is NONE:
+                return False
+            raise CelError(NO_OVERLOAD)
+
+        return test if node.test else select
+
+    def call(self, node: Call, names: dict[str, int]) -> Step:
+        name = node.function
+        if node.target is not None:
+            path = _path(node.target, names)
+            if path is not None and TABLE.has(f"{path}.{name}", False):
+                return self.function(f"{path}.{name}", False, [self.build(a, names) for a in node.args])
+            return self.function(name, True, [self.build(a, names) for a in (node.target, *node.args)])
+        if name == "_?._":  # its second argument is a name, not a value
+            operand, key = self.build(node.args[0], names), node.args[1]
+            assert isinstance(key, Const)
+            return lambda frame: operators.optional_index(operand(frame), key.value)
+        args = [self.build(a, names) for a in node.args]
+        special = {"_&&_": _and, "_||_": _or, "_?_:_": _choose, "!_": _not}.get(name)
+        if special is not None:
+            return special(*args)
+        if name == "-_":
+            (only,) = args
+            return lambda frame: operators.negate(only(frame))
+        if name in _BINARY:
+            return _binary(_BINARY[name], *args)
+        return self.function(name, False, args)
+
+    def function(self, name: str, member: bool, args: list[Step]) -> Step:
+        if not TABLE.has(name, member):
+            reason = f"the function {name} is not known here"
+            return _unknown(reason)
+        known: dict[tuple[type, ...], Implementation] = {}
+        if name in ("or", "orValue") and member:
+            return _otherwise(name, *args)
+
+        def call(frame: Frame) -> Any:
+            METER.spent += 1
+            values = [a(frame) for a in args]
+            kinds = tuple(map(type, values))
+            found = known.get(kinds)
+            if found is None:
+                found = TABLE.find(name, member, kinds)
+                if found is None:
+                    raise CelError(NO_OVERLOAD)
+                known[kinds] = found
+            return found(*values)
+
+        return call
+
+    def list(self, node: ListOf, names: dict[str, int]) -> Step:
+        steps = [self.build(e, names) for e in node.elements]
+        optional = node.optional
+
+        def make(frame: Frame) -> list[Any]:
+            METER.spent += 10
+            if not optional:
+                return [s(frame) for s in steps]
+            found = []
+            for number, step in enumerate(steps):
+                value = step(frame)
+                if number not in optional:
+                    found.append(value)
+                elif value is not NONE:
+                    found.append(value.value)
+            return found
+
+        return make
+
+    def map(self, node: MapOf, names: dict[str, int]) -> Step:
+        if node.message:
+            return _unknown(f"{node.message} is not known here")
+        entries = [(self.build(e.key, names), self.build(e.value, names), e.optional) for e in node.entries]
+
+        def make(frame: Frame) -> dict[Any, Any]:
+            METER.spent += 30
+            found: dict[Any, Any] = {}
+            for key_step, value_step, optional in entries:
+                key, value = key_step(frame), value_step(frame)
+                if optional:
+                    if value is NONE:
+                        continue
+                    value = value.value
+                if type(key) is float or key is None or type(key) in (list, dict):
+                    raise CelError(f"unsupported key type: {type_name(key)}")
+                if operators.key_of(found, key) is not NONE:
+                    raise CelError(f"Failed with repeated key: {operators.shown(key)}")
+                if type(key) is bool and (key in found):
+                    raise NotEvaluated("a map has true or false beside 1 or 0 among its keys")
+                found[key] = value
+            return found
+
+        return make
+
+    def fold(self, node: Fold, names: dict[str, int]) -> Step:
+        found: Shape | None = shape(node)
+        if found is None:
+            return _unknown("a macro is not known here")
+        over = self.build(node.over, names)
+        if found.kind == "bind":
+            init = self.build(node.init, names)
+            inner = self.slot(names, node.accu)
+            at = inner[node.accu]
+            result = self.build(node.result, inner)
+
+            def bind(frame: Frame) -> Any:
+                frame[at] = init(frame)
+                return result(frame)
+
+            return bind
+        inner = self.slot(names, node.var)
+        at = inner[node.var]
+        predicate = self.build(found.predicate, inner) if found.predicate is not None else None
+        transform = self.build(found.transform, inner) if found.transform is not None else None
+        return found.loop(over, at, predicate, transform)
+
+
+def _path(node: Node, names: dict[str, int]) -> str | None:
+    """`a.b.c`, where it is one and `a` is no variable of a macro."""
+    parts = []
+    while isinstance(node, Select) and not node.test:
+        parts.append(node.field)
+        node = node.operand
+    if not isinstance(node, Ident) or node.name in names:
+        return None
+    return ".".join([node.name, *reversed(parts)])
+
+
+def _whole(step: Step) -> Step:
+    def whole(frame: Frame) -> Any:
+        found = step(frame)
+        if type(found) is Partial:
+            raise NotEvaluated(f"{found.name} is known in part only")
+        return found
+
+    return whole
+
+
+def _unknown(reason: str) -> Step:
+    def step(frame: Frame) -> Any:
+        raise NotEvaluated(reason)
+
+    return step
+
+
+def _binary(operator: Callable[[Any, Any], Any], left: Step, right: Step) -> Step:
+    def step(frame: Frame) -> Any:
+        METER.spent += 1
+        return operator(left(frame), right(frame))
+
+    return step
+
+
+def _not(operand: Step) -> Step:
+    def step(frame: Frame) -> bool:
+        METER.spent += 1
+        value = operand(frame)
+        if value is True:
+            return False
+        if value is False:
+            return True
+        raise CelError(NO_OVERLOAD)
+
+    return step
+
+
+def _choose(condition: Step, yes: Step, no: Step) -> Step:
+    def step(frame: Frame) -> Any:
+        METER.spent += 1
+        value = condition(frame)
+        if value is True:
+            return yes(frame)
+        if value is False:
+            return no(frame)
+        raise CelError(NO_OVERLOAD)
+
+    return step
+
+
+def _short(left: Step, right: Step, ends: bool) -> Step:
+    """`&&` (ends: False) and `||` (ends: True). The first error stands; what is not known outweighs an error."""
+
+    def step(frame: Frame) -> bool:
+        first: CelError | NotEvaluated | None = None
+        try:
+            value = left(frame)
+            if value is ends:
+                return ends
+            if type(value) is not bool:
+                first = CelError(NO_OVERLOAD)
+        except (CelError, NotEvaluated) as error:
+            first = error
+        try:
+            value = right(frame)
+            if value is ends:
+                return ends
+            if type(value) is not bool:
+                first = first or CelError(NO_OVERLOAD)
+        except NotEvaluated:
+            raise
+        except CelError as error:
+            first = first or error
+        if first is not None:
+            raise first
+        return not ends
+
+    return step
+
+
+def _and(left: Step, right: Step) -> Step:
+    return _short(left, right, False)
+
+
+def _or(left: Step, right: Step) -> Step:
+    return _short(left, right, True)
+
+
+def _otherwise(name: str, optional: Step, other: Step) -> Step:
+    """The right side of `or` and `orValue` is evaluated only where it is needed."""
+
+    def step(frame: Frame) -> Any:
+        METER.spent += 1
+        value = optional(frame)
+        if type(value) is not Optional:
+            raise CelError(NO_OVERLOAD)
+        if value is NONE:
+            return other(frame)
+        return value if name == "or" else value.value
+
+    return step

@@ -1,0 +1,140 @@
+"""One ValidatingAdmissionPolicy of a file → its compiled form, or findings at the characters of its expressions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlgen.diagnostic import Diagnostic
+from mlgen.policy.cel import front
+from mlgen.policy.cel.evaluate import Frame, Step, build
+from mlgen.policy.cel.reads import fields
+from mlgen.policy.cel.values import NotEvaluated
+from mlgen.policy.cel.wire import Checked, Type
+from mlgen.policy.model import Expression, MatchCondition, Policy, Validation, Variable
+from mlgen.spec.document import Document
+from mlgen.spec.reader import Route
+
+_STRING: Type = {"type_name": "string"}
+_KIND = ("group", "version", "kind")
+_RESOURCE = ("group", "version", "resource")
+REQUEST: dict[str, Type] = {
+    "request": front.DYN,
+    **{f"request.{kind}.{part}": _STRING for kind in ("kind", "requestKind") for part in _KIND},
+    **{f"request.{kind}.{part}": _STRING for kind in ("resource", "requestResource") for part in _RESOURCE},
+    **{
+        f"request.{name}": _STRING
+        for name in ("uid", "subResource", "requestSubResource", "name", "namespace", "operation")
+    },
+    "request.dryRun": {"type_name": "bool"},
+    "request.userInfo.username": _STRING,
+    "request.userInfo.uid": _STRING,
+    "request.userInfo.groups": {"type_name": "list", "params": [_STRING]},
+    "request.userInfo.extra": {"type_name": "map", "params": [_STRING, {"type_name": "list", "params": [_STRING]}]},
+}
+_AUTHORIZER: dict[str, Type] = {
+    "authorizer": {"type_name": "kubernetes.authorization.Authorizer"},
+    "authorizer.requestResource": {"type_name": "kubernetes.authorization.ResourceCheck"},
+}
+
+
+class Compiler:
+    """Compiles one policy; `findings` fills meanwhile."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.findings: list[Diagnostic] = []
+        data: Any = document.data
+        self.data = data
+        self.spec = data["spec"]
+        self.variables: dict[str, Type] = {
+            "object": front.DYN,
+            "oldObject": front.DYN,
+            "namespaceObject": front.DYN,
+            **REQUEST,
+            **_AUTHORIZER,
+        }
+        if "paramKind" in self.spec:
+            self.variables["params"] = front.DYN
+        self._checkers: dict[tuple[int, bool], front.Checker] = {}
+
+    def policy(self) -> Policy:
+        spec, metadata = self.spec, self.data["metadata"]
+        conditions = tuple(
+            MatchCondition(c["name"], self.expression(("spec", "matchConditions", n, "expression"), ("bool",)))
+            for n, c in enumerate(spec.get("matchConditions") or ())
+        )
+        variables = []
+        for n, v in enumerate(spec.get("variables") or ()):
+            route = ("spec", "variables", n, "expression")
+            expression, kind = self._compile(route, ())
+            variables.append(Variable(v["name"], expression))
+            self.variables[f"variables.{v['name']}"] = kind or front.DYN
+        validations = tuple(self._validation(n, v) for n, v in enumerate(spec.get("validations") or ()))
+        for n, _ in enumerate(spec.get("auditAnnotations") or ()):
+            self.expression(("spec", "auditAnnotations", n, "valueExpression"), ("string", "null_type"))
+        kind = spec.get("paramKind")
+        return Policy(
+            name=metadata["name"],
+            place=self.document.span(("metadata", "name")),
+            spec=spec,
+            annotations=metadata.get("annotations") or {},
+            fail=spec.get("failurePolicy", "Fail") == "Fail",
+            param_kind=(kind["apiVersion"], kind["kind"]) if kind else None,
+            match_conditions=conditions,
+            variables=tuple(variables),
+            validations=validations,
+        )
+
+    def _validation(self, n: int, data: dict[str, Any]) -> Validation:
+        route: Route = ("spec", "validations", n)
+        expression = self.expression((*route, "expression"), ("bool",))
+        message = None
+        if data.get("messageExpression"):
+            message = self.expression((*route, "messageExpression"), ("string",), authorizer=False)
+        return Validation(n, expression, data.get("message") or "", message, data.get("reason") or "Invalid")
+
+    def expression(self, route: Route, kinds: tuple[str, ...], *, authorizer: bool = True) -> Expression:
+        return self._compile(route, kinds, authorizer=authorizer)[0]
+
+    def _compile(
+        self, route: Route, kinds: tuple[str, ...], *, authorizer: bool = True
+    ) -> tuple[Expression, Type | None]:
+        """kinds: the types that the result may have, besides dyn; () for any."""
+        text = self.document.text(route)
+        place = self.document.span(route)
+        try:
+            checked = self._checker(authorizer).check(text)
+        except front.Uncompiled as error:
+            if not error.known:
+                return Expression(text, place, _unknown(f"the expression does not fit: {error}")), None
+            for flaw in error.flaws:
+                self._tell(route, flaw)
+            return Expression(text, place, _unknown("it does not compile")), None
+        self._result(route, checked, kinds)
+        return Expression(text, place, build(checked.root), fields(checked.root)), checked.type
+
+    def _checker(self, authorizer: bool) -> front.Checker:
+        key = (len(self.variables), authorizer)
+        if key not in self._checkers:
+            names = self.variables if authorizer else {k: v for k, v in self.variables.items() if k not in _AUTHORIZER}
+            self._checkers[key] = front.Checker(names)
+        return self._checkers[key]
+
+    def _result(self, route: Route, checked: Checked, kinds: tuple[str, ...]) -> None:
+        name = str((checked.type or front.DYN)["type_name"])
+        if kinds and name not in (*kinds, "dyn"):
+            wanted = " or ".join(kinds)
+            self._tell(route, front.Flaw(f"it must give {wanted}, and gives {name}", 0))
+
+    def _tell(self, route: Route, flaw: front.Flaw) -> None:
+        end = min(flaw.start + 1, len(self.document.text(route)))
+        place = self.document.inner_span(route, flaw.start, max(end, flaw.start))
+        why = "the cluster refuses a policy whose expression does not compile"
+        self.findings.append(Diagnostic("bad-expression", flaw.message, place, why, "mend the expression"))
+
+
+def _unknown(reason: str) -> Step:
+    def run(frame: Frame) -> Any:
+        raise NotEvaluated(reason)
+
+    return run

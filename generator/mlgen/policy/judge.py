@@ -1,0 +1,325 @@
+"""The verdicts of policies on a request, as the API server would give them.
+
+    policies, findings = load({"policies/images.yaml": data})
+    Judge(policies).judge(Request(manifest, ("tekton.dev", "v1", "tasks"), namespace=namespace))
+
+An object is judged as it is given: what the API server fills in by default (and other admission plugins change)
+belongs into it before. Verdicts come in the order of policies, bindings and validations; of several that deny, the
+API server's answer names one, which of them is not promised; within one policy and binding it is the first.
+
+Source: k8s.io/apiserver/pkg/admission/plugin/policy/validating/{dispatcher,validator}.go, 1.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlgen.diagnostic import Span
+from mlgen.policy.cel.evaluate import Scope
+from mlgen.policy.cel.library.authorizer import UNKNOWN
+from mlgen.policy.cel.library.formats import Reasons
+from mlgen.policy.cel.library.strings import trim
+from mlgen.policy.cel.meter import METER
+from mlgen.policy.cel.values import CelError, NotEvaluated, Partial
+from mlgen.policy.match import labels, matches, selects
+from mlgen.policy.model import Binding, Expression, Policies, Policy, Validation
+
+MAX_MESSAGE_BYTES = 5 * 1024
+COST_OF_EXPRESSION = 1_000_000  # what the API server lets one expression cost; half of it is left for our guess
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """resource: group, version, plural. namespace: the Namespace object of the object's namespace, if it has one.
+
+    object: None for DELETE. name: where the object has none. kind: as the object says.
+    """
+
+    object: Object | None
+    resource: tuple[str, str, str]
+    operation: str = "CREATE"
+    old_object: Object | None = None
+    namespace: Object | None = None
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A policy says no, or cannot be evaluated here.
+
+    validation: its index; None where it was never come to. actions: of Deny, Warn, Audit. message: as in the
+    API server's answer, after "denied request: ". place: the expression's in the policy's file.
+    evaluated: False where only the cluster knows: `error` says why, and `message` is empty.
+    """
+
+    policy: Policy
+    binding: Binding
+    validation: int | None
+    actions: tuple[str, ...]
+    message: str
+    reason: str
+    place: Span
+    evaluated: bool = True
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole sentence of the API server, after "… is forbidden: "."""
+        return (
+            f"ValidatingAdmissionPolicy '{self.policy.name}' with binding '{self.binding.name}' "
+            f"denied request: {self.message}"
+        )
+
+    @property
+    def warning(self) -> str:
+        """The warning, where the binding warns."""
+        return (
+            f"Validation failed for ValidatingAdmissionPolicy '{self.policy.name}' "
+            f"with binding '{self.binding.name}': {self.message}"
+        )
+
+
+class Judge:
+    """Judges requests by policies. Compiled policies are kept; nothing of a request is."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        by_policy: dict[str, list[Binding]] = {}
+        for binding in policies.bindings:
+            by_policy.setdefault(binding.policy, []).append(binding)
+        self._bound = [(p, tuple(by_policy[p.name])) for p in policies.policies if p.name in by_policy]
+
+    def judge(self, request: Request) -> list[Verdict]:
+        """What is said against a request; nothing, where it is admitted."""
+        return [verdict for policy, bindings in self._bound for verdict in self._policy(policy, bindings, request)]
+
+    def _policy(self, policy: Policy, bindings: tuple[Binding, ...], request: Request) -> Iterator[Verdict]:
+        match = _matcher(request)
+        if not match(policy.spec.get("matchConstraints") or {}):
+            return
+        for binding in bindings:
+            if not match(binding.match or {}):
+                continue
+            try:
+                params = self._params(policy, binding, request)
+            except CelError as error:
+                if policy.fail:
+                    message = f"failed to configure binding: {error}"
+                    yield Verdict(policy, binding, None, ("Deny",), message, "Invalid", binding.place)
+                continue
+            except NotEvaluated as unknown:
+                yield _unknown(policy, binding, None, binding.place, unknown)
+                continue
+            for param in params:
+                yield from _validate(policy, binding, request, param)
+
+    def _params(self, policy: Policy, binding: Binding, request: Request) -> list[Object | None]:
+        """Raises CelError where there are none and that is refused."""
+        reference = binding.param_ref
+        if policy.param_kind is None:
+            return [None]
+        if reference is None:
+            return [None]
+        own = _namespace_name(request)
+        where = reference.get("namespace") or own
+        found = []
+        for (version, kind, namespace, name), item in self._policies.objects.items():
+            if (version, kind) != policy.param_kind or (namespace and namespace != where):
+                continue
+            if reference.get("name"):
+                if name == reference["name"]:
+                    found.append(item)
+            elif selects(reference.get("selector") or {}, labels(item)):
+                found.append(item)
+        if found:
+            return list(found)
+        if reference.get("parameterNotFoundAction") == "Allow":
+            return []
+        raise CelError("no params found for policy binding with `Deny` parameterNotFoundAction")
+
+
+def _namespace_name(request: Request) -> str:
+    for data in (request.object, request.old_object):
+        metadata = data.get("metadata") if data else None
+        if isinstance(metadata, Mapping) and metadata.get("namespace"):
+            return str(metadata["namespace"])
+    if request.namespace is not None and request.resource != ("", "v1", "namespaces"):
+        return str(request.namespace["metadata"]["name"])
+    return ""
+
+
+def _matcher(request: Request) -> Callable[[Mapping[str, Any]], bool]:
+    is_namespace = request.resource[0] == "" and request.resource[2] == "namespaces"
+    data = request.object or request.old_object or {}
+    name = str((data.get("metadata") or {}).get("name") or "")
+    own = data if is_namespace else request.namespace
+    found = None if own is None else labels(own)
+    group, version, plural = request.resource
+    resource = (group, version, f"{plural}/{request.subresource}" if request.subresource else plural)
+    namespaced = not is_namespace and bool(_namespace_name(request))
+    objects = (request.object, request.old_object)
+    return lambda rules: matches(
+        rules,
+        resource=resource,
+        operation=request.operation,
+        name=name,
+        namespaced=namespaced,
+        objects=objects,
+        namespace_labels=found,
+    )
+
+
+def _validate(policy: Policy, binding: Binding, request: Request, params: Object | None) -> Iterator[Verdict]:
+    roots = _roots(policy, request, params)
+    scope = Scope(roots, {v.name: v.expression.run for v in policy.variables})
+    try:
+        if not _conditions(policy, roots):
+            return
+    except CelError as error:
+        if policy.fail:
+            place = policy.match_conditions[0].expression.place
+            yield Verdict(policy, binding, None, binding.actions, str(error), "", place)
+        return
+    except NotEvaluated as unknown:
+        yield _unknown(policy, binding, None, policy.match_conditions[0].expression.place, unknown)
+        return
+    for validation in policy.validations:
+        verdict = _validation(policy, binding, validation, scope)
+        if verdict is not None:
+            yield verdict
+
+
+def _conditions(policy: Policy, roots: dict[str, Any]) -> bool:
+    """Whether all match. Raises CelError with all errors where none says no, NotEvaluated likewise."""
+    errors: list[CelError] = []
+    unknown: NotEvaluated | None = None
+    scope = Scope({**roots, "namespaceObject": None}, {})
+    for condition in policy.match_conditions:
+        try:
+            if evaluate(condition.expression, scope) is False:
+                return False
+        except CelError as error:
+            errors.append(error)
+        except NotEvaluated as found:
+            unknown = unknown or found
+    if unknown is not None:
+        raise unknown
+    if errors and not policy.fail:
+        return False
+    if errors:
+        said = list(dict.fromkeys(map(str, errors)))
+        raise CelError(said[0] if len(said) == 1 else f"[{', '.join(said)}]")
+    return True
+
+
+def evaluate(expression: Expression, scope: Scope) -> Any:
+    """The value of an expression. Raises CelError in the API server's words, NotEvaluated."""
+    METER.spent = 0
+    try:
+        found = expression.run([scope])
+    except CelError as error:
+        raise CelError(f"expression '{expression.text}' resulted in error: {error}") from None
+    except RecursionError:
+        raise NotEvaluated("the expression is nested too deep") from None
+    if METER.spent > COST_OF_EXPRESSION // 2:
+        raise NotEvaluated("it may cost more than the API server lets an expression cost")
+    return found
+
+
+def _validation(policy: Policy, binding: Binding, validation: Validation, scope: Scope) -> Verdict | None:
+    place, actions = validation.expression.place, binding.actions
+    try:
+        if evaluate(validation.expression, scope) is True:
+            return None
+    except CelError as error:
+        if not policy.fail:
+            return None
+        return Verdict(policy, binding, validation.index, actions, str(error), "", place)
+    except NotEvaluated as unknown:
+        return _unknown(policy, binding, validation.index, place, unknown)
+    try:
+        message = _message(validation, scope)
+    except NotEvaluated as unknown:
+        # That it says no is known; only its words are not.
+        return Verdict(
+            policy, binding, validation.index, actions, _plain(validation), validation.reason, place, True, str(unknown)
+        )
+    return Verdict(policy, binding, validation.index, actions, message, validation.reason, place)
+
+
+def _message(validation: Validation, scope: Scope) -> str:
+    if validation.message_expression is not None:
+        try:
+            found = evaluate(validation.message_expression, scope)
+        except CelError:
+            found = None
+        if isinstance(found, Reasons):
+            raise NotEvaluated("the words of a format's reasons are the cluster's own")
+        if isinstance(found, str):
+            text = trim(found)
+            if text and "\n" not in text and len(text.encode("utf-8", "surrogatepass")) <= MAX_MESSAGE_BYTES:
+                return text
+    return _plain(validation)
+
+
+def _plain(validation: Validation) -> str:
+    return trim(validation.message) or f"failed expression: {trim(validation.expression.text)}"
+
+
+def _unknown(policy: Policy, binding: Binding, index: int | None, place: Span, why: NotEvaluated) -> Verdict:
+    return Verdict(policy, binding, index, binding.actions, "", "", place, False, str(why))
+
+
+_NAMESPACE_UNKNOWN = frozenset({
+    "generateName", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
+    "generation", "finalizers",
+})  # fmt: skip
+_REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
+
+
+def _roots(policy: Policy, request: Request, params: Object | None) -> dict[str, Any]:
+    roots: dict[str, Any] = {
+        "object": request.object,
+        "oldObject": request.old_object,
+        "request": _request(request),
+        "namespaceObject": _namespace(request),
+        "authorizer": NotEvaluated(UNKNOWN),
+    }
+    if policy.param_kind is not None:
+        roots["params"] = params
+    return roots
+
+
+def _request(request: Request) -> Partial:
+    data = request.object or request.old_object or {}
+    group, version, plural = request.resource
+    kind = {"group": group, "version": version, "kind": str(data.get("kind", ""))}
+    resource = {"group": group, "version": version, "resource": plural}
+    metadata = data.get("metadata") or {}
+    known: dict[str, Any] = {
+        "kind": kind,
+        "resource": resource,
+        "requestKind": kind,
+        "requestResource": resource,
+        "name": str(metadata.get("name") or ""),
+        "namespace": _namespace_name(request),
+        "operation": request.operation,
+        "subResource": request.subresource,
+        "requestSubResource": request.subresource,
+    }
+    return Partial("request", known, _REQUEST_UNKNOWN | ({"name"} if not metadata.get("name") else frozenset()))
+
+
+def _namespace(request: Request) -> Any:
+    if request.namespace is None:
+        return NotEvaluated("namespaceObject is not known here") if _namespace_name(request) else None
+    metadata = request.namespace.get("metadata") or {}
+    known = {key: metadata[key] for key in ("name", "labels", "annotations") if metadata.get(key)}
+    return Partial(
+        "namespaceObject",
+        {"metadata": Partial("namespaceObject.metadata", known, _NAMESPACE_UNKNOWN)},
+        frozenset({"spec", "status"}),
+    )
