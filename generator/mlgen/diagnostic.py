@@ -154,6 +154,8 @@ CODES: dict[str, str] = {
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
     "unknown-environment": "an environment that mlgen.yaml does not have",
+    "bad-pin": "a pin that is not the full id of a commit",
+    "unknown-pin": "a pin to a commit that is not here",
     "over-limit": "a request above the environment's limit",
     "image-registry": "an image from a registry that the environment does not allow",
     "missing-image": "a task without an image, which a pod needs",

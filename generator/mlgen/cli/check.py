@@ -25,7 +25,7 @@ def check(files: SpecFiles = None, form: FormatOption = Format.TEXT) -> None:
     """
     workspace = Workspace.around(files)
     paths, lost = workspace.candidates(files)
-    found = diagnostic.sort([*lost, *workspace.check(paths)])
+    found = diagnostic.sort([*lost, *workspace.check(paths), *workspace.check_pinned(files)])
     _print(found, len(paths) + len(lost), form)
     raise typer.Exit(1 if diagnostic.failed(found) else 0)
 

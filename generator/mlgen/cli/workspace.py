@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mlgen import canonical, diagnostic, git
-from mlgen.cli import named, output, places, revisions
+from mlgen.cli import named, output, pins, places, revisions
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
@@ -47,6 +47,7 @@ class Workspace:
     commit: str | None = None
     _around: Workspace | None = None
     _project_of: Workspace | None = None
+    _sources: dict[str, Workspace] = field(default_factory=dict)
     _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
 
     @staticmethod
@@ -91,11 +92,22 @@ class Workspace:
     def source_of(self, environment: Environment) -> Workspace:
         """Where an environment's specs, task files, code and lock are read: at its pin, with the mlgen.yaml from here.
 
-        Without a pin: this workspace. Raises as `at`.
+        Without a pin: this workspace. One workspace for all that are pinned to the same commit.
+        Raises Findings where the commit is not here, CannotAnswer "shallow-clone" where that is for want of history.
         """
         if environment.pin is None:
             return self
-        return replace(self.at(environment.pin), _project_of=self._project_of or self)
+        if environment.pin not in self._sources:
+            found = pins.commit_of(self.repository, environment.name, environment.pin, self.pin_of(environment))
+            if isinstance(found, Diagnostic):
+                raise Findings([found])
+            source = Workspace(self.root, found, _around=self._around or self, _project_of=self._project_of or self)
+            self._sources[found] = source
+        return self._sources[environment.pin]
+
+    def pin_of(self, environment: Environment) -> Span:
+        """Where mlgen.yaml pins an environment."""
+        return pins.place(self._project_document, environment.name).span
 
     def _source(self, path: str) -> bytes:
         return self.files.read(path)
@@ -139,7 +151,14 @@ class Workspace:
         if self._project_of is not None:
             return self._project_of._project
         lost, is_there = self._optional(PROJECT_FILE)
-        return load_project(self._read(PROJECT_FILE)[0]) if is_there else (Project(), lost)
+        if not is_there:
+            return Project(), lost
+        project, found = load_project(self._project_document)
+        return project, pins.refined(found, self._project_document, self.repository)
+
+    @cached_property
+    def _project_document(self) -> Document:
+        return self._project_of._project_document if self._project_of else self._read(PROJECT_FILE)[0]
 
     @cached_property
     def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
@@ -198,14 +217,41 @@ class Workspace:
             return [path for path in paths if path not in lost], [_no_file(path) for path in lost]
         return list(dict.fromkeys(named.below(self.root, self.files, file) for file in files)), []
 
-    def check(self, paths: Sequence[str]) -> list[Diagnostic]:
-        """All findings of specs, with those of mlgen.yaml and mlgen.lock."""
-        found = [*self._project[1], *self._lock[1]]
+    def check(self, paths: Sequence[str], environment: Environment | None = None) -> list[Diagnostic]:
+        """All findings of specs, with those of mlgen.lock and, where it is read here, of mlgen.yaml.
+
+        environment: whose limits are looked at; None: those that all have.
+        """
+        found = [*self._lock[1], *([] if self._project_of else self._project[1])]
         for path in paths:
-            found += self._check(path)
+            found += self._check(path, environment)
         return found
 
-    def _check(self, path: str) -> list[Diagnostic]:
+    def check_pinned(self, files: Sequence[Path] | None) -> list[Diagnostic]:
+        """The errors of what pinned environments are rendered from, there and in these environments, told at the pins.
+
+        files: as a command line names them; None: all. Raises CannotAnswer "shallow-clone".
+        """
+        found: list[Diagnostic] = []
+        for environment in self._project[0].rendered:
+            if environment.pin is not None:
+                try:
+                    source = self.source_of(environment)
+                except Findings as missing:
+                    found += missing.diagnostics
+                else:
+                    paths = source.listed if not files else source.having(files)
+                    told = source.check(paths, environment)
+                    found += pins.told(told, environment.name, environment.pin, self.pin_of(environment))
+        return found
+
+    def having(self, files: Sequence[Path]) -> list[str]:
+        """Those files of a command line that this workspace has."""
+        paths = (Path(os.path.abspath(file)) for file in files)
+        below = [path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)]
+        return [path for path in dict.fromkeys(below) if self.files.kind(path) == "file"]
+
+    def _check(self, path: str, environment: Environment | None) -> list[Diagnostic]:
         if path in (PROJECT_FILE, LOCK_FILE):
             return []
         document, digest = self._read(path)
@@ -218,7 +264,7 @@ class Workspace:
             plan = self._make(loaded)
         except Findings as more:
             return [*loaded.found, *more.diagnostics]
-        return [*loaded.found, *places.diagnostics(check_limits(plan, None), loaded.pipeline)]
+        return [*loaded.found, *places.diagnostics(check_limits(plan, environment), loaded.pipeline)]
 
     def document(self, path: str) -> Document:
         """A file's document, whatever it says. Raises CannotAnswer "unreadable"."""

@@ -11,7 +11,7 @@ from mlgen.registry.reference import IMAGE
 from mlgen.spec import quantities
 from mlgen.spec.build import DIGEST
 from mlgen.spec.checks.arguments import digest_fix
-from mlgen.spec.checks.environments import environment
+from mlgen.spec.checks.environments import PIN, environment
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
@@ -57,6 +57,10 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _pin(value: object) -> str | None:
+    return value if isinstance(value, str) and PIN.fullmatch(value) else None
+
+
 class _Builder:
     def __init__(self, doubt: Doubt) -> None:
         self.doubt = doubt
@@ -87,6 +91,7 @@ class _Builder:
             limits=self.limits(_map(data.get("limits")), place / "limits"),
             queue_seconds=self.seconds(data, "queue", place) or 3600,
             staging_seconds=self.seconds(data, "staging", place) or 3600,
+            pin=_pin(data.get("pin")),
             labels=tuple((k, v) for k, v in sorted(_map(data.get("labels")).items()) if isinstance(v, str)),
         )
         user = data.get("user")

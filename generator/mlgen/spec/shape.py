@@ -30,7 +30,7 @@ RESERVED_IN_TASKS = frozenset({
     "sweep", "pick", "for", "parallel", "cache", "schedule", "on", "slo", "deploy", "nodes", "service", "notify",
     "workspace", "queue", "priority", "spot", "checkpoint",
 })  # fmt: skip
-RESERVED_IN_ENVIRONMENTS = frozenset({"pin", "ca", "kueue"})
+RESERVED_IN_ENVIRONMENTS = frozenset({"ca", "kueue"})
 
 _TYPES: dict[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),

@@ -16,12 +16,14 @@ from mlgen.spec.model import Place
 from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
-    "namespace", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
+    "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
     "image_pull_secrets", "gpus", "registries", "limits", "queue", "staging", "labels",
 )  # fmt: skip
 LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
 # RFC 1123: what Kubernetes takes as the name of a namespace, and of most other objects.
+PIN = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OBJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 # Kubernetes keeps the domains kubernetes.io and its subdomains for itself, and `requests.` for quotas.
@@ -52,6 +54,7 @@ def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> 
     for pool, value in _map(data, "gpus").items():
         yield from _pool(pool, value if isinstance(value, dict) else {}, place / "gpus" / pool)
     yield from _labels(data, "labels", place)
+    yield from _pin(name, data, place)
 
 
 _REQUIRED = {
@@ -87,6 +90,21 @@ def _names(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
     for what, where, name, rule in found:
         if isinstance(name, str) and name and (not rule.fullmatch(name) or len(name) > 253):
             yield where.finding("bad-name", f'"{name[:80]}" is not the name of a {what}', _NAME_RULE, rename(name, "-"))
+
+
+def _pin(name: str, data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
+    pin = data.get("pin")
+    if not isinstance(pin, str):
+        return
+    if "namespace" not in data:
+        why = "without a namespace, nothing is rendered: a run on this machine reads the files as they lie there"
+        yield (place / "pin").key_finding("bad-pin", f'"{name[:80]}" cannot be pinned', why, "remove the pin")
+    elif not PIN.fullmatch(pin):
+        why = "a branch or tag may move, and a short id may come to mean another commit"
+        fix = (
+            f"write what `git rev-parse {pin}` prints" if _REVISION.fullmatch(pin) else "write the 40 digits of its id"
+        )
+        yield (place / "pin").finding("bad-pin", f'"{pin[:80]}" is not the full id of a commit', why, fix)
 
 
 def _branch(branch: object, place: Place) -> Iterator[Diagnostic]:
