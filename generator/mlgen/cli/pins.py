@@ -69,10 +69,10 @@ def _ids(document: Document, repository: git.Repository) -> Iterable[tuple[Span,
 def told(found: Iterable[Diagnostic], environment: str, commit: str, span: Span) -> list[Diagnostic]:
     """Errors of what a commit has, told where mlgen.yaml pins an environment to it: there they can be mended.
 
-    Its warnings were told when it was reviewed.
+    Its warnings were told when it was reviewed. Findings of mlgen.yaml are of the one that lies here.
     """
-    errors = (one for one in found if one.severity is diagnostic.Severity.ERROR)
-    return [_told(one, environment, commit, span) for one in errors]
+    errors = [one for one in found if one.severity is diagnostic.Severity.ERROR]
+    return [one if one.span.file == span.file else _told(one, environment, commit, span) for one in errors]
 
 
 def _told(one: Diagnostic, environment: str, commit: str, span: Span) -> Diagnostic:

@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +14,10 @@ import typer
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
+from mlgen.cli.sources import rendering_of
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Findings, Misuse, visible
-from mlgen.plan.model import Plan
-from mlgen.render.files import Changes, Difference, Files, compare, environments_in, scope_of, to_stdout, write
-from mlgen.render.rendering import render_all
+from mlgen.diagnostic import Misuse, visible
+from mlgen.render.files import Changes, Difference, compare, environments_in, scope_of, to_stdout, write
 from mlgen.spec.project import Environment, Project
 
 app = new_app()
@@ -57,10 +55,10 @@ def render(
     left = environments_in(root) if not files and env is None and out is None else []
     environments = _environments(workspace.project, env, left)
     # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
-    plans = workspace.plans(workspace.specs(files) if files or workspace.listed or not left else [])
-    rendered = _render(workspace, plans, environments)
+    rendering = rendering_of(workspace, environments, files, may_be_empty=bool(left))
+    rendered = rendering.files
     gone = set(left) - {environment.name for environment in environments}
-    scope = scope_of(plans, environments, whole=not files, gone=sorted(gone))
+    scope = scope_of(rendering.plans, rendering.environments, whole=not files, gone=sorted(gone))
     if stdout:
         sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
     elif check:
@@ -88,18 +86,6 @@ def _environments(project: Project, name: str | None, left: list[str]) -> list[E
     fix = f"those that are: {', '.join(one.name for one in known)}" if known else "give one a `namespace` in mlgen.yaml"
     what = f'"{name}" is no environment that is rendered' if name is not None else "no environment is rendered"
     raise Misuse("unknown-environment", what, why="mlgen.yaml says where pods run, by `namespace`", fix=fix)
-
-
-def _render(workspace: Workspace, plans: list[Plan], environments: list[Environment]) -> Files:
-    """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
-    rendering = render_all(plans, environments, known=workspace.project.environments)
-    if rendering.problems:
-        raise Findings(
-            found
-            for plan, problems in groupby(rendering.problems, key=lambda pair: pair[0])
-            for found in workspace.located(plan, [problem for _, problem in problems])
-        )
-    return rendering.files
 
 
 def _shown(root: Path) -> str:

@@ -1,0 +1,111 @@
+"""Environments rendered, each from its own source: the files as they are, or as the commit of its pin has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from mlgen.cli import pins
+from mlgen.cli.output import note
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import Diagnostic, Findings, Misuse
+from mlgen.plan.model import Plan
+from mlgen.render.rendering import render_all
+from mlgen.spec.project import Environment
+
+
+@dataclass
+class Sourced:
+    """What `mlgen render` writes. environments: those in which something is rendered. plans: of all sources."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    plans: list[Plan] = field(default_factory=list)
+    environments: list[Environment] = field(default_factory=list)
+
+
+def rendering_of(
+    workspace: Workspace,
+    environments: Sequence[Environment],
+    files: Sequence[Path] | None,
+    *,
+    may_be_empty: bool = False,
+) -> Sourced:
+    """The files of environments, each from its source, of all specs or of those that are named.
+
+    may_be_empty: a source without a spec is rendered, too. Of several environments, those that are pinned to a commit
+    without a named spec are left out, and a note says so.
+    Raises Findings of all environments at once, those of pinned ones at their pins; Misuse, CannotAnswer
+    "shallow-clone".
+    """
+    result, found = Sourced(), list[Diagnostic]()
+    # What lies here first: of a spec with an error, that is the place where it is mended.
+    for group in _groups(environments):
+        try:
+            source = workspace.source_of(group[0])
+            if not _has(source, group, files, others=len(environments) > len(group)):
+                continue
+            plans = plans_in(source, group[0], files, may_be_empty=may_be_empty)
+            result.files |= _rendered(source, plans, group)
+        except Findings as more:
+            found += placed(workspace, group[0], more.diagnostics)
+        else:
+            result.plans += plans
+            result.environments += group
+    if found:
+        raise Findings(found)
+    if environments and not result.environments:
+        plans_in(workspace.source_of(environments[0]), environments[0], files)  # raises: a spec is not there
+    result.files = dict(sorted(result.files.items()))
+    return result
+
+
+def plans_in(
+    source: Workspace, environment: Environment, files: Sequence[Path] | None, *, may_be_empty: bool = False
+) -> list[Plan]:
+    """The plans of specs as an environment's source has them. Raises Findings, Misuse."""
+    try:
+        return source.plans(source.specs(files) if files or source.listed or not may_be_empty else [])
+    except Misuse as error:
+        if environment.pin is None or error.code not in ("no-such-file", "no-specs"):
+            raise
+        message = f"{error.message}, at {environment.pin[: pins.SHORT]}, which {environment.name} is pinned to"
+        why, fix = "its specs are read from there", f"mlgen promote --to {environment.name}, if they are to be others"
+        raise Misuse(error.code, message, why=why, fix=fix) from None
+
+
+def _groups(environments: Sequence[Environment]) -> Iterator[list[Environment]]:
+    """The environments by their source, those without a pin first; otherwise in their order."""
+    for pin in sorted({environment.pin or "" for environment in environments}):
+        yield [environment for environment in environments if (environment.pin or "") == pin]
+
+
+def _has(source: Workspace, group: Sequence[Environment], files: Sequence[Path] | None, *, others: bool) -> bool:
+    """Whether there is something to render; all is, where nobody named a spec or nothing else would be rendered."""
+    if not files or not others:
+        return True
+    lost = sorted({str(file) for file in files if not source.having([file])})
+    for environment in group if lost else ():
+        where = "" if environment.pin is None else f", as it is pinned to {environment.pin[: pins.SHORT]}"
+        note(f"{environment.name} has no {', '.join(lost)}{where}: nothing is rendered there")
+    return not lost
+
+
+def _rendered(source: Workspace, plans: list[Plan], environments: Sequence[Environment]) -> dict[str, bytes]:
+    """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
+    rendering = render_all(plans, environments, known=source.project.environments)
+    if rendering.problems:
+        raise Findings(
+            found
+            for plan, problems in groupby(rendering.problems, key=lambda pair: pair[0])
+            for found in source.located(plan, [problem for _, problem in problems])
+        )
+    return rendering.files
+
+
+def placed(workspace: Workspace, environment: Environment, found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Findings of an environment's source: those of a pinned one are told at the pin."""
+    if environment.pin is None:
+        return list(found)
+    return pins.told(found, environment.name, environment.pin, workspace.pin_of(environment))
