@@ -11,6 +11,7 @@ from mlgen import diagnostic
 from mlgen.cli import output
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFiles
+from mlgen.cli.sources import check_pinned
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Severity
 
@@ -25,7 +26,7 @@ def check(files: SpecFiles = None, form: FormatOption = Format.TEXT) -> None:
     """
     workspace = Workspace.around(files)
     paths, lost = workspace.candidates(files)
-    found = diagnostic.sort([*lost, *workspace.check(paths), *workspace.check_pinned(files)])
+    found = diagnostic.sort([*lost, *workspace.check(paths), *check_pinned(workspace, files)])
     _print(found, len(paths) + len(lost), form)
     raise typer.Exit(1 if diagnostic.failed(found) else 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,23 @@ from mlgen.runtime.publish import Item
 from mlgen.runtime.secrets import check_given
 from mlgen.spec.project import Environment
 from mlgen.store import StoreError
+from mlgen.worktree import Tree
 
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """run: the PipelineRun. pipeline, tasks: what must be on the cluster. given: what -p names."""
+    """run: the PipelineRun. pipeline, tasks: what must be on the cluster. given: what -p names.
+
+    files: what the pipeline was planned from.
+    """
 
     run: Object
     pipeline: Object
     tasks: tuple[Object, ...]
     given: tuple[Item, ...]
+    files: Tree
 
 
 def make(
@@ -47,7 +52,7 @@ def make(
     """Raises Findings where the plan cannot run in the environment; Misuse for an argument that cannot be meant."""
     if found := workspace.located(plan, check_limits(plan, environment)):
         raise Findings(found)
-    parsed = parse_arguments(plan, arguments, project=workspace.root, cwd=Path.cwd())
+    parsed = parse_arguments(plan, arguments, project=workspace.root, cwd=Path.cwd(), has=_has(workspace))
     named = {argument.partition("=")[0] for argument in arguments}
     inputs, items = _inputs(workspace, parsed, named, environment)
     texts = {**parsed.params, **inputs}
@@ -60,7 +65,11 @@ def make(
     about = {"commit": commit, "repository": workspace.project.repository}
     run["metadata"]["annotations"] |= {f"mlgen.dev/{key}": text for key, text in about.items() if text}
     run["spec"]["params"] = list(_params(run["spec"].get("params") or [], texts))
-    return Request(run, pipeline, tuple(tasks), tuple(items))
+    return Request(run, pipeline, tuple(tasks), tuple(items), workspace.files)
+
+
+def _has(workspace: Workspace) -> Callable[[str], bool]:
+    return lambda path: workspace.files.kind(path) in ("file", "folder")
 
 
 def _inputs(
@@ -71,10 +80,11 @@ def _inputs(
     for name, location in parsed.inputs.items():
         if name not in named:
             continue
+        uri = location.uri
+        if workspace.commit is not None and "://" not in uri:
+            uri = str(workspace.root / uri)  # it lies here, whatever the commit has
         try:
-            text, item = publish.given(
-                location.uri, location.digest, base=workspace.root, artifacts=environment.artifacts
-            )
+            text, item = publish.given(uri, location.digest, base=workspace.root, artifacts=environment.artifacts)
         except (StoreError, OSError) as error:
             raise Misuse(
                 "bad-argument", f'input "{name}": {error}', fix="give files and folders that hold files"

@@ -78,10 +78,10 @@ def _publish(records: Records, plan: Plan, request: Request) -> None:
     """
     pinned = wanted([plan])
     if request.given:
-        upload(records, [*pinned, *request.given])
+        upload(records, [*pinned, *request.given], request.files)
     elif pinned:
         try:
-            upload(records, pinned)
+            upload(records, pinned, request.files)
         except CannotAnswer as fault:
             if fault.code != "store-unreachable":
                 raise

@@ -18,9 +18,10 @@ def below(root: Path, files: Tree, file: Path) -> str:
     path = Path(os.path.abspath(file))
     if not path.is_relative_to(root):
         path = path.parent.resolve() / path.name
-    if os.path.isdir(path):  # os.path: what is too long for a path is not there, and no error
-        raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
     inside = path.is_relative_to(root)
+    # os.path: what is too long for a path is not there, and no error.
+    if files.kind(path.relative_to(root).as_posix()) == "folder" if inside else os.path.isdir(path):
+        raise Misuse("not-a-file", f"{file} is a folder", fix="name the specs in it, or none for all of pipelines/")
     if not (files.exists(path.relative_to(root).as_posix()) if inside else os.path.exists(path)):
         raise Misuse("no-such-file", f"there is no file {file}", fix=_meant(root, files, path))
     if not inside:

@@ -8,6 +8,7 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
 from mlgen.cli.records import open_records
+from mlgen.cli.sources import placed, plans_in
 from mlgen.cli.uploading import upload
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Findings, Misuse, visible
@@ -31,9 +32,13 @@ def publish(files: SpecFiles = None, *, env: EnvOption, form: FormatOption = For
     if records.environment.namespace is None:
         fix = "name an environment with a `namespace`: a run on this machine reads the files themselves"
         raise Misuse("bad-option", f'"{env}" has no pods that would fetch anything', fix=fix)
-    plans = workspace.plans(workspace.specs(files))
-    _refuse(workspace, plans, records.environment)
-    published = upload(records, wanted(plans))
+    source = workspace.source_of(records.environment)
+    try:
+        plans = plans_in(source, records.environment, files)
+        _refuse(source, plans, records.environment)
+    except Findings as found:
+        raise Findings(placed(workspace, records.environment, found.diagnostics)) from None
+    published = upload(records, wanted(plans), source.files)
     uri = records.store.uri
     if form is Format.JSON:
         parts = {"uploaded": published.uploaded, "present": published.present}

@@ -21,6 +21,7 @@ from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.records import Records, open_records
 from mlgen.cli.run_json import to_json
+from mlgen.cli.sources import plan_in
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.records.entry import from_bytes
@@ -63,10 +64,11 @@ def run(
     touched. In a cluster the pipeline must be there as it is rendered; the run is followed to its end.
     """
     workspace = Workspace.around([file])
-    plan = workspace.plan(file)
+    source = workspace.source_for(env)
+    plan = plan_in(workspace, env, file)
     records = open_records(workspace, env)
     if records.in_cluster:
-        raise typer.Exit(_in_cluster(records, plan, param or [], name, detach=detach, logs=logs, form=form))
+        raise typer.Exit(_in_cluster(records, source, plan, param or [], name, detach=detach, logs=logs, form=form))
     if detach or logs:
         option = "--detach" if detach else "--logs"
         raise Misuse("bad-option", f"{option} is for runs in a cluster", fix="leave it out: `mlgen logs` shows them")
@@ -108,6 +110,7 @@ def run(
 
 def _in_cluster(
     records: Records,
+    source: Workspace,
     plan: Plan,
     given: list[str],
     name: str | None,
@@ -121,12 +124,11 @@ def _in_cluster(
 
     if detach and logs:
         raise Misuse("options", "--detach and --logs exclude each other", fix="give one of them")
-    workspace = records.workspace
-    commit = _commit(workspace, plan)
+    commit = _commit(source, plan)
     request = cluster_request.make(
-        workspace, plan, records.environment, given, name=_name(plan, name, taken=()), commit=commit
+        source, plan, records.environment, given, name=_name(plan, name, taken=()), commit=commit
     )
-    shown = commit or _no_commit(workspace)
+    shown = commit or _no_commit(source)
     return cluster_run.run(records, plan, request, cluster_run.Choices(detach, logs, form, shown))
 
 
@@ -152,7 +154,9 @@ def _code(workspace: Workspace, plan: Plan) -> dict[tuple[str, ...], dict[str, P
 
 
 def _commit(workspace: Workspace, plan: Plan) -> str | None:
-    """HEAD, where it has all files that made this plan just as they are now."""
+    """The commit that this plan was made from: that of a pin, or HEAD where it has all its files as they are now."""
+    if workspace.commit is not None:
+        return workspace.commit
     repository = workspace.repository
     if repository is None or repository.work_tree is None:
         return None

@@ -68,11 +68,30 @@ def plans_in(
     try:
         return source.plans(source.specs(files) if files or source.listed or not may_be_empty else [])
     except Misuse as error:
-        if environment.pin is None or error.code not in ("no-such-file", "no-specs"):
-            raise
-        message = f"{error.message}, at {environment.pin[: pins.SHORT]}, which {environment.name} is pinned to"
-        why, fix = "its specs are read from there", f"mlgen promote --to {environment.name}, if they are to be others"
-        raise Misuse(error.code, message, why=why, fix=fix) from None
+        raise _absent(environment, error) from None
+
+
+def plan_in(workspace: Workspace, name: str, file: Path) -> Plan:
+    """The plan of one spec, as the source of an environment, by its name, has it. Raises Findings, Misuse."""
+    source = workspace.source_for(name)
+    environment = workspace.project_as_read.environment(name)
+    if source.commit is None or environment is None:
+        return workspace.plan(file)
+    try:
+        return source.plan(file)
+    except Misuse as error:
+        raise _absent(environment, error) from None
+    except Findings as found:
+        raise Findings(placed(workspace, environment, found.diagnostics)) from None
+
+
+def _absent(environment: Environment, error: Misuse) -> Misuse:
+    """A file that the commit of a pin does not have; whatever else was asked wrongly stays as it is."""
+    if environment.pin is None or error.code not in ("no-such-file", "no-specs"):
+        return error
+    message = f"{error.message}, at {environment.pin[: pins.SHORT]}, which {environment.name} is pinned to"
+    why, fix = "its specs are read from there", f"mlgen promote --to {environment.name}, if they are to be others"
+    return Misuse(error.code, message, why=why, fix=fix)
 
 
 def _groups(environments: Sequence[Environment]) -> Iterator[list[Environment]]:
@@ -102,6 +121,25 @@ def _rendered(source: Workspace, plans: list[Plan], environments: Sequence[Envir
             for found in source.located(plan, [problem for _, problem in problems])
         )
     return rendering.files
+
+
+def check_pinned(workspace: Workspace, files: Sequence[Path] | None) -> list[Diagnostic]:
+    """The errors of what pinned environments are rendered from, there and in these environments, told at the pins.
+
+    files: as a command line names them; None: all. Raises CannotAnswer "shallow-clone".
+    """
+    found: list[Diagnostic] = []
+    for environment in workspace.project_as_read.rendered:
+        if environment.pin is None:
+            continue
+        try:
+            source = workspace.source_of(environment)
+        except Findings as missing:
+            found += missing.diagnostics
+        else:
+            paths = source.having(files) if files else source.listed
+            found += placed(workspace, environment, source.check(paths, environment))
+    return found
 
 
 def placed(workspace: Workspace, environment: Environment, found: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -15,17 +15,18 @@ from mlgen.cli.output import coloured, note
 from mlgen.cli.records import Records
 from mlgen.diagnostic import visible
 from mlgen.runtime.publish import Item, Published, publish
+from mlgen.worktree import Tree
 
 SHOWN = 8  # names of what is on its way, on a terminal
 
 
-def upload(records: Records, items: Sequence[Item]) -> Published:
+def upload(records: Records, items: Sequence[Item], files: Tree) -> Published:
     """Publish what is not there yet in an environment's artifacts. Raises as `publish` does."""
     with _scratch() as scratch, _Progress() as progress:
         return publish(
             items,
             store=records.store,
-            files=records.workspace.files,
+            files=files,
             scratch=scratch,
             on_missing=progress.missing,
             on_end=progress.ended,

@@ -105,6 +105,16 @@ class Workspace:
             self._sources[found] = source
         return self._sources[environment.pin]
 
+    def source_for(self, name: str) -> Workspace:
+        """As `source_of`, by an environment's name, also where mlgen.yaml has errors; for an unknown one from here."""
+        environment = self.project_as_read.environment(name)
+        return self.source_of(environment) if environment else self
+
+    @property
+    def project_as_read(self) -> Project:
+        """mlgen.yaml as far as it can be read, errors or not."""
+        return self._project[0]
+
     def pin_of(self, environment: Environment) -> Span:
         """Where mlgen.yaml pins an environment."""
         return pins.place(self._project_document, environment.name).span
@@ -225,24 +235,6 @@ class Workspace:
         found = [*self._lock[1], *([] if self._project_of else self._project[1])]
         for path in paths:
             found += self._check(path, environment)
-        return found
-
-    def check_pinned(self, files: Sequence[Path] | None) -> list[Diagnostic]:
-        """The errors of what pinned environments are rendered from, there and in these environments, told at the pins.
-
-        files: as a command line names them; None: all. Raises CannotAnswer "shallow-clone".
-        """
-        found: list[Diagnostic] = []
-        for environment in self._project[0].rendered:
-            if environment.pin is not None:
-                try:
-                    source = self.source_of(environment)
-                except Findings as missing:
-                    found += missing.diagnostics
-                else:
-                    paths = source.listed if not files else source.having(files)
-                    told = source.check(paths, environment)
-                    found += pins.told(told, environment.name, environment.pin, self.pin_of(environment))
         return found
 
     def having(self, files: Sequence[Path]) -> list[str]:

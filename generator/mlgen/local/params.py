@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,10 +17,18 @@ from mlgen.values import Type, parse, to_text
 MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
 
 
-def parse_arguments(plan: Plan, given: Sequence[str], *, project: Path, cwd: Path) -> Arguments:
+def parse_arguments(
+    plan: Plan,
+    given: Sequence[str],
+    *,
+    project: Path,
+    cwd: Path,
+    has: Callable[[str], bool] | None = None,
+) -> Arguments:
     """The arguments of a run: defaults, overridden by what is given as `name=value`.
 
-    project: the folder that a spec's paths start at; cwd: the one that given paths start at.
+    project: the folder that a spec's paths start at; cwd: the one that given paths start at. has: whether there is
+    what a spec names, where that is not read from the folder.
     Raises Misuse with every problem: unknown, missing, of the wrong type, out of range, no such file.
     """
     problems: list[str] = []
@@ -36,7 +44,7 @@ def parse_arguments(plan: Plan, given: Sequence[str], *, project: Path, cwd: Pat
             params[param.name] = to_text(parse(param.type, text)) if param.type is Type.JSON else text
     inputs: dict[str, Location] = {}
     for item in plan.inputs:
-        found = _location(item, texts.get(item.name), project, cwd)
+        found = _location(item, texts.get(item.name), project, cwd, has)
         if isinstance(found, Location):
             inputs[item.name] = found
         else:
@@ -67,7 +75,9 @@ def _pairs(plan: Plan, given: Iterable[str], problems: list[str]) -> dict[str, s
     return texts
 
 
-def _location(item: Input, given: str | None, project: Path, cwd: Path) -> Location | str:
+def _location(
+    item: Input, given: str | None, project: Path, cwd: Path, has: Callable[[str], bool] | None
+) -> Location | str:
     """Where an input lies, or what is wrong with it. A given one replaces the spec's whole, digest and all."""
     if given is None and item.uri is None:
         return f"is required: -p {item.name}=PATH or URI"
@@ -77,7 +87,7 @@ def _location(item: Input, given: str | None, project: Path, cwd: Path) -> Locat
             return Location(uri, digest)
         return f'"{uri[:80]}" is neither a path nor {", ".join(BUCKETS)}'
     here = (project if given is None else cwd) / uri
-    if not uri or not here.exists():
+    if not uri or not (has(uri) if given is None and has else here.exists()):
         return f"there is no {here}" if uri else "is empty"
     return Location(recorded_path(here, project), digest)
 

@@ -1,0 +1,228 @@
+"""Environments that are pinned to a commit, as each command sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlgen.cli.main import run
+from tests.cli.pinned import FILES, change, make, project, rendered, spec
+from tests.revisions import commit, lay, repository, run_git
+
+Mlgen = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make(tmp_path / "r")
+    monkeypatch.chdir(tmp_path / "r")
+    return tmp_path / "r"
+
+
+@pytest.fixture
+def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(list(arguments))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def pin(root: Path, to: str, env: str = "prod") -> None:
+    (root / "mlgen.yaml").write_text(project(**{env: to}))
+
+
+def test_a_clean_work_tree_and_a_pin_to_its_commit_render_the_same(root: Path, mlgen: Mlgen) -> None:
+    assert mlgen("render")[0] == 0
+    before = rendered(root, "prod"), rendered(root, "dev")
+    assert len(before[0]) > 4
+    pin(root, run_git(root, "rev-parse", "HEAD"))
+    assert mlgen("render") == (0, f"0 written, 0 removed, {len(before[0]) * 2} unchanged in tekton/\n", "")
+    assert (rendered(root, "prod"), rendered(root, "dev")) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pipelines/churn.yaml": spec().replace("epochs 1", "epochs 2")},
+        {"src/train.py": "print(2)\n"},
+        {"pipelines/tasks/tell.yaml": FILES["pipelines/tasks/tell.yaml"].replace("echo 1", "echo 2")},
+        {"mlgen.lock": FILES["mlgen.lock"].replace("1" * 64, "2" * 64)},
+        {"data/rows.csv": "id\n1\n"},
+        {"pipelines/fraud.yaml": spec("fraud")},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_changes_after_the_pin_reaches_the_other_environment_alone(
+    root: Path, mlgen: Mlgen, changed: dict[str, str]
+) -> None:
+    mlgen("render")
+    prod, dev = rendered(root, "prod"), rendered(root, "dev")
+    pin(root, commit(root))
+    lay(root, changed)
+    code, out, _ = mlgen("render", "--check")
+    assert code == 1
+    assert "tekton/dev/" in out
+    assert "tekton/prod/" not in out
+    assert mlgen("render")[0] == 0
+    assert rendered(root, "prod") == prod
+    assert rendered(root, "dev") != dev
+    assert mlgen("render", "--check")[0] == 0
+
+
+def test_a_spec_that_was_removed_stays_where_it_is_pinned(root: Path, mlgen: Mlgen) -> None:
+    first = change(root, {"pipelines/fraud.yaml": spec("fraud")})
+    mlgen("render")
+    (root / "pipelines/fraud.yaml").unlink()
+    pin(root, first)
+    assert mlgen("render")[0] == 0
+    assert "manifests/pipeline-fraud.yaml" in rendered(root, "prod")
+    assert "manifests/pipeline-fraud.yaml" not in rendered(root, "dev")
+    code, _, err = mlgen("render", "pipelines/fraud.yaml")  # nothing of dev is touched
+    assert (code, err) == (0, "dev has no pipelines/fraud.yaml: nothing is rendered there\n")
+    code, _, err = mlgen("render", "pipelines/fraud.yaml", "--env", "dev")
+    assert code == 2
+    assert "there is no file pipelines/fraud.yaml" in err
+    shutil.rmtree(root / "pipelines")
+    assert mlgen("render", "--check", "--env", "prod")[0] == 0
+
+
+def test_a_spec_that_only_the_work_tree_has_is_told_clearly(root: Path, mlgen: Mlgen) -> None:
+    first = run_git(root, "rev-parse", "HEAD")
+    pin(root, first)
+    lay(root, {"pipelines/fraud.yaml": spec("fraud")})
+    code, _, err = mlgen("render", "pipelines/fraud.yaml")
+    assert (code, err) == (
+        0,
+        f"prod has no pipelines/fraud.yaml, as it is pinned to {first[:12]}: nothing is rendered there\n",
+    )
+    for arguments in (["render"], ["publish"], ["run"]):
+        code, _, err = mlgen(*arguments, "pipelines/fraud.yaml", "--env", "prod")
+        assert code == 2, arguments
+        assert f"there is no file pipelines/fraud.yaml, at {first[:12]}, which prod is pinned to" in err
+        assert "mlgen promote --to prod" in err
+    assert mlgen("plan", "pipelines/fraud.yaml")[0] == 0
+
+
+def test_what_a_pinned_commit_has_is_judged_by_the_environment_of_today(root: Path, mlgen: Mlgen) -> None:
+    first = run_git(root, "rev-parse", "HEAD")
+    (root / "mlgen.yaml").write_text(project(prod=first).replace("memory: 4Gi", "memory: 1Gi"))
+    lay(root, {"pipelines/churn.yaml": spec().replace("memory: 2Gi", "memory: 1Gi")})
+    code, out, _ = mlgen("check", "--format", "json")
+    (found,) = json.loads(out)["findings"]
+    line = next(i for i, text in enumerate((root / "mlgen.yaml").read_text().splitlines(), 1) if "pin:" in text)
+    assert (code, found["code"], found["file"], found["line"]) == (1, "over-limit", "mlgen.yaml", line)
+    assert found["message"].startswith(f"prod is pinned to {first[:12]}, where pipelines/churn.yaml:6 has: ")
+    assert found["fix"].endswith("commit it, then mlgen promote --to prod")
+    (related,) = found["related"]
+    assert (related["file"], related["line"], related["message"]) == (
+        "pipelines/churn.yaml",
+        6,
+        f"as it is at {first[:12]}",
+    )
+    code, _, err = mlgen("render")
+    assert code == 1
+    assert err.count("error[over-limit]") == 1
+    assert f"mlgen.yaml:{line}:10: error[over-limit]: prod is pinned to" in err
+    assert not (root / "tekton").exists()
+
+
+def test_a_broken_spec_at_the_pin_is_told_at_the_pin(root: Path, mlgen: Mlgen) -> None:
+    broken = change(root, {"pipelines/churn.yaml": spec().replace("inputs.rows", "inputs.raws")})
+    lay(root, {"pipelines/churn.yaml": spec()})
+    pin(root, broken)
+    for arguments in (
+        ["check"],
+        ["render"],
+        ["publish", "--env", "prod"],
+        ["run", "pipelines/churn.yaml", "--env", "prod"],
+    ):
+        code, out, err = mlgen(*arguments)
+        assert code == 1, arguments
+        assert "error[unknown-input]: prod is pinned to" in out + err
+        assert "see  pipelines/churn.yaml:6:" in out + err
+    assert mlgen("render", "--env", "dev")[0] == 0
+
+
+def test_a_pin_that_is_not_here_stops_what_needs_it_alone(root: Path, mlgen: Mlgen) -> None:
+    lost = "3f786850e387550fdab836ed7e6dc881de23001b"
+    pin(root, lost)
+    for arguments in (["check"], ["render"], ["render", "--env", "prod"], ["publish", "--env", "prod"]):
+        code, out, err = mlgen(*arguments)
+        assert code == 1, arguments
+        assert f"error[unknown-pin]: prod is pinned to {lost[:12]}, which is not here" in out + err
+    run_git(root, "remote", "add", "origin", "https://git.example/ml.git")
+    assert f"git fetch origin {lost}" in mlgen("check")[1]
+    assert mlgen("render", "--env", "dev")[0] == 0
+    assert mlgen("plan", "pipelines/churn.yaml")[0] == 0
+
+
+@pytest.mark.parametrize("written", ["main", "HEAD", "v1", "SHORT"])
+def test_a_pin_that_is_no_full_id_is_mended_by_the_one_it_means(root: Path, mlgen: Mlgen, written: str) -> None:
+    first = run_git(root, "rev-parse", "HEAD")
+    run_git(root, "tag", "-m", "x", "v1")
+    pin(root, first[:10] if written == "SHORT" else written)
+    code, out, _ = mlgen("check")
+    assert code == 1
+    assert "error[bad-pin]" in out
+    assert f'fix  write "{first}"' in out
+
+
+def test_a_tag_by_its_id_is_no_commit(root: Path, mlgen: Mlgen) -> None:
+    run_git(root, "tag", "-m", "x", "v1")
+    pin(root, run_git(root, "rev-parse", "v1"))
+    code, out, _ = mlgen("check")
+    assert (code, out.count("error[bad-pin]")) == (1, 1)
+    assert run_git(root, "rev-parse", "HEAD") in out
+
+
+def test_a_shallow_clone_says_how_to_get_the_rest(root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin(root, run_git(root, "rev-parse", "HEAD"))
+    commit(root)
+    run_git(root.parent, "clone", "-q", "--depth", "1", f"file://{root}", "shallow")
+    monkeypatch.chdir(root.parent / "shallow")
+    for arguments in (["check"], ["render"], ["render", "--check"]):
+        code, _, err = mlgen(*arguments)
+        assert code == 3, arguments
+        assert "error[shallow-clone]: prod is pinned to" in err
+        assert "fix  git fetch --unshallow\n   fix  in CI: fetch-depth: 0" in err
+    run_git(root.parent / "shallow", "fetch", "-q", "--unshallow")
+    assert mlgen("render")[0] == 0
+
+
+@pytest.mark.parametrize("where", ["subfolder", "worktree", "detached", "sha256"])
+def test_a_repository_of_any_form_has_pins(
+    tmp_path: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    top = tmp_path / "r"
+    prefix = "teams/ml/" if where == "subfolder" else ""
+    files = {f"{prefix}{name}": text for name, text in FILES.items()}
+    first = repository(top, files, object_format="sha256" if where == "sha256" else "sha1")
+    if where == "worktree":
+        run_git(top, "worktree", "add", "-q", str(tmp_path / "w"))
+        top = tmp_path / "w"
+    if where == "detached":
+        run_git(top, "checkout", "-q", "--detach")
+    root = top / prefix
+    monkeypatch.chdir(root)
+    mlgen("render")
+    before = rendered(root, "prod")
+    pin(root, first)
+    lay(root, {"src/train.py": "print(2)\n"})
+    assert mlgen("render")[0] == 0
+    assert rendered(root, "prod") == before != rendered(root, "dev")
+
+
+def test_outside_of_git_a_pin_is_not_here(tmp_path: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path, {**FILES, "mlgen.yaml": project(prod="1" * 40)})
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = mlgen("check")
+    assert code == 1
+    assert "error[unknown-pin]" in out
+    assert "work in a clone" in out
+    assert os.path.exists("mlgen.yaml")
