@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
-from urllib.request import getproxies_environment
 
 from mlgen.cli.output import coloured
 from mlgen.cli.workspace import Workspace
@@ -69,6 +68,8 @@ def named(workspace: Workspace, paths: Sequence[str], *, environments: bool) -> 
 def registries(insecure: Iterable[str]) -> Registries:
     """The registries, as this user asks them: with the logins of docker and podman, through the proxy."""
     # Here: what speaks HTTP takes 0.1 s to import, and most calls ask nobody.
+    from urllib.request import getproxies_environment
+
     from mlgen.registry.client import Registries
     from mlgen.registry.credentials import Credentials
     from mlgen.registry.transport import Transport
@@ -139,7 +140,7 @@ def _finding(
 def _other_tag(reference: Reference, tags: Sequence[str] | None) -> str:
     if not tags:
         return f"push it, or mend the name: {reference.host} shows no tags of {reference.repository}"
-    near = get_close_matches(reference.tag, tags, n=SHOWN_TAGS, cutoff=0.5)
+    near = sorted(get_close_matches(reference.tag, tags, n=SHOWN_TAGS, cutoff=0.5))
     return (
         f"push it, or name another tag, such as {listed(near)}" if near else f"its tags: {listed(tags[-SHOWN_TAGS:])}"
     )

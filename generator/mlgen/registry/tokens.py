@@ -24,8 +24,9 @@ def challenges(headers: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]
     """(scheme in small letters, its parameters) of WWW-Authenticate headers; of others, nothing."""
     for header in headers:
         found = list(_SCHEME.finditer(header))
-        for match, end in zip(found, [*(m.start() for m in found[1:]), len(header)], strict=True):
-            pairs = [pair for pair in parse_http_list(header[match.end() : end]) if "=" in pair]
+        ends = [*(match.start() for match in found[1:]), len(header)]
+        for match, end in zip(found, ends, strict=False):
+            pairs = [pair for pair in parse_http_list(header[match.end() : end]) if pair.strip("=") and "=" in pair]
             yield match[1].lower(), {name.lower(): value for name, value in parse_keqv_list(pairs).items()}
 
 

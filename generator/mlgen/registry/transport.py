@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,8 @@ class Transport:
         self, method: str, url: str, headers: Mapping[str, str], inside: bool, form: Mapping[str, str] | None
     ) -> Answer:
         parts = checked(url)
+        with suppress(ValueError):  # a name is judged by what it leads to, once it is connected
+            self._judge(parts.hostname, ipaddress.ip_address(parts.hostname), inside)
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
@@ -142,7 +145,10 @@ class Transport:
         from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-        judge: Callable[[str, int, str], None] = lambda host, port, peer: self._judge(host, port, peer, inside)  # noqa: E731
+        def judge(host: str, port: int, peer: str) -> None:
+            address = _plain_address(peer)
+            self._peers[host.strip("[]"), port] = address
+            self._judge(host, address, inside)
 
         class Plain(HTTPConnection):
             def _new_conn(self) -> Any:
@@ -162,10 +168,11 @@ class Transport:
         manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
         return manager
 
-    def _judge(self, host: str, port: int, peer: str, inside: bool) -> None:
-        """Look at the address that was connected to, before anything is said: a name may have had another before."""
-        address = _plain_address(peer)
-        self._peers[host.strip("[]"), port] = address
+    def _judge(self, host: str, address: Address, inside: bool) -> None:
+        """Raises Failure for an address that is not to be spoken to.
+
+        That of a connection, before anything is said: a name may lead elsewhere when it is looked up again.
+        """
         if address.is_link_local or address.is_multicast or address in _METADATA:
             raise Failure(Kind.ODD, f"{host} is the address {address}, where no registry is")
         if not inside and not address.is_global:
