@@ -22,6 +22,7 @@ VARIABLES = {
     "MLGEN_E2E_GIT_REPOSITORY": "a repository's http URL, which pods and this machine reach; tests make branches in it",
     "MLGEN_E2E_GIT_USER": "who may push there",
     "MLGEN_E2E_GIT_TOKEN": "the password or token of that user",
+    "MLGEN_E2E_ARGOCD_NAMESPACE": "the namespace of an Argo CD 3 in that cluster, which reaches the repository",
     "MLGEN_E2E_HOST": "the address by which pods reach this machine: here the proxies listen that break connections",
     "MLGEN_E2E_NODE_EXEC": "what runs a command on the node as root, say `docker exec mlgen-control-plane`",
     "MLGEN_E2E_KUBELET_RESTART": "a shell command that restarts the kubelet; else systemctl does, by _NODE_EXEC",
