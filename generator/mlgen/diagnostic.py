@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -193,11 +194,17 @@ def failed(diagnostics: Iterable[Diagnostic]) -> bool:
 def visible(text: str) -> str:
     """The text with control, format and private characters and line ends escaped: a terminal or log shows all of it.
 
-    Specs are hostile: an escape sequence in a name must not move a cursor or hide a word.
+    Specs are hostile: an escape sequence in a name must not move a cursor or hide a word, nor command a CI's runner.
     """
+    if "##" in text:
+        text = _COMMAND.sub(r"#\\x23", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if _hidden(unicodedata.category(c)) else c for c in text)
+
+
+# Anywhere in a line of a job's log it is a command of GitHub Actions (##[add-mask]), of Azure (##vso[…]) or TeamCity.
+_COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
 
 
 def _hidden(category: str) -> bool:

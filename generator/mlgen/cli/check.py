@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-
 import typer
 
 from mlgen import diagnostic
-from mlgen.cli import output
+from mlgen.cli import reporting
 from mlgen.cli.main import new_app
-from mlgen.cli.options import Format, FormatOption, SpecFiles
+from mlgen.cli.options import SpecFiles
+from mlgen.cli.reporting import ReportForm
 from mlgen.cli.sources import check_pinned
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Diagnostic, Severity
 
 app = new_app()
 
 
 @app.command()
-def check(files: SpecFiles = None, form: FormatOption = Format.TEXT) -> None:
+def check(
+    files: SpecFiles = None, form: reporting.FormOption = ReportForm.TEXT, report: reporting.FilesOption = None
+) -> None:
     """Check specs: shape and meaning, every finding at once.
 
     Needs no network and runs nothing. Exit 1 when a finding is an error; warnings alone are a yes.
     """
+    also = reporting.targets(report)
     workspace = Workspace.around(files)
     paths, lost = workspace.candidates(files)
     found = diagnostic.sort([*lost, *workspace.check(paths), *check_pinned(workspace, files)])
-    _print(found, len(paths) + len(lost), form)
+    reporting.tell(workspace, found, [*paths, *(one.span.file for one in lost)], form, also)
     raise typer.Exit(1 if diagnostic.failed(found) else 0)
-
-
-def _print(found: Sequence[Diagnostic], files: int, form: Format) -> None:
-    errors = sum(d.severity is Severity.ERROR for d in found)
-    if form is Format.JSON:
-        counts = {"files": files, "errors": errors, "warnings": len(found) - errors}
-        output.answer_json({"findings": [diagnostic.to_json(d) for d in found], "summary": counts})
-        return
-    output.findings(found, sys.stdout)
-    checked = f"{files} spec{'' if files == 1 else 's'} checked"
-    sys.stdout.write(f"{checked}: {output.summary(found) if found else 'nothing to mend'}\n")

@@ -13,9 +13,12 @@ from typing import Annotated
 import typer
 
 from mlgen.cli import schema
+from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
-from mlgen.cli.workspace import PROJECT_FILE
+from mlgen.cli.render import OUT
+from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import Misuse, visible
+from mlgen.render.files import Scope, write
 from mlgen.store import disk
 
 app = new_app()
@@ -26,6 +29,7 @@ Next:
   mlgen run pipelines/line.yaml          run it on this machine, with records
   mlgen lineage line/fit/model           where the model came from
   mlgen render --env dev                 the Tekton manifests, below tekton/dev/
+  kubectl apply -f tekton/dev/argocd/    for who keeps Argo CD, when mlgen.yaml says where all that is
 """
 
 
@@ -51,9 +55,19 @@ def init(
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, files[name])
         sys.stdout.write(visible(f"wrote {path}") + "\n")
+    for name in _rendered(folder):
+        sys.stdout.write(visible(f"wrote {folder / name}") + "\n")
     for name in kept:
         sys.stdout.write(visible(f"kept  {folder / name}, which was there") + "\n")
     sys.stdout.write(NEXT)
+
+
+def _rendered(folder: Path) -> list[str]:
+    """Write what Argo CD is told, as `mlgen render` writes it; the paths."""
+    workspace = Workspace(folder.resolve())
+    files = argocd_files(workspace, workspace.project.rendered)
+    scope = Scope(tuple(one.name for one in workspace.project.rendered), frozenset({PROJECT_FILE}))
+    return [f"{OUT}/{path}" for path in write(workspace.own(OUT), files, scope).written]
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
@@ -45,7 +46,7 @@ def render(
     """Write the Tekton manifests of an environment, and remove those of ours that are no more.
 
     All are rendered before any is written. `manifests/` is for Argo CD or `kubectl apply`, `runs/` for
-    `kubectl create -f`.
+    `kubectl create -f`, `argocd/` for who keeps Argo CD.
     """
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
@@ -56,7 +57,7 @@ def render(
     environments = _environments(workspace.project, env, left)
     # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
     rendering = rendering_of(workspace, environments, files, may_be_empty=bool(left))
-    rendered = rendering.files
+    rendered = {**rendering.files, **argocd_files(workspace, rendering.environments)}
     gone = set(left) - {environment.name for environment in environments}
     scope = scope_of(rendering.plans, rendering.environments, whole=not files, gone=sorted(gone))
     if stdout:

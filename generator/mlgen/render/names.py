@@ -6,7 +6,8 @@ from mlgen import canonical
 from mlgen.plan.model import Plan
 from mlgen.spec.project import Environment
 
-FOLDERS = ("manifests", "runs")  # of an environment: what Argo CD syncs, and what people and programs create
+# Of an environment: what administrators of Argo CD apply, what it syncs, what people and programs create.
+FOLDERS = ("argocd", "manifests", "runs")
 
 HASH_LENGTH = 10  # hex digits: a pipeline has few Tasks, and a name is read by people
 

@@ -80,11 +80,24 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgoCD:
+    """What syncs the manifests. namespace: of Argo CD itself. revision: branch, tag or commit of the repository.
+
+    clusters: environment -> the name that Argo CD has for its cluster; without one: the cluster of Argo CD.
+    """
+
+    namespace: str = "argocd"
+    revision: str = "main"
+    clusters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """mlgen.yaml. environments: by name; `local` is always there."""
+    """mlgen.yaml. environments: by name; `local` is always there. argocd: None where it is not asked for."""
 
     repository: str | None = None
     environments: tuple[Environment, ...] = (Environment("local"),)
+    argocd: ArgoCD | None = None
 
     def environment(self, name: str) -> Environment | None:
         return next((e for e in self.environments if e.name == name), None)

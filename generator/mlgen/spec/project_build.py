@@ -10,12 +10,13 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.registry.reference import IMAGE
 from mlgen.spec import quantities
 from mlgen.spec.build import DIGEST
+from mlgen.spec.checks.argocd import argocd
 from mlgen.spec.checks.arguments import digest_fix
 from mlgen.spec.checks.environments import PIN, environment
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
-from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
+from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project
 from mlgen.spec.reader import Route
 
 
@@ -28,9 +29,9 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
         for name, value in _map(top.get("environments")).items()
     }
     found.setdefault("local", Environment("local"))
-    repository = top.get("repository")
+    builder.found += argocd(top, set(found), Place(document, ()), builder.doubt)
     environments = tuple(found[name] for name in sorted(found))
-    return Project(repository if isinstance(repository, str) else None, environments), builder.found
+    return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd"))), builder.found
 
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
@@ -47,6 +48,13 @@ def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:
             message = f'the digest of "{reference[:80]}" cannot be read'
             found.append(place.finding("bad-digest", message, fix=digest_fix(digest)))
     return digests, found
+
+
+def _argocd(data: object) -> ArgoCD | None:
+    if not isinstance(data, dict):
+        return None
+    clusters = tuple((k, v) for k, v in sorted(_map(data.get("clusters")).items()) if isinstance(v, str))
+    return ArgoCD(_text(data.get("namespace")) or "argocd", _text(data.get("revision")) or "main", clusters)
 
 
 def _map(value: object) -> dict[str, Any]:

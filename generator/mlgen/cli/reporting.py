@@ -1,0 +1,145 @@
+"""Findings in the form that was asked for, on stdout and in files: what the forms must be told of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgen import __version__
+from mlgen.cli import output
+from mlgen.cli.explain import manual
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import Diagnostic, Misuse
+from mlgen.reports import comment, github, gitlab, junit, plain, sarif
+from mlgen.reports.report import Report
+
+
+class ReportForm(StrEnum):
+    """How findings are told: to people, to programs, to what shows them beside a change."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    GITLAB = "gitlab"
+    MARKDOWN = "markdown"
+
+
+WRITERS: dict[ReportForm, Callable[[Report], str]] = {
+    ReportForm.TEXT: plain.to_text,
+    ReportForm.JSON: lambda report: json.dumps(plain.to_data(report), indent=2) + "\n",
+    ReportForm.GITHUB: github.write,
+    ReportForm.SARIF: sarif.write,
+    ReportForm.JUNIT: junit.write,
+    ReportForm.GITLAB: gitlab.write,
+    ReportForm.MARKDOWN: comment.write,
+}
+WORKSPACES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")  # where a job's repository lies, if no Git says so
+
+FormOption = Annotated[ReportForm, typer.Option("--format", help="What is printed.")]
+FilesOption = Annotated[
+    list[str] | None,
+    typer.Option("--report", metavar="FORMAT=FILE", help="Write a report to a file, too. May be given several times."),
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file to write, and what."""
+
+    form: ReportForm
+    file: Path
+
+
+def targets(given: Sequence[str] | None) -> list[Target]:
+    """The files that --report names. Raises Misuse, before anything is done, where one is not FORMAT=FILE."""
+    found: dict[str, Target] = {}
+    for text in given or ():
+        form, _, name = text.partition("=")
+        fix = f"write FORMAT=FILE, such as sarif=mlgen.sarif; the formats: {', '.join(ReportForm)}"
+        if form not in tuple(ReportForm) or not name:
+            raise Misuse("bad-report", f'"{text}" names no report', fix=fix)
+        path = os.path.abspath(name)
+        if path in found:
+            raise Misuse("bad-report", f"two reports are to be written to {name}", fix="give each a file of its own")
+        found[path] = Target(ReportForm(form), Path(path))
+    return list(found.values())
+
+
+def tell(
+    workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[str], form: ReportForm, also: Sequence[Target]
+) -> None:
+    """Write the files, then print the answer. found: sorted. files: what was read, as findings name it."""
+    report = _report(workspace, found, files)
+    for target in also:
+        _write(workspace, target.file, WRITERS[target.form](report))
+    if form is ReportForm.TEXT:
+        output.findings(found, sys.stdout)
+        sys.stdout.write(f"{report.summary}\n")
+    elif form is ReportForm.JSON:
+        output.answer_json(plain.to_data(report))
+    else:
+        sys.stdout.write(WRITERS[form](report))
+
+
+def _report(workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[str]) -> Report:
+    sources = {}
+    for file in {one.span.file for one in found}:
+        # What may not be read is not shown: that is what such a finding is of.
+        with suppress(OSError, ValueError):
+            sources[file] = output.source(file).decode(errors="replace").removeprefix("\ufeff")
+    return Report(
+        findings=[_hidden(one) for one in found],
+        files=files,
+        version=__version__,
+        sources=sources,
+        folder=_folder(workspace),
+        manual=manual(),
+        hide=output.without_secrets,
+    )
+
+
+def _hidden(one: Diagnostic) -> Diagnostic:
+    """The same finding without what looks like a secret: reports go where more people read than the repository."""
+    hide = output.without_secrets
+    related = tuple(replace(r, message=hide(r.message)) for r in one.related)
+    return replace(one, message=hide(one.message), why=hide(one.why), fix=hide(one.fix), related=related)
+
+
+def _folder(workspace: Workspace) -> str:
+    """The project's folder below the repository's root, as hosts name files: "" or with a / at its end."""
+    repository = workspace.repository
+    roots = [repository.work_tree] if repository is not None and repository.work_tree is not None else []
+    for root in [*roots, *(Path(os.environ[name]) for name in WORKSPACES if os.environ.get(name))]:
+        real = root.resolve()
+        if workspace.root.is_relative_to(real):
+            below = workspace.root.relative_to(real).as_posix()
+            return "" if below == "." else f"{below}/"
+    return ""
+
+
+def _write(workspace: Workspace, file: Path, text: str) -> None:
+    """Write a file whole or not at all; a link in its place is replaced, not followed."""
+    folder = file.parent
+    if folder.is_relative_to(workspace.root):
+        workspace.own(folder.relative_to(workspace.root).as_posix())
+    draft = folder / f".{file.name}.{os.getpid()}"
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            stream.write(text)
+        os.replace(draft, file)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise OSError(error.errno, error.strerror, str(file)) from None

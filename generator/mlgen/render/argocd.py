@@ -1,0 +1,127 @@
+"""Kinds AppProject and Application of Argo CD: what syncs an environment's manifests, and all that it may touch.
+
+For an administrator to apply, once and whenever they change: who may merge into the repository must not be able to
+widen what a merge may do.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mlgen import canonical
+from mlgen.render.manifests import MADE_BY, Manifest
+from mlgen.render.names import HASH_LENGTH
+from mlgen.render.staging import Data
+from mlgen.spec.project import ArgoCD, Environment, Project
+
+PROJECT_FILE = "mlgen.yaml"
+FOLDER = "argocd"
+MAX_NAME = 63  # Argo CD puts it into labels
+IN_CLUSTER = "https://kubernetes.default.svc"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+# Every kind that is rendered below manifests/, and no other. (group, kind)
+KINDS = (
+    ("", "ConfigMap"),
+    ("", "ServiceAccount"),
+    ("batch", "CronJob"),
+    ("rbac.authorization.k8s.io", "Role"),
+    ("rbac.authorization.k8s.io", "RoleBinding"),
+    ("tekton.dev", "Pipeline"),
+    ("tekton.dev", "Task"),
+)
+
+# ServerSideApply: a Pipeline may be larger than the annotation in which client-side apply keeps its last version.
+# ApplyOutOfSyncOnly: a merge that changes one pipeline of hundreds writes that one.
+# PruneLast: what is new is there before what is old goes. FailOnSharedResource: two Applications would undo each other.
+SYNC_OPTIONS = (
+    "ApplyOutOfSyncOnly=true",
+    "CreateNamespace=true",
+    "FailOnSharedResource=true",
+    "PruneLast=true",
+    "ServerSideApply=true",
+)
+
+
+def argocd_manifests(project: Project, environment: Environment, folder: str = "") -> list[Manifest]:
+    """What Argo CD needs for an environment; nothing where mlgen.yaml does not ask for it.
+
+    folder: of the project, posix, below the root of its repository; "" for the root itself.
+    """
+    settings, repository = project.argocd, project.repository
+    if settings is None or repository is None:
+        return []
+    name = application_name(repository, environment.name)
+    comment = (
+        f"{MADE_BY}{PROJECT_FILE} for the environment {environment.name}; do not edit:",
+        f"change {PROJECT_FILE}, then `mlgen render --env {environment.name}`",
+        "",
+        "For who keeps Argo CD: `kubectl apply -f` this folder, once and after each change. Argo CD does not sync it.",
+    )
+    made: list[Data] = [
+        _object("AppProject", name, settings, environment, _project(repository, settings, environment)),
+        _object(
+            "Application", name, settings, environment, _application(name, repository, folder, settings, environment)
+        ),
+    ]
+    return [
+        Manifest(f"{environment.name}/{FOLDER}/{str(data['kind']).lower()}-{name}.yaml", comment, data) for data in made
+    ]
+
+
+def application_name(repository: str, environment: str) -> str:
+    """What the AppProject and the Application of an environment are called: all repositories' are in one namespace."""
+    last = re.split(r"[/:]", repository.rstrip("/").removesuffix(".git"))[-1].lower()
+    name = f"{re.sub(r'[^a-z0-9]+', '-', last).strip('-') or 'ml'}-{environment}"
+    if len(name) <= MAX_NAME:
+        return name
+    digest = canonical.digest(name).removeprefix("sha256:")[:HASH_LENGTH]
+    return f"{name[: MAX_NAME - HASH_LENGTH - 1].rstrip('-')}-{digest}"
+
+
+def _object(kind: str, name: str, settings: ArgoCD, environment: Environment, spec: Data) -> Data:
+    # No finalizer: to delete an Application must not take runs, and the CronJob that tells of them, with it.
+    metadata = {"name": name, "namespace": settings.namespace, "labels": {"mlgen.dev/env": environment.name}}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _destination(settings: ArgoCD, environment: Environment) -> Data:
+    cluster = dict(settings.clusters).get(environment.name)
+    where = {"server": IN_CLUSTER} if cluster is None else {"name": cluster}
+    return {**where, "namespace": environment.namespace}
+
+
+def _project(repository: str, settings: ArgoCD, environment: Environment) -> Data:
+    return {
+        "description": f"The pipelines of {repository} in {environment.namespace}",
+        "sourceRepos": [repository],
+        "destinations": [_destination(settings, environment)],
+        # CreateNamespace counts as a resource; no other namespace, and nothing else of the cluster.
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": environment.namespace}],
+        "namespaceResourceWhitelist": [{"group": group, "kind": kind} for group, kind in KINDS],
+    }
+
+
+def _application(name: str, repository: str, folder: str, settings: ArgoCD, environment: Environment) -> Data:
+    below = f"{folder}/" if folder else ""
+    return {
+        "project": name,
+        "source": {
+            "repoURL": repository,
+            "targetRevision": settings.revision,
+            "path": f"{below}tekton/{environment.name}/manifests",  # never runs/: each sync would start them
+        },
+        "destination": _destination(settings, environment),
+        "syncPolicy": {
+            "automated": {"prune": True, "selfHeal": True},
+            "managedNamespaceMetadata": {"labels": {"mlgen.dev/env": environment.name, **RESTRICTED}},
+            "syncOptions": list(SYNC_OPTIONS),
+            # Without an end: after a night without Tekton's webhook nobody has to press a button. With refresh: what
+            # is tried again is the newest commit, which may be the one that mends it.
+            "retry": {
+                "limit": -1,
+                "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"},
+                "refresh": True,
+            },
+        },
+    }

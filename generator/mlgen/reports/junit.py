@@ -1,0 +1,53 @@
+"""JUnit's XML, as GitLab and Jenkins read it: a suite a file, a case a finding, and one for a file that passed.
+
+ASCII only, so that the bytes are the same on every terminal: all else is a reference to its character. What XML
+cannot hold at all (control characters, surrogates) is in no visible text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from mlgen.diagnostic import Diagnostic, Severity, sentence, visible
+from mlgen.reports.report import Report
+
+
+def write(report: Report) -> str:
+    """The document. An error is a failure; a warning, with which `check` still says yes, is a case skipped."""
+    suites = [line for file, found in report.by_file.items() for line in _suite(file, found, report)]
+    tests = sum(max(1, len(found)) for found in report.by_file.values())
+    head = _element("testsuites", name="mlgen check", tests=tests, failures=report.errors, errors=0)
+    text = "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f"{head}>", *suites, "</testsuites>", ""])
+    return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
+    name = visible(report.path(file)) or "mlgen"
+    failures = sum(one.severity is Severity.ERROR for one in found)
+    counts = {"tests": max(1, len(found)), "failures": failures, "errors": 0, "skipped": len(found) - failures}
+    yield f"  {_element('testsuite', name=name, **counts)}>"
+    if not found:
+        yield f"    {_element('testcase', classname=name, name='check')}/>"
+    seen: Counter[str] = Counter()
+    for one in found:
+        # GitLab takes one case of each name, and knows it again by that in the next pipeline: so no line is in it.
+        title = f"{one.code}: {sentence(one.message)}"
+        seen[title] += 1
+        title += f" ({seen[title]})" if seen[title] > 1 else ""
+        yield f"    {_element('testcase', classname=name, name=title)}>"
+        kind = "failure" if one.severity is Severity.ERROR else "skipped"
+        head = _element(kind, type=one.code, message=f"{_place(one)}{sentence(one.message)}")
+        yield f"      {head}>{escape(report.text(one))}</{kind}>"
+        yield "    </testcase>"
+    yield "  </testsuite>"
+
+
+def _place(one: Diagnostic) -> str:
+    return f"{one.span.line}:{one.span.column}: " if one.span.file else ""
+
+
+def _element(tag: str, /, **attributes: str | int) -> str:
+    """The beginning of a tag, without its end."""
+    return " ".join([f"<{tag}", *(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())])
