@@ -168,7 +168,7 @@ def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say
     assert "   fix  push it, or name another tag, such as 1.8, 1.9\n" in err
     assert "   see  pipelines/b.yaml:5:26: named here, too\n" in err
     assert "pipelines/b.yaml:4:26: error[registry-unreachable]" in err
-    assert err.endswith("3 errors, 0 warnings\nmlgen.lock is not changed\n")
+    assert err.endswith("3 errors, 0 warnings\nmlgen.lock is not changed; for the 1 that is known, name their specs\n")
     assert not (project / "mlgen.lock").exists()
     spec(project, "a", lost)
     spec(project, "b", lost)

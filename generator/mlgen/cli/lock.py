@@ -63,7 +63,7 @@ def lock(
     )
     found = locking.changes(places, lock, digests, unused=unused)
     if failed:
-        _print_failed(failed, form)
+        _print_failed(failed, form, others=len(digests))
         raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
     if not check and found.any:
         _write(workspace, found)
@@ -104,12 +104,13 @@ def _write(workspace: Workspace, found: Changes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _print_failed(failed: list[Diagnostic], form: Format) -> None:
+def _print_failed(failed: list[Diagnostic], form: Format, *, others: int) -> None:
     if form is Format.JSON:
         output.answer_json({"failed": [diagnostic.to_json(d) for d in failed], "written": False})
         return
     output.findings_to_stderr(failed)
-    output.note(f"{LOCK_FILE} is not changed")
+    more = f"; for the {others} that {'are' if others > 1 else 'is'} known, name their specs" if others else ""
+    output.note(f"{LOCK_FILE} is not changed{more}")
 
 
 def _print(found: Changes, form: Format, *, check: bool) -> None:
