@@ -304,6 +304,30 @@ def test_who_hangs_holds_up_nobody_else(hub: Hub) -> None:
     assert [answers[reference] for reference in wanted] == [digest(image().body), None] * 2 + [digest(image().body)]
 
 
+def test_a_proxy_gets_its_login_and_is_not_shown(hub: Hub, other: Hub) -> None:
+    other.answer = lambda _: image()
+    asked = Registries(Transport({"http": f"http://me:s%20cret@{other.host}"}), Credentials())
+    asked.digest(parse(f"{hub.host}/a/b:1"))
+    (sent,) = (value for name, value in other.asked[0].headers.items() if name.lower() == "proxy-authorization")
+    assert base64.b64decode(sent.removeprefix("Basic ")) == b"me:s cret"
+    for proxy, said in (
+        ("socks5://me:s3cret@127.0.0.1:1", "is none for http"),
+        ("http://me:s3cret@127.0.0.1:1", "proxy"),
+    ):
+        asked = Registries(Transport({"http": proxy}), Credentials(), pauses=())
+        with pytest.raises(Failure) as told:
+            asked.digest(parse(f"{hub.host}/a/b:1"))
+        assert (told.value.kind, said in told.value.why) == (Kind.UNREACHABLE, True)
+        assert "s3cret" not in told.value.why + told.value.fix
+
+
+@pytest.mark.parametrize("host", ["a..b.invalid", "-.invalid", "x" * 80 + ".invalid", "127.0.0.1:99999", "127.0.0.1:0"])
+def test_names_that_no_host_has_are_no_bug(host: str) -> None:
+    with pytest.raises(Failure) as told:
+        registries().digest(parse(f"{host}/a/b:1"))
+    assert told.value.kind in (Kind.UNREACHABLE, Kind.ODD)
+
+
 def test_tags_are_listed(hub: Hub) -> None:
     hub.answer = odd(Reply(200, b'{"name": "acme/churn", "tags": ["1", "2", 3]}'))
     assert registries().tags(parse(f"{hub.host}/acme/churn:9")) == ("1", "2")

@@ -50,7 +50,7 @@ def lock(
     """
     files, images = _sorted(given or [], upgrade)
     workspace = Workspace.around(files)
-    lock = workspace.lock
+    before, lock = _bytes(workspace), workspace.lock
     places = locking.named(workspace, workspace.specs(files), environments=not files)
     if unknown := sorted(set(images) - places.keys()):
         raise Misuse("no-such-file", f"there is no file {unknown[0]}, and no spec names such an image")
@@ -66,7 +66,7 @@ def lock(
         _print_failed(failed, form, others=len(digests))
         raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
     if not check and found.any:
-        _write(workspace, found)
+        _write(workspace, before, found)
     _print(found, form, check=check)
     raise typer.Exit(1 if check and found.any else 0)
 
@@ -80,10 +80,14 @@ def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
     return files, images
 
 
-def _write(workspace: Workspace, found: Changes) -> None:
-    """Write mlgen.lock, whole or not at all."""
+def _bytes(workspace: Workspace) -> bytes | None:
+    """Of mlgen.lock; None where there is none."""
+    return workspace.files.read(LOCK_FILE) if workspace.files.kind(LOCK_FILE) == "file" else None
+
+
+def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
+    """Write mlgen.lock, whole or not at all. before: its bytes when it was read."""
     path = (workspace.root / LOCK_FILE).resolve()  # a link in the repository stays one
-    before = workspace.files.read(LOCK_FILE) if path.exists() else None
     digests = {image: digest for image, digest in {**found.added, **found.changed}.items() if digest}
     try:
         data = mended(before, digests, found.removed)
@@ -96,7 +100,7 @@ def _write(workspace: Workspace, found: Changes) -> None:
             if before is not None:
                 os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
             stream.write(data)
-        if (path.read_bytes() if path.exists() else None) != before:
+        if _bytes(workspace) != before:
             why = "somebody else wrote it while registries were asked"
             raise CannotAnswer("lock-changed", f"{LOCK_FILE} is not changed", why=why, fix="run it again")
         os.replace(part, path)

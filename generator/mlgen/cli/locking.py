@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from mlgen.cli.output import coloured
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.registry.failure import Failure, Kind
 from mlgen.registry.reference import HUB, IMAGE, Reference, parse
 from mlgen.spec.checks.context import listed
+from mlgen.spec.model import Place
 
 if TYPE_CHECKING:  # it brings what speaks HTTP, which only who asks needs
     from mlgen.registry.client import Registries
@@ -55,7 +56,7 @@ def named(workspace: Workspace, paths: Sequence[str], *, environments: bool) -> 
     places = [(str(setting.value), setting.place.span) for setting in settings if setting]
     for e in workspace.project.environments if environments else ():
         if e.runtime_image is not None:
-            place = workspace.project_place("environments", e.name, "runtime_image")
+            place = Place(workspace.document(PROJECT_FILE), ("environments", e.name, "runtime_image"))
             places.append((str(place.value), place.span))
     for image, span in sorted(places):
         if (match := IMAGE.fullmatch(image)) and not match["digest"]:

@@ -17,7 +17,7 @@ from mlgen.render.limits import Problem, check_limits
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
-from mlgen.spec.model import Pipeline, Place, Task, TaskFile
+from mlgen.spec.model import Pipeline, Task, TaskFile
 from mlgen.spec.paths import uses
 from mlgen.spec.project import Environment, Project
 from mlgen.worktree import Snapshot, Tree, Worktree
@@ -311,10 +311,6 @@ class Workspace:
         if diagnostic.failed(found):
             raise Findings(found)
         return tasks
-
-    def project_place(self, *route: str) -> Place:
-        """A place in mlgen.yaml, which is there."""
-        return Place(self._read(PROJECT_FILE)[0], route)
 
     @property
     def task_files(self) -> list[str]:

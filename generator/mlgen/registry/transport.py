@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it on Linux
 
 from mlgen.registry.failure import QUOTED, Failure, Kind
@@ -26,6 +26,7 @@ MAX_BODY_BYTES = (
 )  # what registries themselves take as a manifest. Source: distribution-spec, "Pushing manifests"
 CONNECT_SECONDS, READ_SECONDS = 10, 20
 REDIRECTS = 5
+MAX_CONNECTIONS = 8  # that are kept, to a host
 _CHUNK_BYTES = 1 << 16
 
 # Where clouds tell machines who they are; not every one of them is a link-local address.
@@ -164,7 +165,7 @@ class Transport:
         class SecurePool(HTTPSConnectionPool):
             ConnectionCls = Secure
 
-        manager = urllib3.ProxyManager(proxy, maxsize=8) if proxy else urllib3.PoolManager(maxsize=8)
+        manager = _behind(proxy) if proxy else urllib3.PoolManager(maxsize=MAX_CONNECTIONS)
         manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
         return manager
 
@@ -177,6 +178,17 @@ class Transport:
             raise Failure(Kind.ODD, f"{host} is the address {address}, where no registry is")
         if not inside and not address.is_global:
             raise Failure(Kind.ODD, f"the registry leads to {host}, which is {address}, on this machine's own network")
+
+
+def _behind(proxy: str) -> urllib3.PoolManager:
+    """Connections through a proxy, with the login that its URL has."""
+    import urllib3
+
+    parts = urlsplit(proxy)
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username is not None else None
+    headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=MAX_CONNECTIONS)
 
 
 def _judged(connection: Any, sock: Any, judge: Callable[[str, int, str], None]) -> Any:
@@ -226,26 +238,37 @@ def origin(url: str) -> str:
 
 
 def _told(error: Exception, url: str, *, plain: bool) -> Failure:
+    """What the errors of urllib3 mean to people; a host's words are cut, and nothing else of them is shown."""
     from urllib3 import exceptions as e
 
     where, host = origin(url), urlsplit(url).netloc
-    if isinstance(error, e.NameResolutionError):
-        return Failure(Kind.UNREACHABLE, f"there is no host {host}", "mend the name, or the network")
-    if isinstance(error, e.ProxyError):
-        return Failure(Kind.UNREACHABLE, f"{where} is not reached through the proxy", "see HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, e.SSLError):
-        said = str(error)
-        if "WRONG_VERSION_NUMBER" in said or "record layer" in said:
-            fix = f"--insecure-registry {host}, if you trust the network between"
-            return Failure(Kind.UNREACHABLE, f"{host} does not speak https", fix)
-        fix = "SSL_CERT_FILE may name a file with the registry's authority"
-        return Failure(Kind.UNREACHABLE, f"the certificate of {where} is not trusted: {said[:QUOTED]}", fix)
-    if isinstance(error, e.NewConnectionError):
-        reason = str(error).rpartition(": ")[2]
-        return Failure(Kind.UNREACHABLE, f"{where}: {reason[:QUOTED]}", "see whether it is up, and the network")
-    if isinstance(error, e.TimeoutError):
-        return Failure(Kind.UNREACHABLE, f"{where} does not answer in time", again_after=0)
-    if isinstance(error, e.InvalidHeader | e.LocationValueError):
-        return Failure(Kind.ODD, f"{where} answers what is no HTTP")
-    fix = "see whether it speaks https" if plain else ""
-    return Failure(Kind.UNREACHABLE, f"{where} breaks off its answer", fix, again_after=0)
+    why, fix, kind, again_after = (
+        f"{where} breaks off its answer",
+        "see whether it speaks https",
+        Kind.UNREACHABLE,
+        None,
+    )
+    match error:
+        case e.NameResolutionError():
+            why, fix = f"there is no host {host}", "mend the name, or the network"
+        case e.ProxySchemeUnknown():
+            why, fix = "the proxy of this environment is none for http", "see HTTPS_PROXY, ALL_PROXY"
+        case e.ProxyError():
+            why, fix = f"{where} is not reached through the proxy", "see HTTPS_PROXY, NO_PROXY"
+        case e.NewConnectionError():
+            reason = str(error).rpartition(": ")[2]
+            why, fix = f"{where}: {reason[:QUOTED]}", "see whether it is up, and the network"
+        case e.TimeoutError():
+            why, fix, again_after = f"{where} does not answer in time", "", 0
+        case e.SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "record layer" in str(error):
+            why, fix = f"{host} does not speak https", f"--insecure-registry {host}, if you trust the network between"
+        case e.SSLError():
+            why = f"the certificate of {where} is not trusted: {str(error)[:QUOTED]}"
+            fix = "SSL_CERT_FILE may name a file with the registry's authority"
+        case e.LocationValueError():
+            why, fix = f"{host} is no name that a host can have", "mend the name"
+        case e.InvalidHeader():
+            why, fix, kind = f"{where} answers what is no HTTP", "", Kind.ODD
+        case _:
+            fix, again_after = fix if plain else "", 0
+    return Failure(kind, why, fix, again_after=again_after)
