@@ -170,6 +170,8 @@ CODES: dict[str, str] = {
     "shebang": "a script that names another interpreter than sh",
     "object-too-large": "an object that Kubernetes would not store",
     "tekton-variable": "text that Tekton would replace",
+    # rendered files
+    "not-rendered": "a file in tekton/ that is not as its spec renders",
     # policies
     "bad-policy": "a policy that the cluster would refuse, or that is not evaluated",
     "bad-expression": "an expression of a policy that does not compile",

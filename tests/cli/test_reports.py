@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -110,26 +111,30 @@ def test_two_reports_in_one_file(project: Path, say: Any) -> None:
     assert (code, "error[bad-report]" in err, (project / "a").exists()) == (2, True, False)
 
 
-def test_a_report_replaces_a_link_and_follows_none(project: Path, say: Any, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    precious = tmp_path / "other/precious"
+def test_a_report_follows_no_link_and_replaces_files_only(project: Path, say: Any, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
     precious.write_text("kept")
-    (project / "mlgen.sarif").symlink_to(precious)
-    assert say("check", "--report", "sarif=mlgen.sarif")[0] == 1
+    (project / "linked").symlink_to(precious)
+    (project / "folder").mkdir()
+    os.mkfifo(project / "pipe")  # whoever opens it waits for ever
+    for file in ("linked", "folder", "pipe", "/dev/stdout", "/dev/null"):
+        code, out, err = say("check", "--report", f"sarif={file}")
+        assert (code, out) == (2, "")
+        assert f"error[bad-report]: {file} is no file" in err
     assert precious.read_text() == "kept"
-    assert not (project / "mlgen.sarif").is_symlink()
     (project / "out").symlink_to(tmp_path.parent)
     code, _, err = say("check", "--report", "sarif=out/mlgen.sarif")
     assert (code, "error[link-out]" in err) == (2, True)
+    (project / "mlgen.sarif").write_text("of before")
+    assert say("check", "--report", "sarif=mlgen.sarif")[0] == 1
+    assert json.loads((project / "mlgen.sarif").read_text())["version"] == "2.1.0"
 
 
 def test_a_report_that_cannot_be_written_is_no_answer(project: Path, say: Any) -> None:
-    (project / "taken").mkdir()
-    for file in ("nowhere/mlgen.sarif", "taken"):
-        code, out, err = say("check", "--report", f"sarif={file}")
-        assert (code, out) == (3, "")
-        assert f"{project}/{file}" in err
-    assert sorted(os.listdir(project)) == ["mlgen.yaml", "pipelines", "taken"]
+    code, out, err = say("check", "--report", "sarif=nowhere/mlgen.sarif")
+    assert (code, out) == (3, "")
+    assert f"{project}/nowhere/mlgen.sarif" in err
+    assert sorted(os.listdir(project)) == ["mlgen.yaml", "pipelines"]
 
 
 @pytest.mark.parametrize("form", list(ReportForm))
@@ -201,3 +206,46 @@ def test_a_reader_that_leaves(project: Path, form: str) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() in (0, 1)
+
+
+def rendered(project: Path, say: Any) -> None:
+    (project / "pipelines/wrong.yaml").unlink()
+    shutil.copy(Path(__file__).parents[1] / "invalid/missing-image/mlgen.yaml", project)
+    image = f"busybox@sha256:{'0' * 64}"
+    (project / "pipelines/fine.yaml").write_text(
+        f"version: 1\nname: fine\ntasks: {{a: {{image: '{image}', run: echo}}}}\n"
+    )
+    assert say("render")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [("github", lab.of_github), ("sarif", lab.of_sarif), ("junit", lab.of_junit), ("markdown", lab.of_markdown)],
+)
+def test_what_is_not_as_rendered_is_shown_beside_the_file(project: Path, say: Any, form: str, read: Any) -> None:
+    rendered(project, say)
+    code, out, err = say("render", "--check", "--format", form)
+    assert (code, err, read(out)) == (0, "", [])
+    run = project / "tekton/prod/runs/fine.yaml"
+    lines = run.read_text().splitlines(keepends=True)
+    run.write_text("".join([*lines[:4], "edited: true\n", *lines[5:]]))
+    (project / "tekton/prod/manifests/pipeline-fine.yaml").unlink()
+    code, out, err = say("render", "--check", "--format", form, "--report", "text=told.txt")
+    assert (code, err) == (1, "")
+    place = "ml team/tekton/prod"
+    assert sorted(told[:3] for told in read(out)) == [
+        ("not-rendered", f"{place}/manifests/pipeline-fine.yaml", 1),
+        ("not-rendered", f"{place}/runs/fine.yaml", 5),
+    ]
+    assert "    5 | edited: true\n" in (project / "told.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "options", [["--format", "sarif"], ["--report", "sarif=x"], ["--stdout", "--report", "text=x"]]
+)
+def test_only_what_looks_for_findings_reports_them(project: Path, say: Any, options: list[str]) -> None:
+    rendered(project, say)
+    code, out, err = say("render", *options)
+    assert (code, out) == (2, "")
+    assert "error[options]" in err
+    assert not (project / "x").exists()

@@ -133,7 +133,7 @@ def test_sarif_of_the_hostile_is_valid_and_has_no_link() -> None:
     SARIF.validate(answer)
     (run,) = answer["runs"]
     assert run["columnKind"] == "unicodeCodePoints"
-    assert run["automationDetails"]["id"] == "mlgen/ml/"
+    assert run["automationDetails"]["id"] == "mlgen/check/ml/"
     assert run["originalUriBaseIds"].keys() == {"%SRCROOT%"}
     messages = [r["message"]["text"] for one in run["results"] for r in [one, *one["relatedLocations"]]]
     assert not [text for text in messages if "](" in text]

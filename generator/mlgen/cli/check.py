@@ -27,5 +27,7 @@ def check(
     workspace = Workspace.around(files)
     paths, lost = workspace.candidates(files)
     found = diagnostic.sort([*lost, *workspace.check(paths), *check_pinned(workspace, files)])
-    reporting.tell(workspace, found, [*paths, *(one.span.file for one in lost)], form, also)
+    answer = reporting.report_of(workspace, found, [*paths, *(one.span.file for one in lost)])
+    reporting.keep(answer, workspace, also)
+    reporting.show(answer, form)
     raise typer.Exit(1 if diagnostic.failed(found) else 0)

@@ -16,7 +16,7 @@ MISUSES: dict[str, str] = {
     "bad-condition": "a question about runs that cannot be read, or compares what never compares",
     "bad-git-url": "a ledger's URL that mlgen gives to no git, or one with credentials in it",
     "bad-option": "an option that does not belong to this environment",
-    "bad-report": "a --report that is no FORMAT=FILE, or two for one file",
+    "bad-report": "a --report that is no FORMAT=FILE, or of which FILE is taken",
     "bad-store": "artifacts at a URI that there is no store for",
     "in-the-way": "a file that mlgen did not make, where it would write one",
     "link-out": "a link out of the repository where mlgen would write",

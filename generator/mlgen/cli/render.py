@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli import differing, reporting
 from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
-from mlgen.cli.options import Format, FormatOption, SpecFiles
+from mlgen.cli.options import SpecFiles
 from mlgen.cli.output import answer_json
+from mlgen.cli.reporting import ReportForm
 from mlgen.cli.sources import rendering_of
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
@@ -24,6 +26,7 @@ from mlgen.spec.project import Environment, Project
 app = new_app()
 
 OUT = "tekton"
+OWN_FORMS = (ReportForm.TEXT, ReportForm.JSON)  # what was written, or differs; the others tell of findings
 SHOWN = 40  # paths that are listed: a thousand say no more than their number
 
 
@@ -41,7 +44,8 @@ def render(
     check: Annotated[
         bool, typer.Option("--check", help="Say what differs from a fresh rendering, exit 1; write nothing.")
     ] = False,
-    form: FormatOption = Format.TEXT,
+    form: reporting.FormOption = ReportForm.TEXT,
+    report: reporting.FilesOption = None,
 ) -> None:
     """Write the Tekton manifests of an environment, and remove those of ours that are no more.
 
@@ -50,6 +54,11 @@ def render(
     """
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
+    also = reporting.targets(report)
+    if not check and (also or form not in OWN_FORMS):
+        raise Misuse(
+            "options", "there are findings to report with --check only", fix="add --check, or take --format json"
+        )
     workspace = Workspace.around(files)
     root = _root(workspace, out)
     # Only in the project's own folder: --out may name one where other projects have their environments.
@@ -64,7 +73,13 @@ def render(
         sys.stdout.buffer.write(to_stdout(rendered, _shown(root)))
     elif check:
         found = compare(root, rendered, scope)
-        _print_differences(found, len(rendered), root, form, _command(files, env, out))
+        command = _command(files, env, out)
+        answer = differing.report(workspace, found, rendered, root, command)
+        reporting.keep(answer, workspace, also)
+        if form in OWN_FORMS:
+            _print_differences(found, len(rendered), root, form, command)
+        else:
+            reporting.show(answer, form)
         raise typer.Exit(1 if found else 0)
     else:
         _print_changes(write(root, rendered, scope), root, form)
@@ -101,8 +116,8 @@ def _command(files: Sequence[Path] | None, env: str | None, out: Path | None) ->
     return shlex.join(["mlgen", "render", *map(str, files or ()), *options])
 
 
-def _print_changes(changes: Changes, root: Path, form: Format) -> None:
-    if form is Format.JSON:
+def _print_changes(changes: Changes, root: Path, form: ReportForm) -> None:
+    if form is ReportForm.JSON:
         written, removed = list(changes.written), list(changes.removed)
         answer_json({"written": written, "removed": removed, "unchanged": changes.unchanged})
         return
@@ -113,8 +128,8 @@ def _print_changes(changes: Changes, root: Path, form: Format) -> None:
     sys.stdout.write(f"{counts} in {visible(shown)}/\n")
 
 
-def _print_differences(found: list[Difference], files: int, root: Path, form: Format, command: str) -> None:
-    if form is Format.JSON:
+def _print_differences(found: list[Difference], files: int, root: Path, form: ReportForm, command: str) -> None:
+    if form is ReportForm.JSON:
         answer_json({"differences": [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]})
         return
     shown = _shown(root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -62,7 +63,7 @@ class Target:
 
 
 def targets(given: Sequence[str] | None) -> list[Target]:
-    """The files that --report names. Raises Misuse, before anything is done, where one is not FORMAT=FILE."""
+    """The files that --report names. Raises Misuse, before anything is done, where one is no FORMAT=FILE."""
     found: dict[str, Target] = {}
     for text in given or ():
         form, _, name = text.partition("=")
@@ -70,21 +71,26 @@ def targets(given: Sequence[str] | None) -> list[Target]:
         if form not in tuple(ReportForm) or not name:
             raise Misuse("bad-report", f'"{text}" names no report', fix=fix)
         path = os.path.abspath(name)
+        # No link either: who wrote the repository could have put it there, and /dev/stdout is one.
+        if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+            why, fix = "a report replaces a file whole", "name a file, or remove what lies there"
+            raise Misuse("bad-report", f"{name} is no file", why=why, fix=fix)
         if path in found:
             raise Misuse("bad-report", f"two reports are to be written to {name}", fix="give each a file of its own")
         found[path] = Target(ReportForm(form), Path(path))
     return list(found.values())
 
 
-def tell(
-    workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[str], form: ReportForm, also: Sequence[Target]
-) -> None:
-    """Write the files, then print the answer. found: sorted. files: what was read, as findings name it."""
-    report = _report(workspace, found, files)
+def keep(report: Report, workspace: Workspace, also: Sequence[Target]) -> None:
+    """Write the files. Raises OSError, Misuse "link-out"."""
     for target in also:
         _write(workspace, target.file, WRITERS[target.form](report))
+
+
+def show(report: Report, form: ReportForm) -> None:
+    """Print the answer."""
     if form is ReportForm.TEXT:
-        output.findings(found, sys.stdout)
+        output.findings(report.findings, sys.stdout)
         sys.stdout.write(f"{report.summary}\n")
     elif form is ReportForm.JSON:
         output.answer_json(plain.to_data(report))
@@ -92,7 +98,10 @@ def tell(
         sys.stdout.write(WRITERS[form](report))
 
 
-def _report(workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[str]) -> Report:
+def report_of(
+    workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[str], *, verb: str = "check", noun: str = "spec"
+) -> Report:
+    """What the forms need. found: sorted. files: what was read, as findings name it."""
     sources = {}
     for file in {one.span.file for one in found}:
         # What may not be read is not shown: that is what such a finding is of.
@@ -106,6 +115,8 @@ def _report(workspace: Workspace, found: Sequence[Diagnostic], files: Sequence[s
         folder=_folder(workspace),
         manual=manual(),
         hide=output.without_secrets,
+        verb=verb,
+        noun=noun,
     )
 
 
@@ -129,7 +140,7 @@ def _folder(workspace: Workspace) -> str:
 
 
 def _write(workspace: Workspace, file: Path, text: str) -> None:
-    """Write a file whole or not at all; a link in its place is replaced, not followed."""
+    """Write a file whole or not at all."""
     folder = file.parent
     if folder.is_relative_to(workspace.root):
         workspace.own(folder.relative_to(workspace.root).as_posix())

@@ -16,9 +16,9 @@ MARGIN = 200  # characters that the sentence takes which says what is left out
 
 def write(report: Report, limit: int = markdown.LIMIT) -> str:
     """The worst in a table, and all in a fold for each file, as far as they fit. limit: characters of the whole."""
+    parts = [f"### mlgen {report.verb}\n\n{report.summary}.\n"]
     if not report.findings:
-        return f"### mlgen check\n\n{report.summary}.\n"
-    parts = [f"### mlgen check\n\n{report.summary}.\n"]
+        return parts[0]
     rows = [_row(one, report) for one in report.worst_first[:ROWS]]
     parts.append("\n".join(markdown.table(HEAD, rows)) + "\n")
     room = limit - MARGIN - sum(len(part) + 1 for part in parts)
@@ -30,7 +30,9 @@ def write(report: Report, limit: int = markdown.LIMIT) -> str:
             parts.append(fold)
             room -= len(fold) + 1
     if left:
-        parts.append(f"{left:,} of {len(report.findings):,} findings are left out here: `mlgen check` tells all.\n")
+        parts.append(
+            f"{left:,} of {len(report.findings):,} findings are left out here: `mlgen {report.verb}` tells all.\n"
+        )
     return "\n".join(parts)
 
 

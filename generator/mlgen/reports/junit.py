@@ -18,7 +18,7 @@ def write(report: Report) -> str:
     """The document. An error is a failure; a warning, with which `check` still says yes, is a case skipped."""
     suites = [line for file, found in report.by_file.items() for line in _suite(file, found, report)]
     tests = sum(max(1, len(found)) for found in report.by_file.values())
-    head = _element("testsuites", name="mlgen check", tests=tests, failures=report.errors, errors=0)
+    head = _element("testsuites", name=f"mlgen {report.verb}", tests=tests, failures=report.errors, errors=0)
     text = "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f"{head}>", *suites, "</testsuites>", ""])
     return text.encode("ascii", "xmlcharrefreplace").decode()
 
@@ -29,7 +29,7 @@ def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
     counts = {"tests": max(1, len(found)), "failures": failures, "errors": 0, "skipped": len(found) - failures}
     yield f"  {_element('testsuite', name=name, **counts)}>"
     if not found:
-        yield f"    {_element('testcase', classname=name, name='check')}/>"
+        yield f"    {_element('testcase', classname=name, name=report.verb)}/>"
     seen: Counter[str] = Counter()
     for one in found:
         # GitLab takes one case of each name, and knows it again by that in the next pipeline: so no line is in it.

@@ -17,7 +17,8 @@ class Report:
     findings: in the order of their places. files: all that was read, with findings or without, as findings name them:
     below the project's folder. sources: the text of files that may be shown. folder: the project's folder below the
     repository's root, "" or with a / at its end, for hosts know files from there. manual: a page for each code, in
-    Markdown. hide: takes out of a line what nobody should read; findings have passed it already.
+    Markdown. hide: takes out of a line what nobody should read; findings have passed it already. verb, noun: what was
+    asked, of what.
     """
 
     findings: Sequence[Diagnostic]
@@ -27,6 +28,8 @@ class Report:
     folder: str = ""
     manual: Mapping[str, str] = field(default_factory=dict)
     hide: Callable[[str], str] = str
+    verb: str = "check"
+    noun: str = "spec"
 
     @property
     def errors(self) -> int:
@@ -78,7 +81,7 @@ class Report:
     def summary(self) -> str:
         """ "2 specs checked: 1 error, 0 warnings" """
         told = f"{_count(self.errors, 'error')}, {_count(self.warnings, 'warning')}"
-        return f"{_count(len(self.files), 'spec')} checked: {told if self.findings else 'nothing to mend'}"
+        return f"{_count(len(self.files), self.noun)} checked: {told if self.findings else 'nothing to mend'}"
 
 
 def _count(number: int, word: str) -> str:

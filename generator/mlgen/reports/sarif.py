@@ -33,7 +33,7 @@ def write(report: Report) -> str:
     driver = {"name": "mlgen", "version": report.version, "semanticVersion": report.version}
     run = {
         "tool": {"driver": {**driver, "rules": [_rule(code, report.manual.get(code, "")) for code in rules]}},
-        "automationDetails": {"id": f"mlgen/{quote(report.folder)}"},
+        "automationDetails": {"id": f"mlgen/{report.verb.split()[0]}/{quote(report.folder)}"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": "the root of the repository"}}},
         "invocations": [{"executionSuccessful": True, **_left_out(len(report.findings) - len(results))}],
