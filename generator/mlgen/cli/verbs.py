@@ -10,6 +10,7 @@ VERBS: dict[str, str] = {
     "render": "Write the Tekton manifests of an environment",
     "lock": "Pin images that specs name by a tag: their digests, in mlgen.lock",
     "diff": "Say what a change means: in words, in amounts, as objects",
+    "promote": "Pin an environment to a commit, and render it",
     "publish": "Upload the code and files that an environment's manifests pin",
     "run": "Run a pipeline, on this machine or in a cluster",
     "logs": "Show what the tasks of a run printed",

@@ -47,6 +47,7 @@ class Workspace:
     commit: str | None = None
     _around: Workspace | None = None
     _project_of: Workspace | None = None
+    _project_data: bytes | None = None
     _sources: dict[str, Workspace] = field(default_factory=dict)
     _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
 
@@ -120,7 +121,7 @@ class Workspace:
         return pins.place(self._project_document, environment.name).span
 
     def _source(self, path: str) -> bytes:
-        return self.files.read(path)
+        return self.project_data if path == PROJECT_FILE else self.files.read(path)
 
     @cached_property
     def repository(self) -> git.Repository | None:
@@ -168,7 +169,20 @@ class Workspace:
 
     @cached_property
     def _project_document(self) -> Document:
-        return self._project_of._project_document if self._project_of else self._read(PROJECT_FILE)[0]
+        if self._project_of is not None:
+            return self._project_of._project_document
+        return read(PROJECT_FILE, self.project_data)
+
+    @property
+    def project_data(self) -> bytes:
+        """The bytes of mlgen.yaml."""
+        return self._bytes(PROJECT_FILE) if self._project_data is None else self._project_data
+
+    def with_project(self, data: bytes) -> Workspace:
+        """The same files with another mlgen.yaml, which nobody has written yet."""
+        found = Workspace(self.root, self.commit, _around=self._around or self, _project_data=data)
+        output.source = found._source
+        return found
 
     @cached_property
     def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
@@ -264,13 +278,16 @@ class Workspace:
 
     def _read(self, path: str) -> tuple[Document, str]:
         """A file's document, and the digest of its bytes."""
+        data = self._bytes(path)
+        return read(path, data), canonical.digest_bytes(data)
+
+    def _bytes(self, path: str) -> bytes:
         try:
-            data = self.files.read(path)
+            return self.files.read(path)
         except ValueError as error:
             raise CannotAnswer("unreadable", str(error), fix="replace the link by the file") from None
         except OSError as error:
             raise CannotAnswer("unreadable", f"{path}: {error.strerror}", fix="make the file readable") from None
-        return read(path, data), canonical.digest_bytes(data)
 
     def _load(self, document: Document, digest: str) -> Loaded:
         task_files, found = self._used(document)

@@ -95,3 +95,9 @@ def names(repository: Repository) -> list[str]:
 def remotes(repository: Repository) -> list[str]:
     """The names of the remotes, sorted."""
     return sorted(repository.run("remote").decode(errors="replace").splitlines())
+
+
+def short_name(repository: Repository, ref: str) -> str:
+    """What people call a ref, by its full name: of one that stands for another, the other."""
+    found = repository.run("rev-parse", "--abbrev-ref", ref)
+    return found.decode(errors="replace").strip()

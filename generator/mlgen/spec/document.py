@@ -41,29 +41,29 @@ class Document:
 
     def span(self, route: Route) -> Span:
         """The place of a value."""
-        return self.source.span(*self._find(route)[1])
+        return self.source.span(*self.offsets(route)[1])
 
     def key_span(self, route: Route) -> Span:
         """The place of a value's key; of an item of a list, the item; of the whole file, line 1."""
-        return self.source.span(*self._find(route)[0]) if route else self.source.first_line
+        return self.source.span(*self.offsets(route)[0]) if route else self.source.first_line
 
     def text(self, route: Route) -> str:
         """The text of a scalar: a quoted one's content, a number's digits as the author wrote them."""
         value = self.data
         for part in route:
             value = value[part]  # type: ignore[index]  # a route leads through lists and maps
-        return value if isinstance(value, str) else self.source.text[slice(*self._find(route)[1])]
+        return value if isinstance(value, str) else self.source.text[slice(*self.offsets(route)[1])]
 
     def inner_span(self, route: Route, start: int, end: int) -> Span:
         """The place of a part of a text, by offsets in what `text` gives; the whole text where lines were folded."""
-        first, last = self._find(route)[1]
+        first, last = self.offsets(route)[1]
         offsets = _offsets(self.source.text[first:last], self.text(route))
         if offsets is None or not 0 <= start <= end < len(offsets):
             return self.source.span(first, last)
         return self.source.span(first + offsets[start], first + offsets[end])
 
-    def _find(self, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The offsets of a value's key (or of the value, where it has none) and of the value."""
+    def offsets(self, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The offsets, in the source's text, of a value's key (or of the value, where it has none) and of the value."""
         node = self._places
         key: int | None = None
         for part in route:

@@ -1,0 +1,218 @@
+"""`mlgen promote --to E`: an environment's pin moved and what follows from it rendered, for a pull request to show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+
+from mlgen.cli import pins, promotion, revisions
+from mlgen.cli.main import new_app
+from mlgen.cli.options import Format, FormatOption
+from mlgen.cli.output import answer_json, answer_of_a_deed, note
+from mlgen.cli.promotion import Move
+from mlgen.cli.records import environment_of
+from mlgen.cli.render import OUT
+from mlgen.cli.workspace import OWN, PROJECT_FILE, Workspace
+from mlgen.diagnostic import Findings, Misuse, failed, sentence
+from mlgen.render.files import Changes, compare, scope_of, write
+from mlgen.spec.edit import with_pin
+from mlgen.spec.project import Environment
+
+app = new_app()
+
+TEMPORARY = f"{OWN}/promote.tmp"  # in a folder that Git ignores, whatever becomes of it
+
+
+@app.command()
+def promote(
+    *,
+    to: Annotated[list[str], typer.Option("--to", metavar="E", help="The environment whose pin moves. Repeatable.")],
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="E", help="To what this one has: its pin, or HEAD without a pin.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="REV", help="To a commit; an earlier one rolls back.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Pin an environment to a commit, and render it: a change of mlgen.yaml and tekton/ that a pull request shows.
+
+    Without --from and --revision: to HEAD. Where nothing would be rendered otherwise at HEAD, the pin stays. mlgen.yaml
+    is written last, so what was cut off is finished by the same command.
+    """
+    if source is not None and (revision is not None or source in to):
+        raise Misuse("options", "--from is another environment, and excludes --revision", fix="give one of them")
+    workspace = Workspace.around()
+    _check(workspace, to)
+    commit, clean = _target(workspace, source, revision)
+    data, moves = workspace.project_data, list[Move]()
+    for name in dict.fromkeys(to):
+        made = _pinned(data, name, commit)
+        move = promotion.move_of(workspace, workspace.with_project(made), name, commit)
+        if clean:
+            promotion.refuse_dirty(workspace, move.rendering.plans, commit)
+        if clean and move.same and move.old is not None:  # HEAD is later only by what is of no account here
+            move = promotion.stayed(workspace, move)
+        else:
+            data = made
+        moves.append(move)
+    warnings = _warnings(workspace, moves)
+    for warning in warnings:
+        note(warning)
+    changes = _write(workspace, moves, data, dry_run=dry_run)
+    with answer_of_a_deed():
+        if form is Format.JSON:
+            answer_json(_json(moves, changes, warnings, dry_run=dry_run))
+        else:
+            sys.stdout.write("".join(f"{sentence(line)}\n" for line in _text(moves, changes, dry_run=dry_run)))
+
+
+def _check(workspace: Workspace, to: Sequence[str]) -> None:
+    """Raises Misuse for an environment that has no pin, Findings for mlgen.yaml; a pin that is to be moved is none."""
+    ours = {workspace.pin_of(e) for e in workspace.project_as_read.environments if e.name in to}
+    found = [one for one in workspace.check([]) if one.span.file == PROJECT_FILE]
+    found = [one for one in found if not (one.code == "bad-pin" and one.span in ours)]
+    if failed(found):
+        raise Findings(found)
+    for name in to:
+        environment = environment_of(workspace.project_as_read, name)
+        if environment.namespace is None:
+            why = "a run on this machine reads the files as they lie there"
+            raise Misuse("bad-option", f'"{name}" is not rendered, so it has no pin', why=why, fix="name one with pods")
+
+
+def _target(workspace: Workspace, source: str | None, revision: str | None) -> tuple[str, bool]:
+    """The commit that is meant, and whether the work tree must be as it is: where it is what the files are."""
+    repository = revisions.repository_of(workspace.repository, workspace.root)
+    if revision is not None:
+        return revisions.commit_of(repository, revision), False
+    if source is not None:
+        environment = environment_of(workspace.project_as_read, source)
+        if environment.pin is not None:
+            workspace.source_of(environment)  # raises where it is not here
+            return environment.pin, False
+    return revisions.commit_of(repository, "HEAD"), True
+
+
+def _pinned(data: bytes, name: str, commit: str) -> bytes:
+    made = with_pin(data, name, commit)
+    if made is None:
+        why = "its lines are written in a way that is not edited here"
+        fix = f'write `pin: "{commit}"` into {name} of {PROJECT_FILE}, then mlgen render --env {name}'
+        raise Misuse("not-edited", f"the pin of {name} cannot be moved in {PROJECT_FILE}", why=why, fix=fix)
+    return made
+
+
+def _warnings(workspace: Workspace, moves: Sequence[Move]) -> list[str]:
+    repository = revisions.repository_of(workspace.repository, workspace.root)
+    found = []
+    for commit in dict.fromkeys(move.new for move in moves if move.moves):
+        if (branch := promotion.unmerged(repository, commit)) is not None:
+            what = f"{commit[: pins.SHORT]} is not on {branch}, as it was last fetched"
+            found.append(f"{what}: merge it first, or others cannot render what is pinned to it, and a squash loses it")
+    return found
+
+
+def _write(workspace: Workspace, moves: Sequence[Move], data: bytes, *, dry_run: bool) -> Changes:
+    """Write what is rendered, then the pins. Raises Misuse "in-the-way" before anything is written."""
+    root = workspace.own(OUT)
+    files, plans, environments = dict[str, bytes](), [], list[Environment]()
+    for move in moves:
+        files |= move.rendering.files
+        plans += move.rendering.plans
+        environments += move.rendering.environments
+    scope = scope_of(plans, environments, whole=True)
+    if dry_run:
+        differences = compare(root, files, scope)
+        removed = tuple(one.path for one in differences if one.kind == "stale")
+        written = tuple(one.path for one in differences if one.kind != "stale")
+        return Changes(written, removed, len(files) - len(written))
+    changes = write(root, files, scope)
+    if data != workspace.project_data:
+        _replace(workspace, data)
+    return changes
+
+
+def _replace(workspace: Workspace, data: bytes) -> None:
+    """Put mlgen.yaml there at once, with the rights that it had; a link in the repository stays one."""
+    path = (workspace.root / PROJECT_FILE).resolve()
+    temporary = workspace.own(TEMPORARY)
+    temporary.parent.mkdir(exist_ok=True)
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
+        os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _json(moves: Sequence[Move], changes: Changes, warnings: Sequence[str], *, dry_run: bool) -> dict[str, object]:
+    return {
+        "environments": [
+            {
+                "environment": move.environment,
+                "from": move.old,
+                "to": move.new,
+                "moved": move.moves,
+                "commits": move.commits,
+                "subjects": [{"commit": one.oid, "subject": sentence(one.text)} for one in move.subjects],
+                "pipelines": move.pipelines,
+            }
+            for move in moves
+        ],
+        "written": list(changes.written),
+        "removed": list(changes.removed),
+        "unchanged": changes.unchanged,
+        "warnings": list(warnings),
+        "dryRun": dry_run,
+    }
+
+
+def _text(moves: Sequence[Move], changes: Changes, *, dry_run: bool) -> Iterator[str]:
+    for move in moves:
+        yield from _move_text(move)
+    would = "would be " if dry_run else ""
+    counts = f"{len(changes.written)} {would}written, {len(changes.removed)} {would}removed"
+    yield f"{counts}, {changes.unchanged} unchanged in {OUT}/"
+    moved = [move.environment for move in moves if move.moves]
+    if moved and not dry_run:
+        word = "pins" if len(moved) > 1 else "pin"
+        yield f"{PROJECT_FILE} has the new {word}; see mlgen diff --base HEAD --env {moved[0]}"
+
+
+def _move_text(move: Move) -> Iterator[str]:
+    short = move.new[: pins.SHORT]
+    if not move.moves:
+        yield f"{move.environment}  stays at {short}: {_stays(move)}"
+        return
+    old = "the files as they are" if move.old is None else move.old[: pins.SHORT]
+    yield f"{move.environment}  {old} → {short}{_distance(move)}"
+    for one in move.subjects:
+        yield f"  {'- ' if (move.commits or 0) < 0 else ''}{one.oid[: pins.SHORT]}  {one.text}"
+    if move.commits is not None and abs(move.commits) > len(move.subjects):
+        yield f"  … and {abs(move.commits) - len(move.subjects)} more"
+    if move.pipelines is None:
+        yield "  what it had before cannot be read"
+    elif not any(move.pipelines.values()):
+        yield "  no pipeline means anything else" if not move.same else "  nothing is rendered otherwise"
+    else:
+        yield from (f"  {word:8} {', '.join(names)}" for word, names in move.pipelines.items() if names)
+
+
+def _stays(move: Move) -> str:
+    return "it is there already" if move.later is None else f"{move.later[: pins.SHORT]} has nothing else for it"
+
+
+def _distance(move: Move) -> str:
+    if move.old is None:
+        return ""
+    if move.commits is None:
+        return ", on another line of history"
+    count = f"{abs(move.commits)} commit{'' if abs(move.commits) == 1 else 's'}"
+    return f", back by {count}" if move.commits < 0 else f", {count}"

@@ -1,0 +1,294 @@
+"""`mlgen promote`: the pin moved, the environment rendered, and a pull request that shows just that."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlgen.cli.main import run
+from tests.cli.pinned import change, make, project, rendered, spec
+from tests.revisions import commit, lay, run_git
+
+ROOT = Path(__file__).parents[2]
+Mlgen = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make(tmp_path / "r")
+    monkeypatch.chdir(tmp_path / "r")
+    return tmp_path / "r"
+
+
+@pytest.fixture
+def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(list(arguments))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def head(root: Path) -> str:
+    return run_git(root, "rev-parse", "HEAD")
+
+
+def changed(root: Path) -> list[str]:
+    """What Git says is not as HEAD has it."""
+    return sorted(line[3:] for line in run_git(root, "status", "--porcelain", "-uall").splitlines())
+
+
+def epochs(count: int) -> dict[str, str]:
+    return {"pipelines/churn.yaml": spec().replace("epochs 1", f"epochs {count}")}
+
+
+def test_a_promotion_is_a_pull_request_that_shows_just_that(root: Path, mlgen: Mlgen) -> None:
+    # The first pin, on a branch of its own.
+    mlgen("render")
+    first = commit(root, "rendered")
+    run_git(root, "checkout", "-q", "-b", "pin-prod")
+    assert mlgen("promote", "--from", "dev", "--to", "prod") == (
+        0,
+        f"prod  the files as they are → {first[:12]}\n  nothing is rendered otherwise\n"
+        "0 written, 0 removed, 10 unchanged in tekton/\n"
+        "mlgen.yaml has the new pin; see mlgen diff --base HEAD --env prod\n",
+        "",
+    )
+    assert changed(root) == ["mlgen.yaml"]
+    commit(root, "pin prod")
+    run_git(root, "checkout", "-q", "main")
+    run_git(root, "merge", "-q", "--no-ff", "pin-prod")
+    assert mlgen("render", "--check")[0] == 0
+    # A change of a spec reaches dev, and prod not.
+    run_git(root, "checkout", "-q", "-b", "epochs")
+    lay(root, {**epochs(2), "pipelines/fraud.yaml": spec("fraud")})
+    lay(root, {"mlgen.lock": (root / "mlgen.lock").read_text()})
+    prod = rendered(root, "prod")
+    assert mlgen("render")[0] == 0
+    assert rendered(root, "prod") == prod
+    wanted = commit(root, "train for\tlonger \x1b[31m and more")
+    assert mlgen("render", "--check")[0] == 0
+    run_git(root, "checkout", "-q", "main")
+    run_git(root, "merge", "-q", "--no-ff", "epochs", "-m", "merged")
+    # Prod follows by a pull request of its own.
+    run_git(root, "checkout", "-q", "-b", "promote")
+    assert mlgen("render", "--check")[0] == 0
+    code, out, err = mlgen("promote", "--from", "dev", "--to", "prod")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"prod  {first[:12]} → {head(root)[:12]}, 4 commits\n  {head(root)[:12]}  merged\n")
+    assert f"  {wanted[:12]}  train for\\tlonger \\x1b[31m and more\n" in out
+    assert "  new      fraud\n  changed  churn\n" in out
+    assert all(path.startswith(("mlgen.yaml", "tekton/prod/")) for path in changed(root))
+    assert len(changed(root)) > 3
+    assert mlgen("render", "--check")[0] == 0
+    commit(root, "promote")
+    # Once more is nothing more, though HEAD has moved on.
+    code, out, _ = mlgen("promote", "--from", "dev", "--to", "prod")
+    assert code == 0
+    assert "has nothing else for it\n0 written, 0 removed" in out
+    assert changed(root) == []
+
+
+def test_a_rollback_says_so(root: Path, mlgen: Mlgen) -> None:
+    first = head(root)
+    change(root, epochs(2), "two")
+    last = change(root, epochs(3), "three")
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    code, out, _ = mlgen("promote", "--to", "prod", "--revision", "HEAD~2")
+    assert code == 0
+    assert out.startswith(f"prod  {last[:12]} → {first[:12]}, back by 2 commits\n  - {last[:12]}  three\n  - ")
+    assert "  changed  churn\n" in out
+    assert f'pin: "{first}"' in (root / "mlgen.yaml").read_text()
+
+
+def test_another_line_of_history_is_told(root: Path, mlgen: Mlgen) -> None:
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    run_git(root, "checkout", "-q", "-f", "--orphan", "other")
+    change(root, {**epochs(2), "mlgen.yaml": project(prod=run_git(root, "rev-parse", "main"))})
+    code, out, _ = mlgen("promote", "--to", "prod")
+    assert code == 0
+    assert ", on another line of history\n" in out
+
+
+def test_what_is_pinned_is_promoted_as_it_is_pinned(root: Path, mlgen: Mlgen) -> None:
+    first = head(root)
+    change(root, epochs(2))
+    (root / "mlgen.yaml").write_text(project(dev=first))
+    lay(root, epochs(5))  # of no account: dev is not read here
+    code, out, _ = mlgen("promote", "--from", "dev", "--to", "prod")
+    assert code == 0
+    assert (root / "mlgen.yaml").read_text().count(f'pin: "{first}"') == 2
+    assert out.startswith(f"prod  the files as they are → {first[:12]}\n")
+    assert mlgen("promote", "--from", "dev", "--to", "prod")[1].startswith(
+        f"prod  stays at {first[:12]}: it is there already\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "dirty",
+    [
+        epochs(2),
+        {"pipelines/fraud.yaml": spec("fraud")},
+        {"src/train.py": "print(2)\n"},
+        {"src/new.py": ""},
+        {"data/rows.csv": "id\n2\n"},
+        {"mlgen.lock": "version: 1\nimages: {}\n"},
+        {"pipelines/tasks/tell.yaml": "version: 1\nkind: task\nname: tell\nimage: a:1\nrun: echo\n"},
+    ],
+    ids=lambda dirty: next(iter(dirty)),
+)
+def test_what_is_not_committed_would_not_be_promoted(root: Path, mlgen: Mlgen, dirty: dict[str, str]) -> None:
+    lay(root, dirty)
+    before = (root / "mlgen.yaml").read_bytes()
+    code, out, err = mlgen("promote", "--from", "dev", "--to", "prod")
+    (path,) = dirty
+    assert (code, out) == (3, "")
+    assert f"error[dirty-tree]: 1 file is not as {head(root)[:12]} has them: {path}\n" in err
+    assert "fix  git commit, or git stash\n" in err
+    assert (root / "mlgen.yaml").read_bytes() == before
+    assert not (root / "tekton").exists()
+    assert mlgen("promote", "--to", "prod", "--revision", "HEAD")[0] == 0  # said in so many words
+
+
+def test_what_it_does_not_read_may_be_dirty(root: Path, mlgen: Mlgen) -> None:
+    lay(root, {"README.md": "x", "tekton/notes": "x", "src/x.pyc": "", ".gitignore": ".mlgen/\n*.pyc\n"})
+    (root / "mlgen.yaml").write_text(f"# by hand\n{project()}")
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert (root / "mlgen.yaml").read_text() == f"# by hand\n{project()}".replace(
+        "    namespace: ml-prod", f'    pin: "{head(root)}"\n    namespace: ml-prod'
+    )
+
+
+def test_a_dry_run_writes_nothing_and_says_it_all(root: Path, mlgen: Mlgen) -> None:
+    mlgen("render")
+    first = commit(root)
+    mlgen("promote", "--to", "prod")
+    commit(root)
+    last = change(root, epochs(2), "two")
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)}
+    code, out, _ = mlgen("promote", "--to", "prod", "--dry-run", "--format", "json")
+    told = json.loads(out)
+    (one,) = told["environments"]
+    assert code == 0
+    assert (one["environment"], one["from"], one["to"], one["moved"], one["commits"]) == ("prod", first, last, True, 2)
+    assert one["subjects"][0] == {"commit": last, "subject": "two"}
+    assert one["pipelines"] == {"new": [], "changed": ["churn"], "removed": []}
+    assert told["dryRun"] is True
+    assert "prod/manifests/pipeline-churn.yaml" in told["written"]
+    assert len(told["removed"]) == 1
+    assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)} == before
+    assert mlgen("promote", "--to", "prod", "--dry-run")[1].endswith("would be removed, 7 unchanged in tekton/\n")
+    done = json.loads(mlgen("promote", "--to", "prod", "--format", "json")[1])
+    assert {**done, "dryRun": True} == told
+
+
+def test_several_environments_move_at_once(root: Path, mlgen: Mlgen) -> None:
+    code, out, _ = mlgen("promote", "--to", "dev", "--to", "prod", "--revision", "main")
+    assert code == 0
+    assert (root / "mlgen.yaml").read_text().count(f'pin: "{head(root)}"') == 2
+    assert rendered(root, "dev")
+    assert rendered(root, "prod")
+    assert "has the new pins" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--to", "prd"], 2, "did you mean prod?"),
+        (["--to", "local"], 2, '"local" is not rendered, so it has no pin'),
+        (["--from", "prod", "--to", "prod"], 2, "error[options]"),
+        (["--from", "dev", "--to", "prod", "--revision", "HEAD"], 2, "error[options]"),
+        (["--from", "qa", "--to", "prod"], 2, 'there is no environment "qa"'),
+        (["--to", "prod", "--revision", "v9"], 2, 'error[no-such-revision]: no commit here is called "v9"'),
+        (["--to", "prod", "--revision", "mian"], 2, "fix  did you mean main?"),
+        (["--to", "prod", "--revision", "--help"], 2, "error[no-such-revision]"),
+        (["--to", "prod", "--revision", "HEAD^{tree}"], 2, "error[no-such-revision]"),
+        ([], 2, "--to"),
+    ],
+)
+def test_what_is_asked_wrongly_changes_nothing(
+    root: Path, mlgen: Mlgen, arguments: list[str], code: int, said: str
+) -> None:
+    found, out, err = mlgen("promote", *arguments)
+    assert (found, out) == (code, "")
+    assert said in err
+    assert changed(root) == []
+
+
+def test_a_commit_that_breaks_a_rule_of_the_environment_is_not_promoted(root: Path, mlgen: Mlgen) -> None:
+    change(root, {"pipelines/churn.yaml": spec().replace("memory: 2Gi", "memory: 8Gi")})
+    code, out, err = mlgen("promote", "--to", "prod")
+    assert (code, out) == (1, "")
+    assert f"error[over-limit]: prod is pinned to {head(root)[:12]}, where pipelines/churn.yaml:6 has: " in err
+    assert f'|     pin: "{head(root)}"' in err
+    assert changed(root) == []
+
+
+def test_a_pin_that_cannot_be_read_is_mended(root: Path, mlgen: Mlgen) -> None:
+    for broken in ("main", "3f786850e387550fdab836ed7e6dc881de23001b"):
+        (root / "mlgen.yaml").write_text(project(prod=broken))
+        assert mlgen("check")[0] == 1
+        assert mlgen("promote", "--to", "prod")[0] == 0
+        assert mlgen("check")[0] == 0
+
+
+def test_a_file_that_is_in_the_way_stops_it_before_anything_is_written(root: Path, mlgen: Mlgen) -> None:
+    lay(root, {"tekton/prod/manifests/pipeline-churn.yaml": "mine\n"})
+    before = (root / "mlgen.yaml").read_bytes()
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 2
+    assert "error[in-the-way]" in err
+    assert (root / "mlgen.yaml").read_bytes() == before
+    assert list((root / "tekton/prod/manifests").iterdir()) == [root / "tekton/prod/manifests/pipeline-churn.yaml"]
+
+
+def test_a_commit_that_nobody_else_has_is_warned_of(root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_git(root.parent, "clone", "-q", str(root), "clone")
+    monkeypatch.chdir(root.parent / "clone")
+    assert mlgen("promote", "--to", "prod")[2] == ""
+    lost = change(root.parent / "clone", epochs(2))
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 0
+    assert err.startswith(f"{lost[:12]} is not on origin/main, as it was last fetched: merge it first")
+
+
+def test_before_the_first_commit_there_is_nothing_to_promote(
+    tmp_path: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path, {"mlgen.yaml": project(), "pipelines/churn.yaml": spec()})
+    monkeypatch.chdir(tmp_path)
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 3
+    assert "error[no-repository]" in err
+    run_git(tmp_path, "init", "-q")
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 2
+    assert "why  the repository has no commit yet\n   fix  git commit" in err
+
+
+def test_one_that_was_killed_is_finished_by_the_same_command(root: Path, mlgen: Mlgen) -> None:
+    mlgen("render")
+    commit(root)
+    change(root, epochs(2))
+    before = (root / "mlgen.yaml").read_bytes()
+    script = (
+        "import os, signal, sys\n"
+        "from mlgen.cli import promote\n"
+        "promote._replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from mlgen.cli.main import run\n"
+        "run(['promote', '--to', 'prod'])\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, env=environ, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (root / "mlgen.yaml").read_bytes() == before
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert mlgen("render", "--env", "prod", "--check")[0] == 0
+    assert f'pin: "{head(root)}"' in (root / "mlgen.yaml").read_text()
