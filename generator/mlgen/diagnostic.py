@@ -178,9 +178,17 @@ CODES: dict[str, str] = {
     "policy-without-binding": "a policy that no binding names",
     "unknown-policy": "a binding of a policy that is not there",
     "missing-params": "a policy and a binding that do not agree on params",
+    "policy": "what a policy of policies/ denies",
+    "policy-warning": "what a policy of policies/ warns of",
+    "policy-not-evaluated": "a policy that mlgen cannot evaluate, so that nobody knows what it says",
+    "policy-case": "a case of a policy that cannot be read",
+    "policy-test": "a case of a policy that is answered otherwise than it says",
+    "untested-rule": "a rule of a policy that no case tries both ways",
 }
 
-WARNINGS = frozenset({"unpinned-image", "unused", "redundant-after", "shebang", "policy-without-binding"})
+WARNINGS = frozenset(
+    {"unpinned-image", "unused", "redundant-after", "shebang", "policy-without-binding", "policy-warning"}
+)
 
 
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -23,6 +23,7 @@ MISUSES: dict[str, str] = {
     "missing-secret": "a secret of a task that is not in the environment of `mlgen run`",
     "no-log": "a task or run that has left no log on this machine",
     "no-parquet": "an export to Parquet without the package that writes it",
+    "no-policies": "a project without policies, where they are to be tried",
     "no-specs": "a project without specs",
     "no-such-file": "a file that is not there",
     "no-such-revision": "a revision that no commit of this clone has",

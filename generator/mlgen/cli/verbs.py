@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "plan": "Show what will happen: order, gates, resources",
     "graph": "Draw a pipeline as Mermaid or DOT",
     "render": "Write the Tekton manifests of an environment",
+    "policy": "Try the rules in policies/ by their cases",
     "lock": "Pin images that specs name by a tag: their digests, in mlgen.lock",
     "diff": "Say what a change means: in words, in amounts, as objects",
     "promote": "Pin an environment to a commit, and render it",

@@ -50,6 +50,7 @@ class Workspace:
     _project_data: bytes | None = None
     _sources: dict[str, Workspace] = field(default_factory=dict)
     _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
+    planned: dict[str, tuple[Plan, Pipeline]] = field(default_factory=dict)  # by `check`: the specs without an error
 
     @staticmethod
     def around(files: Sequence[Path] | None = None) -> Workspace:
@@ -176,7 +177,7 @@ class Workspace:
     @property
     def project_data(self) -> bytes:
         """The bytes of mlgen.yaml."""
-        return self._bytes(PROJECT_FILE) if self._project_data is None else self._project_data
+        return self.data(PROJECT_FILE) if self._project_data is None else self._project_data
 
     def with_project(self, data: bytes) -> Workspace:
         """The same files with another mlgen.yaml, which nobody has written yet."""
@@ -270,6 +271,7 @@ class Workspace:
             plan = self._make(loaded)
         except Findings as more:
             return [*loaded.found, *more.diagnostics]
+        self.planned[path] = (plan, loaded.pipeline)
         return [*loaded.found, *places.diagnostics(check_limits(plan, environment), loaded.pipeline)]
 
     def document(self, path: str) -> Document:
@@ -278,10 +280,11 @@ class Workspace:
 
     def _read(self, path: str) -> tuple[Document, str]:
         """A file's document, and the digest of its bytes."""
-        data = self._bytes(path)
+        data = self.data(path)
         return read(path, data), canonical.digest_bytes(data)
 
-    def _bytes(self, path: str) -> bytes:
+    def data(self, path: str) -> bytes:
+        """A file's bytes. Raises CannotAnswer "unreadable"."""
         try:
             return self.files.read(path)
         except ValueError as error:

@@ -1,0 +1,191 @@
+"""What policies say of all that specs render to, at the lines that cause it.
+
+Judged are the objects of each environment that has pods, as `render` makes them, and the Pods that Tekton will make.
+What an environment cannot render is left to `render`, which says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mlgen.cli import culprits
+from mlgen.cli.subjects import Data, Plain, Subject, namespace, pods_of, rendered, subjects
+from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.plan.model import Plan
+from mlgen.policy.cases import resources
+from mlgen.render.cronjob import cron_manifests
+from mlgen.spec.document import Document
+from mlgen.spec.model import Pipeline, Place
+from mlgen.spec.project import Environment
+
+if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
+    from mlgen.policy.judge import Judge, Verdict
+
+MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
+_KINDS = ("Task", "Pipeline", "PipelineRun", "CronJob", "Pod")  # whose words are taken, where several break one rule
+
+Planned = tuple[Plan, Pipeline]
+
+
+class Inspector:
+    """Judges what plans render to, and says of all verdicts what caused each, every cause once.
+
+    environments: all of the project. project: its mlgen.yaml.
+    """
+
+    def __init__(self, judge: Judge, environments: Sequence[Environment], project: Document) -> None:
+        self.judge, self.environments, self.project = judge, environments, Place(project, ())
+        self.namespaces = {e.name: namespace(e) for e in environments}
+        # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
+        self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
+        self.tried = 0
+        self.last: dict[tuple[object, ...], int] = {}  # which change it was, the last time that a rule was broken
+
+    def inspect(self, planned: Iterable[Planned], environments: Iterable[Environment]) -> None:
+        """Judge the objects of plans in environments that have pods."""
+        plans = list(planned)
+        for environment in environments:
+            for manifest in cron_manifests(environment, self.environments):
+                self.look(Subject(environment, Plain()(manifest.data)))
+            for plan, pipeline in plans:
+                for subject in subjects(plan, pipeline, environment):
+                    self.look(subject)
+
+    def look(self, subject: Subject) -> None:
+        for verdict in self.ask(subject.data, subject.environment):
+            source = subject.plan.source if subject.plan else ""
+            key = (
+                verdict.policy.name,
+                verdict.validation,
+                source,
+                subject.task,
+                subject.environment.name,
+                verdict.evaluated,
+            )
+            if key not in self.told or _rank(subject) < _rank(self.told[key][0]):
+                self.told[key] = (subject, verdict)
+
+    def ask(self, data: Data, environment: Environment) -> list[Verdict]:
+        from mlgen.policy.judge import Request  # here: as above
+
+        named = self.namespaces.get(environment.name)
+        if named is None or named["metadata"]["name"] != environment.namespace:
+            named = namespace(environment)
+        return self.judge.judge(Request(data, resources(data), namespace=named))
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """One for each cause, with all environments that it is in."""
+        causes: dict[tuple[str, int | None, bool, Span], tuple[Subject, Verdict, list[str]]] = {}
+        said: dict[tuple[str, Span], str] = {}  # of which kind of object a policy has spoken at a place
+        for subject, verdict in sorted(self.told.values(), key=lambda pair: _rank(pair[0])):
+            if verdict.evaluated and not {"Deny", "Warn"}.intersection(verdict.actions):
+                continue
+            # What cannot be evaluated is the policy's: it would be so of most objects.
+            for place in self.places(subject, verdict) if verdict.evaluated else [verdict.place]:
+                if subject.kind == "Pod" and said.get((verdict.policy.name, place), "Pod") != "Pod":
+                    continue  # its Task or Pipeline has told the same
+                said[verdict.policy.name, place] = subject.kind
+                key = (verdict.policy.name, verdict.validation, verdict.evaluated, place)
+                names = causes.setdefault(key, (subject, verdict, []))[2]
+                if subject.environment.name not in names:
+                    names.append(subject.environment.name)
+        for (*_, place), (subject, verdict, names) in causes.items():
+            yield _finding(subject, verdict, names, place)
+
+    def places(self, subject: Subject, verdict: Verdict) -> list[Span]:
+        """Where what causes a verdict is written: found by trying, else guessed from the names in the expression."""
+        rule = (verdict.policy.name, verdict.validation)
+        found: dict[str, Span] = {}
+        weaker: dict[str, Span] = {}
+        if self.tried < MOST_TRIED:
+            self.tried += 1
+            for n, change in self.in_order((*rule, subject.kind), subject, verdict):
+                if change.group in found or (found and not change.group):  # a task is to blame, nothing around it
+                    continue
+                effect = self.effect(subject, verdict, change)
+                if effect == "gone":
+                    found[change.group] = change.place()
+                    self.last[(*rule, subject.kind)] = n
+                    if subject.kind not in ("Pipeline", "PipelineRun"):
+                        break
+                elif effect == "changed":
+                    weaker.setdefault(change.group, change.place())
+        if places := list((found or weaker).values()):
+            return places if subject.kind in ("Pipeline", "PipelineRun") else places[:1]
+        return [self.guess(subject, verdict)]
+
+    def in_order(
+        self, rule: tuple[object, ...], subject: Subject, verdict: Verdict
+    ) -> Iterator[tuple[int, culprits.Change]]:
+        """All changes, the one that mattered the last time first."""
+
+        def fresh() -> Iterator[tuple[int, culprits.Change]]:
+            return enumerate(culprits.changes(subject, self.project, verdict.message))
+
+        last = self.last.get(rule)
+        if last is not None and subject.kind not in ("Pipeline", "PipelineRun"):
+            yield from islice(fresh(), last, last + 1)
+        yield from fresh()
+
+    def effect(self, subject: Subject, verdict: Verdict, change: culprits.Change) -> str:
+        """ "gone" where the policy is content without the part, "changed" where it says something else, else ""."""
+        try:
+            data = self.rebuilt(subject, change)
+        except (ValueError, KeyError):  # nothing is rendered without it
+            return ""
+        if data is None:
+            return "gone"  # as a retry's pod is without retries
+        if data == subject.data:
+            return ""
+        for other in self.ask(data, change.environment):
+            if other.policy.name == verdict.policy.name:
+                if other.validation == verdict.validation:
+                    return "changed" if other.message != verdict.message else ""
+                if other.validation is None:  # not even asked, as without params
+                    return ""
+        return "gone"
+
+    def rebuilt(self, subject: Subject, change: culprits.Change) -> Data | None:
+        if change.plan is None:
+            others = [change.environment if e.name == change.environment.name else e for e in self.environments]
+            made = [Plain()(m.data) for m in cron_manifests(change.environment, others)]
+            return next((data for data in made if data["kind"] == subject.kind), None)
+        objects = rendered(change.plan, change.environment)
+        if subject.kind != "Pod":
+            return next((d for d, task in objects if d["kind"] == subject.kind and task == subject.task), None)
+        mine = (p for p in pods_of(objects) if p.task == subject.task and bool(p.attempt) == bool(subject.attempt))
+        return next((one.pod for one in mine), None)
+
+    def guess(self, subject: Subject, verdict: Verdict) -> Span:
+        fields: frozenset[tuple[str, ...]] = frozenset()
+        if verdict.validation is not None:
+            fields = verdict.policy.validations[verdict.validation].expression.fields
+        words = " ".join(part for path in sorted(fields) for part in path)
+        spec = None
+        if subject.pipeline is not None and subject.task is not None:
+            tasks = {**subject.pipeline.tasks, **subject.pipeline.finally_tasks}
+            spec = tasks.get(subject.task)
+        place = self.project / "environments" / subject.environment.name
+        return culprits.by_names(words, spec, subject.pipeline, place)
+
+
+def _rank(subject: Subject) -> int:
+    return _KINDS.index(subject.kind) if subject.kind in _KINDS else len(_KINDS)
+
+
+def _finding(subject: Subject, verdict: Verdict, names: list[str], place: Span) -> Diagnostic:
+    policy = verdict.policy
+    title = policy.annotations.get("mlgen.dev/title", "")
+    related = (Related(f"the rule of {policy.name}", verdict.place),)
+    where = f"the environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    if not verdict.evaluated:
+        message = f"{policy.name} is not evaluated: {verdict.error}"
+        why = f"nobody knows whether the cluster takes {subject.name} ({where}), so it is no pass"
+        fix = "write the rule with what both can evaluate: `mlgen explain policy-not-evaluated`"
+        return Diagnostic("policy-not-evaluated", message, place, why, fix)
+    code = "policy" if "Deny" in verdict.actions else "policy-warning"
+    why = f"{title or 'a rule'} (policy {policy.name}, in {where})"
+    fix = policy.annotations.get("mlgen.dev/fix") or f"mend this, or talk to those who keep {verdict.place.file}"
+    return Diagnostic(code, verdict.message, place, why, fix, related)

@@ -1,0 +1,91 @@
+"""What policies judge: the objects that plans render to in an environment, as plain data, and the Pods made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mlgen.plan.model import Plan
+from mlgen.policy import pods
+from mlgen.render.limits import check_limits
+from mlgen.render.manifests import manifests
+from mlgen.spec.model import Pipeline
+from mlgen.spec.project import Environment
+
+Data = dict[str, Any]
+Rendered = list[tuple[Data, str | None]]  # objects, each with whose Task it is
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that is judged, and what it is made from. task: whose Task or Pod it is. attempt: of a Pod."""
+
+    environment: Environment
+    data: Data
+    plan: Plan | None = None
+    pipeline: Pipeline | None = None
+    task: str | None = None
+    attempt: int = 0
+
+    @property
+    def kind(self) -> str:
+        return str(self.data["kind"])
+
+    @property
+    def name(self) -> str:
+        metadata = self.data["metadata"]
+        return f"{self.kind} {metadata.get('name') or metadata['generateName']}"
+
+
+def namespace(environment: Environment) -> Data:
+    """The Namespace of an environment, as the guide says to make it."""
+    labels = {
+        "kubernetes.io/metadata.name": environment.namespace,
+        "mlgen.dev/env": environment.name,
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": environment.namespace, "labels": labels}}
+
+
+def rendered(plan: Plan, environment: Environment) -> Rendered:
+    """The objects of a plan as plain data, each with whose Task it is."""
+    plain = Plain()
+    return [(plain(m.data), m.task) for m in manifests(plan, environment)]
+
+
+class Plain:
+    """Rendered data as plain dicts, which is what expressions know; the parts that many objects share, once."""
+
+    def __init__(self) -> None:
+        self._shared: dict[int, tuple[object, object]] = {}
+
+    def __call__(self, data: Any) -> Any:
+        kind = type(data)
+        if kind is dict:
+            return {key: value if type(value) is str else self(value) for key, value in data.items()}
+        if kind is list or kind is tuple:
+            return [value if type(value) is str else self(value) for value in data]
+        if isinstance(data, dict):
+            known = self._shared.get(id(data))
+            if known is None:
+                known = self._shared[id(data)] = (data, self(dict(data)))  # the original, so that its id stays its own
+            return known[1]
+        return data
+
+
+def pods_of(objects: Rendered) -> Iterator[pods.Projected]:
+    of_kind: dict[str, list[Data]] = {}
+    for data, _ in objects:
+        of_kind.setdefault(str(data["kind"]), []).append(data)
+    return pods.pods(of_kind["Pipeline"][0], of_kind["Task"], of_kind["PipelineRun"][0])
+
+
+def subjects(plan: Plan, pipeline: Pipeline, environment: Environment) -> Iterator[Subject]:
+    if check_limits(plan, environment):
+        return
+    objects = rendered(plan, environment)
+    for data, task in objects:
+        yield Subject(environment, data, plan, pipeline, task)
+    for one in pods_of(objects):
+        yield Subject(environment, one.pod, plan, pipeline, one.task, one.attempt)
