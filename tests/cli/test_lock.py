@@ -234,6 +234,18 @@ def test_a_link_to_a_lock_stays_one(project: Path, say: Any, hub: Hub) -> None:
     assert (code, "error[path-escape]" in err) == (1, True)
 
 
+def test_what_a_registry_says_moves_no_cursor(project: Path, say: Any, hub: Hub) -> None:
+    spec(project, "a", f"{hub.host}/acme/one:1")
+    hub.answer = lambda _: Reply(
+        200, b"x", {"Content-Type": "text/\x1b[2J::error::x", "Docker-Content-Digest": "\x1b[2J"}
+    )
+    code, _, err = say("lock")
+    assert (code, "\x1b" in err, "registry-odd" in err) == (3, False, True)
+    code, out, _ = say("lock", "--format", "json")
+    assert (code, "\x1b" in out) == (3, False)
+    assert "\x1b" not in json.loads(out)["failed"][0]["why"]
+
+
 def test_an_odd_layout_is_not_touched(project: Path, say: Any, hub: Hub) -> None:
     spec(project, "a", f"{hub.host}/acme/one:1")
     text = f"version: 1\nimages: {{a:1: {A}, # why\n  b:1: {A}}}\n"

@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlgen.registry.client import Registries
 from mlgen.registry.credentials import Credentials
@@ -289,12 +291,54 @@ def test_https_is_not_left(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyP
         ('bearer REALM=y , scope="a:b:pull,push"', [("bearer", {"realm": "y", "scope": "a:b:pull,push"})]),
         ("Negotiate", []),
         ("Basic", [("basic", {})]),
-        ("Bearer ,,=,", [("bearer", {})]),
+        ('Bearer realm=, ,=,x, scope="', [("bearer", {"scope": '"'})]),
+        (r'Bearer realm="a \"b\" \\c"', [("bearer", {"realm": r'a "b" \c'})]),
         ("", []),
     ],
 )
 def test_challenges_are_read(header: str, found: list[tuple[str, dict[str, str]]]) -> None:
     assert [(scheme, dict(given)) for scheme, given in challenges([header])] == found
+
+
+@given(
+    st.lists(st.text(alphabet=st.characters(max_codepoint=255)) | st.from_regex(r"\A(Bearer|Basic) [a-z=\", \\]*\Z"))
+)
+def test_no_challenge_is_a_bug(headers: list[str]) -> None:
+    assert all(scheme in ("basic", "bearer") for scheme, _ in challenges(headers))
+
+
+HOSTILE = [
+    "http://[",
+    "http://[::1",
+    "//",
+    "http:",
+    "javascript:alert(1)",
+    "http://u:p@127.0.0.1:1/",
+    "http://127.0.0.1:x/",
+    "http://a\x7fb/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[fe80::1]/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[fd00:ec2::254]/",
+    "http://100.100.100.200/",
+    "http://0.0.0.0:1/",
+    "http://224.0.0.1/",
+    "http://x.invalid/é",
+]
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_no_place_that_a_registry_names_is_a_bug(hub: Hub, url: str) -> None:
+    for reply in (
+        Reply(302, b"", {"Location": url}),
+        Reply(401, b"", {"WWW-Authenticate": f'Bearer realm="{url}"'}),
+    ):
+        hub.answer = odd(reply)
+        with pytest.raises(Failure) as told:
+            registries().digest(parse(f"{hub.host}/acme/churn:1"))
+        assert told.value.kind in (Kind.ODD, Kind.UNREACHABLE)
+        assert "u:p" not in told.value.why
+        assert len(hub.asked) <= 10
 
 
 def test_who_hangs_holds_up_nobody_else(hub: Hub) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,19 @@ def test_programs_are_asked(tmp_path: Path, programs: Path) -> None:
     assert find(tmp_path, all_, "quay.io/a:1") == Login("v", "p")
     assert find(tmp_path, all_, "other.io/a:1") is None
     assert find(tmp_path, all_, "busybox:1") == Login("", "", "of-hub")
+
+
+def test_a_program_is_asked_once(tmp_path: Path, programs: Path) -> None:
+    slow = programs / "docker-credential-slow"
+    slow.write_text(f'#!/bin/sh\necho asked >> {tmp_path}/asked\necho \'{{"Username": "u", "Secret": "s"}}\'\n')
+    slow.chmod(0o755)
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "slow"}))
+    credentials = Credentials((tmp_path / "config.json",))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(credentials.find, [parse(f"ghcr.io/acme/{n}:1") for n in range(20)]))
+    assert found == [Login("u", "s")] * 20
+    assert (tmp_path / "asked").read_text() == "asked\n"
+    assert "'s'" not in repr(credentials)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,8 @@ class Credentials:
     """files: those that may hold logins; the first with one for an image is meant."""
 
     files: tuple[Path, ...] = ()
+    _told: dict[tuple[str, str], Login | None] = field(default_factory=dict, repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @staticmethod
     def of(environ: Mapping[str, str]) -> Credentials:
@@ -63,9 +66,30 @@ class Credentials:
     def find(self, image: Reference) -> Login | None:
         """The login for an image; None: it is asked for as by anybody. Raises Failure for what cannot be read."""
         for path, config in self._configs:
-            if login := _in(path, config, image):
+            if login := self._in(path, config, image):
                 return login
         return None
+
+    def _in(self, path: Path, config: dict[str, Any], image: Reference) -> Login | None:
+        keys = list(_keys(image))
+        helpers, auths, store = _map(config, "credHelpers"), _map(config, "auths"), config.get("credsStore")
+        for key in keys:
+            if isinstance(program := helpers.get(key), str):
+                return self._asked(program, key)
+        hub = image.host == HUB
+        if isinstance(store, str) and store and (login := self._asked(store, _HUB_KEY if hub else image.host)):
+            return login
+        for key in keys:
+            if isinstance(auth := auths.get(key), dict) and (login := _login(path, auth)):
+                return login
+        return None
+
+    def _asked(self, program: str, key: str) -> Login | None:
+        """What a program says of a registry. It is asked once, and by one thread: it may ask the user, or take long."""
+        with self._turn:
+            if (program, key) not in self._told:
+                self._told[program, key] = _asked(program, key)
+            return self._told[program, key]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -80,20 +104,6 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:  # its text is not shown: it holds passwords
         raise Failure(Kind.DENIED, f"{path}, with the logins of registries, is not JSON", fix) from None
     return config if isinstance(config, dict) else {}
-
-
-def _in(path: Path, config: dict[str, Any], image: Reference) -> Login | None:
-    keys = list(_keys(image))
-    helpers, auths, store = _map(config, "credHelpers"), _map(config, "auths"), config.get("credsStore")
-    for key in keys:
-        if isinstance(program := helpers.get(key), str):
-            return _asked(program, key)
-    if isinstance(store, str) and store and (login := _asked(store, _HUB_KEY if image.host == HUB else image.host)):
-        return login
-    for key in keys:
-        if isinstance(auth := auths.get(key), dict) and (login := _login(path, auth)):
-            return login
-    return None
 
 
 def _map(config: dict[str, Any], key: str) -> dict[str, Any]:

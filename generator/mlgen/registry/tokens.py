@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode, urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
+from urllib.request import parse_http_list
 
 from mlgen.registry.credentials import Login
 from mlgen.registry.failure import Failure, Kind
-from mlgen.registry.transport import Answer, Transport, origin
+from mlgen.registry.transport import Answer, Transport, checked, origin
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,65536}")
 _SCHEME = re.compile(r"(?:^|,)\s*(Basic|Bearer)(?=\s|,|$)", re.IGNORECASE)
@@ -26,8 +26,13 @@ def challenges(headers: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]
         found = list(_SCHEME.finditer(header))
         ends = [*(match.start() for match in found[1:]), len(header)]
         for match, end in zip(found, ends, strict=False):
-            pairs = [pair for pair in parse_http_list(header[match.end() : end]) if pair.strip("=") and "=" in pair]
-            yield match[1].lower(), {name.lower(): value for name, value in parse_keqv_list(pairs).items()}
+            pairs = (pair.partition("=") for pair in parse_http_list(header[match.end() : end]))
+            given = {name.strip().lower(): _unquoted(value.strip()) for name, _, value in pairs if value}
+            yield match[1].lower(), given
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def authorization(answer: Answer, scope: str, login: Login | None, transport: Transport) -> str:
@@ -45,7 +50,7 @@ def authorization(answer: Answer, scope: str, login: Login | None, transport: Tr
 
 def _token(answer: Answer, given: Mapping[str, str], scope: str, login: Login | None, transport: Transport) -> str:
     realm = given["realm"]
-    if urlsplit(realm).scheme != "https" and urlsplit(answer.url).scheme == "https":
+    if checked(realm).scheme != "https" and urlsplit(answer.url).scheme == "https":
         raise Failure(Kind.ODD, f"{origin(answer.url)} hands out its tokens without https")
     inside = transport.is_inside(answer.url)
     asks = {"service": given["service"]} if given.get("service") else {}

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it on Linux
 
 from mlgen.registry.failure import QUOTED, Failure, Kind
@@ -94,7 +94,7 @@ class Transport:
             if form is not None:
                 raise Failure(Kind.ODD, f"{origin(url)} sends the request for a token elsewhere")
             inside = inside and self.is_inside(url)
-            before, url = url, urljoin(url, where)
+            before, url = url, _joined(url, where)
             if urlsplit(before).scheme == "https" and urlsplit(url).scheme != "https":
                 raise Failure(Kind.ODD, f"{origin(before)} redirects from https to {urlsplit(url).scheme[:10]}")
             if origin(before) != origin(url):
@@ -106,7 +106,7 @@ class Transport:
     ) -> Answer:
         parts = checked(url)
         with suppress(ValueError):  # a name is judged by what it leads to, once it is connected
-            self._judge(parts.hostname, ipaddress.ip_address(parts.hostname), inside)
+            self._judge(parts.netloc, _plain_address(parts.hostname or ""), inside)
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
@@ -217,13 +217,23 @@ def _body(response: urllib3.BaseHTTPResponse, host: str) -> bytes:
     return b"".join(parts)
 
 
-def checked(url: str) -> Any:
-    """The parts of a URL that may be asked. Raises Failure."""
-    parts = urlsplit(url)
+def _joined(url: str, where: str) -> str:
+    """The URL of a redirect, which may be relative. Raises Failure."""
     try:
+        found = urljoin(url, where)
+    except ValueError:
+        found = ""
+    checked(found)
+    return found
+
+
+def checked(url: str) -> SplitResult:
+    """The parts of a URL that may be asked. Raises Failure."""
+    try:
+        parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        fine = False
+        parts, fine = urlsplit(""), False
     if not fine or re.search(r"[\x00-\x20\x7f-\U0010ffff]", url):
         raise Failure(Kind.ODD, "the registry leads to what is no http URL")
     if parts.username is not None or parts.password is not None:
