@@ -130,17 +130,17 @@ def text_of(found: Iterable[Word]) -> str:
 def words(change: Change) -> list[Word]:
     """The line of a change."""
     if change.verb:
-        found = [Word(change.task or change.key, code=True), Word(change.verb)]
+        found = [Word(short(change.task or change.key), code=True), Word(change.verb)]
         given = change.after if change.after is not None else change.before
         return [*found, *_value(given), *_note(change)]
-    found = [*([] if change.key else [Word("task")]), Word(change.subject, code=True)]
+    found = [*([] if change.key else [Word("task")]), Word(short(change.subject), code=True)]
     if change.about:
-        found.append(Word(change.about, code=True))
+        found.append(Word(short(change.about), code=True))
     match change.kind:
         case Kind.NEW:
-            found += [Word("new:" if change.after else "is new"), *_value(change.after)]
+            found += [Word("new:" if change.after is not None else "is new"), *_value(change.after)]
         case Kind.REMOVED:
-            found += [Word("removed, was" if change.before else "removed"), *_value(change.before)]
+            found += [Word("removed, was" if change.before is not None else "removed"), *_value(change.before)]
         case Kind.RENAMED:
             found = [Word("task"), *_value(change.before), Word("renamed to"), *_value(change.after)]
         case Kind.CHANGED if change.before is None and change.after is None:

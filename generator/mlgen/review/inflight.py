@@ -20,8 +20,8 @@ MOST_NAMES = 10
 def in_flight(
     before: Environment | None, after: Environment | None, pairs: Sequence[Pair], actions: Sequence[Action]
 ) -> Iterator[Sentence]:
-    """What is to be known; nothing where no object changes."""
-    if before is None or not actions:
+    """What is to be known, as far as it applies."""
+    if before is None:
         return
     if after is None:
         yield from _gone(before)

@@ -74,7 +74,7 @@ def _pieces(review: Review) -> Iterator[_Piece]:
             yield from _diffs(name, changes, 20)
     for part in review.parts:
         for path in part.broken_before:
-            told = f"> {inline(path)} cannot be read at {inline(part.before)}, and is told as new"
+            told = f"> {inline(path)} has errors at {inline(part.before)}: what is there now is told as new"
             yield _Piece(1, "notes", told)
         named = f" ({', '.join(part.names)})" if part.names and len(review.parts) > 1 else ""
         for one in part.pipelines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlgen.plan.model import Input, Param, Plan, Task
+from mlgen.plan.model import Input, Param, Plan, Task, Value
 from mlgen.review.change import Change, Effect, Kind, of_maps, of_value, ordered, worst
 from mlgen.review.renames import renamed_tasks, with_names
 from mlgen.review.tasks import Listing, gate_text, gpu_text, source_text, task_changes
@@ -106,7 +106,7 @@ def _tasks(old: Plan, new: Plan, names: dict[str, str], old_code: Listing, new_c
 
 def _about(task: Task, plan: Plan) -> str:
     """What a task is, in a few words: reads …, gpu …, if …, finally."""
-    reads = sorted({source_text(item) for item in task.ins if "." in str(item.source)})
+    reads = sorted({source_text(item) for item in task.ins if not isinstance(item.source, Value)})
     said = [
         *(["finally"] if task in plan.finally_tasks else []),
         *([f"reads {', '.join(reads)}"] if reads else []),

@@ -46,7 +46,7 @@ def _part(part: Part, *, headed: bool, objects: bool) -> Iterator[str]:
     if headed and (part.pipelines or part.environments):
         yield from ("", f"== {', '.join(part.names) or 'specs'}: {part.before} → {part.after}")
     for path in part.broken_before:
-        yield from _wrapped(f"note    {path} cannot be read at {part.before}, and is told as new", "        ")
+        yield from _wrapped(f"note    {path} has errors at {part.before}: what is there now is told as new", "        ")
     for review in part.pipelines:
         yield from ("", f"{review.name}  {title(review)}")
         yield from _changes(review.changes)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from difflib import unified_diff
 
 AROUND = 3  # lines that are the same, before and after
 WIDTH = 200  # characters of a line that are shown; a task's document is one line of thousands
-_HEAD = re.compile(r"@@ ")
+_END = {True: "ends with a line's end", False: "ends without a line's end"}
 _LARGE = 20_000  # lines, above which all of both is shown: to look for what is equal takes minutes
 
 
@@ -18,6 +17,9 @@ def unified(before: str, after: str, *, width: int = WIDTH) -> tuple[str, ...]:
     Lines are those between "\\n" alone: no other character of an author's text ends one.
     """
     old, new = _lines(before), _lines(after)
+    if old == new and before != after:
+        ends = [_END[text.endswith("\n")] for text in (before, after)]
+        return f"-({ends[0]})", f"+({ends[1]})"
     if len(old) + len(new) > _LARGE:
         found = [*(f"-{line}" for line in old), *(f"+{line}" for line in new)]
     else:

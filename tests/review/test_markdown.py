@@ -1,0 +1,125 @@
+"""The comment on a pull request: within the host's limit, whole folds, and nothing of a spec's text does anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from markdown_it import MarkdownIt
+
+from mlgen.diagnostic import visible
+from mlgen.reports.markdown import LIMIT
+from mlgen.review.as_json import to_json
+from mlgen.review.change import Change, Effect, Kind, Sentence
+from mlgen.review.make import Review, make_part
+from mlgen.review.markdown import MARKER, to_markdown
+from mlgen.review.objects import ObjectChange
+from mlgen.review.text import to_text
+from tests.reports.hostile import TEXTS, texts
+from tests.review.states import SPEC, edited, part, side
+from tests.strategies import load
+
+COMMAND = "mlgen diff --base main"
+READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+QUICK = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+
+
+def review_of(text: str) -> Review:
+    """A review in which a text stands wherever somebody else's may."""
+    found = part(SPEC, edited(lambda spec: spec["tasks"]["train"].update(gpu="a100:2")))
+    lines = tuple(text.split("\n"))
+    changes = tuple(
+        Change(Effect.RUNS, kind, "train", key, text, after, about=text, note=text, verb=verb, lines=lines)
+        for kind, key, after, verb in (
+            (Kind.CHANGED, f"env.{text}", f"{text}x", ""),
+            (Kind.NEW, "in.x", text, "now reads"),
+            (Kind.REMOVED, "", None, ""),
+        )
+    )
+    objects = (ObjectChange("Task", "churn", "train", "prod/manifests/a.yaml", None, text, f"{text}\nb"),)
+    environment = replace(found.environments[0], objects=objects, in_flight=(Sentence("They keep {}.", (text,)),))
+    (pipeline,) = found.pipelines
+    told = replace(
+        found,
+        before=text,
+        pipelines=(replace(pipeline, changes=changes),),
+        lock=(replace(changes[0], task=""),),
+        environments=(environment,),
+        broken_before=(text,),
+    )
+    return Review(
+        (told,), (replace(changes[0], task=""),), (replace(changes[1], task="", key=text),), (Sentence("{}", (text,)),)
+    )
+
+
+@given(text=texts)
+@QUICK
+def test_nothing_that_others_wrote_does_anything(text: str) -> None:
+    made = to_markdown(review_of(text), COMMAND)
+    assert made.startswith(f"{MARKER}\n")
+    # The structure is ours, whatever the text: what is shown of it is code.
+    plain = [_shape(to_markdown(review_of(word), COMMAND)) for word in ("plain", "")]
+    assert _shape(made) in plain or "did not fit" in made
+    assert len(made.encode()) <= LIMIT
+
+
+def _shape(made: str) -> list[str]:
+    """The kinds of all tokens but code and text, and the HTML there is, without what stands in <code>."""
+    found = []
+    for token in READER.parse(made):
+        for one in token.children or [token]:
+            if one.type in ("html_block", "html_inline"):
+                found.append(re.sub("<code>.*?</code>", "<code></code>", one.content))
+            elif one.type not in ("text", "code_inline", "softbreak", "inline"):
+                found.append(f"{one.type} {one.info}")
+    return found
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_line_of_text_or_json_is_anybody_elses(text: str) -> None:
+    told = to_text(review_of(text), objects=True)
+    assert all(visible(line) == line for line in told.split("\n"))
+    assert not re.search(r"^\s*(::|##\[)", told, re.MULTILINE) or "::" in text or "##[" in text
+    assert to_json(review_of(text))
+
+
+def many(count: int, size: int) -> Review:
+    """A review of many pipelines with long scripts."""
+
+    def spec(number: int, word: str) -> dict[str, object]:
+        run = "\n".join(f"echo {word} {number} {line} é日本" for line in range(size))
+        tasks = {"a": {"run": run, "image": "busybox:1"}}
+        return {"version": 1, "name": f"p{number}", "tasks": tasks}
+
+    old, new = (side(*(load(spec(n, word)) for n in range(count))) for word in ("old", "new"))
+    return Review((make_part(old, new, [("prod", "prod")]),), (), ())
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (1, 3000), (20, 50), (120, 10), (400, 2)])
+def test_a_comment_fits_and_is_cut_by_whole_folds(count: int, size: int) -> None:
+    made = to_markdown(many(count, size), COMMAND)
+    assert len(made.encode()) <= LIMIT
+    assert made.count("<details>") == made.count("</details>") == made.count("<summary>")
+    tokens = READER.parse(made)
+    assert all(
+        token.content.rstrip().endswith(("</summary>", "</details>", "-->"))
+        for token in tokens
+        if token.type == "html_block"
+    )
+    left = re.search(r"… and (.*) did not fit: run `mlgen diff --base main`\n$", made)
+    assert (left is None) == (count == 1)
+    # What matters most stays: each pipeline's line before any object's diff.
+    if left is not None and "more pipelines" in left[1]:
+        assert "<details>" not in made
+
+
+def test_what_is_left_out_is_counted() -> None:
+    made = to_markdown(many(20, 50), COMMAND)
+    shown = len(re.findall("^<details>", made, re.MULTILINE))
+    whole = to_json(many(20, 50))["parts"][0]  # type: ignore[index]
+    folds = sum(len(p["changes"]) + (p["mermaid"] is not None) for p in whole["pipelines"]) + 1
+    folds += sum(len(e["files"]) for e in whole["objects"])
+    left = sum(int(n) for n in re.findall(r"(\d+) more", made.rsplit("…", 1)[1]))
+    assert shown + left == folds

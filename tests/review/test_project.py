@@ -1,0 +1,151 @@
+"""What changes of mlgen.yaml, mlgen.lock and policies are told as."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from mlgen.review.change import Effect, line
+from mlgen.review.files import lock_changes, policy_changes
+from mlgen.review.project import environment_changes, project_changes
+from mlgen.review.rules import read_rules
+from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
+from tests.review.states import DIGEST, OTHER, SPEC, prod
+from tests.strategies import load
+
+FULL = Environment(
+    "prod", "ml-prod", "s3://a/b", S3("https://s3.example", "eu-1", "s3"), (("ml-data", S3("https://o.example")),),
+    Ledger("https://git.example/l.git", "ledger", "token", "task", 10, "signers"), "runner", 1000, "runtime:1",
+    ("ghcr",), (("a100", GpuPool("nvidia.com/gpu", (("pool", "a100"),), ({"key": "gpu"},), 60)),), ("ghcr.io/acme/",),
+    Limits(8, 1 << 38, 86400), 3600, 3600, (("team", "risk"),),
+)  # fmt: skip
+
+CHANGED: dict[str, tuple[dict[str, Any], str]] = {
+    "namespace": ({"namespace": "ml-risk"}, "runs: prod.namespace ml-prod → ml-risk"),
+    "artifacts": ({"artifacts": "s3://a/c"}, "runs: prod.artifacts s3://a/b → s3://a/c"),
+    "s3": ({"s3": S3("https://s3.example", "eu-1", None)}, "runs: prod.s3.secret removed, was s3"),
+    "buckets": ({"buckets": ()}, "runs: prod.buckets.ml-data.endpoint removed, was https://o.example"),
+    "ledger": (
+        {"ledger": replace(FULL.ledger, url="ssh://x/y")},
+        "runs: prod.ledger.url https://git.example/l.git → ssh://x/y",
+    ),
+    "interval": ({"ledger": replace(FULL.ledger, interval_seconds=90)}, "runs: prod.ledger.interval 10s → 1m30s"),
+    "signers": ({"ledger": replace(FULL.ledger, signers=None)}, "rules: prod.ledger.signers removed, was signers"),
+    "service_account": ({"service_account": "x"}, "runs: prod.service_account runner → x"),
+    "user": ({"user": 0}, "runs: prod.user 1000 → 0"),
+    "runtime_image": ({"runtime_image": "runtime:2"}, "runs: prod.runtime_image runtime:1 → runtime:2"),
+    "image_pull_secrets": ({"image_pull_secrets": ("a", "b")}, "runs: prod.image_pull_secrets ghcr → a, b"),
+    "gpus": (
+        {"gpus": (("a100", replace(FULL.gpus[0][1], tolerations=())),)},
+        'runs: prod.gpus.a100.tolerations removed, was [{"key":"gpu"}]',
+    ),
+    "registries": ({"registries": ("ghcr.io/",)}, "rules: prod.registries ghcr.io/acme/ → ghcr.io/"),
+    "limits": ({"limits": Limits(16, 1 << 38, 86400)}, "rules: prod.limits.gpu 8 → 16"),
+    "memory": ({"limits": Limits(8, 1 << 39, 86400)}, "rules: prod.limits.memory 256Gi → 512Gi"),
+    "queue_seconds": ({"queue_seconds": 7200}, "resources: prod.queue 1h → 2h"),
+    "staging_seconds": ({"staging_seconds": 60}, "resources: prod.staging 1h → 1m"),
+    "labels": ({"labels": (("team", "fraud"),)}, "metadata: prod.labels.team risk → fraud"),
+    "pin": ({"pin": "1" * 40}, f"none: prod.pin new: {'1' * 40}"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_each_setting_of_an_environment_is_told(name: str) -> None:
+    changes, expected = CHANGED[name]
+    found = environment_changes(FULL, replace(FULL, **changes))
+    assert [f"{change.effect}: {line(change)}" for change in found] == [expected]
+
+
+def test_no_setting_is_forgotten() -> None:
+    assert {field.name for field in fields(Environment)} - {"name"} <= set(CHANGED)
+    for one in (FULL.s3, FULL.ledger, FULL.limits, FULL.gpus[0][1]):
+        for field in fields(one):
+            assert is_dataclass(one)
+            assert environment_changes(FULL, _without(FULL, one, field.name)), field.name
+
+
+def _without(environment: Environment, part: object, name: str) -> Environment:
+    for field in fields(environment):
+        value = getattr(environment, field.name)
+        other = replace(part, **{name: None})  # type: ignore[type-var]
+        if value is part:
+            return replace(environment, **{field.name: other})
+        if value == environment.gpus and part is environment.gpus[0][1]:
+            return replace(environment, gpus=(("a100", other),))  # type: ignore[arg-type]
+    raise AssertionError(name)
+
+
+def test_environments_come_and_go() -> None:
+    old, new = Project(environments=(FULL,)), Project("https://g", (Environment("local"), prod()))
+    assert [line(change) for change in project_changes(old, replace(old, environments=()))] == [
+        "prod is no environment any more (namespace ml-prod)"
+    ]
+    assert [line(change) for change in project_changes(Project(environments=()), new)] == [
+        "repository new: https://g",
+        "local is a new environment (not rendered)",
+        "prod is a new environment (namespace ml-prod)",
+    ]
+
+
+def test_the_lock_is_told_by_images() -> None:
+    found = lock_changes({"a:1": DIGEST, "b:1": DIGEST}, {"a:1": OTHER, "c:1": DIGEST}, [load(SPEC)])
+    assert [line(change) for change in found] == [
+        "a:1 sha256:aaaaaaaaaaaa… → sha256:bbbbbbbbbbbb…",
+        "b:1 removed, was sha256:aaaaaaaaaaaa…",
+        "c:1 new: sha256:aaaaaaaaaaaa…",
+    ]
+    assert {change.effect for change in found} == {Effect.NONE}
+
+
+POLICY = b"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: gpu}
+spec:
+  failurePolicy: Fail
+  validations: [{expression: "true"}, {expression: "false"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: gpu}
+spec: {policyName: gpu, validationActions: [Deny]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "weaker"),
+    [
+        (b"[Deny]", b"[Warn]", "weaker: gpu no longer denies"),
+        (b"failurePolicy: Fail", b"failurePolicy: Ignore", "weaker: gpu lets pass what it cannot judge"),
+        (b', {expression: "false"}', b"", "weaker: gpu has 1 validations, and had 2"),
+        (b"{name: gpu}\nspec:\n", b"{name: gpus}\nspec:\n", "weaker: gpu is gone"),
+        (b"  failure", b"  matchConditions: [{name: x, expression: 'a'}]\n  failure",
+         "weaker: gpu has more conditions under which it does not apply"),
+        (b'"false"', b'"false || x"', ""),
+        (b"kind: V", b"kind: *V", "weaker: cannot be read any more"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_refuses_less_is_told(old: bytes, new: bytes, weaker: str) -> None:
+    other = POLICY.replace(old, new)
+    assert other != POLICY
+    (change,) = _policies({"policies/gpu.yaml": POLICY}, {"policies/gpu.yaml": other})
+    assert (change.effect, change.note) == (Effect.RULES, weaker)
+    assert change.lines
+
+
+def _policies(before: dict[str, bytes], after: dict[str, bytes]) -> Any:
+    return policy_changes(before, after, {data: read_rules(data) for data in (*before.values(), *after.values())})
+
+
+def test_policies_come_and_go() -> None:
+    assert [line(c) for c in _policies({}, {"policies/gpu.yaml": POLICY})] == ["policies/gpu.yaml is new"]
+    assert [line(c) for c in _policies({"policies/gpu.yaml": POLICY}, {})] == [
+        "policies/gpu.yaml removed (weaker: gpu no longer denies; gpu is gone)"
+    ]
+
+
+def test_any_bytes_are_a_file_of_policies() -> None:
+    for data in (b"", b"\xff", b"- a", b"a: &x [*x]", b"a: !!python/none x", b"[" * 100_000, b"x" * (2 << 20)):
+        read_rules(data)

@@ -1,0 +1,238 @@
+"""What an edit of a spec is told as: its effect and its words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.review.states import OTHER, SPEC, Edit, Spec, edited, lines, part
+from tests.strategies import Files
+
+
+def _at(*route: str, value: object) -> Edit:
+    def edit(spec: Spec) -> None:
+        for key in route[:-1]:
+            spec = spec[key]
+        if value is None:
+            del spec[route[-1]]
+        else:
+            spec[route[-1]] = value
+
+    return edit
+
+
+def _rename(spec: Spec) -> None:
+    spec["tasks"] = {("fit" if name == "train" else name): task for name, task in spec["tasks"].items()}
+    spec["tasks"]["register"] |= {"in": {"model": "fit.model", "note": {"value": "weekly"}}}
+    spec["tasks"]["register"]["if"] = 'fit.auc >= 0.8 and params.target != "none"'
+
+
+def _rename_and_more(spec: Spec) -> None:
+    _rename(spec)
+    spec["tasks"]["fit"]["gpu"] = "a100:2"
+
+
+def _to_finally(spec: Spec) -> None:
+    spec["finally"]["note"] = {"run": "echo x"}
+
+
+def _reorder(spec: Spec) -> None:
+    spec["tasks"] = dict(reversed(spec["tasks"].items()))
+
+
+CASES: dict[str, tuple[Edit, list[str | None]]] = {
+    "gpu": (_at("tasks", "train", "gpu", value="a100:2"), ["runs: train.gpu a100:1 → a100:2"]),
+    "gpu gone": (
+        _at("tasks", "train", "gpu", value=None),
+        ["runs: train.gpu removed, was a100:1", "resources: train.shm removed, was 512Mi"],
+    ),
+    "memory": (
+        _at("tasks", "train", "memory", value="4Gi"),
+        ["resources: train.memory 2Gi → 4Gi", "resources: train.shm 512Mi → 1Gi"],
+    ),
+    "timeout": (_at("tasks", "train", "timeout", value="6h30m"), ["resources: train.timeout 6h → 6h30m"]),
+    "retries": (_at("tasks", "train", "retries", value=3), ["resources: train.retries 1 → 3"]),
+    "cpu": (_at("tasks", "train", "cpu", value="1500m"), ["resources: train.cpu 1 → 1500m"]),
+    "disk": (_at("tasks", "train", "disk", value="10Gi"), ["resources: train.disk new: 10Gi"]),
+    "tag": (
+        _at("defaults", "image", value=f"ghcr.io/acme/churn:1.9@{OTHER}"),
+        [
+            "runs: image ghcr.io/acme/churn 1.8 → 1.9 (sha256:aaaaaaaaaaaa… → sha256:bbbbbbbbbbbb…)"
+            " in 4 tasks: prepare, train, register, tell"
+        ],
+    ),
+    "digest": (
+        _at("defaults", "image", value=f"ghcr.io/acme/churn:1.8@{OTHER}"),
+        [
+            "runs: image ghcr.io/acme/churn sha256:aaaaaaaaaaaa… → sha256:bbbbbbbbbbbb… (same tag 1.8, other digest)"
+            " in 4 tasks: prepare, train, register, tell"
+        ],
+    ),
+    "another image": (
+        _at("tasks", "train", "image", value="busybox:1"),
+        ["runs: train.image ghcr.io/acme/churn:1.8@sha256:aaaaaaaaaaaa… → busybox:1"],
+    ),
+    "script": (
+        _at("tasks", "train", "run", value='python train.py "$features"\necho well done\n'),
+        ["runs: train.run changed (+1 -1 lines)"],
+    ),
+    "command": (
+        _at("tasks", "register", "run", value=["python", "register.py", "--now"]),
+        ["runs: register.run python register.py → python register.py --now"],
+    ),
+    "script to command": (
+        _at("tasks", "train", "run", value=["python", "train.py"]),
+        ["runs: train.run changed (a script → a command)"],
+    ),
+    "a new edge": (
+        _at(
+            "tasks", "register", "in", value={"model": "train.model", "note": {"value": "weekly"}, "n": "prepare.rows"}
+        ),
+        ["runs: register now reads prepare.rows (as n)"],
+    ),
+    "an edge less": (
+        _at("tasks", "register", "in", value={"model": "train.model"}),
+        ['runs: register no longer reads "weekly" (as note)'],
+    ),
+    "another source": (
+        _at("tasks", "register", "in", value={"model": "prepare.features", "note": {"value": "daily"}}),
+        ["runs: register.in.model train.model → prepare.features", 'runs: register.in.note "weekly" → "daily"'],
+    ),
+    "after": (_at("tasks", "register", "after", value=["prepare"]), ["runs: register now waits for prepare"]),
+    "outs": (
+        _at("tasks", "prepare", "out", value={"features": "dataset", "rows": "number", "log": "file"}),
+        ["runs: prepare.out.log new: file", "runs: prepare.out.rows integer → number"],
+    ),
+    "gate": (
+        _at("tasks", "register", "if", value='train.auc >= 0.9 and params.target != "none"'),
+        [
+            "runs: train no longer decides train.auc >= 0.8",
+            "runs: train now decides train.auc >= 0.9",
+            'runs: register.if train.auc >= 0.8 and params.target != "none"'
+            ' → train.auc >= 0.9 and params.target != "none"'
+            " (decided before it starts and by train when it ends)",
+        ],
+    ),
+    "gate gone": (
+        _at("tasks", "register", "if", value=None),
+        [
+            "runs: train no longer decides train.auc >= 0.8",
+            'runs: register.if removed, was train.auc >= 0.8 and params.target != "none"',
+        ],
+    ),
+    "a gate of two tasks": (
+        _at("tasks", "register", "if", value="train.auc >= 0.8 or prepare.rows > 10"),
+        [
+            "runs: train no longer decides train.auc >= 0.8",
+            'runs: register.if train.auc >= 0.8 and params.target != "none" → train.auc >= 0.8 or prepare.rows > 10'
+            " (decided by if-register when it ends; was decided before it starts and by train when it ends)",
+            "runs: task if-register is new (a pod that only decides a gate)",
+        ],
+    ),
+    "env": (
+        _at("tasks", "train", "env", value={"OMP_NUM_THREADS": "16", "A": ""}),
+        ['runs: train.env.A new: ""', "runs: train.env.OMP_NUM_THREADS 8 → 16"],
+    ),
+    "secrets": (
+        _at("tasks", "train", "secrets", value={"HF_TOKEN": "hf/read"}),
+        ["runs: train.secrets.HF_TOKEN hf/token → hf/read"],
+    ),
+    "code": (
+        _at("tasks", "train", "code", value=["src", "lib"]),
+        ["runs: train.code src → src, lib", None],
+    ),
+    "a new task": (
+        _at("tasks", "score", value={"run": "python score.py", "in": ["train.model"], "image": "busybox:1"}),
+        ["runs: task score is new (reads train.model)"],
+    ),
+    "a task less": (
+        _at("tasks", "register", value=None),
+        [
+            "runs: train no longer decides train.auc >= 0.8",
+            'runs: task register removed (reads train.model, if train.auc >= 0.8 and params.target != "none")',
+        ],
+    ),
+    "a renamed task": (_rename, ["runs: task train renamed to fit"]),
+    "a renamed task that changed": (
+        _rename_and_more,
+        ["runs: task train renamed to fit", "runs: fit.gpu a100:1 → a100:2"],
+    ),
+    "finally": (_to_finally, ["runs: task note is new (finally)"]),
+    "default": (_at("params", "epochs", value=30), ["runs: params.epochs 20 → 30"]),
+    "required": (
+        _at("params", "epochs", value={"type": "integer"}),
+        ["runs: params.epochs 20 → required (every run must be given it now)"],
+    ),
+    "no longer required": (
+        _at("params", "since", value="2026-01"),
+        ["runs: params.since required → 2026-01 (a run need not be given it any more)"],
+    ),
+    "choices": (
+        _at("params", "target", value={"choices": ["none", "staging", "prod"], "default": "none"}),
+        ["rules: params.target.choices none, prod → none, staging, prod"],
+    ),
+    "range": (
+        _at("params", "epochs", value={"type": "integer", "default": 20, "minimum": 1}),
+        ["rules: params.epochs.minimum new: 1"],
+    ),
+    "input": (
+        _at("inputs", "raw", value=f"s3://ml-data/churn-2.csv@{OTHER}"),
+        [
+            "runs: inputs.raw s3://ml-data/churn.csv → s3://ml-data/churn-2.csv",
+            "runs: inputs.raw.digest sha256:aaaaaaaaaaaa… → sha256:bbbbbbbbbbbb…",
+        ],
+    ),
+    "owner": (_at("owner", value="fraud-team"), ["metadata: owner risk-team → fraud-team"]),
+    "labels": (
+        _at("labels", value={"a": "b"}),
+        ["metadata: labels.a new: b", "metadata: labels.cost-center removed, was cc-4411"],
+    ),
+    "description": (_at("description", value="x"), ["metadata: description Weekly churn model → x"]),
+    "order": (
+        _reorder,
+        ["metadata: spec changed (comments, order or layout; the plan is the same, to the digest)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_edit_is_told_by_its_effect_and_in_words(name: str) -> None:
+    edit, expected = CASES[name]
+    found = lines(part(SPEC, edited(edit)))
+    if None in expected:  # a digest that is computed
+        expected = [line for line in expected if line is not None]
+        assert found[: len(expected)] == expected
+        return
+    assert found == expected
+
+
+def test_code_is_told_by_its_files() -> None:
+    after = Files(src={"train.py": "9" * 64, "new.py": "8" * 64})
+    found = part(SPEC, SPEC, after=after)
+    (change, *_) = found.pipelines[0].changes
+    assert change.lines == ("new     new.py", "changed train.py")
+    assert len(lines(found)) == 1
+    assert lines(found)[0].endswith("(2 files changed in src) in 4 tasks: prepare, train, register, tell")
+
+
+def test_a_script_is_told_by_its_lines() -> None:
+    found = part(SPEC, edited(_at("tasks", "train", "run", value='python train.py "$features"\necho well done\n')))
+    assert found.pipelines[0].changes[0].lines == (
+        "@@ -1,2 +1,2 @@", ' python train.py "$features"', "-echo done", "+echo well done",
+    )  # fmt: skip
+
+
+def test_nothing_is_told_of_nothing() -> None:
+    found = part(SPEC, SPEC)
+    assert (found.pipelines, found.environments) == ((), ())
+
+
+def test_a_pipeline_comes_goes_and_is_renamed() -> None:
+    assert [str(one.kind) for one in part(None, SPEC).pipelines] == ["new"]
+    assert [str(one.kind) for one in part(SPEC, None).pipelines] == ["removed"]
+    renamed = part(SPEC, edited(_at("name", value="churn-weekly"))).pipelines
+    assert [(one.name, str(one.kind)) for one in renamed] == [("churn-weekly", "renamed")]
+    assert lines(part(SPEC, edited(_at("name", value="churn-weekly")))) == [
+        "runs: name churn → churn-weekly (its runs, records and artifacts go under the new name)"
+    ]
+    other = {**SPEC, "name": "other", "tasks": {"x": {"run": "true", "image": "busybox:1"}}}
+    assert sorted(str(one.kind) for one in part(SPEC, other).pipelines) == ["new", "removed"]
