@@ -135,6 +135,13 @@ class Site:
         except AssertionError as error:
             raise AssertionError(f"{error}: {json.dumps(found.get('status'), indent=1)}") from None
 
+    def hook_says(self, text: str) -> str:
+        """The log of a PreSync hook, if a text is in it; else nothing."""
+        pods = api.get(f"/api/v1/namespaces/{self.project.name}/pods", labelSelector="batch.kubernetes.io/job-name")
+        names = [one["metadata"]["name"] for one in pods["items"]]
+        logs = [api.log(self.project.name, name, "published") for name in names if name.startswith("mlgen-published")]
+        return next((log for log in logs if text in log), "")
+
     def stored(self, namespace: str = "") -> dict[tuple[str, str], Json]:
         """Kind and name -> the object in the cluster, of all kinds that are rendered, and of this environment."""
         where = f"namespaces/{namespace or self.project.name}"

@@ -58,18 +58,30 @@ def resources(application: Json, kind: str) -> list[Json]:
     return [one for one in application["status"]["resources"] if one["kind"] == kind]
 
 
+def test_nothing_is_synced_whose_code_was_not_published(gitops: Site) -> None:
+    """`line`, which `mlgen init` lays down, has code and an input. Nobody presses a button afterwards."""
+    commit = gitops.push("As init made it")
+    gitops.apply(gitops.env)
+    told = wait_for("the hook's end", lambda: gitops.hook_says("error[unpublished]"), seconds=120)
+    assert "2 of 2 are not in" in told
+    assert "(of line)" in told
+    assert f"`mlgen publish --env {gitops.env}`" in told
+    assert gitops.stored() == {}, "the cluster keeps the version that it has"
+    gitops.mlgen("publish", "--env", gitops.env)
+    gitops.synced(commit)
+
+
 def test_it_is_synced_and_stays_so(gitops: Site) -> None:
-    """Nothing drifts: what is rendered is what the cluster stores. `line` is what `mlgen init` lays down."""
+    """Nothing drifts: what is rendered is what the cluster stores."""
     gitops.spec("slow", SLOW)
     (gitops.root / "pipelines" / "large.yaml").write_text(
         yaml.safe_dump({"version": 1, "name": "large", "description": "x" * LARGE})
         + "tasks: {one: {run: 'true', image: busybox}}\n"
     )
     commit = gitops.push("Pipelines")
-    gitops.apply(gitops.env)
     first = gitops.synced(commit)
     before = gitops.stored()
-    assert {kind for kind, _ in before} == {one["kind"] for one in resources_of_git(gitops)}
+    assert {kind for kind, _ in before} | {"Job"} == {one["kind"] for one in resources_of_git(gitops)}
     assert len(json.dumps(before["Pipeline", "large"])) > 262_144
     for _ in range(REFRESHES):
         found = gitops.refresh()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mlgen.cli.sources import rendering_of
 from mlgen.cli.workspace import Workspace
 from mlgen.render.argocd import KINDS, application_name, argocd_manifests
-from mlgen.render.rendering import render_all
 from mlgen.spec.project import ArgoCD, Environment, Project
 from tests.cli.test_main import mlgen
 
@@ -56,7 +56,7 @@ def test_what_it_deletes_by_itself_is_what_left_git() -> None:
 
 def test_it_may_write_every_kind_that_is_rendered_and_no_other() -> None:
     workspace = Workspace(ROOT)
-    files = render_all(workspace.plans(workspace.specs(None)), workspace.project.rendered).files
+    files = rendering_of(workspace, workspace.project.rendered, None).files
     found = {
         (data["apiVersion"].rpartition("/")[0], data["kind"])
         for path, text in files.items()

@@ -109,6 +109,7 @@ FAILURES: dict[str, str] = {
     "store-unreachable": "a bucket that is not reached, or answers nothing but its own failures",
     "system-error": "a file that the operating system does not let mlgen use",
     "tracked-state": "a commit with mlgen's own files in it: runs, or records that wait",
+    "unpublished": "manifests that pin code or files which are not in the bucket, as Argo CD's PreSync hook finds them",
     "unreadable": "a spec that cannot be read",
 }
 

@@ -48,6 +48,8 @@ def rendering_of(
                 continue
             plans = plans_in(source, group[0], files, may_be_empty=may_be_empty)
             result.files |= _rendered(source, plans, group)
+            if workspace.project_as_read.argocd is not None and not files:
+                result.files |= _hooks(plans, group)
         except Findings as more:
             found += placed(workspace, group[0], more.diagnostics)
         else:
@@ -121,6 +123,14 @@ def _rendered(source: Workspace, plans: list[Plan], environments: Sequence[Envir
             for found in source.located(plan, [problem for _, problem in problems])
         )
     return rendering.files
+
+
+def _hooks(plans: list[Plan], environments: Sequence[Environment]) -> dict[str, bytes]:
+    """What Argo CD runs before a sync. Only a rendering of all specs knows all that is pinned."""
+    from mlgen.render.published import published_manifests  # here: it loads what makes bundles
+
+    made = (one for environment in environments for one in published_manifests(plans, environment))
+    return {one.path: one.bytes for one in made}
 
 
 def check_pinned(workspace: Workspace, files: Sequence[Path] | None) -> list[Diagnostic]:

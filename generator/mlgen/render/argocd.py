@@ -25,6 +25,7 @@ KINDS = (
     ("", "ConfigMap"),
     ("", "ServiceAccount"),
     ("batch", "CronJob"),
+    ("batch", "Job"),
     ("rbac.authorization.k8s.io", "Role"),
     ("rbac.authorization.k8s.io", "RoleBinding"),
     ("tekton.dev", "Pipeline"),

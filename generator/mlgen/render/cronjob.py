@@ -109,12 +109,12 @@ def _object(environment: Environment, version: str, kind: str, **body: object) -
     metadata: Data = {
         "name": cron_name(environment.name),
         "namespace": environment.namespace,
-        "labels": _labels(environment),
+        "labels": job_labels(environment),
     }
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
 
 
-def _labels(environment: Environment) -> Data:
+def job_labels(environment: Environment) -> Data:
     return {"mlgen.dev/env": environment.name, **dict(environment.labels)}
 
 
@@ -130,12 +130,12 @@ def _cron_job(environment: Environment) -> Data:
         "successfulJobsHistoryLimit": 1,
         "failedJobsHistoryLimit": 1,
         "jobTemplate": {
-            "metadata": {"labels": _labels(environment)},
+            "metadata": {"labels": job_labels(environment)},
             "spec": {
                 "backoffLimit": 0,  # the next minute is another try
                 "activeDeadlineSeconds": DEADLINE_SECONDS,
                 "ttlSecondsAfterFinished": KEPT_SECONDS,
-                "template": {"metadata": {"labels": _labels(environment)}, "spec": _pod(environment)},
+                "template": {"metadata": {"labels": job_labels(environment)}, "spec": _pod(environment)},
             },
         },
     }
@@ -170,7 +170,7 @@ def _pod(environment: Environment) -> Data:
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "securityContext": staging.pod_security(environment),
-        "containers": [_plain(reconcile)],
+        "containers": [plain_container(reconcile) | {"command": ["mlgen"]}],
         "volumes": volumes,
     }
     if environment.image_pull_secrets:
@@ -178,12 +178,11 @@ def _pod(environment: Environment) -> Data:
     return spec
 
 
-def _plain(step: Data) -> Data:
+def plain_container(step: Data) -> Data:
     """A step of a Task as a container of a pod."""
     resources = step.pop("computeResources")
     return {
         **step,
-        "command": ["mlgen"],
         "resources": resources,
         "securityContext": {**staging.SECURITY, "readOnlyRootFilesystem": True},
         "terminationMessagePolicy": "FallbackToLogsOnError",  # so that `kubectl describe` says why it failed

@@ -27,7 +27,7 @@ SECURITY: Data = Shared(
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 )
-_AMOUNTS = {**OURS, "record": OURS["results"], "reconcile": (100, 256 << 20)}
+_AMOUNTS = {**OURS, "record": OURS["results"], "published": OURS["results"], "reconcile": (100, 256 << 20)}
 
 WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger"
 ROOT_MOUNT: Data = Shared({"name": WORK_VOLUME, "mountPath": pod.ROOT})

@@ -13,7 +13,7 @@ from functools import partial
 
 from mlgen.diagnostic import CannotAnswer, Fault, visible
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.invocation import GatePod, Invocation, RecordPod, TaskPod, read_invocation
+from mlgen.runtime.invocation import GatePod, Invocation, PublishedPod, RecordPod, TaskPod, read_invocation
 from mlgen.runtime.pod import Fold, Places
 from mlgen.runtime.post import Post
 from mlgen.runtime.protocol import TaskDocument
@@ -79,6 +79,11 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
             step_out.evaluate(invocation, places)
         case RecordPod():
             _record(invocation, places)
+        case PublishedPod():
+            from mlgen.runtime import published
+
+            document = invocation.document
+            _say(published.check(invocation.pinned, open_artifacts(document), document.env))
     return 0
 
 

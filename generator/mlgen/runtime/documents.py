@@ -47,6 +47,11 @@ def of_record(*, pipeline: str, env: str, artifacts: str, platform: Platform) ->
     )
 
 
+def of_published(*, env: str, artifacts: str, platform: Platform) -> TaskDocument:
+    """The document of the pod that looks for what manifests pin: of an environment, not of a task."""
+    return TaskDocument("", env, "published", (), (), (), artifacts, None, None, None, 0, platform)
+
+
 def _kind(item: model.In) -> str:
     if not item.type.is_artifact:
         return "value"

@@ -16,7 +16,7 @@ from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.texts import read_result
 from mlgen.values import parse
 
-VERBS = ("stage-in", "stage-out", "results", "record")
+VERBS = ("stage-in", "stage-out", "results", "record", "published")
 KEYS = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}  # variable -> store option
 _RETRY = re.compile(r".*-pod-retry([0-9]+)")
 
@@ -61,7 +61,15 @@ class RecordPod:
     owner: str | None = None
 
 
-Invocation = TaskPod | GatePod | RecordPod
+@dataclass(frozen=True, slots=True)
+class PublishedPod:
+    """A start of published. pinned: key below the artifacts -> a pipeline that needs it."""
+
+    document: TaskDocument
+    pinned: Mapping[str, str]
+
+
+Invocation = TaskPod | GatePod | RecordPod | PublishedPod
 
 
 def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Invocation:
@@ -71,6 +79,8 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
     verb = arguments[0]
     try:
         document = TaskDocument.loads(_variable(environ, "MLGEN_TASK"))
+        if verb == "published":
+            return PublishedPod(document, dict(_pair(argument) for argument in arguments[1:]))
         values = _Values.read(arguments[1:])
         if verb == "record":
             return _record(document, values, environ)
@@ -90,6 +100,13 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             f"what this pod was given cannot be read: {error}",
             why="`mlgen render` and the runtime image that mlgen.yaml names must be of versions that fit",
         ) from None
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    key, equals, pipeline = argument.partition("=")
+    if not equals:
+        raise ValueError(f'"{argument[:80]}" is no KEY=PIPELINE')
+    return key, pipeline
 
 
 @dataclass(frozen=True, slots=True)
