@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlgen.cli.main import run
-from tests.cli.pinned import FILES, change, make, project, rendered, spec
+from tests.cli.pinned import DIGEST, FILES, change, make, project, rendered, spec
 from tests.revisions import commit, lay, repository, run_git
 
 Mlgen = Callable[..., tuple[int, str, str]]
@@ -72,6 +72,20 @@ def test_what_changes_after_the_pin_reaches_the_other_environment_alone(
     assert mlgen("render")[0] == 0
     assert rendered(root, "prod") == prod
     assert rendered(root, "dev") != dev
+    assert mlgen("render", "--check")[0] == 0
+
+
+def test_the_runtime_image_of_an_environment_is_that_of_its_own_lock(root: Path, mlgen: Mlgen) -> None:
+    tag, digests = "ghcr.io/acme/mlgen-runtime:1", ["sha256:" + n * 64 for n in "34"]
+    lines = [f'  "{tag}": "{digest}"\n' for digest in digests]
+    first = change(root, {"mlgen.lock": FILES["mlgen.lock"] + lines[0]})
+    text = project(prod=first).replace(f"ghcr.io/acme/mlgen-runtime@{DIGEST}", tag)
+    lay(root, {"mlgen.lock": FILES["mlgen.lock"] + lines[1], "mlgen.yaml": text})
+    assert mlgen("render")[0] == 0
+    for env, digest, other in (("prod", *digests), ("dev", *digests[::-1])):
+        files = b"".join(rendered(root, env).values()).decode()
+        assert f"{tag}@{digest}" in files
+        assert other not in files
     assert mlgen("render", "--check")[0] == 0
 
 

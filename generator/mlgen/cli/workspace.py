@@ -114,8 +114,18 @@ class Workspace:
 
     @property
     def project_as_read(self) -> Project:
-        """mlgen.yaml as far as it can be read, errors or not."""
-        return self._project[0]
+        """mlgen.yaml as far as it can be read, errors or not; its images pinned by the lock of each environment."""
+        return self._pinned_project
+
+    @cached_property
+    def _pinned_project(self) -> Project:
+        return self._project[0].pinned(self._lock_of)
+
+    def _lock_of(self, environment: Environment) -> dict[str, str]:
+        try:
+            return self.source_of(environment)._lock[0]
+        except (Findings, CannotAnswer):  # told where its specs are read
+            return {}
 
     def pin_of(self, environment: Environment) -> Span:
         """Where mlgen.yaml pins an environment."""
@@ -201,11 +211,11 @@ class Workspace:
 
     @property
     def project(self) -> Project:
-        """mlgen.yaml, its images pinned by mlgen.lock. Raises Findings when it has errors."""
-        project, found = self._project
+        """As `project_as_read`. Raises Findings when mlgen.yaml has errors."""
+        found = self._project[1]
         if diagnostic.failed(found):
             raise Findings(found)
-        return project.pinned(self._lock[0])
+        return self._pinned_project
 
     @property
     def lock(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,17 +102,21 @@ class Project:
     def environment(self, name: str) -> Environment | None:
         return next((e for e in self.environments if e.name == name), None)
 
-    def pinned(self, lock: Mapping[str, str]) -> Project:
-        """The same with the digests of images that are named by a tag. lock: image reference -> digest."""
-        tags = {e.runtime_image for e in self.environments} & lock.keys()
-        if not tags:
-            return self
-        pinned = {tag: f"{tag}@{lock[tag]}" for tag in tags if tag is not None}
-        images = (pinned.get(e.runtime_image or "", e.runtime_image) for e in self.environments)
-        environments = (replace(e, runtime_image=i) for e, i in zip(self.environments, images, strict=True))
-        return replace(self, environments=tuple(environments))
+    def pinned(self, lock_of: Callable[[Environment], Mapping[str, str]]) -> Project:
+        """The same with the digests of images that are named by a tag.
+
+        lock_of: the lock that an environment is rendered by, image reference -> digest; asked where there is a tag.
+        """
+        return replace(self, environments=tuple(_pinned(e, lock_of) for e in self.environments))
 
     @property
     def rendered(self) -> tuple[Environment, ...]:
         """The environments that have manifests."""
         return tuple(e for e in self.environments if e.namespace is not None)
+
+
+def _pinned(environment: Environment, lock_of: Callable[[Environment], Mapping[str, str]]) -> Environment:
+    image = environment.runtime_image
+    if image is None or "@" in image or not (digest := lock_of(environment).get(image)):
+        return environment
+    return replace(environment, runtime_image=f"{image}@{digest}")
