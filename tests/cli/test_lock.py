@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,26 @@ def test_what_a_registry_says_moves_no_cursor(project: Path, say: Any, hub: Hub)
     code, out, _ = say("lock", "--format", "json")
     assert (code, "\x1b" in out) == (3, False)
     assert "\x1b" not in json.loads(out)["failed"][0]["why"]
+
+
+def test_ctrl_c_ends_it_at_once_and_nothing_is_written(project: Path, hub: Hub) -> None:
+    spec(project, "a", f"{hub.host}/acme/one:1", f"{hub.host}/acme/hangs:1")
+    came = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if "hangs" not in asked.path:
+            return image("one")
+        came.set()
+        return Reply(hang=True)
+
+    hub.answer = answer
+    environ = {**os.environ, "PYTHONPATH": str(GENERATOR)}
+    with subprocess.Popen([sys.executable, "-m", "mlgen", "lock"], env=environ, stderr=subprocess.PIPE) as process:
+        assert came.wait(120)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, b"Traceback" in err) == (130, False)
+    assert not (project / "mlgen.lock").exists()
 
 
 def test_an_odd_layout_is_not_touched(project: Path, say: Any, hub: Hub) -> None:

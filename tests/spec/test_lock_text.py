@@ -91,16 +91,34 @@ IMAGES = st.dictionaries(
 )
 
 
+NOISE = st.sampled_from(["", "# a comment", "      # one that is indented", "   ", "# k: sha256:0"])
+
+
 @given(IMAGES, IMAGES, st.data())
 def test_only_lines_of_what_is_asked_change(there: dict[str, str], new: dict[str, str], data: st.DataObject) -> None:
-    lines = [f'  "{image}": {digest}  # of {image}\n' for image, digest in there.items()]
-    text = "version: 1\nimages:\n" + "".join(lines) if there else "version: 1\n"
+    indent, quote, end = (data.draw(st.sampled_from(s)) for s in ((" ", "    "), ("'", '"'), ("\n", "\r\n")))
+    entries = {image: f"{indent}{quote}{image}{quote}:  {digest}  # of {image}" for image, digest in there.items()}
+    lines = ["version: 1", *(["images: # all"] if there else [])]
+    for entry in entries.values():
+        lines += [*data.draw(st.lists(NOISE, max_size=2)), entry]
+    lines += data.draw(st.lists(NOISE, max_size=2))
+    text = end.join(lines) + data.draw(st.sampled_from(["", end]))
     unused = data.draw(st.sets(st.sampled_from(sorted(there)))) - new.keys() if there else set[str]()
     after = mended(text.encode(), new, unused).decode()
-    assert load_lock(read("mlgen.lock", after.encode())) == (
-        {i: d for i, d in there.items() if i not in unused} | new,
-        [],
-    )
-    untouched = [line for line, image in zip(lines, there, strict=True) if image not in unused and image not in new]
-    assert [line for line in after.splitlines(keepends=True) if line in untouched] == untouched
-    assert mended(after.encode(), {}, ()) == after.encode()
+    wanted = {i: d for i, d in there.items() if i not in unused} | new
+    assert load_lock(read("mlgen.lock", after.encode())) == (wanted, [])
+    changed = {entries[image] for image in there if image in unused or image in new}
+    others = [line for line in lines if line not in changed]
+    left = [line.removesuffix("\r") for line in after.split("\n")]
+    if "images: # all" in others and not wanted:  # a map with nothing in it
+        others[1] = "images: {} # all"
+    assert is_within(others, left)
+    assert ("\r\n" in after) == (end == "\r\n" and "\n" in after)
+    assert "\n" not in after.replace("\r\n", "") or end == "\n"
+    assert mended(after.encode(), wanted, ()) == after.encode()
+
+
+def is_within(some: list[str], all_: list[str]) -> bool:
+    """Whether lines are there in their order, with others between them."""
+    rest = iter(all_)
+    return all(line in rest for line in some)

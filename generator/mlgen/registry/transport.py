@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # it takes 0.1 s, and only who asks a registry needs it
 MAX_BODY_BYTES = (
     4 << 20
 )  # what registries themselves take as a manifest. Source: distribution-spec, "Pushing manifests"
-CONNECT_SECONDS, READ_SECONDS = 10, 20
+CONNECT_SECONDS, READ_SECONDS = 10, 15
 REDIRECTS = 5
 MAX_CONNECTIONS = 8  # that are kept, to a host
 _CHUNK_BYTES = 1 << 16
@@ -268,6 +268,11 @@ def _told(error: Exception, url: str, *, plain: bool) -> Failure:
         case e.NewConnectionError():
             reason = str(error).rpartition(": ")[2]
             why, fix = f"{where}: {reason[:QUOTED]}", "see whether it is up, and the network"
+        case e.ConnectTimeoutError():  # the kernel tried several times already
+            why, fix = (
+                f"{where} does not answer: no connection in {CONNECT_SECONDS} s",
+                "see the network, and its proxy",
+            )
         case e.TimeoutError():
             why, fix, again_after = f"{where} does not answer in time", "", 0
         case e.SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "record layer" in str(error):
