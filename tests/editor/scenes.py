@@ -26,7 +26,7 @@ version: 1
 environments:
   prod:
     namespace: ml
-    artifacts: s3://b/p
+    artifacts: s3://ml-artifacts/p
     ledger: {url: "https://git.example/l.git"}
     runtime_image: ghcr.io/x/y@sha256:0000000000000000000000000000000000000000000000000000000000000000
     gpus: {a100: {resource: nvidia.com/gpu}, default: {resource: nvidia.com/gpu}}

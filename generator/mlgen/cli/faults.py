@@ -22,6 +22,7 @@ MISUSES: dict[str, str] = {
     "link-out": "a link out of the repository where mlgen would write",
     "missing-secret": "a secret of a task that is not in the environment of `mlgen run`",
     "no-log": "a task or run that has left no log on this machine",
+    "no-lsp": "a language server without the package that speaks its protocol",
     "no-parquet": "an export to Parquet without the package that writes it",
     "no-policies": "a project without policies, where they are to be tried",
     "no-specs": "a project without specs",

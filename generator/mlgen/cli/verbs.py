@@ -19,7 +19,8 @@ VERBS: dict[str, str] = {
     "lineage": "Say where an artifact came from and what was made of it",
     "ledger": "Fold records into the ledger; verify, sign, export, import, erase",
     "gc": "Throw away artifacts and Tasks that nothing needs any more",
-    "schema": "Print a JSON schema, for an editor",
+    "schema": "Print a JSON schema, for an editor, or the reference of its keys",
+    "lsp": "Serve an editor: findings, completion, hover, definitions, renames",
     "explain": "Explain the code of a finding",
 }
 

@@ -59,11 +59,10 @@ def complete(scene: Scene, lines: list[str], line: int, column: int) -> list[Ans
 
 
 def _fits(answer: Answer, typed: str) -> bool:
-    """Whether the letters that were typed stand in an answer, in their order: what editors filter by as well."""
-    if answer.kind in ("word", "path"):
-        return True  # these replace a part of what was typed
-    letters = iter(answer.label.lower())
-    return all(letter in letters for letter in typed)
+    """Whether what was typed is a part of an answer; editors filter once more, by their own rules."""
+    label = answer.label.lower()
+    parts = (label, *re.split(r"[ ._/-]", label))
+    return answer.kind == "word" or any(part.startswith(typed) for part in parts)
 
 
 def _answer(cursor: Cursor, label: str, kind: Kind, **more: Any) -> Answer:
@@ -128,9 +127,12 @@ def _values(scene: Scene, cursor: Cursor) -> Iterable[Answer]:
             return _after(scene, cursor, task)
         case ("if",) if task is not None:
             return _gate(scene, cursor, task)
-    if cursor.route and isinstance(cursor.route[-1], str):
-        return [*_named(scene, cursor), *_plain(scene, cursor)]
-    return [*_named(scene, replace(cursor, route=cursor.route[:-1])), *_plain(scene, cursor)]
+    if not cursor.flow and isinstance(cursor.route[-1], int):
+        part = shapes.schema_at(scene.kind, cursor.route) or {}
+        if part.get("properties"):  # an item that is a map begins with a key
+            return _keys(scene, cursor)
+    name = cursor if isinstance(cursor.route[-1], str) else replace(cursor, route=cursor.route[:-1])
+    return list(_named(scene, name)) or _plain(scene, cursor)  # examples are for where nothing better is known
 
 
 def _references(scene: Scene, cursor: Cursor, task: Task) -> Iterator[Answer]:
@@ -139,7 +141,7 @@ def _references(scene: Scene, cursor: Cursor, task: Task) -> Iterator[Answer]:
     wanted = task.file.ins.get(str(name)) if task.file and isinstance(name, str) else None
     listed = isinstance(name, int)
     taken = {entry.name for entry in task.ins} | set(task.outs) if listed else set()
-    found = readable(scene.pipeline, task.name, final=task.final, wanted=wanted.type if wanted else None)
+    found = readable(scene.pipeline, task.name, final=task.final, wanted=wanted)
     for one in found:
         if one.text.rpartition(".")[2] in taken and one.text != cursor.typed:
             continue  # in a list the last part is a variable's name, and is there already

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlgen.editor import telling
 from mlgen.spec.checks.wiring import needs
-from mlgen.spec.model import Pipeline, Task
+from mlgen.spec.model import Param, Pipeline, Task
 from mlgen.values import Type, accepts
 
 
@@ -20,11 +20,18 @@ class Readable:
     told: str
 
 
-def readable(pipeline: Pipeline, task: str, *, final: bool, wanted: Type | None = None) -> Iterator[Readable]:
-    """All references that a task may have in its `in`. wanted: the type that a task file asks for there."""
+def readable(pipeline: Pipeline, task: str, *, final: bool, wanted: Param | None = None) -> Iterator[Readable]:
+    """All references that a task may have in its `in`. wanted: what a task file asks for there."""
     for one in _everything(pipeline, task, final=final):
-        if wanted is None or one.type is None or accepts(wanted, one.type):
+        if wanted is None or _suits(pipeline, one, wanted):
             yield one
+
+
+def _suits(pipeline: Pipeline, one: Readable, wanted: Param) -> bool:
+    if wanted.type is not None and one.type is not None and not accepts(wanted.type, one.type):
+        return False
+    param = pipeline.params.get(one.text.removeprefix("params.")) if one.text.startswith("params.") else None
+    return param is None or not wanted.choices or set(param.choices) <= set(wanted.choices)
 
 
 def comparable(pipeline: Pipeline, task: str, *, final: bool) -> Iterator[Readable]:

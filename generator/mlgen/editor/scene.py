@@ -48,7 +48,7 @@ class Scene:
 
 
 def look(file: str, text: str, around: Around, *, line: int | None = None) -> Scene:
-    """The scene of a file. line: the one that is being written, from 0, and is left out first where it must be."""
+    """The scene of a file. line: the one that is being written, from 0: it may break the file."""
     document = readable(file, text, line)
     kind = kind_of(document)
     bad = check_shape(document, kind)[1]
@@ -66,22 +66,32 @@ def look(file: str, text: str, around: Around, *, line: int | None = None) -> Sc
 def readable(file: str, text: str, line: int | None = None) -> Document:
     """The document of a text, or of as much of it as can be read: lines that YAML stumbles over are left out.
 
-    Places stay: what is left out is replaced by blanks. Where that does not help, the document has no data.
+    Places stay: what is left out becomes empty. line: is left out first, where leaving out others did not help. In
+    the end the document has no data, and its diagnostics say why.
     """
-    document = first = read(file, text.encode(errors="replace"))
-    lines = text.split("\n")
-    waiting = line
+    whole = read(file, text.encode(errors="replace"))
+    if whole.data is not None or not whole.source.text:
+        return whole
+    for first in (None, line):
+        found = _less(whole, text.split("\n"), first)
+        if found is not None:
+            return replace(found, diagnostics=whole.diagnostics)
+    return whole
+
+
+def _less(document: Document, lines: list[str], first: int | None) -> Document | None:
+    """The document without a line, if given, and then without those that it stumbles over; None where that fails."""
+    at = first
     for _ in range(MOST_MENDINGS):
-        if document.data is not None:
-            return replace(document, diagnostics=first.diagnostics)
-        stop = document.diagnostics[-1].span.line - 1 if document.diagnostics else 0
-        at = stop if waiting is None else waiting
-        waiting = None
+        if at is None:
+            at = document.diagnostics[-1].span.line - 1 if document.diagnostics else 0
         if not 0 <= at < len(lines) or not lines[at].strip():
-            break
-        lines[at] = ""
-        document = read(file, "\n".join(lines).encode(errors="replace"))
-    return document if document.data is not None else first
+            return None
+        lines[at], at = "", None
+        document = read(document.file, "\n".join(lines).encode(errors="replace"))
+        if document.data is not None:
+            return document
+    return None
 
 
 _TASK = re.compile(r"^kind:\s*[\"']?task\b", re.MULTILINE)

@@ -1,0 +1,172 @@
+"""One editor's session: the files that are open, their findings, and the scene of a place that is asked about."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lsprotocol import types
+from pygls import uris
+from pygls.lsp.server import LanguageServer
+
+from mlgen import __version__
+from mlgen.cli import lsp_words as words
+from mlgen.cli.buffers import Buffer, Buffers, Home, check
+from mlgen.diagnostic import Diagnostic, Fault, Span, sentence
+from mlgen.editor.positions import Encoding
+from mlgen.editor.scene import Scene
+
+PAUSE_SECONDS = 0.15  # without a key pressed, before files are checked
+
+
+@dataclass
+class _State:
+    """uris: as the editor wrote them, by path. told: the findings that it was told, by URI. checks: of projects, under
+    way or waiting, by root."""
+
+    buffers: Buffers = field(default_factory=Buffers)
+    uris: dict[Path, str] = field(default_factory=dict)
+    told: dict[str, list[Diagnostic]] = field(default_factory=dict)
+    checks: dict[Path, asyncio.Task[None]] = field(default_factory=dict)
+    published: dict[Path, set[str]] = field(default_factory=dict)
+
+
+class Server(LanguageServer):
+    """One editor's session."""
+
+    def __init__(self) -> None:
+        super().__init__("mlgen", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Incremental)
+        self.state = _State()
+
+    @property
+    def encoding(self) -> Encoding:
+        chosen = str(getattr(self.workspace.position_encoding, "value", self.workspace.position_encoding))
+        return "utf-8" if chosen == "utf-8" else "utf-32" if chosen == "utf-32" else "utf-16"
+
+    def path(self, uri: str) -> Path | None:
+        """The file that a URI names, or None: it may be one that was never saved."""
+        text = uris.to_fs_path(uri)
+        if not uri.startswith("file:") or not text:
+            return None
+        path = Path(os.path.abspath(text))
+        return path.parent.resolve() / path.name
+
+    def uri(self, path: Path) -> str:
+        return self.state.uris.get(path) or uris.from_fs_path(str(path)) or ""
+
+    def take(self, uri: str) -> Path | None:
+        """Have the text that the editor shows of a file now."""
+        path = self.path(uri)
+        if path is not None:
+            document = self.workspace.get_text_document(uri)
+            self.state.uris[path] = uri
+            self.state.buffers.open[path] = Buffer(document.source, document.version)
+        return path
+
+    def lines(self, home: Home, name: str) -> list[str]:
+        """The lines of a file of a project; none where it cannot be read."""
+        try:
+            return words.split(home.files.read(name).decode(errors="replace"))
+        except (OSError, ValueError):
+            return []
+
+    def scene(self, uri: str, line: int | None = None) -> tuple[Home, Scene] | None:
+        path = self.path(uri)
+        if path is None or path not in self.state.buffers.open:
+            return None
+        found = self.state.buffers.scene(path, line)
+        return (self.state.buffers.home(path), found) if found is not None else None
+
+    def location(self, home: Home, span: Span) -> types.Location:
+        range_ = words.range_of(self.lines(home, span.file), span, self.encoding)
+        return types.Location(self.uri(home.root / span.file), range_)
+
+    def schedule(self, path: Path | None) -> None:
+        """Check the project of a file, once no key is pressed for a moment."""
+        if path is None:
+            return
+        home = self.state.buffers.home(path)
+        waiting = self.state.checks.pop(home.root, None)
+        if waiting is not None:
+            waiting.cancel()
+        self.state.checks[home.root] = asyncio.ensure_future(self.quietly(self._check(home)))
+
+    async def quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        """What nobody waits for, and whose failure must not end the session."""
+        try:
+            await work
+        except Fault as fault:
+            self.log(f"{fault.code}: {sentence(fault.message)}")
+        except Exception as error:
+            self.log(f"bug: {type(error).__name__}: {sentence(str(error))}")
+
+    def log(self, text: str) -> None:
+        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, f"mlgen: {text}"))
+
+    async def _check(self, home: Home) -> None:
+        await asyncio.sleep(PAUSE_SECONDS)
+        asked = self.state.buffers.of(home)
+        versions = {name: self.state.buffers.open[home.root / name].version for name in asked}
+        # In a thread: a large project takes its time, and completion must not wait for it. One that is cancelled
+        # ends by itself, unheard.
+        found, faults = await asyncio.to_thread(check, home, asked)
+        for fault in faults:
+            self.log(f"{fault.code}: {sentence(fault.message)}")
+        by_file = {name: list[Diagnostic]() for name in asked}
+        for one in found if asked else ():
+            by_file.setdefault(one.span.file, []).append(one)
+        now = {self.uri(home.root / name) for name in by_file}
+        for uri in self.state.published.get(home.root, set()) - now:
+            self._publish(uri, [], home, None)
+        for name, findings in by_file.items():
+            self._publish(self.uri(home.root / name), findings, home, versions.get(name))
+        self.state.published[home.root] = now
+
+    def _publish(self, uri: str, findings: list[Diagnostic], home: Home, version: int | None) -> None:
+        known: dict[str, list[str]] = {}
+
+        def lines(name: str) -> list[str]:
+            return known[name] if name in known else known.setdefault(name, self.lines(home, name))
+
+        def uri_of(name: str) -> str:
+            return self.uri(home.root / name)
+
+        self.state.told[uri] = findings
+        told = [words.diagnostic(one, lines, uri_of, self.encoding) for one in findings]
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, version))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A place of a file that is asked about; line and column from 1."""
+
+    home: Home
+    scene: Scene
+    lines: list[str]
+    line: int
+    column: int
+
+
+class Placed(Protocol):
+    """A question about a place of a file, in the protocol's words."""
+
+    @property
+    def text_document(self) -> types.TextDocumentIdentifier: ...
+
+    @property
+    def position(self) -> types.Position: ...
+
+
+def asked(server: Server, params: Placed) -> Asked | None:
+    """What a question is about; None where the file is not one of ours."""
+    found = server.scene(params.text_document.uri)
+    if found is None:
+        return None
+    home, scene = found
+    lines = server.lines(home, scene.file)
+    line, column = words.place(lines, params.position, server.encoding)
+    return Asked(home, scene, lines, line + 1, column + 1)

@@ -1,0 +1,252 @@
+"""`mlgen lsp` as an editor uses it: a process, messages over its pipes, files saved and not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen.cli import lsp
+from mlgen.cli.main import run as mlgen
+from tests.editor.client import ALL, Client
+from tests.editor.scenes import PROJECT, REGISTER
+
+SPEC = """\
+version: 1
+name: churn
+params: {target: {choices: [staging, prod], default: staging}}
+tasks:
+  train:
+    run: echo > "$model"
+    out: {model: model}
+  register:
+    use: ./tasks/register.yaml
+    in: {model: train.model, stage: params.target}
+"""
+NAME, TASK = "pipelines/churn.yaml", "pipelines/tasks/register.yaml"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "pipelines/tasks").mkdir(parents=True)
+    (tmp_path / "mlgen.yaml").write_text(PROJECT)
+    (tmp_path / NAME).write_text(SPEC)
+    (tmp_path / TASK).write_text(REGISTER)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    return tmp_path.resolve()
+
+
+@pytest.fixture
+def client(root: Path) -> Iterator[Client]:
+    found = Client(root)
+    yield found
+    found.kill()
+
+
+def codes(findings: list[dict[str, Any]]) -> list[str]:
+    return [finding["code"] for finding in findings if finding["severity"] == 1]
+
+
+def test_a_session(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    found = client.begin()
+    assert found["serverInfo"]["name"] == "mlgen"
+    assert found["capabilities"]["positionEncoding"] == "utf-16"
+    assert client.note("client/registerCapability")["registrations"][0]["method"] == "workspace/didChangeWatchedFiles"
+    client.open(NAME)
+    assert codes(client.findings(NAME, version=1)) == []
+
+    # a slip of the pen, never saved
+    client.change(NAME, SPEC.replace("train.model,", "train.modl,"), 2)
+    (finding,) = (f for f in client.findings(NAME, version=2) if f["severity"] == 1)
+    assert finding["code"] == "unknown-out"
+    assert finding["range"] == {"start": {"line": 9, "character": 16}, "end": {"line": 9, "character": 26}}
+    assert "fix: write train.model" in finding["message"]
+    assert finding["codeDescription"]["href"].endswith("codes.md#unknown-out")
+    (action,) = client.ask(
+        "textDocument/codeAction",
+        textDocument={"uri": client.uri(NAME)},
+        range=finding["range"],
+        context={"diagnostics": [finding]},
+    )
+    assert action["title"] == "Write train.model"
+    (edit,) = action["edit"]["changes"][client.uri(NAME)]
+    assert edit == {"range": finding["range"], "newText": "train.model"}
+    assert client.end() == 0
+    assert capfd.readouterr().out == ""
+
+
+def test_two_files_that_are_not_saved_are_judged_together(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    assert codes(client.findings(NAME)) == []
+    client.open(TASK, REGISTER.replace("model: {type: model}", "model: {type: integer}"))
+    assert codes(client.findings(NAME)) == ["edge-type"]
+    client.change(TASK, REGISTER.replace("{type: model}", "{type: modell}"), 2)
+    assert codes(client.findings(TASK, version=2)) == ["bad-value"]
+    client.change(TASK, REGISTER, 3)
+    assert codes(client.findings(NAME)) == []
+    assert codes(client.findings(TASK, version=3)) == []
+    client.close(TASK)
+    client.close(NAME)
+    assert client.findings(NAME) == []
+
+
+def test_a_broken_mlgen_yaml_is_told_where_it_is(client: Client) -> None:
+    client.begin()
+    client.open("mlgen.yaml", PROJECT.replace("artifacts:", "artefacts:"))
+    assert codes(client.findings("mlgen.yaml")) == ["unknown-key"]
+    client.change("mlgen.yaml", PROJECT, 2)
+    assert codes(client.findings("mlgen.yaml", version=2)) == []
+
+
+def test_what_is_saved_elsewhere_is_seen(client: Client, root: Path) -> None:
+    client.begin()
+    client.open(NAME)
+    assert codes(client.findings(NAME)) == []
+    (root / TASK).write_text(REGISTER.replace("stage:", "place:"))
+    client.tell("workspace/didChangeWatchedFiles", changes=[{"uri": client.uri(TASK), "type": 2}])
+    assert codes(client.findings(NAME)) == ["missing-in", "unknown-in"]
+
+
+def test_answers_while_a_line_is_half_written(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    client.change(NAME, SPEC + "  more:\n    run: x\n    in: [train.\n", 2)
+    items = client.at("completion", NAME, 12, 15)["items"]
+    assert [item["label"] for item in items] == ["train.model"]
+    assert items[0]["textEdit"]["range"] == {
+        "start": {"line": 12, "character": 9},
+        "end": {"line": 12, "character": 15},
+    }
+    shown = client.at("hover", NAME, 9, 24)
+    assert shown["contents"]["value"].startswith("Out `model`: model")
+    (place,) = client.at("definition", NAME, 9, 10)
+    assert place["uri"] == client.uri(TASK)
+    assert place["range"]["start"] == {"line": 3, "character": 5}
+    (file,) = client.at("definition", NAME, 8, 15)
+    assert file["uri"] == client.uri(TASK)
+    both = client.at("references", NAME, 9, 24, context={"includeDeclaration": True})
+    assert [place["range"]["start"]["line"] for place in both] == [6, 9]
+    symbols = client.ask("textDocument/documentSymbol", textDocument={"uri": client.uri(NAME)})
+    assert [symbol["name"] for symbol in symbols] == ["params", "tasks"]
+
+
+def test_a_rename_reaches_the_file_and_tells_of_scripts(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    assert client.at("prepareRename", NAME, 6, 12)["start"] == {"line": 6, "character": 10}
+    edit = client.at("rename", NAME, 6, 12, newName="network")
+    assert [e["range"]["start"]["line"] for e in edit["changes"][client.uri(NAME)]] == [6, 9]
+    assert "still reads $model" in client.note("window/showMessage")["message"]
+    refused = client.ask_all(
+        "textDocument/rename",
+        textDocument={"uri": client.uri(NAME)},
+        position={"line": 6, "character": 12},
+        newName="No Name",
+    )
+    assert "is not a name" in refused["error"]["message"]
+    assert client.at("prepareRename", NAME, 0, 2) is None
+
+
+@pytest.mark.parametrize(("encoding", "start"), [("utf-16", 26), ("utf-8", 32), ("utf-32", 23)])
+def test_columns_are_counted_as_the_editor_counts(client: Client, encoding: str, start: int) -> None:
+    capabilities = {**ALL, "general": {"positionEncodings": [encoding]}}
+    assert client.begin(capabilities)["capabilities"]["positionEncoding"] == encoding
+    text = 'version: 1\nname: churn\ntasks:\n  a: {run: "🎉🎉🎉", in: [params.x]}\n'
+    client.open(NAME, text)
+    (finding,) = client.findings(NAME)
+    assert finding["code"] == "unknown-param"
+    assert finding["range"]["start"] == {"line": 3, "character": start}
+    assert finding["range"]["end"]["character"] == start + 8
+    assert client.at("completion", NAME, 3, start + 7)["items"] == []
+
+
+def test_edits_of_a_part_are_followed(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    line = SPEC.split("\n").index("    out: {model: model}")
+    client.tell(
+        "textDocument/didChange",
+        textDocument={"uri": client.uri(NAME), "version": 2},
+        contentChanges=[
+            {
+                "range": {"start": {"line": line, "character": 10}, "end": {"line": line, "character": 15}},
+                "text": "net",
+            }
+        ],
+    )
+    assert codes(client.findings(NAME, version=2)) == ["unknown-out"]
+
+
+def test_other_files_are_left_alone(client: Client, root: Path) -> None:
+    client.begin()
+    (root / "values.yaml").write_text("a: [\n")
+    client.open("values.yaml")
+    assert client.at("hover", "values.yaml", 0, 1) is None
+    assert client.at("completion", "values.yaml", 0, 1) is None
+    client.tell(
+        "textDocument/didOpen",
+        textDocument={"uri": "untitled:Untitled-1", "languageId": "yaml", "version": 1, "text": "tasks: {"},
+    )
+    client.open(NAME)
+    assert codes(client.findings(NAME)) == []
+    told = [note for note in list(client.notes.queue) if note["method"] == "textDocument/publishDiagnostics"]
+    assert [note for note in told if note["params"]["diagnostics"] and "values" in note["params"]["uri"]] == []
+
+
+def test_nothing_outside_the_repository_is_read(
+    client: Client, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.yaml"
+    elsewhere.write_text(REGISTER)
+    (root / "pipelines/tasks/link.yaml").symlink_to(elsewhere)
+    client.begin()
+    client.open(NAME, SPEC.replace("./tasks/register.yaml", "./tasks/link.yaml"))
+    assert "path-escape" in codes(client.findings(NAME))
+    assert client.at("definition", NAME, 8, 15) == []
+    assert [i["label"] for i in client.at("completion", NAME, 8, 17)["items"]] == ["./tasks/register.yaml"]
+
+
+def test_garbage_ends_no_session(client: Client) -> None:
+    client.begin()
+    client.send(b"Content-Length: 9\r\n\r\nnot json!")
+    client.send(b"X-Strange: 1\r\nContent-Length: 2\r\n\r\n[]")
+    client.tell("textDocument/hover", nonsense=True)
+    assert "error" in client.ask_all("no/suchMethod")
+    client.tell("textDocument/didChange", textDocument={"uri": client.uri("never-opened.yaml"), "version": 1})
+    client.open(NAME)
+    assert codes(client.findings(NAME)) == []
+    assert client.at("hover", NAME, 900, 900) is None
+    assert client.end() == 0
+
+
+def test_an_editor_that_dies_takes_the_server_along(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    assert client.process.stdin is not None
+    client.process.stdin.close()
+    assert client.gone() == 1
+
+
+def test_leaving_without_a_farewell_is_a_no(client: Client) -> None:
+    client.begin()
+    client.tell("exit")
+    assert client.gone() == 1
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lsp.app is not None
+    monkeypatch.setitem(sys.modules, "pygls.lsp.server", None)
+    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_session", raising=False)
+    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_server", raising=False)
+    assert mlgen(["lsp"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "error[no-lsp]" in told.err
+    assert "pip install 'mlgen[lsp]'" in told.err
