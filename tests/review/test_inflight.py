@@ -14,7 +14,9 @@ from tests.strategies import load
 
 OWN = "A run that began before the sync ends with its own version: its graph is in its status, its Tasks stay."
 
-LOST = "Runs in flight still read the Secrets {}, which nothing refers to any more: keep them until those have ended."
+LOST = (
+    "Runs in flight still read the Secrets {}, which this change refers to no more: keep them until those have ended."
+)
 
 
 def told(edit: Edit | None = None, *, gone: bool = False, **changes: Any) -> list[str]:

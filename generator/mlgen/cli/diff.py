@@ -20,7 +20,7 @@ from mlgen.cli.sides import policies, sides
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
-from mlgen.git.changed import changed, short_name
+from mlgen.git.changed import changed
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Sentence
 from mlgen.review.files import policy_changes
@@ -124,7 +124,7 @@ def _default(repository: git.Repository) -> str:
     names = [f"{remote}/{name}" for remote in remotes for name in ("HEAD", *_DEFAULT_BRANCHES)]
     found = next((name for name in (*names, *_DEFAULT_BRANCHES) if repository.resolve(name) is not None), "HEAD")
     # origin/HEAD is what the remote calls its default; people know it by its name.
-    return short_name(repository, found) if found.endswith("/HEAD") else found
+    return revision.short_name(repository, f"refs/remotes/{found}") if found.endswith("/HEAD") else found
 
 
 def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:

@@ -18,9 +18,3 @@ def changed(repository: Repository, old: str, new: str | None) -> frozenset[str]
     tracked = repository.told(["diff-index", *shown, old, "--"])
     others = repository.told(["ls-files", "-z", "--others", "--exclude-standard"])
     return frozenset([*tracked, *others])
-
-
-def short_name(repository: Repository, name: str) -> str:
-    """What a revision is called that stands for another one: "origin/main" of "origin/HEAD"; else the name itself."""
-    found = repository.run("rev-parse", "--abbrev-ref", "--end-of-options", name).decode(errors="replace").splitlines()
-    return found[-1] if found and found[-1] not in ("", "HEAD") else name

@@ -42,7 +42,7 @@ def in_flight(
         )
     if lost := _secrets_lost(before, after, pairs):
         yield Sentence(
-            "Runs in flight still read the Secrets {}, which nothing refers to any more: keep them until those have "
+            "Runs in flight still read the Secrets {}, which this change refers to no more: keep them until those have "
             "ended.",
             (_listed(lost),),
         )
@@ -101,10 +101,9 @@ def _records(before: Environment, after: Environment) -> Iterator[Sentence]:
 
 
 def _secrets_lost(before: Environment, after: Environment, pairs: Sequence[Pair]) -> list[str]:
-    """The Secrets that the state of before names, and that of now no more, as far as its pipelines changed."""
-    was = _of_environment(before) | {name for old, _, _ in pairs for name in _of_plan(old)}
-    still = _of_environment(after) | {name for _, new, _ in pairs for name in _of_plan(new)}
-    return sorted(was - still)
+    """The Secrets that a pipeline or the environment named and now does not; others may."""
+    lost = _of_environment(before) - _of_environment(after)
+    return sorted(lost.union(*(_of_plan(old) - _of_plan(new) for old, new, _ in pairs)))
 
 
 def _of_plan(plan: Plan | None) -> set[str]:

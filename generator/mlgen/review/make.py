@@ -160,13 +160,11 @@ def _environment(
 
 
 def _publishes(before: Environment | None, after: Environment | None, pairs: Sequence[Pair]) -> bool:
-    """Whether there is something to upload that the environment's bucket need not have."""
+    """Whether a pipeline pins code or files that it did not, or the bucket is another one: they have to be there."""
     if after is None:
         return False
-    old = (
-        set() if before is None or before.artifacts != after.artifacts else {d for b, _, _ in pairs for d in _pinned(b)}
-    )
-    return bool({d for _, plan, _ in pairs for d in _pinned(plan)} - old)
+    anew = before is None or before.artifacts != after.artifacts
+    return any(_pinned(new) - (set() if anew else _pinned(old)) for old, new, _ in pairs)
 
 
 def _pinned(plan: Plan | None) -> set[str]:

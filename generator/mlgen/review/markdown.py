@@ -142,7 +142,7 @@ def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
     if command := publishing(review):
         told.insert(0, f"Before the first new run: {inline(command)}")
     if told:
-        lines = [f"**Runs in flight, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
+        lines = [f"**Runs, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
         yield _Piece(7, "notes on runs in flight", "\n".join(lines))
     for change in review.objects:
         if change.before is None or change.after is None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from mlgen.plan.model import Code, Command, Condition, Image, In, Out, Script, Size, Task, Value
 from mlgen.plan.show import gate
 from mlgen.plan.text import task_json
+from mlgen.registry.reference import IMAGE
 from mlgen.review.change import Change, Effect, Kind, counted, of_maps, of_value
 from mlgen.review.unified import unified
 from mlgen.spec.quantities import cpu_text, duration_text
-from mlgen.spec.settings import IMAGE
 
 Listing = Callable[[tuple[str, ...]], Mapping[str, str]]  # folders of code -> path -> 64 hex digits
 MOST_FILES = 200  # of a code folder that are listed

@@ -1,0 +1,313 @@
+"""`mlgen diff`, as people call it, on real repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen.cli.main import run
+from mlgen.cli.workspace import Workspace
+from tests.cli.pinned import TASK, change, make, project, spec
+from tests.revisions import commit, lay, run_git
+
+Mlgen = Callable[..., tuple[int, str, str]]
+GOLDEN = Path(__file__).parent / "diff"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make(tmp_path / "r")
+    monkeypatch.chdir(tmp_path / "r")
+    return tmp_path / "r"
+
+
+@pytest.fixture
+def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(list(arguments))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def found(mlgen: Mlgen, *arguments: str) -> dict[str, Any]:
+    """The JSON answer."""
+    code, out, err = mlgen("diff", *arguments, "--format", "json")
+    assert (code, err) == (0, "")
+    return json.loads(out)  # type: ignore[no-any-return]
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Every line that is told, of whatever."""
+    told = [change["line"] for change in (*answer["project"], *answer["policies"])]
+    for part in answer["parts"]:
+        told += [change["line"] for one in part["pipelines"] for change in one["changes"]]
+        told += [change["line"] for change in part["lock"]]
+    return told
+
+
+def edit(root: Path, path: str, old: str, new: str) -> None:
+    text = (root / path).read_text()
+    assert old in text
+    (root / path).write_text(text.replace(old, new))
+
+
+def test_nothing_changed(root: Path, mlgen: Mlgen) -> None:
+    head = run_git(root, "rev-parse", "--short=12", "HEAD")
+    expected = f"diff    main ({head}) → the work tree\neffect  none: nothing that a run has differs\nno difference\n"
+    assert mlgen("diff") == (0, expected, "")
+    assert mlgen("diff", "--exit-code")[0] == 0
+    assert found(mlgen)["effect"] == "none"
+
+
+def test_the_answer_is_whole(root: Path, mlgen: Mlgen) -> None:
+    """Text and markdown of one change, as files to read."""
+    mlgen("render")
+    commit(root)
+    edit(root, "pipelines/churn.yaml", "epochs 1", "epochs 2")
+    edit(root, "pipelines/churn.yaml", "memory: 2Gi", "memory: 3Gi, timeout: 2h")
+    edit(root, "mlgen.lock", "1" * 64, "2" * 64)
+    edit(root, "src/train.py", "1", "2")
+    mlgen("render")
+    commit(root)  # on a branch whose base is known by its name
+    for form, options in (("text", ["--objects"]), ("markdown", [])):
+        code, out, err = mlgen("diff", "--base", "HEAD~1", "--format", form, *options)
+        assert (code, err) == (0, "")
+        out = out.replace(run_git(root, "rev-parse", "HEAD~1")[:12], "1234567890ab")
+        golden = GOLDEN / f"{form}.out"
+        if os.environ.get("MLGEN_ACCEPT"):
+            golden.parent.mkdir(exist_ok=True)
+            golden.write_text(out)
+        assert out == golden.read_text()
+    assert mlgen("diff", "--base", "HEAD~1", "--exit-code")[0] == 1
+
+
+EDITS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "a spec": ({"pipelines/churn.yaml": spec().replace("2Gi", "3Gi")}, ["train.memory 2Gi → 3Gi"]),
+    "a task file": (
+        {"pipelines/tasks/tell.yaml": TASK.replace("echo 1", "echo 2")},
+        ["tell.run changed (+1 -1 lines)"],
+    ),
+    "code": ({"src/new.py": ""}, ["train.code …", ]),
+    "an input": ({"data/rows.csv": "id\n1\n"}, ["inputs.rows.digest …"]),
+    "a new spec": (
+        {"pipelines/fraud.yaml": spec("fraud")},
+        ["task train is new (reads inputs.rows)", "task tell is new (after train)"],
+    ),
+    "an unread file": ({"README.md": "x", "tekton/prod/x.yaml": "x"}, []),
+    "mlgen.yaml": (
+        {"mlgen.yaml": project().replace("memory: 4Gi", "memory: 8Gi")},
+        ["dev.limits.memory 4Gi → 8Gi", "prod.limits.memory 4Gi → 8Gi"],
+    ),
+    "a comment of mlgen.yaml": ({"mlgen.yaml": project() + "# x\n"}, []),
+    "a policy": ({"policies/a.yaml": "kind: x\n"}, ["policies/a.yaml is new"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_what_is_the_same_is_not_read_and_the_answer_is_equal(
+    name: str, root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, expected = EDITS[name]
+    lay(root, files)
+    quick = found(mlgen)
+    told = [line.split(" sha256:")[0] + " …" if "sha256:" in line else line for line in lines(quick)]
+    assert told == expected
+    # The same with everything read and rendered, on both sides.
+    monkeypatch.setattr("mlgen.cli.diff._changed", lambda _old, _new: None)
+    assert found(mlgen) == quick
+    monkeypatch.undo()
+    monkeypatch.chdir(root)
+    commit(root)  # the same again, of what is committed
+    again = found(mlgen, "--base", "HEAD~1")
+    assert lines(again) == lines(quick)
+
+
+def test_of_many_specs_only_those_are_read_that_may_differ(
+    root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(
+        root,
+        {f"pipelines/{name}.yaml": spec(name).replace("ghcr.io/acme/" + name, "ghcr.io/acme/churn") for name in "abc"},
+    )
+    read: list[str] = []
+    plans = Workspace.plans
+
+    def counted(self: Workspace, paths: list[str]) -> Any:
+        read.extend(paths)
+        return plans(self, paths)
+
+    monkeypatch.setattr(Workspace, "plans", counted)
+    edit(root, "pipelines/a.yaml", "2Gi", "3Gi")
+    assert lines(found(mlgen)) == ["train.memory 2Gi → 3Gi"]
+    assert read == ["pipelines/a.yaml"] * 2
+    read.clear()
+    edit(root, "mlgen.lock", f'tell:1": "sha256:{"1" * 64}', f'tell:1": "sha256:{"2" * 64}')
+    assert len(found(mlgen)["parts"][0]["pipelines"]) == 4
+    assert len(read) == 8
+
+
+def test_ignored_files_links_and_folders_of_data_are_read(root: Path, mlgen: Mlgen) -> None:
+    lay(
+        root,
+        {".gitignore": "ignored*\n", "shared/x.py": "1", "ignored.yaml": TASK.replace("name: tell", "name: ignored")},
+    )
+    (root / "linked").symlink_to("shared")
+    edit(root, "pipelines/churn.yaml", "code: src", "code: linked")
+    commit(root)
+    lay(root, {"shared/x.py": "2"})
+    assert [line.partition(" ")[0] for line in lines(found(mlgen))] == ["train.code"]
+    run_git(root, "checkout", "-q", ".")
+    edit(root, "pipelines/churn.yaml", "./tasks/tell.yaml", "ignored.yaml")
+    commit(root)  # Git has the spec, and not what it names
+    answer = found(mlgen, "--base", "HEAD")
+    assert answer["parts"][0]["brokenBefore"] == []
+    lay(root, {"README.md": "x"})
+    assert found(mlgen, "--base", "HEAD")["parts"][0]["brokenBefore"] == ["pipelines/churn.yaml"]
+
+
+def test_the_base_is_what_the_branch_left(root: Path, mlgen: Mlgen) -> None:
+    run_git(root, "checkout", "-q", "-b", "work")
+    change(root, {"pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})
+    run_git(root, "checkout", "-q", "main")
+    change(root, {"pipelines/churn.yaml": spec().replace("epochs 1", "epochs 9")})
+    run_git(root, "checkout", "-q", "work")
+    assert lines(found(mlgen)) == ["train.memory 2Gi → 3Gi"]
+    assert lines(found(mlgen, "--base", "main")) == ["train.memory 2Gi → 3Gi"]
+    # As in a clone: the remote's default branch.
+    run_git(root.parent, "clone", "-q", "-b", "work", str(root), "clone")
+    code, out, _ = mlgen("diff", "-C", str(root.parent / "clone"))
+    assert (code, out.partition(" (")[0]) == (0, "diff    origin/work")
+    run_git(root.parent / "clone", "remote", "set-head", "origin", "main")
+    code, out, _ = mlgen("diff", "-C", str(root.parent / "clone"))
+    assert (code, out.partition(" (")[0]) == (0, "diff    origin/main")
+    assert "train.memory 2Gi → 3Gi" in out
+
+
+def test_a_base_that_is_not_there(root: Path, mlgen: Mlgen) -> None:
+    code, out, err = mlgen("diff", "--base", "origin/main")
+    assert (code, out) == (2, "")
+    assert "error[no-such-revision]" in err
+    change(root, {"README.md": "x"})
+    first = run_git(root, "rev-parse", "HEAD~1")
+    run_git(root.parent, "clone", "-q", "--depth", "1", f"file://{root}", "shallow")
+    code, out, err = mlgen("diff", "--base", first, "-C", str(root.parent / "shallow"))
+    assert (code, out) == (3, "")
+    assert "error[shallow-clone]" in err
+    assert "fix  git fetch --unshallow" in err
+
+
+def test_outside_of_a_repository(tmp_path: Path, mlgen: Mlgen) -> None:
+    lay(tmp_path / "p", {"mlgen.yaml": project(), "pipelines/churn.yaml": spec()})
+    code, out, err = mlgen("diff", "-C", str(tmp_path / "p"))
+    assert (code, out) == (3, "")
+    assert "error[no-repository]" in err
+
+
+def test_a_project_that_was_not_there_is_all_new(root: Path, mlgen: Mlgen) -> None:
+    run_git(root, "checkout", "-q", "--orphan", "empty")
+    run_git(root, "rm", "-q", "-rf", ".")
+    base = change(root, {"README.md": "x"})
+    run_git(root, "checkout", "-q", "main", "--", ".")
+    answer = found(mlgen, "--base", base)
+    assert [one["kind"] for one in answer["parts"][0]["pipelines"]] == ["new"]
+    assert {act["act"] for one in answer["parts"][0]["objects"] for act in one["argocd"]} == {"create"}
+    assert "dev is a new environment (namespace ml-dev)" in lines(answer)
+
+
+def test_a_spec_that_is_broken_on_one_side(root: Path, mlgen: Mlgen) -> None:
+    change(root, {"pipelines/fraud.yaml": "version: 1\nname: fraud\ntasks: {a: {}}\n"})
+    lay(root, {"pipelines/fraud.yaml": spec("fraud"), "pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})
+    answer = found(mlgen, "--base", "HEAD")
+    assert answer["parts"][0]["brokenBefore"] == ["pipelines/fraud.yaml"]
+    assert "train.memory 2Gi → 3Gi" in lines(answer)
+    assert "pipelines/fraud.yaml has errors at HEAD" in mlgen("diff", "--base", "HEAD")[1]
+    lay(root, {"pipelines/churn.yaml": spec().replace("2Gi", "3Gib")})
+    code, out, err = mlgen("diff", "--base", "HEAD")
+    assert (code, out) == (1, "")
+    assert "pipelines/churn.yaml:6:" in err
+
+
+def test_a_limit_that_a_spec_breaks_now_is_a_finding(root: Path, mlgen: Mlgen) -> None:
+    edit(root, "pipelines/churn.yaml", "2Gi", "64Gi")
+    code, out, err = mlgen("diff")
+    assert (code, out) == (1, "")
+    assert "error[over-limit]" in err
+
+
+def test_a_mlgen_yaml_that_was_broken(root: Path, mlgen: Mlgen) -> None:
+    change(root, {"mlgen.yaml": "version: 1\nenvironments: 7\n"})
+    lay(root, {"mlgen.yaml": project(), "pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})
+    answer = found(mlgen, "--base", "HEAD")
+    assert answer["notes"][0].startswith("mlgen.yaml cannot be read at HEAD (")
+    assert lines(answer) == ["train.memory 2Gi → 3Gi"]
+
+
+def test_one_environment_and_two(root: Path, mlgen: Mlgen) -> None:
+    edit(root, "pipelines/churn.yaml", "2Gi", "3Gi")
+    assert [one["environment"] for one in found(mlgen, "--env", "dev")["parts"][0]["objects"]] == ["dev"]
+    answer = found(mlgen, "--env", "dev", "--env", "prod")
+    assert "prod.namespace ml-dev → ml-prod" in lines(answer)
+    (objects,) = answer["parts"][0]["objects"]
+    assert (objects["was"], objects["environment"], objects["argocd"], objects["inFlight"]) == ("dev", "prod", [], [])
+    text = mlgen("diff", "--env", "dev", "--env", "prod")[1]
+    assert "diff    dev (the work tree) → prod (the work tree)" in text
+    assert "objects, dev → prod" in text
+    for options in (
+        ["--env", "x"],
+        ["--env", "a", "--env", "b", "--env", "c"],
+        ["--base", "HEAD", "--env", "dev", "--env", "prod"],
+    ):
+        code, out, err = mlgen("diff", *options)
+        assert (code, out) == (2, "")
+        assert "   fix  " in err
+
+
+def test_a_pinned_environment_is_judged_at_its_pins(root: Path, mlgen: Mlgen) -> None:
+    first = run_git(root, "rev-parse", "HEAD")
+    change(root, {"mlgen.yaml": project(prod=first)})
+    second = change(root, {"pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})
+    # The spec changed, and prod does not: it is read at its pin.
+    answer = found(mlgen, "--base", "HEAD~1")
+    assert lines(answer) == ["train.memory 2Gi → 3Gi"]
+    assert [[one["environment"] for one in part["objects"]] for part in answer["parts"]] == [["dev"], []]
+    # A promotion changes prod alone.
+    lay(root, {"mlgen.yaml": project(prod=second)})
+    answer = found(mlgen, "--base", "HEAD")
+    assert lines(answer) == [f"prod.pin {first} → {second}", "train.memory 2Gi → 3Gi"]
+    told = {part["environments"][0]: part for part in answer["parts"]}
+    assert told["dev"]["pipelines"] == []
+    assert told["prod"]["commits"] == {"before": first, "after": second}
+    assert [one["environment"] for one in told["prod"]["objects"]] == ["prod"]
+    # What is where.
+    lay(root, {"mlgen.yaml": project(prod=first)})
+    answer = found(mlgen, "--env", "prod", "--env", "dev")
+    assert "train.memory 2Gi → 3Gi" in lines(answer)
+
+
+def test_it_touches_nothing_and_runs_no_filter(root: Path, mlgen: Mlgen) -> None:
+    witness = root.parent / "ran"
+    run_git(root, "config", "filter.evil.clean", f"touch {witness}; cat")
+    run_git(root, "config", "core.fsmonitor", f"touch {witness}; false")
+    lay(root, {".gitattributes": "*.py filter=evil\n", "src/train.py": "print(2)\n"})
+    before = run_git(root, "status", "--porcelain") if not witness.exists() else ""
+    witness.unlink(missing_ok=True)
+    assert mlgen("diff")[0] == 0
+    assert not witness.exists()
+    assert before
+
+
+def test_manifests_that_are_not_rendered_are_told(root: Path, mlgen: Mlgen) -> None:
+    mlgen("render")
+    commit(root)
+    edit(root, "pipelines/churn.yaml", "2Gi", "3Gi")
+    assert found(mlgen, "--base", "HEAD")["notes"] == [
+        "tekton/dev/manifests/pipeline-churn.yaml is not rendered yet: mlgen render"
+    ]
+    mlgen("render")
+    assert found(mlgen, "--base", "HEAD")["notes"] == []
