@@ -189,6 +189,15 @@ def test_a_dry_run_writes_nothing_and_says_it_all(root: Path, mlgen: Mlgen) -> N
     assert {**done, "dryRun": True} == told
 
 
+def test_what_argo_cd_is_told_stays(root: Path, mlgen: Mlgen) -> None:
+    text = project().replace("environments:", "repository: https://git.example/acme/ml\nargocd: {}\nenvironments:")
+    change(root, {"mlgen.yaml": text})
+    assert mlgen("render")[0] == 0
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert any(path.startswith("argocd/") for path in rendered(root, "prod"))
+    assert mlgen("render", "--check")[0] == 0
+
+
 def test_several_environments_move_at_once(root: Path, mlgen: Mlgen) -> None:
     code, out, _ = mlgen("promote", "--to", "dev", "--to", "prod", "--revision", "main")
     assert code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlgen.diagnostic import Misuse
@@ -32,6 +33,13 @@ def below(root: Path, files: Tree, file: Path) -> str:
     if files.kind(relative) != "file":
         raise Misuse("not-a-file", f"{file} is no file of this repository", fix="a link may not lead out of it")
     return relative
+
+
+def having(root: Path, files: Tree, given: Iterable[Path]) -> list[str]:
+    """Those files of a command line that `files` has, by their paths below the project's folder."""
+    paths = (Path(os.path.abspath(file)) for file in given)
+    below = [path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)]
+    return [path for path in dict.fromkeys(below) if files.kind(path) == "file"]
 
 
 def _meant(root: Path, files: Tree, path: Path) -> str:

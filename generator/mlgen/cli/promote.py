@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from mlgen.cli import pins, promotion, revisions
+from mlgen.cli.folder import OWN
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
 from mlgen.cli.promotion import Move
 from mlgen.cli.records import environment_of
 from mlgen.cli.render import OUT
-from mlgen.cli.workspace import OWN, PROJECT_FILE, Workspace
+from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import Findings, Misuse, failed, sentence
 from mlgen.render.files import Changes, compare, scope_of, write
 from mlgen.spec.edit import with_pin

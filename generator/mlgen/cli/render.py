@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from mlgen.cli import differing, reporting
-from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFiles
 from mlgen.cli.output import answer_json
@@ -66,7 +65,7 @@ def render(
     environments = _environments(workspace.project, env, left)
     # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
     rendering = rendering_of(workspace, environments, files, may_be_empty=bool(left))
-    rendered = {**rendering.files, **argocd_files(workspace, rendering.environments)}
+    rendered = rendering.files
     gone = set(left) - {environment.name for environment in environments}
     scope = scope_of(rendering.plans, rendering.environments, whole=not files, gone=sorted(gone))
     if stdout:

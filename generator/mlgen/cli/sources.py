@@ -8,6 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from mlgen.cli import pins
+from mlgen.cli.argocd import argocd_files
+from mlgen.cli.named import having
 from mlgen.cli.output import note
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
@@ -59,7 +61,7 @@ def rendering_of(
         raise Findings(found)
     if environments and not result.environments:
         plans_in(workspace.source_of(environments[0]), environments[0], files)  # raises: a spec is not there
-    result.files = dict(sorted(result.files.items()))
+    result.files = dict(sorted((result.files | argocd_files(workspace, result.environments)).items()))
     return result
 
 
@@ -106,7 +108,7 @@ def _has(source: Workspace, group: Sequence[Environment], files: Sequence[Path] 
     """Whether there is something to render; all is, where nobody named a spec or nothing else would be rendered."""
     if not files or not others:
         return True
-    lost = sorted({str(file) for file in files if not source.having([file])})
+    lost = sorted({str(file) for file in files if not having(source.root, source.files, [file])})
     for environment in group if lost else ():
         where = "" if environment.pin is None else f", as it is pinned to {environment.pin[: pins.SHORT]}"
         note(f"{environment.name} has no {', '.join(lost)}{where}: nothing is rendered there")
@@ -147,7 +149,7 @@ def check_pinned(workspace: Workspace, files: Sequence[Path] | None) -> list[Dia
         except Findings as missing:
             found += missing.diagnostics
         else:
-            paths = source.having(files) if files else source.listed
+            paths = having(source.root, source.files, files) if files else source.listed
             found += placed(workspace, environment, source.check(paths, environment))
     return found
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mlgen import canonical, diagnostic, git
+from mlgen import canonical, diagnostic
 from mlgen.cli import named, output, pins, places, revisions
+from mlgen.cli.folder import OWN, Folder, no_file
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
@@ -20,9 +21,8 @@ from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_fi
 from mlgen.spec.model import Pipeline, Task, TaskFile
 from mlgen.spec.paths import uses
 from mlgen.spec.project import Environment, Project
-from mlgen.worktree import Snapshot, Tree, Worktree
 
-OWN, OWN_FOLDERS = ".mlgen", ("runs", "artifacts", "ledger.git")
+OWN_FOLDERS = ("runs", "artifacts", "ledger.git")
 PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", named.PIPELINES
 
 
@@ -37,15 +37,9 @@ class Loaded:
 
 
 @dataclass
-class Workspace:
-    """A project's folder, as it is now or as a commit has it. Specs are named by their path below it.
+class Workspace(Folder):
+    """A project. Specs are named by their path below its folder."""
 
-    commit: the id of the one that files are read from; None: they are read as they lie there.
-    """
-
-    root: Path
-    commit: str | None = None
-    _around: Workspace | None = None
     _project_of: Workspace | None = None
     _project_data: bytes | None = None
     _sources: dict[str, Workspace] = field(default_factory=dict)
@@ -69,19 +63,6 @@ class Workspace:
         for path in (OWN, *(f"{OWN}/{name}" for name in OWN_FOLDERS)):
             workspace.own(path)
         return workspace
-
-    def own(self, path: str) -> Path:
-        """A folder below the project's that mlgen writes to. Raises Misuse where a link leads out of the repository.
-
-        A repository's author could otherwise have files made anywhere on the machine of who runs it.
-        """
-        here = self.root / path
-        if os.path.realpath(here) != str(here) and self.worktree.kind(path) == "escape":  # kind may ask Git: seldom
-            why = "mlgen writes through no link out of the repository"
-            raise Misuse(
-                "link-out", f"{path} is, or lies behind, a link that leads out", why=why, fix="remove the link"
-            )
-        return here
 
     def at(self, revision: str) -> Workspace:
         """The same project as a commit has it, mlgen.yaml included; an empty one where the commit has none.
@@ -132,47 +113,14 @@ class Workspace:
         return pins.place(self._project_document, environment.name).span
 
     def _source(self, path: str) -> bytes:
-        return self.project_data if path == PROJECT_FILE else self.files.read(path)
-
-    @cached_property
-    def repository(self) -> git.Repository | None:
-        """The Git repository around the project. Its files are listed by Git; without it, all are taken.
-
-        It has a work tree only where that is the nearest folder with a `.git`: a repository's config may claim, with
-        core.worktree, any other folder, or the whole machine.
-        """
-        if self._around is not None:
-            return self._around.repository
-        found = git.discover(self.root)
-        around = next((f for f in (self.root, *self.root.parents) if os.path.lexists(f / ".git")), None)
-        if found is not None and found.work_tree is not None and found.work_tree.resolve() != around:
-            return replace(found, work_tree=None)
-        return found
-
-    @cached_property
-    def files(self) -> Tree:
-        if self.commit is None:
-            return self.worktree
-        assert self.repository is not None, "a commit was found in it"
-        return Snapshot(self.repository, self.commit, revisions.below(self.repository, self.root))
-
-    @cached_property
-    def worktree(self) -> Worktree:
-        """The files as they lie there now, whatever this workspace reads."""
-        repository = self.repository
-        if repository is None or repository.work_tree is None:
-            return Worktree(self.root)
-        return Worktree(self.root, boundary=repository.work_tree, tracked=self._tracked)
-
-    def _tracked(self, folder: str) -> list[str]:
-        assert self.repository is not None
-        return self.repository.list_files(self.root / folder)
+        is_unwritten = path == PROJECT_FILE and self._project_data is not None
+        return self.project_data if is_unwritten else self.files.read(path)
 
     @cached_property
     def _project(self) -> tuple[Project, list[Diagnostic]]:
         if self._project_of is not None:
             return self._project_of._project
-        lost, is_there = self._optional(PROJECT_FILE)
+        lost, is_there = self.optional(PROJECT_FILE)
         if not is_there:
             return Project(), lost
         project, found = load_project(self._project_document)
@@ -197,13 +145,8 @@ class Workspace:
 
     @cached_property
     def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
-        lost, is_there = self._optional(LOCK_FILE)
+        lost, is_there = self.optional(LOCK_FILE)
         return load_lock(self._read(LOCK_FILE)[0]) if is_there else ({}, lost)
-
-    def _optional(self, path: str) -> tuple[list[Diagnostic], bool]:
-        """Whether a file is there that a project may lack; with the finding of what else lies in its place."""
-        is_file = self.files.kind(path) == "file"
-        return [_no_file(path)] if not is_file and self.files.exists(path) else [], is_file
 
     @cached_property
     def _context(self) -> Context:
@@ -238,8 +181,7 @@ class Workspace:
     @property
     def listed(self) -> list[str]:
         """What lies in pipelines/ under a spec's name."""
-        names = self.files.beside(f"{PIPELINES}/")
-        return [f"{PIPELINES}/{name}" for name in names if name.endswith(".yaml") and not name.startswith(".")]
+        return [f"{PIPELINES}/{name}" for name in self.files.beside(f"{PIPELINES}/") if name.endswith(".yaml")]
 
     def candidates(self, files: Sequence[Path] | None) -> tuple[list[str], list[Diagnostic]]:
         """As `specs`, and the findings of what in pipelines/ is no file of the repository."""
@@ -249,7 +191,7 @@ class Workspace:
                 fix = "name a spec, or make a repository with `mlgen init`"
                 raise Misuse("no-specs", f"there is no {PIPELINES}/*.yaml in {self.root}", fix=fix)
             lost = [path for path in paths if self.files.kind(path) != "file"]
-            return [path for path in paths if path not in lost], [_no_file(path) for path in lost]
+            return [path for path in paths if path not in lost], [no_file(path) for path in lost]
         return list(dict.fromkeys(named.below(self.root, self.files, file) for file in files)), []
 
     def check(self, paths: Sequence[str], environment: Environment | None = None) -> list[Diagnostic]:
@@ -261,12 +203,6 @@ class Workspace:
         for path in paths:
             found += self._check(path, environment)
         return found
-
-    def having(self, files: Sequence[Path]) -> list[str]:
-        """Those files of a command line that this workspace has."""
-        paths = (Path(os.path.abspath(file)) for file in files)
-        below = [path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)]
-        return [path for path in dict.fromkeys(below) if self.files.kind(path) == "file"]
 
     def _check(self, path: str, environment: Environment | None) -> list[Diagnostic]:
         if path in (PROJECT_FILE, LOCK_FILE):
@@ -292,15 +228,6 @@ class Workspace:
         """A file's document, and the digest of its bytes."""
         data = self.data(path)
         return read(path, data), canonical.digest_bytes(data)
-
-    def data(self, path: str) -> bytes:
-        """A file's bytes. Raises CannotAnswer "unreadable"."""
-        try:
-            return self.files.read(path)
-        except ValueError as error:
-            raise CannotAnswer("unreadable", str(error), fix="replace the link by the file") from None
-        except OSError as error:
-            raise CannotAnswer("unreadable", f"{path}: {error.strerror}", fix="make the file readable") from None
 
     def _load(self, document: Document, digest: str) -> Loaded:
         task_files, found = self._used(document)
@@ -372,8 +299,3 @@ class Workspace:
 
 def _is_task_file(document: Document) -> bool:
     return isinstance(document.data, dict) and document.data.get("kind") == "task"
-
-
-def _no_file(path: str) -> Diagnostic:
-    why, fix = "specs are files of the repository: a link may lead anywhere", "put the file itself there"
-    return Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2), why, fix)
