@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import s3
+from tests.revisions import commit
 from tests.s3 import HANG, S3, Answer
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,23 @@ def test_the_manifests_read_what_was_published(project: Path, server: S3) -> Non
     assert f"s3://ml-artifacts/{keys[0]}@sha256:" in rendered
     codes = [key for key in server.objects if key.startswith("prod/_code/")]
     assert f'"codeDigest":"sha256:{Path(codes[0]).stem}"' in rendered
+
+
+def test_of_a_pinned_environment_what_its_commit_has_is_uploaded(project: Path, server: S3) -> None:
+    first = commit(project)
+    publish("--env", "prod", cwd=project)
+    once = dict(server.objects)
+    (project / "mlgen.yaml").write_text(
+        (project / "mlgen.yaml").read_text().replace("  prod:", f'  prod:\n    pin: "{first}"')
+    )
+    (project / "src/train.py").write_text("print(2)\n")
+    (project / "data/labels.csv").unlink()
+    (project / "data/images/3.txt").write_text("3")
+    server.objects.clear()
+    code, out, err = publish("--env", "prod", cwd=project)
+    assert (code, server.objects) == (0, once), err
+    assert out.endswith("3 uploaded, 0 there already, in s3://ml-artifacts/prod\n")
+    assert not list(project.parent.glob("mlgen-publish-*"))
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 4, 5])

@@ -21,6 +21,7 @@ import yaml
 from mlgen.cli.main import run as mlgen
 from mlgen.cluster.follow import CANCEL
 from tests.cluster.scripted import Answer, Asked, Json, serving, status
+from tests.revisions import repository
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -187,6 +188,20 @@ def test_a_run_is_created_as_rendered_and_as_asked(cluster: Cluster, capsys: Cap
         "             (of one that could keep no record: not what it measured or made)",
     ]
     assert re.search(r"^make +succeeded", err, re.MULTILINE)
+
+
+def test_a_run_of_a_pinned_environment_is_that_of_its_commit(cluster: Cluster, capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("home/\nkubeconfig\n.mlgen/\n")
+    first = repository(tmp_path, {})
+    Path("mlgen.yaml").write_text(CONFIG.replace("  prod:", f'  prod:\n    pin: "{first}"'))
+    Path("pipelines/demo.yaml").write_text(SPEC.replace("echo", "echo changed"))
+    capsys.readouterr()
+    assert mlgen([*RUN, "--name", "demo-one"]) == 0
+    [run] = cluster.runs
+    assert run["metadata"]["annotations"]["mlgen.dev/commit"] == first
+    assert f"commit  {first}\n" in capsys.readouterr().out
+    Path("pipelines/demo.yaml").unlink()  # it is at the pin
+    assert mlgen([*RUN, "--name", "demo-two"]) == 0
 
 
 def test_json_has_the_keys_of_a_run_here(cluster: Cluster, capsys: Capture) -> None:
