@@ -130,6 +130,31 @@ def test_what_differs_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
     assert compare(tmp_path, wanted, PROD) == []
 
 
+def test_what_no_spec_renders_to_is_told_where_all_is_synced(tmp_path: Path) -> None:
+    """A RoleBinding by hand, a kustomization that reads another repository: reviews take all here for rendered."""
+    wanted = files(spec("a"), spec("b"))
+    write(tmp_path, wanted, PROD)
+    ours = b"# made by mlgen from pipelines/b.yaml for the environment prod; do not edit:\n"
+    strays = {
+        "kustomization": ours,
+        "mine.yaml": b"kind: RoleBinding\n",
+        "mine.json": b"{}",
+        ".argocd-source.yaml": b"",
+    }
+    for name, data in strays.items():
+        (tmp_path / "prod/manifests" / name).write_bytes(data)
+    (tmp_path / "prod/manifests/folder").mkdir()
+    (tmp_path / "prod/runs/mine.yaml").write_bytes(b"never synced")
+    expected = [(f"prod/manifests/{name}", "stray") for name in sorted([*strays, "folder"])]
+    assert [(d.path, d.kind) for d in compare(tmp_path, wanted, PROD)] == expected
+    some = files(spec("a"))
+    found = compare(tmp_path, some, Scope(("prod",), frozenset({"pipelines/a.yaml"})))
+    assert [(d.path, d.kind) for d in found] == expected, "those of other specs are ours"
+    before = tree(tmp_path)
+    write(tmp_path, wanted, PROD)
+    assert tree(tmp_path) == before
+
+
 def test_an_empty_file_that_a_power_cut_left_is_replaced(tmp_path: Path) -> None:
     wanted = files(spec())
     write(tmp_path, wanted, PROD)

@@ -28,7 +28,9 @@ _HEAD_BYTES = 8192  # more than the first line of a file of ours can have
 _TEMPORARY = ".mlgen-render.tmp"
 _DIFF_LINES = 12
 
-MISSING, DIFFERENT, STALE, FOREIGN = "missing", "different", "stale", "not ours"
+MISSING, DIFFERENT, STALE, FOREIGN, STRAY = "missing", "different", "stale", "not ours", "stray"
+_SYNCED = "manifests"  # the folder of an environment in which each file reaches the cluster
+_STRAY = "no spec renders to it, and all that lies here is applied: move it away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Changes:
 class Difference:
     """A file that is not as a fresh rendering has it.
 
-    kind: missing; different, with the first lines of the diff; stale, ours but rendered no more; or not ours.
+    kind: missing; different, with the first lines of the diff; stale, ours but rendered no more; not ours, in the place
+    of one that is; or stray, beside those that are synced, and why that is one (`diff`).
     """
 
     path: str
@@ -123,7 +126,8 @@ def compare(root: Path, files: Files, scope: Scope) -> list[Difference]:
     if not root.is_dir():
         return [Difference(path, MISSING) for path in sorted(files)]
     with _top(root) as top:
-        return _survey(top, files, scope)
+        found = [*_survey(top, files, scope), *_strays(top, files)]
+    return sorted(found, key=lambda difference: difference.path)
 
 
 def to_stdout(files: Files, folder: str) -> bytes:
@@ -156,6 +160,18 @@ def _survey(top: int, files: Files, scope: Scope) -> list[Difference]:
             pass  # the first rendering of an environment
         found += [Difference(f"{folder}/{name}", MISSING) for name in wanted.get(folder, ()) if name not in there]
     return sorted(found, key=lambda difference: difference.path)
+
+
+def _strays(top: int, files: Files) -> Iterator[Difference]:
+    """What mlgen did not make, where a review takes all for rendered: whatever is there, Argo CD reads it."""
+    for folder in [folder for folder in _by_folder(files) if folder.endswith(f"/{_SYNCED}")]:
+        with suppress(FileNotFoundError), _folder(top, folder) as here:
+            for name in sorted(os.listdir(here)):
+                if f"{folder}/{name}" in files or name == _TEMPORARY:
+                    continue
+                # Under any other name, such as kustomization or x.json, none was ever ours, whatever its first line.
+                if not (name.endswith(".yaml") and _OURS.match(_read(here, name, _HEAD_BYTES) or b"")):
+                    yield Difference(f"{folder}/{name}", STRAY, _STRAY)
 
 
 def _survey_folder(here: int, folder: str, names: Iterable[str], files: Files, scope: Scope) -> Iterator[Difference]:
