@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
 
 from mlgen.diagnostic import Diagnostic, Severity, sentence, visible
 from mlgen.reports.report import Report
@@ -24,6 +23,8 @@ def write(report: Report) -> str:
 
 
 def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
+    from xml.sax.saxutils import escape  # here: it brings all of urllib.request, which no other form needs
+
     name = visible(report.path(file)) or "mlgen"
     failures = sum(one.severity is Severity.ERROR for one in found)
     counts = {"tests": max(1, len(found)), "failures": failures, "errors": 0, "skipped": len(found) - failures}
@@ -50,4 +51,6 @@ def _place(one: Diagnostic) -> str:
 
 def _element(tag: str, /, **attributes: str | int) -> str:
     """The beginning of a tag, without its end."""
+    from xml.sax.saxutils import quoteattr  # here: as in `_suite`
+
     return " ".join([f"<{tag}", *(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())])
