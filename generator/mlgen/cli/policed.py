@@ -27,13 +27,12 @@ def check_policies(workspace: Workspace) -> list[Diagnostic]:
         return lost
     # Here: with a library of 50 MB and all of `render`, which a project without policies does not need.
     from mlgen.cli.policing import Inspector
-    from mlgen.policy.judge import Judge
     from mlgen.policy.load import load
 
     policies, found = load(files)
-    judge, document = Judge(policies), workspace.document(PROJECT_FILE)
+    document = workspace.document(PROJECT_FILE)
     for environments in _by_pin(project.rendered):
-        inspector = Inspector(judge, project.environments, document)
+        inspector = Inspector(policies, project.environments, document)
         try:
             source = workspace.source_of(environments[0])
         except Findings:

@@ -6,7 +6,9 @@ What an environment cannot render is left to `render`, which says why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from mlgen.spec.project import Environment
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
     from mlgen.policy.judge import Judge, Verdict
+    from mlgen.policy.model import Policies, Policy
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
 _KINDS = ("Task", "Pipeline", "PipelineRun", "CronJob", "Pod")  # whose words are taken, where several break one rule
@@ -35,8 +38,13 @@ class Inspector:
     environments: all of the project. project: its mlgen.yaml.
     """
 
-    def __init__(self, judge: Judge, environments: Sequence[Environment], project: Document) -> None:
-        self.judge, self.environments, self.project = judge, environments, Place(project, ())
+    def __init__(self, policies: Policies, environments: Sequence[Environment], project: Document) -> None:
+        from mlgen.policy.judge import Judge  # here: with a library of 50 MB, which only projects with policies load
+
+        by_name = tuple(policy for policy in policies.policies if reads_name(policy))
+        self.judge = Judge(policies)
+        self.judge_of_names = Judge(replace(policies, policies=by_name))
+        self.environments, self.project = environments, Place(project, ())
         self.namespaces = {e.name: namespace(e) for e in environments}
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
@@ -54,7 +62,9 @@ class Inspector:
                     self.look(subject)
 
     def look(self, subject: Subject) -> None:
-        for verdict in self.ask(subject.data, subject.environment):
+        # A retry's pod is the first one under another name.
+        judge = self.judge_of_names if subject.attempt else self.judge
+        for verdict in self.ask(subject.data, subject.environment, judge):
             source = subject.plan.source if subject.plan else ""
             key = (
                 verdict.policy.name,
@@ -67,13 +77,13 @@ class Inspector:
             if key not in self.told or _rank(subject) < _rank(self.told[key][0]):
                 self.told[key] = (subject, verdict)
 
-    def ask(self, data: Data, environment: Environment) -> list[Verdict]:
+    def ask(self, data: Data, environment: Environment, judge: Judge | None = None) -> list[Verdict]:
         from mlgen.policy.judge import Request  # here: as above
 
         named = self.namespaces.get(environment.name)
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = namespace(environment)
-        return self.judge.judge(Request(data, resources(data), namespace=named))
+        return (judge or self.judge).judge(Request(data, resources(data), namespace=named))
 
     def findings(self) -> Iterator[Diagnostic]:
         """One for each cause, with all environments that it is in."""
@@ -169,6 +179,28 @@ class Inspector:
             spec = tasks.get(subject.task)
         place = self.project / "environments" / subject.environment.name
         return culprits.by_names(words, spec, subject.pipeline, place)
+
+
+# What of an object is certainly not its name. All else may be: the whole object, too.
+_NAMELESS = re.compile(
+    r"""\bobject\s*\.\s*\??\s*(?:spec|kind|apiVersion|metadata\s*\.\s*\??\s*(?:labels|annotations|namespace))\b
+      | \brequest\s*\.\s*(?:operation|namespace|kind|resource)\b | \bobject\s*\.\s*metadata\s*\.\s*\?\s*labels\b""",
+    re.VERBOSE,
+)
+_OBJECT = re.compile(r"\b(?:object|request)\b")
+
+
+def reads_name(policy: Policy) -> bool:
+    """Whether what a policy says of an object might rest on the object's name."""
+    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
+    expressions = [
+        *(c.expression for c in policy.match_conditions),
+        *(v.expression for v in policy.variables),
+        *(e for v in policy.validations for e in (v.expression, v.message_expression) if e is not None),
+    ]
+    return any(rule.get("resourceNames") for rule in rules) or any(
+        _OBJECT.search(_NAMELESS.sub("", expression.text)) for expression in expressions
+    )
 
 
 def _rank(subject: Subject) -> int:
