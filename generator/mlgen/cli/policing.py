@@ -41,9 +41,9 @@ class Inspector:
     def __init__(self, policies: Policies, environments: Sequence[Environment], project: Document) -> None:
         from mlgen.policy.judge import Judge  # here: with a library of 50 MB, which only projects with policies load
 
-        by_name = tuple(policy for policy in policies.policies if reads_name(policy))
-        self.judge = Judge(policies)
-        self.judge_of_names = Judge(replace(policies, policies=by_name))
+        self.make = Judge
+        self.policies = policies
+        self.judges: dict[tuple[tuple[str, str, str], bool], Judge] = {}
         self.environments, self.project = environments, Place(project, ())
         self.namespaces = {e.name: namespace(e) for e in environments}
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
@@ -62,9 +62,7 @@ class Inspector:
                     self.look(subject)
 
     def look(self, subject: Subject) -> None:
-        # A retry's pod is the first one under another name.
-        judge = self.judge_of_names if subject.attempt else self.judge
-        for verdict in self.ask(subject.data, subject.environment, judge):
+        for verdict in self.ask(subject.data, subject.environment, retry=subject.attempt > 0):
             source = subject.plan.source if subject.plan else ""
             key = (
                 verdict.policy.name,
@@ -77,13 +75,22 @@ class Inspector:
             if key not in self.told or _rank(subject) < _rank(self.told[key][0]):
                 self.told[key] = (subject, verdict)
 
-    def ask(self, data: Data, environment: Environment, judge: Judge | None = None) -> list[Verdict]:
+    def ask(self, data: Data, environment: Environment, *, retry: bool = False) -> list[Verdict]:
+        """The verdicts on an object. retry: a pod that was judged already, under another name."""
         from mlgen.policy.judge import Request  # here: as above
 
         named = self.namespaces.get(environment.name)
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = namespace(environment)
-        return (judge or self.judge).judge(Request(data, resources(data), namespace=named))
+        resource = resources(data)
+        return self.judge(resource, retry=retry).judge(Request(data, resource, namespace=named))
+
+    def judge(self, resource: tuple[str, str, str], *, retry: bool) -> Judge:
+        """The judge of one kind of object: most policies are of few kinds."""
+        if (resource, retry) not in self.judges:
+            own = tuple(p for p in self.policies.policies if concerns(p, resource) and (not retry or reads_name(p)))
+            self.judges[resource, retry] = self.make(replace(self.policies, policies=own))
+        return self.judges[resource, retry]
 
     def findings(self) -> Iterator[Diagnostic]:
         """One for each cause, with all environments that it is in."""
@@ -179,6 +186,13 @@ class Inspector:
             spec = tasks.get(subject.task)
         place = self.project / "environments" / subject.environment.name
         return culprits.by_names(words, spec, subject.pipeline, place)
+
+
+def concerns(policy: Policy, resource: tuple[str, str, str]) -> bool:
+    """Whether a policy may be of a kind of objects; where it is not, its rules need not be read closer."""
+    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
+    names = [name for rule in rules for name in rule.get("resources") or ()]
+    return not rules or any(name == resource[2] or "*" in name for name in names)
 
 
 # What of an object is certainly not its name. All else may be: the whole object, too.
