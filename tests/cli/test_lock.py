@@ -99,7 +99,10 @@ def test_a_lock_is_made_kept_mended_and_checked(project: Path, say: Any, hub: Hu
     assert hub.asked == []
     spec(project, "a", one)
     code, out, _ = say("lock", "--check")
-    assert (code, out.splitlines()) == (1, [f"unused   {two}", "mlgen.lock: 1 unused, 1 kept; to mend: mlgen lock"])
+    assert (code, out.splitlines()) == (
+        1,
+        [f"unused   {two}  mlgen.lock:6:3", "mlgen.lock: 1 unused, 1 kept; to mend: mlgen lock"],
+    )
     assert say("lock", "pipelines/a.yaml") == (0, "mlgen.lock: 2 kept\n", "")  # one spec does not tell what is unused
     assert say("lock") == (0, f"removed  {two}\nmlgen.lock: 1 removed, 1 kept\n", "")
     assert lock(project) == f'{HEAD}  "{one}": {ONE}\n'

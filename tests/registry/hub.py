@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
 INDEX = "application/vnd.oci.image.index.v1+json"
+OPENER = build_opener(ProxyHandler({}))
 USER, PASSWORD = "ci", "not-a-secret"
 # Of the password, by bcrypt with few rounds: the only hash that the registry takes.
 HTPASSWD = f"{USER}:$2b$04$yKV9tmwdBm.ojXq5pkED5.ntT5r0TJECBsvzj/usWR/k5U/yNWIzy\n"
@@ -176,6 +177,6 @@ def push(host: str, repository: str, tag: str, text: str, authorization: str | N
     reply = image(text)
     headers = {"Content-Type": INDEX} | ({"Authorization": authorization} if authorization else {})
     url = f"http://{host}/v2/{repository}/manifests/{tag}"
-    with urlopen(Request(url, reply.body, headers, method="PUT"), timeout=60) as answer:
+    with OPENER.open(Request(url, reply.body, headers, method="PUT"), timeout=60) as answer:
         assert answer.status == 201
     return digest(reply.body)

@@ -61,6 +61,8 @@ def lock(
     digests, failed = (
         locking.resolve(wanted, lock, places, locking.registries(insecure_registry or [])) if wanted else ({}, [])
     )
+    if unused:
+        places |= locking.entries(workspace, unused)
     found = locking.changes(places, lock, digests, unused=unused)
     if failed:
         _print_failed(failed, form, others=len(digests))
@@ -131,7 +133,7 @@ def _print(found: Changes, form: Format, *, check: bool) -> None:
     words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
     lines = [f"{words[0]:8} {image}  {digest or _where(found, image)}" for image, digest in found.added.items()]
     lines += [f"{words[1]:8} {i}  {found.before[i]} -> {digest}" for i, digest in found.changed.items()]
-    lines += [f"{words[2]:8} {image}" for image in found.removed]
+    lines += [f"{words[2]:8} {image}{f'  {_where(found, image)}' if check else ''}" for image in found.removed]
     counts = zip(words, (found.added, found.changed, found.removed), strict=True)
     told = ", ".join(f"{len(images)} {word}" for word, images in counts if images)
     lines.append(f"{LOCK_FILE}: {f'{told}, ' if told else ''}{len(found.kept)} kept{_mending(found, check)}")

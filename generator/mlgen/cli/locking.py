@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from mlgen.cli.output import coloured
-from mlgen.cli.workspace import PROJECT_FILE, Workspace
+from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.registry.failure import Failure, Kind
 from mlgen.registry.reference import HUB, IMAGE, Reference, parse
@@ -31,7 +31,7 @@ Places = Mapping[str, Sequence[Span]]
 class Changes:
     """Of a lock, each by image, sorted. added and changed have the new digests; "": nobody asked for it.
 
-    before: the lock as it is. places: where images are named.
+    before: the lock as it is. places: where images are named; of those that no file names, their entries.
     """
 
     added: Mapping[str, str]
@@ -64,6 +64,12 @@ def named(workspace: Workspace, paths: Sequence[str], *, environments: bool) -> 
             if span not in spans:  # one of `defaults` is that of many tasks
                 spans.append(span)
     return found
+
+
+def entries(workspace: Workspace, images: Iterable[str]) -> dict[str, list[Span]]:
+    """Where mlgen.lock has these images."""
+    document = workspace.document(LOCK_FILE)
+    return {image: [document.key_span(("images", image))] for image in images}
 
 
 def registries(insecure: Iterable[str]) -> Registries:

@@ -263,7 +263,8 @@ class Workspace(Folder):
                 tasks += [task_file] if task_file else []
             else:
                 loaded = self._load(document, digest)
-                tasks, more = [*tasks, *(loaded.pipeline.all_tasks if loaded.pipeline else ())], loaded.found
+                tasks += loaded.pipeline.all_tasks if loaded.pipeline else ()
+                more = loaded.found
             found += more
         if diagnostic.failed(found):
             raise Findings(found)
