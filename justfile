@@ -15,9 +15,9 @@ lint:
     ruff check
     mypy
     lint-imports
-    shellcheck .ci/run generator/*.sh
+    shellcheck .ci/run generator/*.sh .github/actions/*/*.sh
     actionlint
-    zizmor --quiet --offline .github/workflows
+    zizmor --quiet --offline .github
     mlgen schema --format markdown | diff generator/guides/spec.md -
     mlgen check
     mlgen render --env dev --check

@@ -36,8 +36,8 @@ _INERT = (
     (re.compile(r"(?<![A-Za-z0-9_])#(?=[0-9])"), "#\u200b"),  # leaves a note at another issue
     (re.compile(r"\b(GH-)(?=[0-9])", re.IGNORECASE), "\\1\u200b"),
     (re.compile(r"\](?=[(\[:])"), "]\u200b"),  # a link, an image, what a link is named for
-    (re.compile(r"\b(https?|ftp|mailto|xmpp):(?=[^\s])", re.IGNORECASE), "\\1\u200b:"),  # becomes a link by itself
-    (re.compile(r"\b(www)\.", re.IGNORECASE), "\\1\u200b."),
+    (re.compile(r"(https?|ftp|mailto|xmpp):(?=\S)", re.IGNORECASE), "\\1\u200b:"),  # becomes a link by itself
+    (re.compile(r"(www)\.", re.IGNORECASE), "\\1\u200b."),
     (re.compile(r"(?<=[A-Za-z0-9._+-])@(?=[A-Za-z0-9-]+\.)"), "@\u200b"),  # an address of mail
 )
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
-from importlib import resources
+from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mlgen import __version__
 from mlgen.cli import schema
 from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
@@ -87,11 +90,28 @@ def _files() -> Iterator[tuple[str, bytes]]:
         yield f"schemas/{kind}.v1.json", schema.text(kind).encode()
 
 
+# Without their dots in the package: there they would act on our own repository.
+_DOTTED = {"gitignore": ".gitignore", "github": ".github"}
+
+
 def _tree(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for item in folder.iterdir():
-        if item.is_dir():
-            if item.name != "__pycache__":
-                yield from _tree(item, f"{prefix}{item.name}/")
-        else:
-            # "gitignore" in the package: a dot file would act on our own repository.
-            yield prefix + {"gitignore": ".gitignore"}.get(item.name, item.name), item.read_bytes()
+        path = prefix + _DOTTED.get(item.name, item.name)
+        if not item.is_dir():
+            data = item.read_bytes()
+            yield path, data.replace(b"MLGEN_REF", _reference().encode()) if path.startswith(".github/") else data
+        elif item.name != "__pycache__":
+            yield from _tree(item, f"{path}/")
+
+
+def _reference() -> str:
+    """The commit of mlgen's own repository that this mlgen was installed from; else the tag of its version.
+
+    Source: PEP 610, direct_url.json.
+    """
+    try:
+        told = json.loads(metadata.distribution("mlgen").read_text("direct_url.json") or "{}")
+        commit = told["vcs_info"]["commit_id"]
+    except (metadata.PackageNotFoundError, ValueError, LookupError, TypeError):
+        return f"v{__version__}"
+    return f"{commit} # v{__version__}" if re.fullmatch(r"[0-9a-f]{40}", str(commit)) else f"v{__version__}"
