@@ -44,16 +44,20 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def review(folder: Path, tmp_path: Path, **more: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+def review_environment(tmp_path: Path) -> dict[str, str]:
+    """With this mlgen first on PATH, and nothing that a job would not have."""
     programs = tmp_path / "bin"
     programs.mkdir(exist_ok=True)
     start = programs / "mlgen"
     start.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}/generator" exec "{sys.executable}" -m mlgen "$@"\n')
     start.chmod(0o755)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLGEN_", "GITHUB_"))}
+    return {**kept, "PATH": os.pathsep.join([str(programs), os.environ["PATH"]])}
+
+
+def review(folder: Path, tmp_path: Path, **more: str) -> tuple[subprocess.CompletedProcess[str], Path]:
     environ = {
-        **kept,
-        "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+        **review_environment(tmp_path),
         "BASE": git(folder, "rev-parse", "HEAD"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         **more,
@@ -71,7 +75,7 @@ def test_a_change_is_told_in_words_and_nothing_is_wrong_with_it(repository: Path
     done, reports = review(repository, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     comment = (reports / "comment.md").read_text()
-    assert comment.startswith("<!-- mlgen-diff -->\n### mlgen diff")
+    assert comment.startswith("<!-- mlgen-diff -->\n\n### mlgen diff")
     assert "256Mi" in comment
     assert json.loads((reports / "mlgen.sarif").read_text())["version"] == "2.1.0"
     assert (tmp_path / "summary.md").read_text().endswith(comment)
@@ -86,11 +90,11 @@ def test_manifests_that_are_not_rendered_and_findings_are_no(repository: Path, t
     assert "::error title=mlgen::says no: render --check" in done.stdout.splitlines()
     assert "**mlgen render --check** says no" in (reports / "comment.md").read_text()
 
-    spec.write_text(spec.read_text().replace("[split.train", "[split.nothing"))
+    spec.write_text(spec.read_text().replace("split.train", "split.nothing", 1))
     done, reports = review(repository, tmp_path)
     assert done.returncode == 1
-    [annotation] = [line for line in done.stdout.splitlines() if line.startswith("::error file=pipelines/line.yaml,")]
-    assert "unknown-out" in annotation
+    [annotation] = [line for line in done.stdout.splitlines() if line.startswith("::error title=mlgen unknown-out,")]
+    assert "file=pipelines/line.yaml,line=23," in annotation
     assert "unknown-out" in (reports / "comment.md").read_text()  # in the place of the diff, which cannot be made
 
 
