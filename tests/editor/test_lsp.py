@@ -112,6 +112,39 @@ def test_what_is_saved_elsewhere_is_seen(client: Client, root: Path) -> None:
     assert codes(client.findings(NAME)) == ["missing-in", "unknown-in"]
 
 
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: few}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [tekton.dev], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [tasks]}
+  validations: [{expression: "!object.metadata.name.contains('train')", message: nobody trains here}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: few}
+spec: {policyName: few, validationActions: [Deny]}
+"""
+
+
+def test_policies_judge_what_is_not_saved(client: Client, root: Path) -> None:
+    (root / "policies").mkdir()
+    (root / "policies/few.yaml").write_text(POLICY)
+    text = SPEC.replace("    run: echo", "    image: a/b@sha256:" + "0" * 64 + "\n    run: echo")
+    (root / TASK).write_text(REGISTER + "image: a/b@sha256:" + "0" * 64 + "\n")
+    client.begin()
+    client.open(NAME, text)
+    assert client.findings(NAME, version=1) == []  # at once
+    (finding,) = client.findings(NAME, version=1)
+    assert "nobody trains here" in finding["message"]
+    assert finding["range"]["start"]["line"] == 4
+    client.change(NAME, text.replace("  train:", "  fit:").replace("train.", "fit."), 2)
+    assert len(client.findings(NAME, version=2)) == 1  # what was said last stays, until it is judged anew
+    assert client.findings(NAME, version=2) == []
+
+
 def test_answers_while_a_line_is_half_written(client: Client) -> None:
     client.begin()
     client.open(NAME)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlgen.cli.policed import check_policies
 from mlgen.cli.workspace import LOCK_FILE, PIPELINES, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Diagnostic, Fault
 from mlgen.editor.scene import Around, Scene, look
@@ -68,8 +69,7 @@ class Home:
 
     def fresh(self) -> Workspace:
         """The project as it is now, with nothing read yet."""
-        found = Workspace(self.root)
-        found.repository = self.workspace.repository
+        found = self.workspace.afresh()
         found.worktree = self.files
         return found
 
@@ -119,17 +119,33 @@ def is_ours(name: str, text: str) -> bool:
     )
 
 
-def check(home: Home, names: Sequence[str]) -> tuple[list[Diagnostic], list[Fault]]:
-    """The findings of files, those of mlgen.yaml and mlgen.lock among them, and why a file could not be checked."""
-    workspace = home.fresh()
-    found: dict[Diagnostic, None] = {}
-    faults = list[Fault]()
+@dataclass
+class Checked:
+    """What was found in files of a project, as it was then. faults: why some of them could not be checked."""
+
+    workspace: Workspace
+    found: list[Diagnostic]
+    faults: list[Fault]
+
+
+def check(home: Home, names: Sequence[str]) -> Checked:
+    """The findings of files, those of mlgen.yaml and mlgen.lock among them, without what policies say."""
+    checked = Checked(home.fresh(), [], [])
     for name in names:
         try:
-            found.update(dict.fromkeys(workspace.check([name])))
+            checked.found += checked.workspace.check([name])
         except Fault as fault:
-            faults.append(fault)
-    return list(found), faults
+            checked.faults.append(fault)
+    return checked
+
+
+def judge(checked: Checked) -> list[Diagnostic]:
+    """What the project's policies say of what was checked: it takes seconds where there are many."""
+    try:
+        return check_policies(checked.workspace)
+    except Fault as fault:
+        checked.faults.append(fault)
+        return []
 
 
 def _around(files: Unsaved) -> Around:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,24 +15,27 @@ from pygls.lsp.server import LanguageServer
 
 from mlgen import __version__
 from mlgen.cli import lsp_words as words
-from mlgen.cli.buffers import Buffer, Buffers, Home, check
-from mlgen.diagnostic import Diagnostic, Fault, Span, sentence
+from mlgen.cli.buffers import Buffer, Buffers, Home, check, judge
+from mlgen.diagnostic import Diagnostic, Fault, Span, sentence, sort
 from mlgen.editor.positions import Encoding
 from mlgen.editor.scene import Scene
 
 PAUSE_SECONDS = 0.15  # without a key pressed, before files are checked
+POLICY_PAUSE_SECONDS = 0.5  # and after that, before policies judge them
 
 
 @dataclass
 class _State:
     """uris: as the editor wrote them, by path. told: the findings that it was told, by URI. checks: of projects, under
-    way or waiting, by root."""
+    way or waiting, by root. judged: what policies said last: it stays until they say something else."""
 
     buffers: Buffers = field(default_factory=Buffers)
     uris: dict[Path, str] = field(default_factory=dict)
     told: dict[str, list[Diagnostic]] = field(default_factory=dict)
     checks: dict[Path, asyncio.Task[None]] = field(default_factory=dict)
     published: dict[Path, set[str]] = field(default_factory=dict)
+    judged: dict[Path, list[Diagnostic]] = field(default_factory=dict)
+    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Server(LanguageServer):
@@ -111,13 +114,24 @@ class Server(LanguageServer):
         await asyncio.sleep(PAUSE_SECONDS)
         asked = self.state.buffers.of(home)
         versions = {name: self.state.buffers.open[home.root / name].version for name in asked}
-        # In a thread: a large project takes its time, and completion must not wait for it. One that is cancelled
-        # ends by itself, unheard.
-        found, faults = await asyncio.to_thread(check, home, asked)
-        for fault in faults:
+        # In threads: a large project takes its time, and completion must not wait for it. A check that is cancelled
+        # ends by itself, unheard; policies, which take longest, are judged by one at a time.
+        checked = await asyncio.to_thread(check, home, asked)
+        judged = self.state.judged.get(home.root, [])
+        self._tell(home, versions, [*checked.found, *judged])
+        await asyncio.sleep(POLICY_PAUSE_SECONDS)
+        async with self.state.judging:
+            new = await asyncio.to_thread(judge, checked) if asked else []
+        for fault in checked.faults:
             self.log(f"{fault.code}: {sentence(fault.message)}")
-        by_file = {name: list[Diagnostic]() for name in asked}
-        for one in found if asked else ():
+        self.state.judged[home.root] = new
+        if new != judged:
+            self._tell(home, versions, [*checked.found, *new])
+
+    def _tell(self, home: Home, versions: dict[str, int | None], found: Iterable[Diagnostic]) -> None:
+        """Publish what was found in each file that is open or has findings; versions: of the open ones, by name."""
+        by_file = {name: list[Diagnostic]() for name in versions}
+        for one in sort(found) if versions else ():
             by_file.setdefault(one.span.file, []).append(one)
         now = {self.uri(home.root / name) for name in by_file}
         for uri in self.state.published.get(home.root, set()) - now:

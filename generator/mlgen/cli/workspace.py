@@ -64,6 +64,13 @@ class Workspace(Folder):
             workspace.own(path)
         return workspace
 
+    def afresh(self) -> Workspace:
+        """The same folder with nothing read yet, for who looks again after a while."""
+        found = Workspace(self.root)
+        found.repository = self.repository
+        output.source = found._source
+        return found
+
     def at(self, revision: str) -> Workspace:
         """The same project as a commit has it, mlgen.yaml included; an empty one where the commit has none.
 
