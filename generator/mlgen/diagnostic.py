@@ -206,15 +206,22 @@ def visible(text: str) -> str:
 
     Specs are hostile: an escape sequence in a name must not move a cursor or hide a word, nor command a CI's runner.
     """
-    if "##" in text:
-        text = _COMMAND.sub(r"#\\x23", text)
+    if "##" in text or "::" in text:
+        text = _COMMAND.sub(lambda match: match[0][:-2] + _BROKEN[match[0][-2:]], text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if _hidden(unicodedata.category(c)) else c for c in text)
 
 
-# Anywhere in a line of a job's log it is a command of GitHub Actions (##[add-mask]), of Azure (##vso[…]) or TeamCity.
-_COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
+# What a CI's runner takes for a command in a line of a job's log: at its beginning `::add-mask::x`, and anywhere
+# `##[add-mask]x` (both GitHub Actions, ActionCommand.cs), `##vso[…]` (Azure) and `##teamcity[…]`.
+_COMMAND = re.compile(r"^\s*::|##(?=[A-Za-z]*\[)")
+_BROKEN = {"::": r"\x3a:", "##": r"#\x23"}
+
+
+def in_a_log(json_text: str) -> str:
+    """JSON that says the same, and no line of which commands a runner: each begins with a sign of JSON's own."""
+    return _COMMAND.sub(r"#\\u0023", json_text) if "##" in json_text else json_text
 
 
 def _hidden(category: str) -> bool:

@@ -14,23 +14,17 @@ import xmlschema
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft4Validator
 
-from mlgen.diagnostic import CODES, Diagnostic, Span, visible
-from mlgen.reports import comment, github, gitlab, junit, plain, sarif
+from mlgen.cli import reporting
+from mlgen.diagnostic import CODES, Diagnostic, Related, Span, in_a_log, visible
+from mlgen.reports import comment, github, gitlab, junit, sarif
 from mlgen.reports.report import Report
 from tests.reports import lab
-from tests.reports.hostile import TEXTS
+from tests.reports.hostile import texts
 
 DATA = Path(__file__).parents[1] / "data"
 SARIF = Draft4Validator(json.loads((DATA / "sarif/sarif-2.1.0-rtm.5.json").read_text()))
 JUNIT = xmlschema.XMLSchema(DATA / "junit/junit-10.xsd")
-WRITERS: dict[str, Callable[[Report], str]] = {
-    "text": plain.to_text,
-    "github": github.write,
-    "sarif": sarif.write,
-    "junit": junit.write,
-    "gitlab": gitlab.write,
-    "markdown": comment.write,
-}
+WRITERS = {str(form): write for form, write in reporting.WRITERS.items()}
 READERS: dict[str, Callable[[str], list[lab.Told]]] = {
     "github": lab.of_github,
     "sarif": lab.of_sarif,
@@ -78,7 +72,7 @@ def test_all_that_is_written_is_visible(form: str) -> None:
     text = WRITERS[form](lab.hostile())
     odd = {c for c in text if c != "\n" and visible(c) != c}
     assert odd == set()
-    if form in ("sarif", "junit", "gitlab"):
+    if form in ("json", "sarif", "junit", "gitlab"):
         assert text.isascii()
     assert WRITERS[form](lab.hostile()) == text
 
@@ -93,11 +87,22 @@ def test_only_we_command_the_runner() -> None:
     assert found[-1][2].startswith(f"{len(lab.hostile().findings) - 20} more")
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_a_file_of_any_name_begins_no_command(text: str) -> None:
-    one = Diagnostic("bad-ref", "m", Span(text or "x", 1, 1, 1, 2))
-    log = github.write(Report([one], [], "1"))
-    assert [name for name, _, _ in lab.commands(log)] == ["error"]
+@pytest.mark.parametrize("form", WRITERS)
+@slow
+@given(text=texts)
+def test_no_line_of_any_form_commands_a_runner(form: str, text: str) -> None:
+    one = Diagnostic(
+        "bad-ref", text, Span(text or "x", 1, 1, 1, 2), text, text, (Related(text, Span(text, 1, 1, 1, 2)),)
+    )
+    found = lab.commands(WRITERS[form](Report([one], [text], "1", sources={text: text})))
+    assert [name for name, _, _ in found] == (["error"] if form == "github" else [])
+
+
+@given(text=texts)
+def test_json_in_a_log_says_the_same(text: str) -> None:
+    line = in_a_log(json.dumps([text], ensure_ascii=False))
+    assert json.loads(line) == [text]
+    assert lab.commands(line.replace("\n", "")) == []
 
 
 def test_at_most_ten_of_each_and_the_worst_first() -> None:

@@ -35,7 +35,7 @@ def width(stream: IO[str]) -> int | None:
 def answer_json(value: object) -> None:
     """Print a JSON answer on stdout, for people to read as well."""
     plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
-    text = json.dumps(value, indent=2, ensure_ascii=plain)
+    text = diagnostic.in_a_log(json.dumps(value, indent=2, ensure_ascii=plain))
     sys.stdout.write("".join(f"{_printable(line)}\n" for line in text.split("\n")))
 
 

@@ -19,7 +19,7 @@ from mlgen import __version__
 from mlgen.cli import output
 from mlgen.cli.explain import manual
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Diagnostic, Misuse
+from mlgen.diagnostic import Diagnostic, Misuse, in_a_log
 from mlgen.reports import comment, github, gitlab, junit, plain, sarif
 from mlgen.reports.report import Report
 
@@ -38,7 +38,7 @@ class ReportForm(StrEnum):
 
 WRITERS: dict[ReportForm, Callable[[Report], str]] = {
     ReportForm.TEXT: plain.to_text,
-    ReportForm.JSON: lambda report: json.dumps(plain.to_data(report), indent=2) + "\n",
+    ReportForm.JSON: lambda report: in_a_log(json.dumps(plain.to_data(report), indent=2)) + "\n",
     ReportForm.GITHUB: github.write,
     ReportForm.SARIF: sarif.write,
     ReportForm.JUNIT: junit.write,

@@ -1,7 +1,6 @@
 """A log of GitHub Actions: findings for people, then the commands that make annotations of the worst.
 
-Any line of a step's output may be a command: `::name properties::data` at its beginning, and `##[name]data` anywhere
-in it. A spec's text must become neither.
+Any line of a step's output may be a command. The text of findings holds none: it is made of what is `visible`.
 Source: github.com/actions/runner, ActionCommand.cs (how a line is read) and ActionCommandManager.cs (what it does).
 """
 
@@ -15,7 +14,7 @@ MOST = 10  # annotations of each level that GitHub shows of a step; it drops the
 
 def write(report: Report) -> str:
     """The log's lines, each with its end."""
-    told = [line_of_log(line) for one in report.findings for line in [*report.text(one).split("\n"), ""]]
+    told = [f"{report.text(one)}\n" for one in report.findings]
     shown: list[Diagnostic] = []
     for severity in (Severity.ERROR, Severity.WARNING):
         shown += [one for one in report.worst_first if one.severity is severity][:MOST]
@@ -25,13 +24,6 @@ def write(report: Report) -> str:
         text = f"{more:,} more in the log of this step: GitHub shows {MOST} errors and {MOST} warnings"
         told.append(f"::notice title=mlgen::{_data(text)}")
     return "\n".join([*told, report.summary, ""])
-
-
-def line_of_log(line: str) -> str:
-    """A line that is visible already, as one that is no command; what is after `##` is broken by `visible`."""
-    # All that Python takes for white space, .NET's TrimStart does or not: either way no command begins here.
-    bare = line.lstrip()
-    return f"{line[: len(line) - len(bare)]}\\x3a{bare[1:]}" if bare.startswith("::") else line
 
 
 def _annotation(one: Diagnostic, report: Report) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from mlgen.diagnostic import Severity, sentence
+from mlgen.diagnostic import Severity, in_a_log, sentence
 from mlgen.reports.fingerprint import fingerprints
 from mlgen.reports.report import Report
 
@@ -29,4 +29,4 @@ def write(report: Report) -> str:
         for one, mark in zip(report.findings, marks, strict=True)
         if one.span.file
     ]
-    return json.dumps(issues, indent=2) + "\n"
+    return in_a_log(json.dumps(issues, indent=2)) + "\n"

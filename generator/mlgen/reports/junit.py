@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from html import escape  # what XML wants as well; xml.sax.saxutils imports urllib.request
 
 from mlgen.diagnostic import Diagnostic, Severity, sentence, visible
 from mlgen.reports.report import Report
@@ -23,8 +24,6 @@ def write(report: Report) -> str:
 
 
 def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
-    from xml.sax.saxutils import escape  # here: it brings all of urllib.request, which no other form needs
-
     name = visible(report.path(file)) or "mlgen"
     failures = sum(one.severity is Severity.ERROR for one in found)
     counts = {"tests": max(1, len(found)), "failures": failures, "errors": 0, "skipped": len(found) - failures}
@@ -40,7 +39,7 @@ def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
         yield f"    {_element('testcase', classname=name, name=title)}>"
         kind = "failure" if one.severity is Severity.ERROR else "skipped"
         head = _element(kind, type=one.code, message=f"{_place(one)}{sentence(one.message)}")
-        yield f"      {head}>{escape(report.text(one))}</{kind}>"
+        yield f"      {head}>{escape(report.text(one), quote=False)}</{kind}>"
         yield "    </testcase>"
     yield "  </testsuite>"
 
@@ -51,6 +50,4 @@ def _place(one: Diagnostic) -> str:
 
 def _element(tag: str, /, **attributes: str | int) -> str:
     """The beginning of a tag, without its end."""
-    from xml.sax.saxutils import quoteattr  # here: as in `_suite`
-
-    return " ".join([f"<{tag}", *(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())])
+    return " ".join([f"<{tag}", *(f'{key}="{escape(str(value))}"' for key, value in attributes.items())])

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from mlgen.diagnostic import CODES, WARNINGS, Diagnostic, Span, sentence
+from mlgen.diagnostic import CODES, WARNINGS, Diagnostic, Span, in_a_log, sentence
 from mlgen.reports.fingerprint import fingerprints, line_hashes
 from mlgen.reports.report import Report
 
@@ -39,7 +39,7 @@ def write(report: Report) -> str:
         "invocations": [{"executionSuccessful": True, **_left_out(len(report.findings) - len(results))}],
         "results": results,
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+    return in_a_log(json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)) + "\n"
 
 
 def _rule(code: str, page: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlgen.diagnostic import visible
-from mlgen.reports.github import line_of_log
 from mlgen.review.amounts import Amount
 from mlgen.review.change import Change, group_words, grouped, text_of
 from mlgen.review.change import counted as counted_lines
@@ -23,7 +22,7 @@ _DIFF_WIDTH = 120
 
 def to_text(review: Review, *, objects: bool = False) -> str:
     """The review as text, with a line's end at its end. objects: with the diffs of the objects' files."""
-    return "\n".join(line_of_log(visible(text)) for text in _lines(review, objects)) + "\n"
+    return "\n".join(visible(text) for text in _lines(review, objects)) + "\n"
 
 
 def _lines(review: Review, objects: bool) -> Iterator[str]:
