@@ -8,7 +8,6 @@ Prints wall and cpu seconds of a first lock, of one with nothing to do, of `--ch
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import uuid
 from pathlib import Path
@@ -17,7 +16,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "generator")]
 
-from tests.registry.hub import push  # noqa: E402
+from tests.registry.hub import drop, push  # noqa: E402
 from watch import watch  # noqa: E402 - the path to it is made above
 
 COMMANDS = (("lock",), ("lock",), ("lock", "--check"), ("lock", "--check", "--upgrade"), ("check",))
@@ -27,8 +26,7 @@ def main(images: int) -> None:
     registry = os.environ["MLGEN_E2E_REGISTRY"]
     run = uuid.uuid4().hex[:8]
     names = [f"mlgen-bench-lock/{run}-{n}" for n in range(images)]
-    for name in names:
-        push(registry, name, "1", name)
+    digests = {name: push(registry, name, "1", name) for name in names}
     with TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "pipelines").mkdir()
@@ -40,7 +38,8 @@ def main(images: int) -> None:
             shown = " ".join(command)
             done = watch([sys.executable, "-m", "mlgen", *command], cwd=project, env=env)
             print(f"{shown:24}  {done.wall_seconds:6.2f} s  {done.cpu_seconds:6.2f} s cpu  {done.own_bytes >> 20} MiB")
-        shutil.rmtree(project / ".mlgen", ignore_errors=True)
+    for name, digest in digests.items():
+        drop(registry, name, [digest])
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.settings import need
-from tests.registry.hub import push
+from tests.registry.hub import drop, push
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +28,14 @@ def registry() -> str:
     return need("MLGEN_E2E_REGISTRY")
 
 
+@pytest.fixture
+def pushed(registry: str) -> Iterator[tuple[str, list[str]]]:
+    """A repository of the test's own, and what is pushed to it."""
+    repository, digests = f"mlgen-e2e-lock/{uuid.uuid4().hex[:8]}", list[str]()
+    yield repository, digests
+    drop(registry, repository, digests)
+
+
 def test_the_images_of_the_cluster_are_locked_and_rendered(tmp_path: Path, registry: str) -> None:
     busybox, python = f"{registry}/busybox:1", need("MLGEN_E2E_PYTHON_IMAGE")
     tasks = f"{{a: {{run: echo, image: '{busybox}'}}, b: {{run: echo, image: '{python}'}}}}"
@@ -40,15 +49,17 @@ def test_the_images_of_the_cluster_are_locked_and_rendered(tmp_path: Path, regis
     assert mlgen(tmp_path, "check").stdout == "1 spec checked: nothing to mend\n"
 
 
-def test_a_tag_that_moves_is_seen_when_it_is_asked_for(tmp_path: Path, registry: str) -> None:
-    repository = f"mlgen-e2e-lock/{uuid.uuid4().hex[:8]}"
-    first = push(registry, repository, "1.8", "one")
+def test_a_tag_that_moves_is_seen_when_it_is_asked_for(
+    tmp_path: Path, registry: str, pushed: tuple[str, list[str]]
+) -> None:
+    repository, digests = pushed
+    digests.append(first := push(registry, repository, "1.8", "one"))
     image = f"{registry}/{repository}:1.8"
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines/a.yaml").write_text(f"version: 1\nname: a\ntasks: {{a: {{run: echo, image: '{image}'}}}}\n")
     (tmp_path / "mlgen.yaml").write_text("version: 1\n")
     assert f"added    {image}  {first}" in mlgen(tmp_path, "lock").stdout
-    second = push(registry, repository, "1.8", "two")
+    digests.append(second := push(registry, repository, "1.8", "two"))
     assert mlgen(tmp_path, "lock").stdout == "mlgen.lock: 1 kept\n"
     assert mlgen(tmp_path, "lock", "--check").returncode == 0
     moved = mlgen(tmp_path, "lock", "--check", "--upgrade")

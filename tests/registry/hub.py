@@ -10,12 +10,13 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -180,3 +181,10 @@ def push(host: str, repository: str, tag: str, text: str, authorization: str | N
     with OPENER.open(Request(url, reply.body, headers, method="PUT"), timeout=60) as answer:
         assert answer.status == 201
     return digest(reply.body)
+
+
+def drop(host: str, repository: str, digests: Iterable[str]) -> None:
+    """Take manifests out of a registry, where it allows that."""
+    for one in digests:
+        with suppress(HTTPError):
+            OPENER.open(Request(f"http://{host}/v2/{repository}/manifests/{one}", method="DELETE"), timeout=60).close()
