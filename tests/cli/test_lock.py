@@ -127,7 +127,7 @@ def test_upgrading_asks_for_all_or_for_some(project: Path, say: Any, hub: Hub) -
     place = [{"file": "pipelines/a.yaml", "line": 5, "column": 26}]
     assert answer["changed"] == [{"image": two, "old": A, "new": ONE, "places": place}]
     assert [kept["image"] for kept in answer["kept"]] == [one]
-    assert (answer["added"], answer["removed"], answer["written"]) == ([], [], True)
+    assert (answer["added"], answer["removed"], answer["failed"], answer["written"]) == ([], [], [], True)
     assert (project / "mlgen.lock").read_bytes() == text.replace(A, ONE).encode()
     assert (project / "mlgen.lock").stat().st_mode & 0o777 == 0o640
     assert [path.name for path in project.iterdir() if path.name.startswith(".part")] == []
@@ -180,6 +180,8 @@ def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say
     code, out, err = say("lock", "--format", "json")
     answer_ = json.loads(out)
     assert (code, err, answer_["written"]) == (1, "", False)  # an answer: it is not there
+    assert answer_.keys() == {"added", "changed", "removed", "kept", "failed", "written"}
+    assert [(one["image"], one["new"]) for one in answer_["added"]] == [(lost, None)]
     assert [(f["code"], f["line"]) for f in answer_["failed"]] == [("unknown-image", 4)]
 
 

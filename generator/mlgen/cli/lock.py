@@ -65,7 +65,7 @@ def lock(
         places |= locking.entries(workspace, unused)
     found = locking.changes(places, lock, digests, unused=unused)
     if failed:
-        _print_failed(failed, form, others=len(digests))
+        _print_failed(found, failed, form)
         raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
     if not check and found.any:
         _write(workspace, before, found)
@@ -102,6 +102,7 @@ def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
             if before is not None:
                 os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
             stream.write(data)
+        disk.sync(part)
         if _bytes(workspace) != before:
             why = "somebody else wrote it while registries were asked"
             raise CannotAnswer("lock-changed", f"{LOCK_FILE} is not changed", why=why, fix="run it again")
@@ -110,25 +111,26 @@ def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _print_failed(failed: list[Diagnostic], form: Format, *, others: int) -> None:
+def _print_failed(found: Changes, failed: list[Diagnostic], form: Format) -> None:
+    """What is not known, and that nothing was written. The changes that would have been made are in JSON alone."""
     if form is Format.JSON:
-        output.answer_json({"failed": [diagnostic.to_json(d) for d in failed], "written": False})
+        output.answer_json(_answer(found, failed, written=False))
         return
     output.findings_to_stderr(failed)
+    others = len([digest for digest in {**found.added, **found.changed}.values() if digest])
     more = f"; for the {others} that {'are' if others > 1 else 'is'} known, name their specs" if others else ""
     output.note(f"{LOCK_FILE} is not changed{more}")
 
 
+def _answer(found: Changes, failed: list[Diagnostic], *, written: bool) -> dict[str, object]:
+    groups = {"added": found.added, "changed": found.changed, "removed": found.removed, "kept": found.kept}
+    lists = {word: [_json(found, image) for image in images] for word, images in groups.items()}
+    return {**lists, "failed": [diagnostic.to_json(d) for d in failed], "written": written}
+
+
 def _print(found: Changes, form: Format, *, check: bool) -> None:
     if form is Format.JSON:
-        answer = {
-            "added": [_json(found, image) for image in found.added],
-            "changed": [_json(found, image) for image in found.changed],
-            "removed": [_json(found, image) for image in found.removed],
-            "kept": [_json(found, image) for image in found.kept],
-            "written": found.any and not check,
-        }
-        output.answer_json(answer)
+        output.answer_json(_answer(found, [], written=found.any and not check))
         return
     words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
     lines = [f"{words[0]:8} {image}  {digest or _where(found, image)}" for image, digest in found.added.items()]
