@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mlgen.cli.main import run
 from mlgen.cli.workspace import Workspace
-from tests.cli.pinned import TASK, change, make, project, spec
+from tests.cli.pinned import LOCK, TASK, change, make, project, spec
 from tests.revisions import commit, lay, run_git
 
 Mlgen = Callable[..., tuple[int, str, str]]
@@ -311,3 +316,56 @@ def test_manifests_that_are_not_rendered_are_told(root: Path, mlgen: Mlgen) -> N
     ]
     mlgen("render")
     assert found(mlgen, "--base", "HEAD")["notes"] == []
+
+
+def _edits() -> st.SearchStrategy[dict[str, str | None]]:
+    """Files that are written, or removed (None), in a project of four specs."""
+    specs = st.sampled_from(["churn", "a", "b", "c"])
+    texts = st.sampled_from(["2Gi", "3Gi", "2Gi, retries: 1", "2Gi, cpu: 2"])
+    of_specs = st.tuples(specs, texts).map(
+        lambda drawn: {f"pipelines/{drawn[0]}.yaml": _spec_of(drawn[0]).replace("2Gi", drawn[1])}
+    )
+    gone = st.sampled_from(["a", "b", "c"]).map(lambda name: {f"pipelines/{name}.yaml": None})
+    others = st.sampled_from([
+        {"pipelines/a.yaml": "# x\n" + _spec_of("a")},
+        {"src/train.py": "print(2)\n"}, {"src/more/x.py": ""}, {"data/rows.csv": "id\n2\n"}, {"lib/x.py": "2"},
+        {"pipelines/tasks/tell.yaml": TASK.replace("echo 1", "echo 2")}, {"pipelines/new.yaml": _spec_of("new")},
+        {"mlgen.yaml": project().replace("ml-dev", "ml-dev2")}, {"mlgen.lock": LOCK.replace("1" * 64, "2" * 64)},
+        {"README.md": "x"}, {".gitignore": "x\n"}, {"policies/p.yaml": "kind: x\n"}, {"tekton/dev/x": "x"},
+    ])  # fmt: skip
+    return st.lists(of_specs | gone | others, max_size=3).map(
+        lambda some: {k: v for one in some for k, v in one.items()}
+    )
+
+
+def _spec_of(name: str) -> str:
+    text = spec(name).replace(f"ghcr.io/acme/{name}", "ghcr.io/acme/churn")
+    return text.replace("code: src", "code: [src, lib]") if name == "b" else text
+
+
+@given(edits=_edits(), committed=st.booleans())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_change_is_told_alike_with_and_without_reading_all(edits: dict[str, str | None], committed: bool) -> None:
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        root = Path(name).resolve() / "r"
+        make(root)
+        change(root, {f"pipelines/{one}.yaml": _spec_of(one) for one in "abc"} | {"lib/x.py": "1"})
+        for path, text in edits.items():
+            if text is None:
+                (root / path).unlink(missing_ok=True)
+            else:
+                lay(root, {path: text})
+        if committed:
+            commit(root)
+        patch.chdir(root)
+        base = "HEAD~1" if committed else "HEAD"
+
+        def told() -> str:
+            shown = StringIO()
+            with redirect_stdout(shown):
+                assert run(["diff", "--base", base, "--format", "json"]) == 0
+            return shown.getvalue()
+
+        quick = told()
+        patch.setattr("mlgen.cli.diff._changed", lambda _old, _new: None)
+        assert told() == quick
