@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+from mlgen.cli import revisions
 from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Findings
 from mlgen.plan.model import Plan
@@ -33,9 +34,12 @@ def sides(
     read = _affected(before, after, old | new, changed) | (old ^ new)
     plans, broken = _plans(before, sorted(old & read))
     mine = {plan.name: plan for plan in after.plans(sorted(new & read))}
+    folder = revisions.below(after.repository, after.root) if after.repository else ""
     return (
-        Side(labels[0], before.project, plans, _code(before), _lock(before) or {}, tuple(broken), before.commit),
-        Side(labels[1], after.project, mine, _code(after), after.lock, (), after.commit),
+        Side(
+            labels[0], before.project, plans, _code(before), _lock(before) or {}, tuple(broken), before.commit, folder
+        ),
+        Side(labels[1], after.project, mine, _code(after), after.lock, (), after.commit, folder),
     )
 
 

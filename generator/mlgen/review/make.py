@@ -25,7 +25,7 @@ class Side:
     """A state of a project. plans: by name; those that are equal on both sides may be left out of both.
 
     label: what it is called. code: the files of folders. broken: specs that cannot be planned. commit: the id of the
-    one that it is read from; None: the work tree.
+    one that it is read from; None: the work tree. folder: of the project, below its repository's top.
     """
 
     label: str
@@ -35,11 +35,12 @@ class Side:
     lock: Mapping[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
     commit: str | None = None
+    folder: str = ""
 
     def state(self, name: str) -> State | None:
         """An environment that is rendered, by its name."""
         found = self.project.environment(name)
-        return State(found, self.project.environments) if found is not None and found.namespace is not None else None
+        return State(found, self.project, self.folder) if found is not None and found.namespace is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
         yield _Piece(9, "lists of what Argo CD does", fold(f"Argo CD, {review.name}", body, counted(review.actions)))
     told = list(map(_sentence, review.in_flight))
     if command := publishing(review):
-        told.insert(0, f"Before the first new run: {inline(command)}")
+        told.insert(0, f"Before the sync: {inline(command)}, or its hook fails and the cluster keeps what it has.")
     if told:
         lines = [f"**Runs, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
         yield _Piece(7, "notes on runs in flight", "\n".join(lines))

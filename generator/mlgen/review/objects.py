@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mlgen.plan.model import Plan
+from mlgen.render.argocd import argocd_manifests
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import Problem, check_limits
 from mlgen.render.manifests import Manifest, manifests
-from mlgen.spec.project import Environment
+from mlgen.spec.project import Environment, Project
 
-RUNS = "runs/"  # below an environment's folder: what is created, and never synced
+SYNCED = "/manifests/"  # what Argo CD syncs; `runs/` is created by people, `argocd/` applied by who keeps Argo CD
 
 Key = tuple[str, str, str]  # of an object whose name may change: kind, pipeline as it is called now, task
 
@@ -65,16 +66,17 @@ Pair = tuple[Plan | None, Plan | None, Mapping[str, str]]  # before, after, new 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An environment and all that the project has, on one side."""
+    """An environment and its project, on one side. folder: of the project, below its repository's top."""
 
     environment: Environment
-    known: tuple[Environment, ...]
+    project: Project
+    folder: str = ""
 
 
 def compare_objects(before: State | None, after: State | None, pairs: Sequence[Pair]) -> Objects:
     """The objects that differ. pairs: every pipeline that may; what is equal on both sides is not rendered."""
     same = before is not None and after is not None and _rendered_alike(before.environment, after.environment)
-    old, new = _cron(before), _cron(after)
+    old, new = _of_environment(before), _of_environment(after)
     problems: list[tuple[Plan, Problem]] = []
     for plan, now, names in pairs:
         if same and plan == now:
@@ -95,10 +97,17 @@ def _rendered_alike(before: Environment, after: Environment) -> bool:
     return replace(before, pin=None) == replace(after, pin=None)
 
 
-def _cron(state: State | None) -> dict[Key, Manifest]:
+def _of_environment(state: State | None) -> dict[Key, Manifest]:
+    """The objects that an environment has once.
+
+    Not the Job that looks before a sync whether all was published: it names what all pipelines pin, also those that
+    were not read, and is no resource of Argo CD's but a hook.
+    """
     if state is None:
         return {}
-    return {(_kind(m), "", ""): m for m in cron_manifests(state.environment, state.known)}
+    cron = cron_manifests(state.environment, state.project.environments)
+    argocd = argocd_manifests(state.project, state.environment, state.folder)
+    return {(_kind(m), "", ""): m for m in (*cron, *argocd)}
 
 
 def _of(
@@ -130,7 +139,7 @@ def _text(manifest: Manifest | None) -> str | None:
 
 
 def _actions(before: Iterable[Manifest], after: Iterable[Manifest]) -> Iterator[Action]:
-    old, new = ({_identity(m): m for m in found if f"/{RUNS}" not in m.path} for found in (before, after))
+    old, new = ({_identity(m): m for m in found if SYNCED in m.path} for found in (before, after))
     acts = []
     for identity in {*old, *new}:
         if identity not in old:

@@ -28,6 +28,8 @@ def project_changes(before: Project, after: Project, names: Iterable[str] | None
     found = of_maps(
         _one("repository", before.repository), _one("repository", after.repository), Effect.METADATA, key=""
     )
+    settings_of = [dict(_flat("argocd", project.argocd)) for project in (before, after)]
+    found += of_maps(settings_of[0].items(), settings_of[1].items(), Effect.RULES, key="")
     wanted = None if names is None else set(names)
     for name in sorted({e.name for project in (before, after) for e in project.environments}):
         if wanted is None or name in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from mlgen.plan.model import Code, Command, Condition, Image, In, Out, Script, Size, Task, Value
 from mlgen.plan.show import gate
@@ -96,15 +97,32 @@ def _out(out: Out) -> str:
 
 
 def _gate(before: Task, after: Task) -> Iterator[Change]:
-    old, new = gate_text(before), gate_text(after)
-    deciders = tuple(_decider(task.conditions) for task in (before, after))
+    """The conditions of a gate that are others now; those that stay are only counted."""
+    old, new = ({c.text for c in task.conditions} for task in (before, after))
     if old != new:
-        note = " ".join(
-            filter(None, (deciders[1], f"; was {deciders[0]}" if all(deciders) and len(set(deciders)) > 1 else ""))
+        gone, come = (tuple(c for c in task.conditions if c.text not in old & new) for task in (before, after))
+        stay = len(old & new)
+        decided = (_decider(gone), _decider(come))
+        told = [
+            decided[1],
+            f"was {decided[0]}" if all(decided) and decided[0] != decided[1] else "",
+            f"{stay} other condition{'s stay' if stay > 1 else ' stays'}" if stay else "",
+        ]
+        yield from of_value(
+            _conditions(before, gone),
+            _conditions(after, come),
+            RUNS,
+            "if",
+            task=after.name,
+            note="; ".join(filter(None, told)),
         )
-        yield from of_value(old, new, RUNS, "if", task=after.name, note=note.replace(" ;", ";"))
     elif before.conditions != after.conditions:
+        deciders = [_decider(task.conditions) for task in (before, after)]
         yield Change(RUNS, Kind.CHANGED, after.name, "if", deciders[0], deciders[1], note="its gate's text is the same")
+
+
+def _conditions(task: Task, some: tuple[Condition, ...]) -> str | None:
+    return gate_text(replace(task, conditions=some))
 
 
 def gate_text(task: Task) -> str | None:

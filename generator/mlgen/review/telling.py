@@ -43,7 +43,7 @@ def counted(actions: Sequence[Action]) -> str:
 
 
 def publishing(review: EnvironmentReview) -> str:
-    """The command that has to be run before the first new run; "" of none."""
+    """The command that has to be run before the sync; "" of none."""
     return f"mlgen publish --env {review.name}" if review.publish else ""
 
 

@@ -83,7 +83,7 @@ def _environment(review: EnvironmentReview) -> Iterator[str]:
             yield f"  {action.act:6}  {action.kind} {action.namespace}/{action.name}"
         yield from _more(len(review.actions) - MOST_ACTIONS, "  ")
         if command := publishing(review):
-            yield from _wrapped(f"  before the first run: {command}", "    ")
+            yield from _wrapped(f"  before the sync: {command}, or its hook fails and nothing changes", "    ")
     if review.in_flight:
         yield from ("", f"runs in flight, {review.name}")
         for sentence in review.in_flight:
