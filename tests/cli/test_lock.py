@@ -171,7 +171,7 @@ def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say
     assert f"   fix  `docker login {hub.host}`, with a user who may read it\n" in err
     assert f'pipelines/a.yaml:6:26: error[unknown-image]: "{lost}" is not there' in err
     assert "   fix  push it, or name another tag, such as 1.8, 1.9\n" in err
-    assert "   see  pipelines/b.yaml:5:26: named here, too\n" in err
+    assert f'   see  pipelines/b.yaml:5:26: "{lost}" is named here\n' in err
     assert "pipelines/b.yaml:4:26: error[registry-unreachable]" in err
     assert err.endswith("3 errors, 0 warnings\nmlgen.lock is not changed; for the 1 that is known, name their specs\n")
     assert not (project / "mlgen.lock").exists()
@@ -183,6 +183,15 @@ def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say
     assert answer_.keys() == {"added", "changed", "removed", "kept", "failed", "written"}
     assert [(one["image"], one["new"]) for one in answer_["added"]] == [(lost, None)]
     assert [(f["code"], f["line"]) for f in answer_["failed"]] == [("unknown-image", 4)]
+
+
+def test_a_host_that_is_not_there_is_told_once(project: Path, say: Any) -> None:
+    images = [f"127.0.0.1:1/x{n}:1" for n in range(30)]
+    spec(project, "a", *images)
+    code, _, err = say("lock")
+    assert (code, err.count("error[registry-unreachable]"), err.count("   see  ")) == (3, 1, 3)
+    assert 'a.yaml:4:26: error[registry-unreachable]: nobody said which digest "127.0.0.1:1/x0:1" and 29 more' in err
+    assert '   see  pipelines/a.yaml:5:26: "127.0.0.1:1/x1:1" is named here\n' in err
 
 
 def test_a_broken_spec_is_no_reason_to_drop_what_it_pins(project: Path, say: Any, hub: Hub) -> None:

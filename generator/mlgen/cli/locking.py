@@ -113,11 +113,13 @@ def resolve(
                 raise answer
     progress.end()
     tags = _tags([r for r, failure in failures.items() if failure.kind is Kind.UNKNOWN], asked)
-    found = [
-        _finding(image, reference, failure, places[image], tags.get(reference))
-        for reference, failure in failures.items()
-        for image in spellings[reference]
-    ]
+    # A host that is not reached is told once, with all that it has; of anything else, each image is a thing of its own.
+    groups: dict[tuple[str, ...], list[tuple[str, Reference]]] = {}
+    for reference, failure in failures.items():
+        for image in spellings[reference]:
+            key = (failure.why, failure.fix) if failure.kind is Kind.UNREACHABLE else (failure.why, image)
+            groups.setdefault(key, []).append((image, reference))
+    found = [_finding(group, failures[group[0][1]], places, tags.get(group[0][1])) for group in groups.values()]
     return digests, sorted(found, key=lambda d: d.span)
 
 
@@ -130,8 +132,10 @@ def _tags(references: Sequence[Reference], asked: Registries) -> dict[Reference,
 
 
 def _finding(
-    image: str, reference: Reference, failure: Failure, places: Sequence[Span], tags: Sequence[str] | None
+    group: Sequence[tuple[str, Reference]], failure: Failure, places: Places, tags: Sequence[str] | None
 ) -> Diagnostic:
+    spans = sorted((span, image) for image, _ in group for span in places[image])
+    (span, image), reference = spans[0], group[0][1]
     fix = failure.fix
     if failure.kind is Kind.DENIED and not fix:
         fix = f"`docker login{'' if reference.host == HUB else f' {reference.host}'}`, with a user who may read it"
@@ -139,9 +143,10 @@ def _finding(
         fix = _other_tag(reference, tags)
     elif failure.kind is Kind.ODD and not fix:
         fix = "see whether that host is a registry; `docker pull` says more"
-    related = tuple(Related("named here, too", span) for span in places[1 : 1 + SHOWN_PLACES])
-    message = f'"{image}" is not there' if failure.kind is Kind.UNKNOWN else f'nobody said which digest "{image}" has'
-    return Diagnostic(failure.kind, message, places[0], failure.why, fix or "try again", related)
+    related = tuple(Related(f'"{name}" is named here', where) for where, name in spans[1 : 1 + SHOWN_PLACES])
+    what = f'"{image}" has' if len(group) == 1 else f'"{image}" and {len(group) - 1} more have'
+    message = f'"{image}" is not there' if failure.kind is Kind.UNKNOWN else f"nobody said which digest {what}"
+    return Diagnostic(failure.kind, message, span, failure.why, fix or "try again", related)
 
 
 def _other_tag(reference: Reference, tags: Sequence[str] | None) -> str:
