@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from lsprotocol import types
 
 from mlgen.diagnostic import CODES, Diagnostic, Severity, Span, sentence
+from mlgen.editor import snippets as snippet
 from mlgen.editor.complete import Answer
 from mlgen.editor.outline import Part
 from mlgen.editor.positions import Encoding, to_column, to_units
@@ -32,7 +33,6 @@ _SYMBOLS = {
     "out": types.SymbolKind.Field,
     "entry": types.SymbolKind.Key,
 }
-_PLACE = re.compile(r"\$\{\d+(?::([^}]*)|\|([^,|]*)[^}]*\|)\}|\$\d+")
 
 
 def split(text: str) -> list[str]:
@@ -90,7 +90,7 @@ def completion(answer: Answer, lines: Lines, encoding: Encoding, *, snippets: bo
     end = position(lines, answer.line + 1, answer.end + 1, encoding)
     text, is_snippet = answer.text, answer.kind == "snippet"
     if is_snippet and not snippets:
-        text = _PLACE.sub(lambda match: match[1] or match[2] or "", text)
+        text = snippet.filled(text)
     return types.CompletionItem(
         label=answer.label,
         kind=_COMPLETIONS[answer.kind],

@@ -6,10 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlgen.editor.schemas import FILES, KINDS, annotated, resolved
-from mlgen.spec.scalars import Refused, read_plain
+from mlgen.editor.snippets import flow
 from mlgen.spec.shape import Kind, Schema
 
 CODES = "../mlgen/codes.md"  # seen from generator/guides/
@@ -65,7 +64,7 @@ def _section(made: _Page, kind: Kind, part: Schema, heading: str, level: int) ->
             here = resolved(kind, value)
             below += _sections_of(made, kind, heading, value)
             needed = " **required**" if key in part.get("required", []) else ""
-            default = f"`{_yaml(here['default'])}`" if "default" in here else ""
+            default = f"`{_cell(flow(here['default']))}`" if "default" in here else ""
             made.out.append(f"| `{key}`{needed} | {_type(made, kind, value)} | {default} | {_meaning(here)} |\n")
         for other, keys in elsewhere.items():
             made.out.append(f"\nAs in [{other}](#{_slug(other)}): {', '.join(f'`{key}`' for key in keys)}.\n")
@@ -157,7 +156,7 @@ def _linked(made: _Page, kind: Kind, value: Schema) -> str:
 def _meaning(here: Schema) -> str:
     text = _cell(here.get("description", ""))
     if examples := here.get("examples"):
-        text += f"<br>Example: {', '.join(f'`{_yaml(e)}`' for e in examples[:2])}"
+        text += f"<br>Example: {', '.join(f'`{_cell(flow(e))}`' for e in examples[:2])}"
     if findings := here.get("findings"):
         text += f"<br>*Checked*: {', '.join(f'[{code}]({CODES}#{code})' for code in findings)}"
     return text
@@ -165,26 +164,6 @@ def _meaning(here: Schema) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _yaml(value: Any) -> str:
-    """An example in YAML's flow form, on one line, as authors write it."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_yaml(item) for item in value) + "]"
-    if isinstance(value, str) and _is_plain(value):
-        return value
-    return json.dumps(value, ensure_ascii=False).replace("|", "\\|")
-
-
-def _is_plain(text: str) -> bool:
-    if re.search(r"[\[\]{},\"'`|#&*!%@]|^[-?:>\s]|\s$|:(\s|$)", text):
-        return False
-    try:
-        return read_plain(text) == text
-    except Refused:
-        return False
 
 
 def _slug(heading: str) -> str:

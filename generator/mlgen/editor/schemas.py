@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
+from mlgen.editor.snippets import flow
 from mlgen.spec.shape import Kind, Schema, schema
 
 KINDS: tuple[Kind, ...] = ("pipeline", "task", "project", "lock")
@@ -58,14 +59,23 @@ def published(kind: Kind) -> str:
 
 def _for_editors(part: Schema) -> None:
     findings = part.pop("findings", [])
+    whole = [example for example in part.get("examples", []) if isinstance(example, list | dict)]
+    if whole:
+        # As text: the YAML server offers each example as a value, and writes a map as "[object Object]".
+        part["examples"] = [example for example in part["examples"] if example not in whole]
     if "description" in part:
-        links = ", ".join(f"`{code}`" for code in findings)
-        checked = f"\n\n`mlgen check` also looks for: {links}." if links else ""
-        part["markdownDescription"] = f"{part['description']}{checked}\n\n[Reference]({REFERENCE})"
+        told = [part["description"], *(f"Example: `{flow(example)}`" for example in whole)]
+        if findings:
+            told.append(f"`mlgen check` also looks for: {', '.join(f'`{code}`' for code in findings)}.")
+        part["markdownDescription"] = "\n\n".join([*told, f"[Reference]({REFERENCE})"])
     if "enumDescriptions" in part:
         part["markdownEnumDescriptions"] = part["enumDescriptions"]
-        told = zip(part["enum"], part["enumDescriptions"], strict=True)
-        part["x-intellij-enum-metadata"] = {value: {"description": text} for value, text in told}
+        meanings = zip(part["enum"], part["enumDescriptions"], strict=True)
+        part["x-intellij-enum-metadata"] = {value: {"description": text} for value, text in meanings}
+    if part.get("if") == {"type": "string"}:
+        # The same in other words: the YAML server offers the choices of an `anyOf`, not those of a `then`.
+        del part["if"]
+        part["anyOf"] = [part.pop("then"), {"type": "object"}]
 
 
 def parts(part: Any) -> Iterator[Schema]:
