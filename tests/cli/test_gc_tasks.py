@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mlgen.cli.main import run as mlgen
+from mlgen.cluster.superseded import Collector, Fate
 from tests.cli import lab
 from tests.cluster import apiserver
 from tests.cluster.apiserver import NAMESPACE, Cluster, Object
@@ -224,6 +225,28 @@ def test_a_user_that_ended_meanwhile_is_no_user(cluster: Cluster, capsys: Captur
     assert goes(capsys) == []
     run["status"] = condition("True", **resolved(OLD))
     assert goes(capsys, "--delete") == [OLD]
+
+
+def test_a_look_that_takes_long_holds_for_as_long(cluster: Cluster, tmp_path: Path) -> None:
+    """At ten thousand runs, to look before each of hundreds of deletions would be the whole API server's work."""
+    seconds = [0.0]
+
+    def slow(_method: str, _path: str) -> int:
+        seconds[0] += 1.0
+        return 0
+
+    cluster.fault = slow
+    api, grace = cluster.api(tmp_path), timedelta(hours=1)
+    collector = Collector(api, NAMESPACE, "lab", NOW, grace, lambda: seconds[0])
+    fates = collector.look()
+    old = next(one for one in fates if one.name == OLD)
+    asked = []
+    for _ in range(5):
+        cluster.asked.clear()
+        assert collector.look_again(old) is Fate.GOES
+        asked.append(len(cluster.asked))
+        seconds[0] += 1.0
+    assert asked == [3, 0, 0, 3, 0]
 
 
 def _vanish(cluster: Cluster) -> None:

@@ -230,10 +230,12 @@ def test_what_is_not_as_rendered_is_shown_beside_the_file(project: Path, say: An
     lines = run.read_text().splitlines(keepends=True)
     run.write_text("".join([*lines[:4], "edited: true\n", *lines[5:]]))
     (project / "tekton/prod/manifests/pipeline-fine.yaml").unlink()
+    (project / "tekton/prod/manifests/by-hand.yaml").write_text("kind: RoleBinding\n")
     code, out, err = say("render", "--check", "--format", form, "--report", "text=told.txt")
     assert (code, err) == (1, "")
     place = "ml team/tekton/prod"
     assert sorted(told[:3] for told in read(out)) == [
+        ("not-rendered", f"{place}/manifests/by-hand.yaml", 1),
         ("not-rendered", f"{place}/manifests/pipeline-fine.yaml", 1),
         ("not-rendered", f"{place}/runs/fine.yaml", 5),
     ]

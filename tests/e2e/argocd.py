@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import yaml
 
 from tests.e2e import api
 from tests.e2e.api import Json
-from tests.e2e.cluster import BUSYBOX, kubectl
+from tests.e2e.cluster import BUSYBOX, ROOT, kubectl
 from tests.e2e.lab import ENV, Lab, Project, repository
 from tests.e2e.run import Run, wait_for
 from tests.e2e.settings import need
@@ -156,12 +157,33 @@ class Site:
         spec = self.stored()["Pipeline", pipeline]["spec"]
         return {one["name"]: one["taskRef"]["name"] for one in [*spec["tasks"], *spec["finally"]]}
 
+    def collector(self) -> str:
+        """A kubeconfig of an account that has the guide's Role for `gc tasks` and nothing else."""
+        at = ("-n", self.project.name)
+        role = yaml.safe_load(guide("role"))
+        kubectl("create", *at, "-f", "-", given=role)
+        kubectl("create", *at, "serviceaccount", "collector")
+        given = (f"--role={role['metadata']['name']}", f"--serviceaccount={self.project.name}:collector")
+        kubectl("create", *at, "rolebinding", "collector", *given)
+        config: Json = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+        config["users"][0]["user"] = {"token": kubectl("create", *at, "token", "collector").strip()}
+        path = self.project.root / "home" / "collector"
+        path.write_text(json.dumps(config))
+        return str(path)
+
     def start(self, pipeline: str, **params: str) -> Run:
         run = yaml.safe_load((self.root / "tekton" / self.env / "runs" / f"{pipeline}.yaml").read_text())
         given = {one["name"]: one["value"] for one in run["spec"].get("params", [])} | params
         run["spec"]["params"] = [{"name": name, "value": value} for name, value in given.items()]
         made = json.loads(kubectl("create", "-o", "json", "-f", "-", given=run))["metadata"]
         return Run(self.project, made["name"], made["uid"])
+
+
+def guide(kind: str) -> str:
+    """A block of the guide."""
+    text = (ROOT / "generator/guides/argocd.md").read_text()
+    (found,) = re.findall(rf"^```yaml {kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return str(found)
 
 
 @contextmanager

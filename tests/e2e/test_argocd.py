@@ -14,7 +14,7 @@ import yaml
 
 from tests.e2e import api
 from tests.e2e.api import Json
-from tests.e2e.argocd import Site, site
+from tests.e2e.argocd import Site, guide, site
 from tests.e2e.cluster import kubectl
 from tests.e2e.lab import Lab
 from tests.e2e.run import wait_for
@@ -117,7 +117,8 @@ def test_a_run_in_flight_ends_with_its_own_version(gitops: Site) -> None:
     assert {task for task in old if old[task] != new[task]} == {"first", "second"}
 
     gc = ("gc", "tasks", "--env", gitops.env, "--older-than", "0", "--delete", "--format", "json")
-    assert json.loads(gitops.mlgen(*gc))["goes"] == [], "a run uses them"
+    rights = gitops.collector()
+    assert json.loads(gitops.mlgen(*gc, KUBECONFIG=rights))["goes"] == [], "a run uses them"
     go(gitops, waiting)
     failing = gitops.start("slow", code="3")
     assert run.done() == "Succeeded"
@@ -138,7 +139,7 @@ def test_a_run_in_flight_ends_with_its_own_version(gitops: Site) -> None:
         one for one in resources(application, "PipelineRun") if one.get("status") or one.get("requiresPruning")
     ] == []
 
-    went = json.loads(gitops.mlgen(*gc))["goes"]
+    went = json.loads(gitops.mlgen(*gc, KUBECONFIG=rights))["goes"]
     assert {one["name"] for one in went} == {old["first"], old["second"]}
     gitops.synced(commit)
     assert set(new.values()) <= {name for kind, name in gitops.stored() if kind == "Task"}
@@ -198,6 +199,14 @@ def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(git
     assert kubectl("get", "secret", "mine", "-n", gitops.project.name, "--ignore-not-found") == ""
     file.unlink()
     gitops.synced(gitops.push("Mended", render=False))
+
+
+def test_argo_cd_takes_what_the_guide_says_of_policies(gitops: Site) -> None:
+    documents = list(yaml.safe_load_all(guide("policies")))
+    for document in documents:
+        document["metadata"]["namespace"] = need("MLGEN_E2E_ARGOCD_NAMESPACE")
+    items = {"apiVersion": "v1", "kind": "List", "items": documents}
+    kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", given=items)
 
 
 def test_an_environment_more_and_one_less(gitops: Site) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlgen.cli.reporting import report_of
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Span, sort
-from mlgen.render.files import DIFFERENT, FOREIGN, MISSING, STALE, Difference
+from mlgen.render.files import DIFFERENT, FOREIGN, MISSING, STALE, STRAY, Difference
 from mlgen.reports.report import Report
 
 SAYS = {
@@ -18,7 +18,10 @@ SAYS = {
     DIFFERENT: "is not as it is rendered",
     STALE: "is rendered no more",
     FOREIGN: "was not made by mlgen, and lies where a file is to be rendered",
+    STRAY: "was not made by mlgen, and lies where all is applied",
 }
+
+FIXES = {FOREIGN: "move it away, then run {}", STRAY: "move it away"}  # those that rendering does not mend
 
 
 def report(
@@ -35,6 +38,6 @@ def _findings(found: Sequence[Difference], folder: str, command: str) -> Iterato
     why = "the cluster gets what lies here, whatever the reviewed spec says"
     for one in found:
         line = int(match[1]) if (match := re.match(r"@@ -(\d+)", one.diff)) else 1
-        fix = f"move it away, then run {command}" if one.kind == FOREIGN else f"run {command}"
+        fix = FIXES.get(one.kind, "run {}").format(command)
         place = Span(f"{folder}/{one.path}", max(1, line), 1, max(1, line), 2)
         yield Diagnostic("not-rendered", f'"{one.path}" {SAYS[one.kind]}', place, why, fix)

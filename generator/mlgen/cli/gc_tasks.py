@@ -74,8 +74,8 @@ def _sweep(environment: Environment, namespace: str, grace: timedelta, *, delete
     from mlgen.cluster.refusals import fault_of
     from mlgen.cluster.superseded import Collector, Fate
 
-    api = connect()
-    collector = Collector(api, namespace, environment.name, SystemClock().now(), grace)
+    api, clock = connect(), SystemClock()
+    collector = Collector(api, namespace, environment.name, clock.now(), grace, clock.monotonic)
     sweep = _Sweep(environment.name, namespace, delete)
     try:
         sweep.fates = collector.look()

@@ -20,6 +20,7 @@ ENV_LABEL, PIPELINE_LABEL, TASK_LABEL = "mlgen.dev/env", "mlgen.dev/pipeline", "
 
 _DIGEST = re.compile(r"[0-9a-f]{10}")
 _ANY = ""  # in place of a pipeline's name: a run that may use the Tasks of any
+_LONG_SECONDS = 2.0  # a look that takes longer, at some ten thousand runs, holds for as long as it took
 _TRIES = 3  # of a list that took longer to read than the server keeps its state
 
 # In this order. A run takes its Tasks' names over from its Pipeline: of a Pipeline that was changed before it was read,
@@ -75,7 +76,7 @@ class Collector:
     """What one `gc tasks` works with. now: when it began.
 
     grace: how long a Task stays after it was made, and after its Pipeline was changed: the Pipeline comes a sync wave
-    after its Tasks, and Tekton's controller may have read the older one a moment before.
+    after its Tasks, and Tekton's controller may have read the older one a moment before. monotonic: seconds.
     """
 
     api: Api
@@ -83,6 +84,8 @@ class Collector:
     env: str
     now: datetime
     grace: timedelta
+    monotonic: Callable[[], float]
+    _holds_until: float = 0.0
     _users: dict[tuple[str, str], _User] = field(default_factory=dict)  # by kind and uid
     _pipelines: dict[str, str] = field(default_factory=dict)  # name -> uid
     _in_question: frozenset[str] = frozenset()
@@ -101,6 +104,14 @@ class Collector:
 
     def look_again(self, task: Stored) -> Fate:
         """What is to become of a Task now: only what changed since is read. Raises ApiError, Unreachable."""
+        began = self.monotonic()
+        if began >= self._holds_until:
+            self._refresh()
+            ended = self.monotonic()
+            self._holds_until = ended + (ended - began) if ended - began > _LONG_SECONDS else 0.0
+        return self._fate(task)
+
+    def _refresh(self) -> None:
         for resource in _USERS:
             there = {_text(_about(head), "uid"): head for head in self._all(resource)}
             for key in [key for key in self._users if key[0] == resource.plural and key[1] not in there]:
@@ -109,7 +120,6 @@ class Collector:
                 known = self._users.get((resource.plural, uid))
                 if known is None or known.version != _text(_about(head), "resourceVersion"):
                     self._read_one(resource, _text(_about(head), "name"))
-        return self._fate(task)
 
     def delete(self, task: Stored) -> bool:
         """Delete a Task, if it is still as it was read; whether this did it. Raises ApiError, Unreachable."""
