@@ -246,6 +246,29 @@ def test_a_partial_clone_is_told_and_nothing_is_fetched(tmp_path: Path) -> None:
     assert snapshot(tmp_path / "part").read("src/b") == b"2"
 
 
+def test_a_clone_without_trees_is_told_too(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    repository(first, {"a": "1", "src/b": "2"})
+    run_git(first, "config", "uploadpack.allowFilter", "true")
+    run_git(tmp_path, "clone", "-q", "--no-checkout", "--filter=tree:0", f"file://{first}", "part")
+    with pytest.raises(CannotAnswer) as refused:
+        snapshot(tmp_path / "part").kind("a")
+    assert refused.value.code == "partial-clone"
+    run_git(tmp_path / "part", *refused.value.fix.split()[1:])
+    assert snapshot(tmp_path / "part").read("src/b") == b"2"
+
+
+def test_a_lost_object_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    repository(root, {"a": "1", "src/b": "2"})
+    for name in ("HEAD:a", "HEAD:src"):
+        oid = run_git(root, "rev-parse", name)
+        (root / ".git/objects" / oid[:2] / oid[2:]).unlink()
+        with pytest.raises(CannotAnswer) as refused:
+            snapshot(root).read("a")
+        assert refused.value.code == "git-refused"
+
+
 def test_a_project_that_the_commit_does_not_have_is_empty(tmp_path: Path) -> None:
     root = tmp_path / "r"
     repository(root, {"a": "1"})

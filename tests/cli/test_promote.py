@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from mlgen.cli.main import run
-from tests.cli.pinned import change, make, project, rendered, spec
-from tests.revisions import commit, lay, run_git
+from mlgen.cli.sources import rendering_of
+from tests.cli.pinned import FILES, change, make, project, rendered, spec
+from tests.revisions import commit, lay, repository, run_git
 
 ROOT = Path(__file__).parents[2]
 Mlgen = Callable[..., tuple[int, str, str]]
@@ -280,6 +281,50 @@ def test_before_the_first_commit_there_is_nothing_to_promote(
     code, _, err = mlgen("promote", "--to", "prod")
     assert code == 2
     assert "why  the repository has no commit yet\n   fix  git commit" in err
+
+
+def test_an_mlgen_yaml_that_was_edited_meanwhile_is_not_written_over(
+    root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = f"# new\n{project()}"
+
+    def edit(*arguments: object, **options: object) -> object:
+        (root / "mlgen.yaml").write_text(edited)
+        return rendering_of(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mlgen.cli.promotion.rendering_of", edit)
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 3
+    assert "error[project-changed]" in err
+    assert (root / "mlgen.yaml").read_text() == edited
+
+
+@pytest.mark.parametrize("where", ["subfolder", "worktree", "sha256", "link"])
+def test_a_repository_of_any_form_has_promotions(
+    tmp_path: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    top = tmp_path / "p"
+    prefix = "teams/ml/" if where == "subfolder" else ""
+    files = {f"{prefix}{name}": text for name, text in FILES.items()}
+    first = repository(top, files, object_format="sha256" if where == "sha256" else "sha1")
+    if where == "worktree":
+        run_git(top, "worktree", "add", "-q", str(tmp_path / "w"))
+        top = tmp_path / "w"
+    if where == "link":
+        (top / "mlgen.yaml").rename(top / "real.yaml")
+        (top / "mlgen.yaml").symlink_to("real.yaml")
+        first = commit(top)
+    monkeypatch.chdir(top / prefix)
+    (top / prefix / "mlgen.yaml").chmod(0o640)
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert f'pin: "{first}"' in (top / prefix / "mlgen.yaml").read_text()
+    assert (top / prefix / "mlgen.yaml").stat().st_mode & 0o777 == 0o640
+    assert (top / prefix / "mlgen.yaml").is_symlink() == (where == "link")
+    assert mlgen("render", "--env", "prod", "--check")[0] == 0
+    lay(top / prefix, {"src/train.py": "2"})
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert code == 3
+    assert f": {prefix}src/train.py\n" in err
 
 
 def test_one_that_was_killed_is_finished_by_the_same_command(root: Path, mlgen: Mlgen) -> None:

@@ -97,6 +97,7 @@ FAILURES: dict[str, str] = {
     "other-bytes": "an input that has not the bytes of its digest, when it is published",
     "nothing-kept": "a `gc` whose rules keep no run at all, or whose ledger has none",
     "partial-clone": "a clone that left out a file which is wanted",
+    "project-changed": "an mlgen.yaml that was edited while an environment was promoted",
     "run-deleted": "a run that somebody deleted while it was followed",
     "shallow-clone": "a clone that left out the history which is wanted",
     "signing-key": "a key that ledger commits cannot be signed with",

@@ -18,7 +18,7 @@ from mlgen.cli.promotion import Move
 from mlgen.cli.records import environment_of
 from mlgen.cli.render import OUT
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
-from mlgen.diagnostic import Findings, Misuse, failed, sentence
+from mlgen.diagnostic import CannotAnswer, Findings, Misuse, failed, sentence
 from mlgen.render.files import Changes, compare, scope_of, write
 from mlgen.spec.edit import with_pin
 from mlgen.spec.project import Environment
@@ -51,7 +51,8 @@ def promote(
     workspace = Workspace.around()
     _check(workspace, to)
     commit, clean = _target(workspace, source, revision)
-    data, moves = workspace.project_data, list[Move]()
+    before, moves = workspace.project_data, list[Move]()
+    data = before
     for name in dict.fromkeys(to):
         made = _pinned(data, name, commit)
         move = promotion.move_of(workspace, workspace.with_project(made), name, commit)
@@ -65,7 +66,9 @@ def promote(
     warnings = _warnings(workspace, moves)
     for warning in warnings:
         note(warning)
-    changes = _write(workspace, moves, data, dry_run=dry_run)
+    changes = _render(workspace, moves, dry_run=dry_run)
+    if data != before and not dry_run:
+        _replace(workspace, before, data)
     with answer_of_a_deed():
         if form is Format.JSON:
             answer_json(_json(moves, changes, warnings, dry_run=dry_run))
@@ -119,8 +122,8 @@ def _warnings(workspace: Workspace, moves: Sequence[Move]) -> list[str]:
     return found
 
 
-def _write(workspace: Workspace, moves: Sequence[Move], data: bytes, *, dry_run: bool) -> Changes:
-    """Write what is rendered, then the pins. Raises Misuse "in-the-way" before anything is written."""
+def _render(workspace: Workspace, moves: Sequence[Move], *, dry_run: bool) -> Changes:
+    """Write what is rendered. Raises Misuse "in-the-way" before anything is written."""
     root = workspace.own(OUT)
     files, plans, environments = dict[str, bytes](), [], list[Environment]()
     for move in moves:
@@ -133,14 +136,17 @@ def _write(workspace: Workspace, moves: Sequence[Move], data: bytes, *, dry_run:
         removed = tuple(one.path for one in differences if one.kind == "stale")
         written = tuple(one.path for one in differences if one.kind != "stale")
         return Changes(written, removed, len(files) - len(written))
-    changes = write(root, files, scope)
-    if data != workspace.project_data:
-        _replace(workspace, data)
-    return changes
+    return write(root, files, scope)
 
 
-def _replace(workspace: Workspace, data: bytes) -> None:
-    """Put mlgen.yaml there at once, with the rights that it had; a link in the repository stays one."""
+def _replace(workspace: Workspace, before: bytes, data: bytes) -> None:
+    """Put mlgen.yaml there at once, with the rights that it had; a link in the repository stays one.
+
+    Raises CannotAnswer "project-changed" where it is not what it was before.
+    """
+    if workspace.project_data != before:
+        why = "somebody else wrote it while the environment was rendered"
+        raise CannotAnswer("project-changed", f"{PROJECT_FILE} is not changed", why=why, fix="run it again")
     path = (workspace.root / PROJECT_FILE).resolve()
     temporary = workspace.own(TEMPORARY)
     temporary.parent.mkdir(exist_ok=True)

@@ -93,8 +93,9 @@ def names(repository: Repository) -> list[str]:
 
 
 def remotes(repository: Repository) -> list[str]:
-    """The names of the remotes, sorted."""
-    return sorted(repository.run("remote").decode(errors="replace").splitlines())
+    """The names of the remotes, sorted, but "origin" first."""
+    found = repository.run("remote").decode(errors="replace").splitlines()
+    return sorted(found, key=lambda name: (name != "origin", name))
 
 
 def short_name(repository: Repository, ref: str) -> str:

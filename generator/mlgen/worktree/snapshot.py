@@ -45,7 +45,12 @@ class Snapshot:
 
     @cached_property
     def _index(self) -> Index:
-        return index_of(self.repository, self.commit)
+        try:
+            return index_of(self.repository, self.commit)
+        except git.GitError:
+            if not is_partial(self.repository):
+                raise
+            raise self._absent("a folder") from None
 
     @cached_property
     def _reader(self) -> git.Reader:
@@ -228,6 +233,8 @@ class Snapshot:
                 raise self._absent(real) from None
 
     def _absent(self, real: str) -> CannotAnswer:
+        if not is_partial(self.repository):
+            return git.GitError(f"{real} at {self.commit[:12]} is lost")
         return CannotAnswer(
             "partial-clone",
             f"{real} at {self.commit[:12]} is not in this repository",
