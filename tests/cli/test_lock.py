@@ -131,6 +131,11 @@ def test_upgrading_asks_for_all_or_for_some(project: Path, say: Any, hub: Hub) -
     assert (project / "mlgen.lock").read_bytes() == text.replace(A, ONE).encode()
     assert (project / "mlgen.lock").stat().st_mode & 0o777 == 0o640
     assert [path.name for path in project.iterdir() if path.name.startswith(".part")] == []
+    spec(project, "a", one, two, three := f"{hub.host}/acme/three:3")
+    hub.asked.clear()
+    code, out, _ = say("lock", "--upgrade", two)  # what is missing is pinned with it
+    assert (code, out.splitlines()[0]) == (0, f"added    {three}  {ONE}")
+    assert not any("/acme/one/" in line for line in hub.lines)
     code, _, err = say("lock", "--upgrade", "acme/nowhere:1")
     assert (code, "no spec names such an image" in err) == (2, True)
     code, _, err = say("lock", "--upgrade", one, "pipelines/a.yaml")

@@ -55,9 +55,8 @@ def lock(
     if unknown := sorted(set(images) - places.keys()):
         raise Misuse("no-such-file", f"there is no file {unknown[0]}, and no spec names such an image")
     unused = [] if files else sorted(lock.keys() - places.keys())
-    wanted = [] if check and not upgrade else [image for image in places if image not in lock]
-    if upgrade:
-        wanted = list(images) or list(places)
+    anew = (images or lock) if upgrade else ()
+    wanted = [] if check and not upgrade else [image for image in places if image not in lock or image in anew]
     digests, failed = (
         locking.resolve(wanted, lock, places, locking.registries(insecure_registry or [])) if wanted else ({}, [])
     )
