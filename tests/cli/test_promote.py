@@ -46,6 +46,23 @@ def changed(root: Path) -> list[str]:
     return sorted(line[3:] for line in run_git(root, "status", "--porcelain", "-uall").splitlines())
 
 
+def test_a_promotion_keeps_what_argo_cd_is_told(root: Path, mlgen: Mlgen) -> None:
+    lay(root, {"mlgen.yaml": f"{project()}repository: https://git.example/acme/ml\nargocd: {{}}\n"})
+    mlgen("render")
+    commit(root, "rendered")
+    told = {
+        path: data for path, data in rendered(root, "prod").items() if path.startswith(("argocd/", "manifests/job-"))
+    }
+    assert len(told) == 3
+    lay(root, epochs(2))
+    mlgen("render")
+    commit(root, "more epochs")
+    code, said, _ = mlgen("promote", "--from", "dev", "--to", "prod")
+    assert code == 0, said
+    assert told.items() <= rendered(root, "prod").items()
+    assert mlgen("render", "--check")[0] == 0
+
+
 def epochs(count: int) -> dict[str, str]:
     return {"pipelines/churn.yaml": spec().replace("epochs 1", f"epochs {count}")}
 

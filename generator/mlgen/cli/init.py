@@ -40,7 +40,7 @@ Next:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where; made when it is not there.")] = Path(),
 ) -> None:
-    """Make a working repository in a folder: mlgen.yaml, a pipeline that runs, schemas for the editor.
+    """Make a working repository in a folder: mlgen.yaml, a pipeline that runs, schemas, what Argo CD is told.
 
     A file that is there already is never touched.
     """
