@@ -132,7 +132,7 @@ class Site:
             return found if state == (commit, "Synced", "Healthy", "Succeeded") else None
 
         try:
-            return wait_for(f"the sync of {commit}", look, seconds=120)
+            return wait_for(f"the sync of {commit}", look)
         except AssertionError as error:
             raise AssertionError(f"{error}: {json.dumps(found.get('status'), indent=1)}") from None
 

@@ -62,7 +62,7 @@ def test_nothing_is_synced_whose_code_was_not_published(gitops: Site) -> None:
     """`line`, which `mlgen init` lays down, has code and an input. Nobody presses a button afterwards."""
     commit = gitops.push("As init made it")
     gitops.apply(gitops.env)
-    told = wait_for("the hook's end", lambda: gitops.hook_says("error[unpublished]"), seconds=120)
+    told = wait_for("the hook's end", lambda: gitops.hook_says("error[unpublished]"))
     assert "2 of 2 are not in" in told
     assert "(of line)" in told
     assert f"`mlgen publish --env {gitops.env}`" in told
@@ -160,7 +160,7 @@ def test_what_is_changed_by_hand_is_put_back(gitops: Site) -> None:
         keys = [("Pipeline", "slow"), ("Task", tasks["first"]), ("Task", tasks["second"])]
         return all(key in now and now[key]["spec"] == before[key]["spec"] for key in keys)
 
-    wait_for("what was changed by hand", look, seconds=120)
+    wait_for("what was changed by hand", look)
 
 
 def test_a_removed_pipeline_is_pruned_and_its_tasks_are_collected(gitops: Site) -> None:
@@ -194,7 +194,7 @@ def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(git
         state = gitops.refresh()["status"].get("operationState", {})
         return json.dumps(state) if "not permitted in project" in json.dumps(state) else ""
 
-    wait_for("the refusal", look, seconds=120)
+    wait_for("the refusal", look)
     assert kubectl("get", "clusterrole", gitops.project.name, "--ignore-not-found") == ""
     assert kubectl("get", "secret", "mine", "-n", gitops.project.name, "--ignore-not-found") == ""
     file.unlink()
@@ -233,7 +233,7 @@ def test_an_environment_more_and_one_less(gitops: Site) -> None:
             told = gitops.refresh(name)["status"].get("conditions", [])
             return next((one["message"] for one in told if one["type"] == "ComparisonError"), "")
 
-        assert "app path does not exist" in wait_for("the ComparisonError", look, seconds=120)
+        assert "app path does not exist" in wait_for("the ComparisonError", look)
         at = ("-n", need("MLGEN_E2E_ARGOCD_NAMESPACE"))
         kubectl("delete", *at, "application", name)
         assert kubectl("get", "pipeline,cronjob", "-n", namespace, "-o", "name").split() != []
