@@ -80,6 +80,15 @@ class Buffers:
 
     open: dict[Path, Buffer] = field(default_factory=dict)
     _homes: dict[Path, Home] = field(default_factory=dict)
+    _scenes: dict[tuple[Path, int | None], Scene | None] = field(default_factory=dict)
+
+    def take(self, path: Path, buffer: Buffer | None) -> None:
+        """Have what the editor shows of a file now; None: it is closed."""
+        self._scenes.clear()  # of all files: a spec is read with its task files
+        if buffer is None:
+            self.open.pop(path, None)
+        else:
+            self.open[path] = buffer
 
     def home(self, path: Path) -> Home:
         """The project of a file. Raises Fault where its folder is not to be used."""
@@ -93,6 +102,7 @@ class Buffers:
     def forget(self) -> None:
         """Files on the disk changed, or may have: projects are found, and files hashed, anew."""
         self._homes.clear()
+        self._scenes.clear()
 
     def of(self, home: Home) -> list[str]:
         """The open files of a project that are mlgen's, by their path below it, sorted."""
@@ -101,6 +111,14 @@ class Buffers:
 
     def scene(self, path: Path, line: int | None = None) -> Scene | None:
         """What is asked about in an open file; None where it is not one of ours. line: as for `look`."""
+        whole = self._scenes.get((path, None))
+        if whole is not None and whole.document.data is not None and not whole.document.diagnostics:
+            return whole  # nothing had to be left out, so the line changes nothing
+        if (path, line) not in self._scenes:
+            self._scenes[path, line] = self._scene(path, line)
+        return self._scenes[path, line]
+
+    def _scene(self, path: Path, line: int | None) -> Scene | None:
         home = self.home(path)
         if not path.is_relative_to(home.root):
             return None

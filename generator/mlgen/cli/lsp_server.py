@@ -54,7 +54,7 @@ def _keep(server: Server) -> None:
     def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
         path = ls.path(params.text_document.uri)
         if path is not None:
-            ls.state.buffers.open.pop(path, None)
+            ls.state.buffers.take(path, None)
             _noted(ls, lambda: ls.schedule(path))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)

@@ -67,7 +67,7 @@ class Server(LanguageServer):
         if path is not None:
             document = self.workspace.get_text_document(uri)
             self.state.uris[path] = uri
-            self.state.buffers.open[path] = Buffer(document.source, document.version)
+            self.state.buffers.take(path, Buffer(document.source, document.version))
         return path
 
     def lines(self, home: Home, name: str) -> list[str]:
