@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "generator")]
 
-from mlgen.cli.reporting import WRITERS  # noqa: E402 - the path to it is made above
+from mlgen.cli.reporting import ReportForm, writer  # noqa: E402 - the path to it is made above
 from mlgen.diagnostic import Diagnostic, Span, sort  # noqa: E402
 from mlgen.reports.fingerprint import line_hashes  # noqa: E402
 from mlgen.reports.report import Report  # noqa: E402
@@ -35,8 +35,9 @@ def main(count: int) -> None:
         for n in range(count)
     ]
     sources = dict.fromkeys(files, SPEC)
-    for form, write in WRITERS.items():
+    for form in ReportForm:
         report = Report(sort(found), files, "1", sources=sources, folder="ml/")
+        write = writer(form)
         start = time.process_time()
         text = write(report)
         print(f"{form:9} {time.process_time() - start:6.2f} s cpu  {len(text) / (1 << 20):6.2f} MiB")

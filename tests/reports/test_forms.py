@@ -24,7 +24,7 @@ from tests.reports.hostile import texts
 DATA = Path(__file__).parents[1] / "data"
 SARIF = Draft4Validator(json.loads((DATA / "sarif/sarif-2.1.0-rtm.5.json").read_text()))
 JUNIT = xmlschema.XMLSchema(DATA / "junit/junit-10.xsd")
-WRITERS = {str(form): write for form, write in reporting.WRITERS.items()}
+WRITERS = {str(form): reporting.writer(form) for form in reporting.ReportForm}
 READERS: dict[str, Callable[[str], list[lab.Told]]] = {
     "github": lab.of_github,
     "sarif": lab.of_sarif,
@@ -165,6 +165,12 @@ def test_junit_is_what_jenkins_reads(report: Report) -> None:
     assert int(root.attrib["tests"]) == len(list(root.iter("testcase")))
     names = [(case.attrib["classname"], case.attrib["name"]) for case in root.iter("testcase")]
     assert len(set(names)) == len(names)  # GitLab takes the first of a name
+
+
+def test_names_of_cases_are_free_whatever_messages_say() -> None:
+    found = [lab.finding(message=text, line=i + 1) for i, text in enumerate(["a", "a (2)", "a", "a (2)"])]
+    root = ET.fromstring(junit.write(lab.report(*found)))
+    assert len({case.attrib["name"] for case in root.iter("testcase")}) == 4
 
 
 def test_junit_says_what_passed_and_what_is_a_warning() -> None:

@@ -19,7 +19,7 @@ from mlgen.cli.reporting import ReportForm, Target
 from mlgen.cli.sources import check_pinned
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Fault, Findings, Misuse
-from mlgen.reports import plain
+from mlgen.reports.data import to_data
 from mlgen.reports.report import Report
 
 app = new_app()
@@ -78,7 +78,7 @@ def _watch(first: Workspace, files: Sequence[Path] | None, form: ReportForm, als
 
 def _round(answer: Report, form: ReportForm, changed: Sequence[str]) -> None:
     if form is ReportForm.JSON:
-        sys.stdout.write(json.dumps(plain.to_data(answer)) + "\n")
+        sys.stdout.write(diagnostic.in_a_log(json.dumps(to_data(answer))) + "\n")
     else:
         if sys.stdout.isatty():
             sys.stdout.write(CLEAR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import stat
 import sys
@@ -19,8 +19,8 @@ from mlgen import __version__
 from mlgen.cli import output
 from mlgen.cli.explain import manual
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Diagnostic, Misuse, in_a_log
-from mlgen.reports import comment, github, gitlab, junit, plain, sarif
+from mlgen.diagnostic import Diagnostic, Misuse
+from mlgen.reports.data import to_data
 from mlgen.reports.report import Report
 
 
@@ -36,14 +36,14 @@ class ReportForm(StrEnum):
     MARKDOWN = "markdown"
 
 
-WRITERS: dict[ReportForm, Callable[[Report], str]] = {
-    ReportForm.TEXT: plain.to_text,
-    ReportForm.JSON: lambda report: in_a_log(json.dumps(plain.to_data(report), indent=2)) + "\n",
-    ReportForm.GITHUB: github.write,
-    ReportForm.SARIF: sarif.write,
-    ReportForm.JUNIT: junit.write,
-    ReportForm.GITLAB: gitlab.write,
-    ReportForm.MARKDOWN: comment.write,
+MODULES = {  # in mlgen.reports, each with `write`
+    ReportForm.TEXT: "text",
+    ReportForm.JSON: "data",
+    ReportForm.GITHUB: "github",
+    ReportForm.SARIF: "sarif",
+    ReportForm.JUNIT: "junit",
+    ReportForm.GITLAB: "gitlab",
+    ReportForm.MARKDOWN: "comment",
 }
 WORKSPACES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")  # where a job's repository lies, if no Git says so
 
@@ -60,6 +60,12 @@ class Target:
 
     form: ReportForm
     file: Path
+
+
+def writer(form: ReportForm) -> Callable[[Report], str]:
+    """What writes a form; imported when it is asked for: a start pays for one."""
+    write: Callable[[Report], str] = importlib.import_module(f"mlgen.reports.{MODULES[form]}").write
+    return write
 
 
 def targets(given: Sequence[str] | None) -> list[Target]:
@@ -84,7 +90,7 @@ def targets(given: Sequence[str] | None) -> list[Target]:
 def keep(report: Report, workspace: Workspace, also: Sequence[Target]) -> None:
     """Write the files. Raises OSError, Misuse "link-out"."""
     for target in also:
-        _write(workspace, target.file, WRITERS[target.form](report))
+        _write(workspace, target.file, writer(target.form)(report))
 
 
 def show(report: Report, form: ReportForm) -> None:
@@ -93,9 +99,9 @@ def show(report: Report, form: ReportForm) -> None:
         output.findings(report.findings, sys.stdout)
         sys.stdout.write(f"{report.summary}\n")
     elif form is ReportForm.JSON:
-        output.answer_json(plain.to_data(report))
+        output.answer_json(to_data(report))
     else:
-        sys.stdout.write(WRITERS[form](report))
+        sys.stdout.write(writer(form)(report))
 
 
 def report_of(
@@ -106,7 +112,7 @@ def report_of(
     for file in {one.span.file for one in found}:
         # What may not be read is not shown: that is what such a finding is of.
         with suppress(OSError, ValueError):
-            sources[file] = output.source(file).decode(errors="replace").removeprefix("\ufeff")
+            sources[file] = output.source(file).decode(errors="replace")
     return Report(
         findings=[_hidden(one) for one in found],
         files=files,

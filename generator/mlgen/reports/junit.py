@@ -30,18 +30,25 @@ def _suite(file: str, found: list[Diagnostic], report: Report) -> Iterator[str]:
     yield f"  {_element('testsuite', name=name, **counts)}>"
     if not found:
         yield f"    {_element('testcase', classname=name, name=report.verb)}/>"
-    seen: Counter[str] = Counter()
+    names: Counter[str] = Counter()
     for one in found:
-        # GitLab takes one case of each name, and knows it again by that in the next pipeline: so no line is in it.
-        title = f"{one.code}: {sentence(one.message)}"
-        seen[title] += 1
-        title += f" ({seen[title]})" if seen[title] > 1 else ""
+        title = _free(f"{one.code}: {sentence(one.message)}", names)
         yield f"    {_element('testcase', classname=name, name=title)}>"
         kind = "failure" if one.severity is Severity.ERROR else "skipped"
         head = _element(kind, type=one.code, message=f"{_place(one)}{sentence(one.message)}")
         yield f"      {head}>{escape(report.text(one), quote=False)}</{kind}>"
         yield "    </testcase>"
     yield "  </testsuite>"
+
+
+def _free(title: str, names: Counter[str]) -> str:
+    """A name that no case has. GitLab takes one of each, and knows it again in the next pipeline: no line is in it."""
+    name = title
+    while names[name]:
+        names[title] += 1
+        name = f"{title} ({names[title]})"
+    names[name] += 1
+    return name
 
 
 def _place(one: Diagnostic) -> str:

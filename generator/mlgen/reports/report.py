@@ -59,7 +59,7 @@ class Report:
     def lines(self, file: str) -> Sequence[str] | None:
         """A file's lines; None where they may not be shown."""
         if file not in self._lines:
-            self._lines[file] = self.sources[file].splitlines() if file in self.sources else None
+            self._lines[file] = self.sources[file].removeprefix("\ufeff").splitlines() if file in self.sources else None
         return self._lines[file]
 
     @cached_property

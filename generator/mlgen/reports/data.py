@@ -1,18 +1,17 @@
-"""The forms that every verb has: lines for people, data for programs. Files are named from the project's folder."""
+"""Findings for programs: JSON. Files are named from the project's folder."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 
 from mlgen import diagnostic
 from mlgen.canonical import Json
 from mlgen.reports.report import Report
 
 
-def to_text(report: Report) -> str:
-    """Each finding with its line and an empty line behind it, then the count."""
-    report = replace(report, folder="")
-    return "".join(f"{report.text(one)}\n\n" for one in report.findings) + f"{report.summary}\n"
+def write(report: Report) -> str:
+    """The answer as a file has it: ASCII only."""
+    return diagnostic.in_a_log(json.dumps(to_data(report), indent=2)) + "\n"
 
 
 def to_data(report: Report) -> dict[str, object]:
