@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -369,3 +370,50 @@ def test_any_change_is_told_alike_with_and_without_reading_all(edits: dict[str, 
         quick = told()
         patch.setattr("mlgen.cli.diff._changed", lambda _old, _new: None)
         assert told() == quick
+
+
+def test_a_project_below_its_repository(tmp_path: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "r")
+    root = tmp_path / "r" / "ml" / "team"
+    lay(root, {path.relative_to(tmp_path / "r").as_posix(): path.read_text() for path in _files(tmp_path / "r")})
+    lay(tmp_path / "r", {"src/train.py": "of another project\n"})
+    commit(tmp_path / "r")
+    monkeypatch.chdir(root)
+    lay(tmp_path / "r", {"src/train.py": "2\n", "pipelines/churn.yaml": ""})
+    assert lines(found(mlgen)) == []
+    edit(root, "pipelines/churn.yaml", "2Gi", "3Gi")
+    edit(root, "src/train.py", "1", "2")
+    assert [line.split()[0] for line in lines(found(mlgen))] == ["train.code", "train.memory"]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and ".git/" not in path.as_posix()]
+
+
+def test_before_the_first_commit(root: Path, mlgen: Mlgen) -> None:
+    run_git(root, "checkout", "-q", "--orphan", "new")
+    run_git(root, "branch", "-q", "-D", "main")
+    code, out, err = mlgen("diff")
+    assert (code, out) == (2, "")
+    assert "error[no-such-revision]" in err
+    assert "fix  git commit" in err
+
+
+def test_files_that_only_look_changed_are_not_read_as_specs(
+    root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a copy of the whole folder Git's index knows no file again."""
+    shutil.copytree(root, root.parent / "copy")
+    monkeypatch.chdir(root.parent / "copy")
+    read: list[str] = []
+    plans = Workspace.plans
+
+    def counted(self: Workspace, paths: list[str]) -> Any:
+        read.extend(paths)
+        return plans(self, paths)
+
+    monkeypatch.setattr(Workspace, "plans", counted)
+    assert lines(found(mlgen)) == []
+    edit(root.parent / "copy", "pipelines/churn.yaml", "2Gi", "3Gi")
+    assert lines(found(mlgen)) == ["train.memory 2Gi → 3Gi"]
+    assert read == ["pipelines/churn.yaml"] * 2

@@ -124,3 +124,16 @@ def test_what_is_left_out_is_counted() -> None:
     folds += sum(len(e["files"]) for e in whole["objects"])
     left = sum(int(n) for n in re.findall(r"(\d+) more", made.rsplit("…", 1)[1]))
     assert shown + left == folds
+
+
+def test_one_long_list_pushes_nothing_else_out() -> None:
+    wide = "日" * 150
+    env = {f"V{n}": f"{wide}{n}" for n in range(200)}
+    script = "\n".join(f"echo {n} {wide}" for n in range(150))
+    found = part(SPEC, edited(lambda spec: spec["tasks"]["train"].update(env=env, run=script, gpu="a100:4")))
+    made = to_markdown(Review((found,), (), ()), COMMAND)
+    assert len(made.encode()) <= LIMIT
+    assert "train.gpu" in made
+    assert re.search("^- … and [0-9]+ more$", made, re.MULTILINE)
+    assert "A run that began before the sync" in made
+    assert "churn: train.run" in made

@@ -205,7 +205,18 @@ def _changed(old: Workspace, new: Workspace) -> frozenset[str] | None:
         raise CannotAnswer("git-refused", "git cannot compare the two revisions", why=str(error)) from None
     head = f"{prefix}/" if prefix else ""
     # What lies outside of the project's folder is in no path that a spec may name.
-    return frozenset(path.removeprefix(head) for path in paths if path.startswith(head))
+    below = {path.removeprefix(head): oid for path, oid in paths.items() if path.startswith(head)}
+    return frozenset(path for path, oid in below.items() if oid is None or not _has(new, path, oid))
+
+
+def _has(workspace: Workspace, path: str, oid: str) -> bool:
+    """Whether the bytes of a file are those of a blob; of one larger than a spec nobody looks."""
+    try:
+        data = workspace.files.read(path)
+    except (OSError, ValueError):
+        return False
+    assert workspace.repository is not None, "a commit was compared"
+    return git.blob_id(data, workspace.repository.object_format) == oid
 
 
 def _environments(workspace: Workspace, was: str, name: str) -> Review:

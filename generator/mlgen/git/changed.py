@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from mlgen.git.repository import Repository
 
+_FILE = "100"  # how the mode of a regular file begins
 
-def changed(repository: Repository, old: str, new: str | None) -> frozenset[str]:
+
+def changed(repository: Repository, old: str, new: str | None) -> dict[str, str | None]:
     """Paths below the repository's top that are not surely the same; old, new: ids of commits, None: the work tree.
 
-    Of the work tree also untracked files that Git does not ignore, and files that only look changed: nobody reads them
-    here, so no filter of the repository's runs. Raises GitError.
-    Source: git-diff-index(1) and git-diff-tree(1), --name-only; git-ls-files(1).
+    With a path goes the id that its bytes have if it only looks changed, as after a copy of the whole folder; None:
+    it surely is. Untracked files that Git does not ignore are among them. No filter of the repository's runs.
+    Raises GitError. Source: git-diff-index(1) and git-diff-tree(1), the raw output format; git-ls-files(1).
     """
-    shown = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty")
+    shown = ("-z", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty")
     if new is not None:
-        return frozenset(repository.told(["diff-tree", "-r", *shown, old, new]))
-    tracked = repository.told(["diff-index", *shown, old, "--"])
-    others = repository.told(["ls-files", "-z", "--others", "--exclude-standard"])
-    return frozenset([*tracked, *others])
+        parts = repository.told(["diff-tree", "-r", *shown, old, new])
+    else:
+        parts = repository.told(["diff-index", *shown, old, "--"])
+    found: dict[str, str | None] = {}
+    for about, path in zip(parts, parts, strict=True):  # ":100644 100644 <old id> <new id> M"
+        old_mode, mode, oid, now, _ = about.removeprefix(":").split(" ")
+        is_doubt = not now.strip("0") and old_mode.startswith(_FILE) and mode.startswith(_FILE)
+        found[path] = oid if is_doubt else None
+    if new is None:
+        found |= dict.fromkeys(repository.told(["ls-files", "-z", "--others", "--exclude-standard"]))
+    return found

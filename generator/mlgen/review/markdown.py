@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from mlgen.reports.markdown import LIMIT, block, fold, inline, table
 from mlgen.review.amounts import Amount
@@ -18,8 +19,7 @@ from mlgen.review.telling import EFFECTS, counted, file_note, file_title, publis
 from mlgen.review.unified import unified
 
 MARKER = "<!-- mlgen-diff -->"  # how CI finds the comment that it edits
-MOST_CHANGES = 100  # of one pipeline, before the rest is counted
-MOST_LINES = 400  # of one fold
+MOST_BYTES = 12_000  # of one list or fold, before the rest of it is counted: one alone must not push out all others
 _RESERVED = 700  # bytes for the line that says what was left out
 
 
@@ -91,7 +91,7 @@ def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece
         weight, "pipelines", f"#### {inline(review.name)}{named}: {title(review)}\n\n{_changes(review.changes)}"
     )
     if found := part.amounts.get(review.name):
-        yield _Piece(weight, "tables of amounts", "\n".join(_amounts(found)))
+        yield _Piece(weight, "tables of amounts", "\n".join(_first(list(_amounts(found)), "\n… and {} more")))
     if drawn := part.pictures.get(review.name):
         cut = f"{drawn.left_out} tasks that did not change are not drawn" if drawn.left_out else ""
         yield _Piece(10 + weight, "graphs", fold(f"{review.name}: graph", block(drawn.mermaid, "mermaid"), cut))
@@ -99,10 +99,8 @@ def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece
 
 
 def _changes(changes: Sequence[Change]) -> str:
-    groups = grouped(changes)
-    lines = [f"- **{group.change.effect}** {_line(group_words(group))}" for group in groups[:MOST_CHANGES]]
-    more = len(groups) - MOST_CHANGES
-    return "\n".join(lines + [f"- … and {more} more"] * (more > 0))
+    lines = [f"- **{group.change.effect}** {_line(group_words(group))}" for group in grouped(changes)]
+    return "\n".join(_first(lines, "- … and {} more"))
 
 
 def _line(words: Iterable[Word]) -> str:
@@ -124,8 +122,14 @@ def _diffs(name: str, changes: Iterable[Change], weight: int) -> Iterator[_Piece
 
 
 def _block(lines: Sequence[str], language: str) -> str:
-    more = len(lines) - MOST_LINES
-    return block("\n".join([*lines[:MOST_LINES], *([f"… and {more} more lines"] if more > 0 else [])]), language)
+    return block("\n".join(_first(lines, "… and {} more lines")), language)
+
+
+def _first(lines: Sequence[str], more: str) -> list[str]:
+    """As many lines as fit into MOST_BYTES, and how many more there are."""
+    sizes = accumulate(_size(line) for line in lines)
+    fit = next((index for index, size in enumerate(sizes) if size > MOST_BYTES), len(lines))
+    return [*lines[:fit], more.format(len(lines) - fit)] if fit < len(lines) else list(lines)
 
 
 def _amounts(amounts: Sequence[Amount]) -> Iterator[str]:
@@ -136,7 +140,7 @@ def _amounts(amounts: Sequence[Amount]) -> Iterator[str]:
 def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
     if review.was == review.name:
         rows = [(str(a.act), a.kind, f"{a.namespace}/{a.name}") for a in review.actions]
-        body = "\n".join(table(("Argo CD will", "kind", "object"), rows))
+        body = "\n".join(_first(list(table(("Argo CD will", "kind", "object"), rows)), "\n… and {} more"))
         yield _Piece(9, "lists of what Argo CD does", fold(f"Argo CD, {review.name}", body, counted(review.actions)))
     told = list(map(_sentence, review.in_flight))
     if command := publishing(review):
