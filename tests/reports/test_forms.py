@@ -133,6 +133,29 @@ def test_sarif_is_valid(report: Report) -> None:
         assert not uri.startswith("/")
 
 
+@slow
+@given(report=lab.reports)
+def test_places_are_whole(report: Report) -> None:
+    spans = [one.span for one in report.findings]
+    (run,) = json.loads(sarif.write(report))["runs"]
+    regions = [
+        tuple(one["locations"][0]["physicalLocation"]["region"].values()) for one in run["results"] if one["locations"]
+    ]
+    assert regions == [(s.line, s.column, s.end_line, s.end_column) for s in spans if s.file]
+    told = {
+        (one["line"], one["endLine"], one.get("col"), one.get("endColumn"))
+        for name, one, _ in lab.commands(github.write(report))
+        if "file" in one
+    }
+    single = {
+        (str(s.line), str(s.end_line), *((str(s.column), str(s.end_column)) if s.line == s.end_line else (None, None)))
+        for s in spans
+    }
+    assert told <= single
+    marks = [one["fingerprint"] for one in json.loads(gitlab.write(report))]
+    assert len(set(marks)) == len(marks)
+
+
 def test_sarif_of_the_hostile_is_valid_and_has_no_link() -> None:
     answer = json.loads(sarif.write(lab.hostile()))
     SARIF.validate(answer)

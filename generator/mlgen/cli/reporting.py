@@ -135,14 +135,12 @@ def _hidden(one: Diagnostic) -> Diagnostic:
 
 def _folder(workspace: Workspace) -> str:
     """The project's folder below the repository's root, as hosts name files: "" or with a / at its end."""
-    repository = workspace.repository
-    roots = [repository.work_tree] if repository is not None and repository.work_tree is not None else []
-    for root in [*roots, *(Path(os.environ[name]) for name in WORKSPACES if os.environ.get(name))]:
-        real = root.resolve()
-        if workspace.root.is_relative_to(real):
-            below = workspace.root.relative_to(real).as_posix()
-            return "" if below == "." else f"{below}/"
-    return ""
+    here = workspace.root
+    # Git need not be asked, which it may refuse: in a job's container the repository is often another user's.
+    roots = [folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")][:1]
+    roots += [Path(os.environ[name]).resolve() for name in WORKSPACES if os.environ.get(name)]
+    below = next((here.relative_to(root).as_posix() for root in roots if here.is_relative_to(root)), ".")
+    return "" if below == "." else f"{below}/"
 
 
 def _write(workspace: Workspace, file: Path, text: str) -> None:
