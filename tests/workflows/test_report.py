@@ -163,7 +163,7 @@ def test_no_mixture_of_it_does_more(parts: list[str]) -> None:
         _assert_inert(report.body(text.encode()))
 
 
-TAGS = re.compile(r"</?(?:details|summary|sub)>|<br>")  # what our own comment has
+TAGS = re.compile(r"</?(?:details|summary|sub|code)>|<br>")  # what our own comment has
 TAG = re.compile(r"<[A-Za-z/!?]")
 
 
@@ -184,6 +184,8 @@ def test_our_own_comment_stays_as_it_is() -> None:
         "<details><summary>x</summary>\n\n```diff\n- a\n+ b\n```\n\n</details>\n"
     )
     assert report.body(f"<!-- mlgen-diff -->\n{ours}".encode()) == f"{report.MARKER}\n{ours}"
+    whole = (Path(__file__).parents[1] / "cli" / "diff" / "markdown.out").read_text()
+    assert report.body(whole.encode()) == whole.replace("<!-- mlgen-diff -->", report.MARKER, 1)
 
 
 @pytest.mark.parametrize(

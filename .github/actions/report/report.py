@@ -29,7 +29,7 @@ MOST_SARIF = 20 << 20  # bytes: ten times what 5,000 findings take, of which no 
 ATTEMPTS = 5
 PAGES = 30  # of a hundred comments
 
-_TAGS = r"/?(?:details|summary|sub)>|br>"  # all that our own Markdown has
+_TAGS = r"/?(?:details|summary|sub|code)>|br>"  # all that our own Markdown has
 _INERT = (
     (re.compile(rf"<(?!(?:{_TAGS}))(?=[A-Za-z/!?])"), "<\u200b"),  # a tag, or a comment that hides the rest
     (re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_])"), "@\u200b"),  # calls a person or a team

@@ -14,11 +14,12 @@ from mlgen.review.renames import with_names
 MOST_NODES = 60  # of a picture that people still read; GitHub draws 500 edges at most
 MOST_EDGES = 200
 
-# The words in the nodes say the same: colour alone says nothing to many, and nothing in print.
+# The words in the nodes say the same: colour alone says nothing to many, and nothing in print. Colours by name: hosts,
+# and what makes a stranger's comment inert, take "#9" for an issue.
 _STYLES = {
-    "new": "fill:#dafbe1,stroke:#1a7f37,color:#1f2328,stroke-width:2px",
-    "changed": "fill:#fff8c5,stroke:#9a6700,color:#1f2328,stroke-width:2px",
-    "removed": "fill:#ffebe9,stroke:#cf222e,color:#1f2328,stroke-dasharray:5 5",
+    "new": "fill:honeydew,stroke:green,color:black,stroke-width:2px",
+    "changed": "fill:lemonchiffon,stroke:darkgoldenrod,color:black,stroke-width:2px",
+    "removed": "fill:mistyrose,stroke:firebrick,color:black,stroke-dasharray:5 5",
 }
 
 Edge = tuple[str, str, str]
@@ -82,8 +83,8 @@ def _lines(
     final = {task.name for plan in (before, after) for task in plan.finally_tasks}
     gated = {task.name for plan in (before, after) for task in plan.all_tasks if task.conditions}
     for name in drawn:
-        word = f"<br/>({marks[name][1]})" if name in marks else ""
-        last = "<br/>finally" if name in final else ""
+        word = f"<br>({marks[name][1]})" if name in marks else ""
+        last = "<br>finally" if name in final else ""
         left, right = ("{{", "}}") if name in gated else ("[", "]")
         yield f'  {node_id(name)}{left}"{name}{last}{word}"{right}'
     shown = [(edge, mark) for edge, mark in edges if edge[0] in drawn and edge[1] in drawn][:MOST_EDGES]
@@ -93,7 +94,7 @@ def _lines(
     for style in sorted({marks[name][0] for name in drawn if name in marks}):
         yield f"  classDef {style} {_STYLES[style]}"
         yield f"  class {','.join(node_id(n) for n in drawn if n in marks and marks[n][0] == style)} {style}"
-    for mark, colour in (("new", "#1a7f37"), ("removed", "#cf222e")):
+    for mark, colour in (("new", "green"), ("removed", "firebrick")):
         numbers = [str(i) for i, (_, how) in enumerate(shown) if how == mark]
         if numbers:
             yield f"  linkStyle {','.join(numbers)} stroke:{colour},stroke-width:2px"
