@@ -65,16 +65,6 @@ def test_hosts_know_files_from_the_repositorys_root(say: Any, form: str, read: A
     assert sorted(told[:3] for told in read(out)) == below("ml team/")
 
 
-@pytest.mark.usefixtures("project")
-def test_the_root_is_found_where_git_is_not_installed(
-    say: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    code, out, err = say("check", "--format", "github")
-    assert (code, err) == (1, "")
-    assert sorted(told[:3] for told in lab.of_github(out)) == below("ml team/")
-
-
 @pytest.mark.parametrize("name", ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"])
 def test_without_git_the_job_says_where_the_root_is(
     project: Path, say: Any, monkeypatch: pytest.MonkeyPatch, name: str

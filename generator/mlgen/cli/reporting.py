@@ -136,7 +136,7 @@ def _hidden(one: Diagnostic) -> Diagnostic:
 def _folder(workspace: Workspace) -> str:
     """The project's folder below the repository's root, as hosts name files: "" or with a / at its end."""
     here = workspace.root
-    # Git need not be asked, which it may refuse: in a job's container the repository is often another user's.
+    # As the workspace has it: the nearest folder with a .git, whatever a config claims.
     roots = [folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")][:1]
     roots += [Path(os.environ[name]).resolve() for name in WORKSPACES if os.environ.get(name)]
     below = next((here.relative_to(root).as_posix() for root in roots if here.is_relative_to(root)), ".")
