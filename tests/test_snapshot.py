@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -10,7 +12,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mlgen import git
@@ -36,7 +38,8 @@ def worktree(root: Path, below: str = "") -> Worktree:
 LINKS = {"out": "../../outside", "up": "..", "in": "src", "round": "round", "lost": "nowhere", "file": "src/a.py",
          "far": "../shared/../ml/in/deep", "abs": "/etc/passwd", "over": "in/../../../etc"}  # fmt: skip
 PATHS = [
-    ".", "", "src", "src/", "src/a.py", "src/a.py/", "src/a.py/x", "src/deep", "src/no", "no/x", "../shared",
+    ".", "", "src", "src/", "src/a.py", "src/a.py/", "src/a.py/x", "src/deep", "src/no", "no/x", "no/../src",
+    "../shared",
     "../..", "../no", "../../etc", "no/../../../x", *LINKS, *(f"{name}/a.py" for name in LINKS),
     "in/../../shared/lib.py", "far/lib.py", "./src/./a.py", "src/../src/deep/lib.py", "../ml", "../ml/src/a.py", "sub",
 ]  # fmt: skip
@@ -51,13 +54,54 @@ def test_a_path_leads_where_it_leads_in_the_work_tree(tmp_path: Path) -> None:
     here, there = worktree(root, "ml"), snapshot(root, below="ml")
     for path in PATHS:
         assert there.kind(path) == here.kind(path), path
-        assert there.beside(path) == here.beside(path), path
-        if here.kind(path) != "escape":
+        if (root / "ml" / path).parent.exists():
+            assert there.beside(path) == here.beside(path), path
+        if here.kind(path) != "escape" and "no/.." not in path:
             assert there.exists(path) == here.exists(path), path
     assert there.read("in/a.py") == b"2"
     for path in ("out", "src", "no", "abs"):
         with pytest.raises(ValueError, match=r"outside|no file"):
             there.read(path)
+
+
+def _goes_round(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+PARTS = st.sampled_from(["a", "b", "c", "..", "."])
+ANY_PATH = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    files=st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join), max_size=4),
+    links=st.dictionaries(st.lists(st.sampled_from("abc"), min_size=1, max_size=2).map("/".join), ANY_PATH, max_size=4),
+    paths=st.lists(ANY_PATH, min_size=1, max_size=12),
+)
+def test_any_links_lead_where_they_lead_in_the_work_tree(
+    tmp_path: Path, files: list[str], links: dict[str, str], paths: list[str]
+) -> None:
+    root = tmp_path / "r"
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "ml").mkdir(parents=True)
+    for path in [*files, "../c/b"]:
+        with contextlib.suppress(OSError):
+            lay(root / "ml", {path: path})
+    for path, target in links.items():
+        with contextlib.suppress(OSError):
+            (root / "ml" / path).symlink_to(target)
+    lay(root, {"ml/mlgen.yaml": ""})
+    repository(root, {})
+    assume(not any(_goes_round(root / "ml" / path) for path in links))  # Pythons differ in what is beside such a one
+    here, there = worktree(root, "ml"), snapshot(root, below="ml")
+    assert {path: there.kind(path) for path in [*paths, *links]} == {path: here.kind(path) for path in [*paths, *links]}
+    for path in paths:
+        if here.kind(path) == "file":
+            assert there.read(path) == (root / "ml" / path).resolve().read_bytes()
 
 
 NAMES = st.text(alphabet=string.ascii_letters + " é.-_", min_size=1, max_size=8).filter(
@@ -188,7 +232,8 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
         snapshot(root, made).read("a")
 
 
-def test_trees_that_mean_more_than_any_memory_are_refused(tmp_path: Path) -> None:
+def test_trees_that_mean_more_than_any_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlgen.worktree.index.MAX_ENTRIES", 10_000)
     root = tmp_path / "r"
     repository(root, {"a": "1"})
     oid, mode = blob(root, "x"), "100644"
@@ -197,7 +242,7 @@ def test_trees_that_mean_more_than_any_memory_are_refused(tmp_path: Path) -> Non
         oid, mode = run_git(root, "rev-parse", f"{made}^{{tree}}"), "40000"
     with pytest.raises(CannotAnswer, match="cannot be used") as refused:
         snapshot(root, made).kind("0")
-    assert "1,000,000" in refused.value.why
+    assert "10,000 files" in refused.value.why
 
 
 def test_a_file_of_any_size_is_hashed_and_read_no_further_than_a_spec(tmp_path: Path) -> None:
@@ -273,5 +318,5 @@ def test_a_project_that_the_commit_does_not_have_is_empty(tmp_path: Path) -> Non
     root = tmp_path / "r"
     repository(root, {"a": "1"})
     found = snapshot(root, below="ml/deep")
-    assert [found.kind(p) for p in (".", "mlgen.yaml", "../../a", "../../..")] == [None, None, None, "escape"]
+    assert [found.kind(p) for p in (".", "mlgen.yaml", "../../a", "../../..")] == [None, None, "file", "escape"]
     assert found.beside("pipelines/") == []

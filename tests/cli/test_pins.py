@@ -240,3 +240,36 @@ def test_outside_of_git_a_pin_is_not_here(tmp_path: Path, mlgen: Mlgen, monkeypa
     assert "error[unknown-pin]" in out
     assert "work in a clone" in out
     assert os.path.exists("mlgen.yaml")
+
+
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-fraud}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules: [{apiGroups: [tekton.dev], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [pipelines]}]
+  validations:
+    - expression: object.metadata.name != "fraud"
+      message: not this one
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-fraud}
+spec: {policyName: no-fraud, validationActions: [Deny]}
+"""
+
+
+def test_a_rule_of_today_judges_what_is_pinned(root: Path, mlgen: Mlgen) -> None:
+    first = change(root, {"pipelines/fraud.yaml": spec("fraud")})
+    (root / "pipelines/fraud.yaml").unlink()
+    lay(root, {"policies/no-fraud.yaml": POLICY, "mlgen.yaml": project(prod=first)})
+    code, out, _ = mlgen("check", "--format", "json")
+    found = [one for one in json.loads(out)["findings"] if one["severity"] == "error"]
+    assert code == 1
+    assert [(one["file"], one["related"][0]["file"]) for one in found] == [("mlgen.yaml", "pipelines/fraud.yaml")]
+    assert found[0]["message"].startswith(f"prod is pinned to {first[:12]}, where pipelines/fraud.yaml:")
+    assert "not this one" in found[0]["message"]
+    pin(root, commit(root))
+    assert mlgen("check")[0] == 0

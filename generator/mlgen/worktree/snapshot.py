@@ -197,30 +197,29 @@ class Snapshot:
         """Where a path leads, from the repository's top and through links; ESCAPE outside, None where nothing is."""
         parts = deque(_parts(posixpath.join(self.root, path)))
         here: list[str] = []
-        links, is_there = 0, True
+        links = 0
         while parts:
             part = parts.popleft()
-            if part == ".." and not here:
-                return ESCAPE
-            if part == "..":
-                here.pop()
-            else:
+            if part != "..":
                 here.append(part)
-                name = "/".join(here)
-                kind = self._index.kind(name)
-                if kind is Kind.LINK:
-                    links += 1
-                    target = self._bytes(name).decode(errors="surrogateescape")
-                    if links > MAX_LINKS or len(target) > MAX_TARGET:
-                        return None
-                    if target.startswith("/"):  # were it into this very repository: it is elsewhere on another machine
-                        return ESCAPE
-                    here.pop()
-                    parts.extendleft(reversed(_parts(target)))
-                elif not self._index.has(name) or (kind is Kind.FILE and parts):
-                    is_there = False  # what follows may yet lead outside
+            elif not here:
+                return ESCAPE
+            else:  # also of what is not there, as `Path.resolve` does
+                here.pop()
+                continue
+            name = "/".join(here)
+            if self._index.kind(name) is not Kind.LINK:
+                continue
+            links += 1
+            target = self._bytes(name).decode(errors="surrogateescape")
+            if links > MAX_LINKS or len(target) > MAX_TARGET:
+                return None
+            if target.startswith("/"):  # were it into this very repository: it is elsewhere on another machine
+                return ESCAPE
+            here.pop()
+            parts.extendleft(reversed(_parts(target)))
         real = "/".join(here)
-        return real if is_there and self._index.has(real) else None
+        return real if self._index.has(real) else None
 
     @contextmanager
     def _reading(self, real: str) -> Iterator[git.Reader]:
