@@ -90,7 +90,7 @@ BAD: list[tuple[Kind, str, list[str]]] = [
     ("project", "version: 1\n", []),
     ("project", "version: 1\nenvironments: {local: {artefacts: x, ca: z}}\n",
      ["2:24 unknown-key", "2:38 reserved-key"]),
-    ("project", "version: 1\nsweep: 1\nenvironments: {local: {pin: main}}\n", ["2:1 unknown-key", "3:24 reserved-key"]),
+    ("project", "version: 1\nsweep: 1\nenvironments: {local: {ca: main}}\n", ["2:1 unknown-key", "3:24 reserved-key"]),
     ("project", "version: 1\nenvironments: {p: {user: 0, queue: 60, ledger: {fold: never}, gpus: {a: {}}}}\n",
      ["2:26 bad-value", "2:36 wrong-type", "2:55 bad-value", "2:70 missing-key"]),
     ("project", "version: 1\nenvironments: {p: {s3: {key: x}, limits: {gpu: -1}, registries: [''], labels: {a: 1}}}\n",
