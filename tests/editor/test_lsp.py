@@ -95,6 +95,17 @@ def test_two_files_that_are_not_saved_are_judged_together(client: Client) -> Non
     assert client.findings(NAME) == []
 
 
+def test_a_file_that_was_never_saved(root: Path) -> None:
+    client = Client(root, [sys.executable, "-m", "mlgen", "lsp", "--stdio"])
+    client.begin()
+    client.open("pipelines/new.yaml", "version: 1\nname: new\ntasks:\n  a: {use: ./tasks/new.yaml}\n")
+    assert codes(client.findings("pipelines/new.yaml")) == ["no-such-path"]
+    client.open("pipelines/tasks/new.yaml", "version: 1\nkind: task\nname: new\nrun: x\n")
+    assert codes(client.findings("pipelines/new.yaml")) == []
+    assert client.end() == 0
+    client.kill()
+
+
 def test_a_broken_mlgen_yaml_is_told_where_it_is(client: Client) -> None:
     client.begin()
     client.open("mlgen.yaml", PROJECT.replace("artifacts:", "artefacts:"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlgen.editor import names, rename
+from mlgen.editor.complete import complete
 from mlgen.editor.hover import hover
 from mlgen.editor.mend import mending
 from mlgen.editor.outline import outline
@@ -194,3 +197,31 @@ def test_mendings(broken: str, mended: str) -> None:
     found = load_pipeline(document, {}, Context(FILES))[1]
     edits = [offered[1] for finding in found if (offered := mending(document, finding))]
     assert rename.apply(text, edits) == f"version: 1\nname: churn\n{mended}\n"
+
+
+@given(st.integers(0, len(SPEC)), st.integers(0, 40), st.text(alphabet="ab.: -[]{},\"'|>#\n¬🎉\u202e", max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_is_asked_of_a_broken_file_ends_in_an_error(where: int, cut: int, typed: str) -> None:
+    text = SPEC[:where] + typed + SPEC[where + cut :]
+    scene = look("pipelines/churn.yaml", text, around())
+    for line in range(1, text.count("\n") + 2, 3):
+        for column in range(1, 60, 7):
+            hover(scene, line, column)
+            found = names.at(scene, line, column)
+            if found is not None:
+                names.definitions(scene, found.name)
+    outline(scene)
+
+
+def test_hostile_names_are_shown_as_code_or_not_at_all() -> None:
+    hostile = "<img src=x>@all ](http://x) \\u202e"
+    scene, lines, line, column = at(
+        f'version: 1\nname: churn\nparams: {{"{hostile}": 1, ok: {{default: "{hostile}"}}}}\n'
+        f'tasks:\n  "{hostile}": {{run: x, out: [o]}}\n  a: {{run: x, in: [params.ok, ¦]}}\n'
+    )
+    assert complete(scene, lines, line, column) == []
+    told = hover(scene, 6, 27)
+    assert told is not None
+    assert told.text == "Param `ok`: string, default `<img src=x>@all ](http://x) \\u202e`"
+    names_ = [child.name for part in outline(scene) for child in part.parts]
+    assert all(name.isprintable() for name in names_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,11 @@ app = new_app()
 
 
 @app.command()
-def lsp() -> None:
+def lsp(
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="What it does anyway; many editors say it to every server.")
+    ] = True,
+) -> None:
     """Serve an editor: findings as you type, completion, hover, definitions, renames.
 
     Speaks the Language Server Protocol on stdin and stdout; editors start it (generator/guides/editors.md says how).

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from lsprotocol import types
 
-from mlgen.diagnostic import CODES, Diagnostic, Severity, Span, sentence
+from mlgen.diagnostic import CODES, Diagnostic, Severity, Span, sentence, visible
 from mlgen.editor import snippets as snippet
 from mlgen.editor.complete import Answer
 from mlgen.editor.outline import Part
@@ -92,9 +92,9 @@ def completion(answer: Answer, lines: Lines, encoding: Encoding, *, snippets: bo
     if is_snippet and not snippets:
         text = snippet.filled(text)
     return types.CompletionItem(
-        label=answer.label,
+        label=visible(answer.label),
         kind=_COMPLETIONS[answer.kind],
-        detail=answer.detail or None,
+        detail=sentence(answer.detail) or None,
         documentation=types.MarkupContent(types.MarkupKind.Markdown, answer.told) if answer.told else None,
         sort_text=f"{answer.order + 1:02}{answer.label}",
         filter_text=answer.label,

@@ -14,11 +14,13 @@ from mlgen.editor.cursor import Cursor, locate
 from mlgen.editor.readable import Readable, awaitable, comparable, readable
 from mlgen.editor.scene import Scene
 from mlgen.editor.telling import task as told_task
+from mlgen.registry.reference import IMAGE
 from mlgen.reports.markdown import inline
+from mlgen.spec.checks.names import VARIABLE
 from mlgen.spec.model import Param, Task
 from mlgen.spec.paths import resolve
 from mlgen.spec.reader import Route
-from mlgen.spec.settings import RESOURCES, SETTINGS
+from mlgen.spec.settings import POOL, RESOURCES, SETTINGS
 from mlgen.spec.shape import Schema
 
 MOST = 500  # answers: more are asked for again with more letters
@@ -111,7 +113,7 @@ def _hidden(there: dict[str, Any]) -> frozenset[str]:
 def _ins(cursor: Cursor, task: Task, there: dict[str, Any]) -> Iterator[Answer]:
     """The ins of a task file that its caller does not give yet."""
     for name, param in task.file.ins.items() if task.file else ():
-        if name not in there or name == cursor.typed:
+        if VARIABLE.fullmatch(name) and (name not in there or name == cursor.typed):
             told = inline(param.description)
             yield _answer(
                 cursor, name, "key", text=name if cursor.colon else f"{name}: ", detail=str(param.type or ""), told=told
@@ -191,11 +193,12 @@ def _named(scene: Scene, cursor: Cursor) -> Iterator[Answer]:
     match cursor.route[-1] if cursor.route else None:
         case "gpu" if scene.kind in ("pipeline", "task"):
             pools = dict.fromkeys(name for e in scene.around.project.environments for name, _ in e.gpus)
-            for pool in pools:
+            for pool in filter(POOL.fullmatch, pools):
                 yield _answer(cursor, f"{pool}:1", "value", detail="GPU pool of mlgen.yaml")
         case "image":
             for image, digest in scene.around.lock.items():
-                yield _answer(cursor, image, "value", detail="in mlgen.lock", told=inline(digest))
+                if IMAGE.fullmatch(image):
+                    yield _answer(cursor, image, "value", detail="in mlgen.lock", told=inline(digest))
         case "use":
             yield from _paths(scene, cursor, (".yaml",))
         case "code":
@@ -216,6 +219,8 @@ def _paths(scene: Scene, cursor: Cursor, endings: tuple[str, ...] | None) -> Ite
     if base.startswith(".."):
         return
     for name in scene.around.files.beside(base):
+        if not name.isprintable():  # a path that a spec cannot name
+            continue
         kind = scene.around.files.kind(posixpath.join(posixpath.dirname(base), name))
         if kind == "folder":
             yield _answer(cursor, posixpath.join(folder, name) + "/", "path", order=1)

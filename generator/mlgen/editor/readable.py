@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlgen.editor import telling
+from mlgen.reports.markdown import inline
+from mlgen.spec.checks.names import NODE, VARIABLE
 from mlgen.spec.checks.wiring import needs
 from mlgen.spec.model import Param, Pipeline, Task
 from mlgen.values import Type, accepts
@@ -44,7 +46,8 @@ def comparable(pipeline: Pipeline, task: str, *, final: bool) -> Iterator[Readab
 def awaitable(pipeline: Pipeline, task: str) -> list[Task]:
     """The tasks that a task may come after."""
     waiting = _waiting(pipeline, task)
-    return [found for name, found in pipeline.tasks.items() if name not in waiting]
+    # A name that is not allowed is told where it is given, and offered nowhere: it may hold anything.
+    return [found for name, found in pipeline.tasks.items() if name not in waiting and NODE.fullmatch(name)]
 
 
 def _is_opaque(kind: Type) -> bool:
@@ -56,13 +59,15 @@ def _everything(pipeline: Pipeline, task: str, *, final: bool) -> Iterator[Reada
     command = own is not None and own.step is not None and own.step.args is not None
     for producer in () if final else awaitable(pipeline, task):
         for out in producer.outs.values():
-            if not (command and out.optional):  # a command list has no optional in
-                told = f"Out {telling.out(out)} of task {producer.name}"
+            if VARIABLE.fullmatch(out.name) and not (command and out.optional):  # a command list has no optional in
+                told = f"Out {telling.out(out)} of task {inline(producer.name)}"
                 yield Readable(f"{producer.name}.{out.name}", out.type, told)
     for param in pipeline.params.values():
-        yield Readable(f"params.{param.name}", param.type, f"Param {telling.param(param)}")
+        if VARIABLE.fullmatch(param.name):
+            yield Readable(f"params.{param.name}", param.type, f"Param {telling.param(param)}")
     for given in pipeline.inputs.values():
-        yield Readable(f"inputs.{given.name}", given.type, f"Input {telling.given_input(given)}")
+        if VARIABLE.fullmatch(given.name):
+            yield Readable(f"inputs.{given.name}", given.type, f"Input {telling.given_input(given)}")
 
 
 def _waiting(pipeline: Pipeline, task: str) -> set[str]:
