@@ -40,6 +40,8 @@ CASES: list[tuple[str, list[str]]] = [
     ("  new:\n    run: x\n    in: [¦", ["judge.grade", "prepare.features", "prepare.rows", "train.auc", "train.curve",
                                        "train.model", "train.notes", *REFS]),
     ("  new:\n    run: x\n    in: [prepare.features, prep¦]", ["prepare.rows"]),
+    ("  new:\n    run: x\n    in: [prepare.features, 'train.model', prepare.¦", ["prepare.rows"]),
+    ("  new:\n    run: x\n    after: [judge, ¦", ["prepare", "train"]),
     ("  new:\n    run: x\n    in:\n      - param¦", ["params.epochs", "params.flag", "params.target"]),
     ("  new:\n    run: x\n    in:\n      m: train.m¦", ["train.model"]),
     ("  new: {run: x, in: {m: judge.¦}}", ["judge.grade"]),

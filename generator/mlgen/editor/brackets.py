@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Level:
-    """A bracket or brace that is open, and in a brace the key whose value is being written."""
+    """A bracket or brace that is open: in a brace the key whose value is being written, in a bracket the items before
+    the one that is."""
 
     kind: str
     key: str | None = None
+    items: list[str] = field(default_factory=list)
 
 
 class Brackets:
@@ -45,6 +47,7 @@ class Brackets:
             self.start = at + 1
         elif char == "," and self.open:
             self.open[-1].key = None
+            self.open[-1].items.append(unquoted(text[self.start : at].strip()))
             self.start = at + 1
         elif char == ":" and self._ends_key(at):
             self.open[-1].key = unquoted(text[self.start : at].strip())

@@ -143,6 +143,7 @@ def _references(scene: Scene, cursor: Cursor, task: Task) -> Iterator[Answer]:
     wanted = task.file.ins.get(str(name)) if task.file and isinstance(name, str) else None
     listed = isinstance(name, int)
     taken = {entry.name for entry in task.ins} | set(task.outs) if listed else set()
+    taken |= {item.rpartition(".")[2] for item in cursor.items}
     found = readable(scene.pipeline, task.name, final=task.final, wanted=wanted)
     for one in found:
         if one.text.rpartition(".")[2] in taken and one.text != cursor.typed:
@@ -157,7 +158,7 @@ def _reference(cursor: Cursor, one: Readable) -> Answer:
 
 def _after(scene: Scene, cursor: Cursor, task: Task) -> Iterator[Answer]:
     assert scene.pipeline is not None
-    there = {str(setting.value) for setting in task.after} - {cursor.typed}
+    there = {str(setting.value) for setting in task.after} - {cursor.typed} | set(cursor.items)
     read = {getattr(entry.source, "owner", None) for entry in task.ins}  # where data flows, `after` says nothing new
     for one in awaitable(scene.pipeline, task.name):
         if one.name not in there and one.name not in read:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mlgen.editor.brackets import Brackets, unquoted
@@ -32,7 +32,8 @@ class Cursor:
     what: "key": a key of the map at `route`; "value": the value at `route` (an item's index is always 0); "text": a
     script, a comment or a text of several lines, where nothing is offered. typed: what stands between the beginning
     of the word and the cursor. start, end: the columns of the whole word, which an answer replaces. quote: the quote
-    before it, if any. flow: inside brackets or braces. colon: whether one follows a key already.
+    before it, if any. flow: inside brackets or braces. colon: whether one follows a key already. items: those before it
+    in the same brackets, which may not be closed yet.
     """
 
     route: Route
@@ -44,6 +45,7 @@ class Cursor:
     quote: str = ""
     flow: bool = False
     colon: bool = False
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _flow(lines: Sequence[str], entry: _Entry, line: int, column: int, route: Ro
     word = _Word(text[brackets.start :].rsplit("\n", 1)[-1].lstrip(), whole, line, column, flow=True)
     last = brackets.open[-1]
     if last.kind == "[":
-        return _value((*route, 0), word)
+        return replace(_value((*route, 0), word), items=tuple(last.items))
     return _key(route, word) if last.key is None else _value((*route, last.key), word)
 
 
