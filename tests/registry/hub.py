@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not reply.endless:
             self.send_header("Content-Length", str(len(reply.body)))
         else:
-            self.close_connection = True
+            self.send_header("Connection", "close")  # and closes it: who sends again meets no race
         self.end_headers()
         with suppress(OSError):
             if self.command != "HEAD":
