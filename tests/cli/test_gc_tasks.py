@@ -100,7 +100,8 @@ def names(cluster: Cluster) -> list[str]:
 def test_what_nothing_uses_goes_when_it_is_asked_for(cluster: Cluster, capsys: Capture) -> None:
     found = gc(capsys)
     assert found == {
-        "env": "lab", "namespace": NAMESPACE, "deleted": False, "left": [], "used": 1, "young": 0, "foreign": [],
+        "env": "lab", "namespace": NAMESPACE, "server": cluster.url, "deleted": False,
+        "left": [], "used": 1, "young": 0, "foreign": [],
         "goes": [{"name": OLD, "pipeline": "churn", "task": "train", "createdAt": ago(99)}],
     }  # fmt: skip
     assert names(cluster) == [OLD, NEW]
@@ -114,7 +115,7 @@ def test_it_is_told_in_words(cluster: Cluster, capsys: Capture) -> None:
     cluster.tasks += [task("churn-train-mine"), task("churn-train-1111111111", hours=0)]
     assert mlgen(["gc", "tasks", "--env", "lab"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"would go  1 Task in namespace {NAMESPACE}",
+        f"would go  1 Task in namespace {NAMESPACE} of {cluster.url}",
         f"            {OLD}  made {ago(99)}",
         "used      1 Task: a Pipeline or an unfinished run uses them",
         "young     1 Task: made, or their Pipeline changed, less than --older-than ago",

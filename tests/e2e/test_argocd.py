@@ -176,29 +176,50 @@ def test_a_removed_pipeline_is_pruned_and_its_tasks_are_collected(gitops: Site) 
     gitops.synced(commit)
 
 
+def refused(found: Site, said: str, *strays: Json) -> None:
+    """Commit files beside the manifests, wait until Argo CD says no, and take them out again."""
+    file = found.root / "tekton" / found.env / "manifests" / "mine.yaml"
+    file.write_text(yaml.safe_dump_all(strays))
+    assert "mine.yaml" in found.mlgen("render", "--check", exit_code=1), "the review says it, too"
+    found.push("Mine", render=False)
+
+    def look() -> bool:
+        return said in json.dumps(found.refresh()["status"].get("operationState", {}))
+
+    wait_for(said, look)
+    file.unlink()
+    found.synced(found.push("Mended", render=False))
+
+
 def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(gitops: Site) -> None:
     """Who may merge may not make a Secret, or a ClusterRole; and nobody has to press a button afterwards."""
-    file = gitops.root / "tekton" / gitops.env / "manifests" / "mine.yaml"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": gitops.project.name}}
-    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": gitops.project.name},
-        "rules": [rule],
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     }
-    file.write_text(yaml.safe_dump_all([secret, role]))
-    gitops.push("Mine", render=False)
-
-    def look() -> str:
-        state = gitops.refresh()["status"].get("operationState", {})
-        return json.dumps(state) if "not permitted in project" in json.dumps(state) else ""
-
-    wait_for("the refusal", look)
+    refused(gitops, "not permitted in project", secret, role)
     assert kubectl("get", "clusterrole", gitops.project.name, "--ignore-not-found") == ""
     assert kubectl("get", "secret", "mine", "-n", gitops.project.name, "--ignore-not-found") == ""
-    file.unlink()
-    gitops.synced(gitops.push("Mended", render=False))
+
+
+def test_what_another_application_keeps_is_not_taken_over(gitops: Site) -> None:
+    """Such as what the policies are told of this very environment, which the platform's Application keeps."""
+    namespace = gitops.project.name
+    about = {"name": "mlgen-policies", "namespace": namespace}
+    theirs = {"argocd.argoproj.io/tracking-id": f"ml-policies:/ConfigMap:{namespace}/mlgen-policies"}
+    kept = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {**about, "annotations": theirs},
+        "data": {"gpus": "2"},
+    }
+    kubectl("create", "-f", "-", given=kept)
+    mine = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"gpus": "64"}}
+    refused(gitops, "Shared resource found", mine)
+    assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/mlgen-policies")["data"] == {"gpus": "2"}
 
 
 def test_argo_cd_takes_what_the_guide_says_of_policies(gitops: Site) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,16 @@ def test_it_is_a_hook_of_the_runs_own_account_under_a_name_of_its_content() -> N
     assert found["metadata"]["name"] == job()["metadata"]["name"] != other["metadata"]["name"]
     assert "secretKeyRef" not in json.dumps(found["spec"]), "workload identity"
     assert "secretKeyRef" in json.dumps(other["spec"])
+
+
+def test_names_are_those_of_kubernetes() -> None:
+    workspace = Workspace(ROOT)
+    plans = workspace.plans(workspace.specs(None))
+    long = replace(workspace.project.rendered[0], name="a" * 40 + "-" + "b" * 22)
+    (found,) = published_manifests(plans, long)
+    name = yaml.safe_load(found.bytes)["metadata"]["name"]
+    assert re.fullmatch(r"mlgen-published-a{30}-[0-9a-f]{10}", name)
+    assert len(f"{name}-x7k2p") <= 63
 
 
 def hooks(folder: Path) -> list[str]:

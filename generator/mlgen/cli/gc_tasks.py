@@ -57,10 +57,14 @@ def tasks(
 
 @dataclass
 class _Sweep:
-    """What was found and done. goes: that go, or went. left: that were to go, and stayed, with the reason."""
+    """What was found and done. server: that was asked, so that the wrong one is noticed.
+
+    goes: that go, or went. left: that were to go, and stayed, with the reason.
+    """
 
     env: str
     namespace: str
+    server: str
     deleted: bool
     fates: dict[Stored, Fate] = field(default_factory=dict)
     goes: list[Stored] = field(default_factory=list)
@@ -76,7 +80,7 @@ def _sweep(environment: Environment, namespace: str, grace: timedelta, *, delete
 
     api, clock = connect(), SystemClock()
     collector = Collector(api, namespace, environment.name, clock.now(), grace, clock.monotonic)
-    sweep = _Sweep(environment.name, namespace, delete)
+    sweep = _Sweep(environment.name, namespace, api.server, delete)
     try:
         sweep.fates = collector.look()
         going = [task for task, fate in sweep.fates.items() if fate is Fate.GOES]
@@ -115,6 +119,7 @@ def _answer(sweep: _Sweep) -> dict[str, Any]:
     return {
         "env": sweep.env,
         "namespace": sweep.namespace,
+        "server": sweep.server,
         "deleted": sweep.deleted,
         "goes": [_json(task) for task in sweep.goes],
         "left": [{**_json(task), "reason": reason} for task, reason in sweep.left],
@@ -137,7 +142,8 @@ WHY = {
 def _lines(sweep: _Sweep) -> Iterator[str]:
     """The same in words."""
     found = _answer(sweep)
-    yield f"{'deleted' if sweep.deleted else 'would go':9} {_counted(len(sweep.goes))} in namespace {sweep.namespace}"
+    done = "deleted" if sweep.deleted else "would go"
+    yield f"{done:9} {_counted(len(sweep.goes))} in namespace {sweep.namespace} of {sweep.server}"
     yield from (f"            {task.name}  made {task.created_at}" for task in sweep.goes[:FIRST])
     if sweep.goes[FIRST:]:
         yield f"            and {len(sweep.goes) - FIRST:,} more; --format json names all"
