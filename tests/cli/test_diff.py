@@ -224,6 +224,9 @@ def test_a_project_that_was_not_there_is_all_new(root: Path, mlgen: Mlgen) -> No
     assert [one["kind"] for one in answer["parts"][0]["pipelines"]] == ["new"]
     assert {act["act"] for one in answer["parts"][0]["objects"] for act in one["argocd"]} == {"create"}
     assert "dev is a new environment (namespace ml-dev)" in lines(answer)
+    assert answer["notes"][0] == (
+        "dev is new: before the first run its namespace ml-dev needs the account default and the Secrets none."
+    )
 
 
 def test_a_spec_that_is_broken_on_one_side(root: Path, mlgen: Mlgen) -> None:

@@ -235,3 +235,16 @@ def test_a_pipeline_comes_goes_and_is_renamed() -> None:
     ]
     other = {**SPEC, "name": "other", "tasks": {"x": {"run": "true", "image": "busybox:1"}}}
     assert sorted(str(one.kind) for one in part(SPEC, other).pipelines) == ["new", "removed"]
+
+
+def test_renames_are_found_among_many_and_in_little_time() -> None:
+    def many(names: str, count: int, same: bool) -> Spec:
+        text = "echo a\n" * 1000
+        tasks = {f"{names}{n}": {"run": f"{text}{n if same else names}", "image": "busybox:1"} for n in range(count)}
+        return {"version": 1, "name": "many", "tasks": tasks}
+
+    found = part(many("a", 50, same=False), many("b", 50, same=False)).pipelines[0]
+    assert len(found.task_names) == 50
+    # Of more than are compared, those that are equal.
+    found = part(many("a", 100, same=True), many("b", 100, same=True)).pipelines[0]
+    assert dict(found.task_names) == {f"b{n}": f"a{n}" for n in range(100)}

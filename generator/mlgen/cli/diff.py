@@ -139,11 +139,14 @@ def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:
         parts.append(_part(before, workspace, pins, group, base.label))
     if not parts:  # nothing is rendered: the specs are compared all the same
         parts.append(_part(before, workspace, ("", ""), [], base.label))
+    told = [note for part in parts for note in part.notes]
     settings = settings_changes(*projects, None if env is None else [(env, env)])
     old, new = policies(before), policies(workspace)
     rules = {data: read_rules(data) for path in {*old, *new} if old.get(path) != new.get(path)
              for data in (old.get(path), new.get(path)) if data is not None}  # fmt: skip
-    return Review(tuple(parts), settings, policy_changes(old, new, rules), (*notes, *_unrendered(workspace, parts)))
+    return Review(
+        tuple(parts), settings, policy_changes(old, new, rules), (*notes, *told, *_unrendered(workspace, parts))
+    )
 
 
 def _readable(before: Workspace, after: Workspace, label: str) -> tuple[Workspace, list[Sentence]]:

@@ -102,15 +102,17 @@ def _records(before: Environment, after: Environment) -> Iterator[Sentence]:
 
 def _secrets_lost(before: Environment, after: Environment, pairs: Sequence[Pair]) -> list[str]:
     """The Secrets that a pipeline or the environment named and now does not; others may."""
-    lost = _of_environment(before) - _of_environment(after)
-    return sorted(lost.union(*(_of_plan(old) - _of_plan(new) for old, new, _ in pairs)))
+    lost = secrets_of(before) - secrets_of(after)
+    return sorted(lost.union(*(secrets_of_plan(old) - secrets_of_plan(new) for old, new, _ in pairs)))
 
 
-def _of_plan(plan: Plan | None) -> set[str]:
+def secrets_of_plan(plan: Plan | None) -> set[str]:
+    """The Secrets that a plan's tasks name."""
     return {secret.secret for task in (plan.all_tasks if plan else ()) for secret in task.secrets}
 
 
-def _of_environment(environment: Environment) -> set[str]:
+def secrets_of(environment: Environment) -> set[str]:
+    """The Secrets that an environment names."""
     buckets = [environment.s3, *(s3 for _, s3 in environment.buckets)]
     return {s for s in (*(b.secret for b in buckets), environment.ledger.secret, *environment.image_pull_secrets) if s}
 

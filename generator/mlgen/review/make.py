@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlgen.plan.model import Plan
+from mlgen.render.argocd import FOLDER as ARGOCD
 from mlgen.render.limits import Problem
 from mlgen.review.amounts import Amount, amounts
 from mlgen.review.change import Change, Effect, Kind, Sentence, rank, worst
 from mlgen.review.files import lock_changes
-from mlgen.review.inflight import in_flight
+from mlgen.review.inflight import in_flight, secrets_of, secrets_of_plan
 from mlgen.review.objects import Action, ObjectChange, Pair, State, compare_objects
 from mlgen.review.picture import Picture, picture
 from mlgen.review.pipelines import PipelineReview, compare
@@ -73,6 +74,7 @@ class Part:
     environments: tuple[EnvironmentReview, ...]
     problems: tuple[tuple[Plan, Problem], ...]
     broken_before: tuple[str, ...]
+    notes: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def make_part(before: Side, after: Side, names: Sequence[tuple[str, str]]) -> Pa
         tuple(environments),
         tuple(problems),
         before.broken,
+        tuple(_notes(before, after, names, environments)),
     )
 
 
@@ -158,6 +161,23 @@ def _environment(
     actions = found.actions if was == name else ()
     review = EnvironmentReview(name, was, found.changes, actions, tuple(told), _publishes(*environments, pairs))
     return review, found.problems
+
+
+def _notes(
+    before: Side, after: Side, names: Sequence[tuple[str, str]], environments: Sequence[EnvironmentReview]
+) -> Iterator[Sentence]:
+    """What people have to do that no sync does."""
+    for was, name in names:
+        new = after.state(name)
+        if new is not None and before.state(was) is None:
+            secrets = sorted(secrets_of(new.environment).union(*map(secrets_of_plan, after.plans.values())))
+            yield Sentence(
+                "{} is new: before the first run its namespace {} needs the account {} and the Secrets {}.",
+                (name, new.environment.namespace or "", new.environment.service_account, ", ".join(secrets) or "none"),
+            )
+    for one in environments:
+        if any(f"/{ARGOCD}/" in change.path for change in one.objects):
+            yield Sentence("Who keeps Argo CD applies {}: no sync does.", (f"tekton/{one.name}/{ARGOCD}",))
 
 
 def _publishes(before: Environment | None, after: Environment | None, pairs: Sequence[Pair]) -> bool:

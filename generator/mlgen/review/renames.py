@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from difflib import SequenceMatcher
+from functools import lru_cache
+from itertools import islice
 from typing import TypeVar
 
+from mlgen import canonical
 from mlgen.gates import And, Compare, Gate, In, Not, Operand, Or, Ref, parse_gate, to_text
 from mlgen.plan.gating import gate_task_name
 from mlgen.plan.model import Condition, Evaluation, OutRef, Plan, Task
-from mlgen.plan.text import task_json
+from mlgen.plan.text import task_json, to_json
 from mlgen.review.tasks import run_text
 
 ALIKE = 0.6  # from which two of other names are taken for one: 0 nothing in common, 1 equal
 MOST_PAIRS = 2_500  # that are compared; of more, only equal ones are found
-_LONGEST = 2_000  # characters of a script that are compared
+_MOST_WORDS = 1_000  # of a script that are compared
+_WORD = re.compile(r"\w+|[^\w\s]")
 _SCRIPT = 4  # what a script weighs beside a setting
 
 T = TypeVar("T")
@@ -29,24 +34,39 @@ def renamed_tasks(old: Plan, new: Plan) -> dict[str, str]:
     both = gone.keys() & come.keys()
     lost = {name: task for name, task in gone.items() if name not in both}
     found = {name: task for name, task in come.items() if name not in both}
-    return _pairs(lost, found, _task_likeness)
+    return _pairs(lost, found, _task_key, _task_likeness)
 
 
 def renamed_pipelines(old: Mapping[str, Plan], new: Mapping[str, Plan]) -> dict[str, str]:
     """New name -> old name, of pipelines that went and came."""
-    return _pairs(old, new, _plan_likeness)
+    return _pairs(old, new, _plan_key, _plan_likeness)
 
 
-def _pairs(old: Mapping[str, T], new: Mapping[str, T], likeness: Callable[[T, T], float]) -> dict[str, str]:
-    """The pairs that are most alike, each thing in one of them."""
-    if not old or not new or len(old) * len(new) > MOST_PAIRS:
-        return {}
-    scores = [(likeness(a, b), before, after) for before, a in old.items() for after, b in new.items()]
-    found: dict[str, str] = {}
-    for score, before, after in sorted(scores, key=lambda s: (-s[0], s[1], s[2])):
-        if score >= ALIKE and after not in found and before not in found.values():
-            found[after] = before
+def _pairs(
+    old: Mapping[str, T], new: Mapping[str, T], key: Callable[[T], bytes], likeness: Callable[[T, T], float]
+) -> dict[str, str]:
+    """New name -> old name of the things that are equal, then of those that are most alike; each is in one pair."""
+    equal: dict[bytes, list[str]] = {}
+    for name in sorted(old, reverse=True):
+        equal.setdefault(key(old[name]), []).append(name)
+    found = {name: names.pop() for name in sorted(new) if (names := equal.get(key(new[name])))}
+    left = [name for name in old if name not in found.values()]
+    come = [name for name in new if name not in found]
+    if len(left) * len(come) > MOST_PAIRS:
+        return found
+    scores = [(likeness(old[was], new[now]), was, now) for was in left for now in come]
+    for score, was, now in sorted(scores, key=lambda s: (-s[0], s[1], s[2])):
+        if score >= ALIKE and now not in found and was not in found.values():
+            found[now] = was
     return found
+
+
+def _task_key(task: Task) -> bytes:
+    return canonical.encode(task_json(replace(task, name="")))
+
+
+def _plan_key(plan: Plan) -> bytes:
+    return canonical.encode(to_json(replace(plan, name="")))
 
 
 def _task_likeness(old: Task, new: Task) -> float:
@@ -71,9 +91,14 @@ def _features(task: Task) -> Features:
 
 
 def _text_likeness(old: str, new: str) -> float:
-    if old == new:
-        return 1.0
-    return SequenceMatcher(None, old[:_LONGEST], new[:_LONGEST], autojunk=False).ratio()
+    """By the words that two scripts have in common, in time that grows with their length only."""
+    a, b = _words(old), _words(new)
+    return 2 * (a & b).total() / max(1, a.total() + b.total())
+
+
+@lru_cache(maxsize=256)  # each is compared with many
+def _words(text: str) -> Counter[str]:
+    return Counter(match[0] for match in islice(_WORD.finditer(text), _MOST_WORDS))
 
 
 def _plan_likeness(old: Plan, new: Plan) -> float:
