@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from markdown_it import MarkdownIt
 
 from mlgen.diagnostic import visible
@@ -55,6 +55,7 @@ def review_of(text: str) -> Review:
 
 
 @given(text=texts)
+@example(text="\ud800 \udc80 \ufffe")
 @QUICK
 def test_nothing_that_others_wrote_does_anything(text: str) -> None:
     made = to_markdown(review_of(text), COMMAND)

@@ -50,7 +50,7 @@ def to_markdown(review: Review, command: str) -> str:
 
 
 def _size(text: str) -> int:
-    return len(text.encode()) + 2
+    return len(text.encode(errors="surrogatepass")) + 2
 
 
 def _counted(whats: Sequence[str]) -> str:
