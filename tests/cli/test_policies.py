@@ -1,0 +1,300 @@
+"""Policies in `mlgen check`, at the lines that cause what they say; and `mlgen policy test`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlgen.cli.main import run
+from mlgen.cli.policing import reads_name
+from mlgen.policy.load import load
+
+ROOT = Path(__file__).parents[2]
+DIGEST = "@sha256:" + "0" * 64
+PROJECT = """\
+version: 1
+environments:
+  dev:
+    namespace: ml-dev
+    artifacts: s3://ml-artifacts/dev
+    ledger: {url: "https://git.example/ledger.git"}
+    runtime_image: ghcr.io/acme/mlgen%(digest)s
+    gpus:
+      default: {resource: nvidia.com/gpu, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
+      bare: {resource: nvidia.com/gpu}
+    labels: {cost-center: cc-1}
+  prod:
+    namespace: ml-prod
+    artifacts: s3://ml-artifacts/prod
+    ledger: {url: "https://git.example/ledger.git"}
+    runtime_image: ghcr.io/acme/mlgen%(digest)s
+    service_account: mlgen-runner
+    gpus:
+      default: {resource: nvidia.com/gpu, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
+      bare: {resource: nvidia.com/gpu}
+    labels: {cost-center: cc-1, team: ml}
+"""
+SPEC = """\
+version: 1
+name: churn
+owner: risk
+defaults:
+  image: ghcr.io/acme/churn%(digest)s
+  env: {MODE: fast}
+params:
+  source: {type: string, default: "s3://data/a.csv"}
+tasks:
+  prepare:
+    run: echo "$source"
+    in: [params.source]
+    out: {data: file}
+  train:
+    run: echo
+    in: [prepare.data]
+    gpu: 1
+    timeout: 2h
+    retries: 1
+  judge:
+    use: ./judge.yaml
+    in: {limit: {value: low}}
+finally:
+  tell: {run: echo}
+"""
+JUDGE = """\
+version: 1
+kind: task
+name: judge
+in: {limit: {type: string}}
+run: echo "$limit"
+image: ghcr.io/acme/judge%(digest)s
+"""
+PARAMS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mlgen-policies, namespace: %(namespace)s}
+data:
+  artifacts: s3://ml-artifacts/%(env)s
+  registries: ghcr.io/acme/
+  platformImages: ghcr.io/tektoncd/ cgr.dev/chainguard/busybox@
+  digests: required
+  cpuLimits: optional
+  serviceAccounts: default mlgen-runner mlgen-ledger-dev mlgen-ledger-prod
+  labels: mlgen.dev/owner cost-center
+  gpuResources: nvidia.com/gpu
+  gpuTolerations: nvidia.com/gpu
+  gpuTimeout: 24h
+  gpuRetries: "1"
+  gpus: "2"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that all policies are content with."""
+    given = {"digest": DIGEST}
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "mlgen.yaml").write_text(PROJECT % given)
+    (tmp_path / "pipelines" / "churn.yaml").write_text(SPEC % given)
+    (tmp_path / "pipelines" / "judge.yaml").write_text(JUDGE % given)
+    for path in (ROOT / "policies").glob("*.yaml"):
+        (tmp_path / "policies" / path.name).write_bytes(path.read_bytes())
+    texts = [PARAMS % {"env": env, "namespace": f"ml-{env}"} for env in ("dev", "prod")]
+    (tmp_path / "policies" / "params.yaml").write_text("---\n".join(texts))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def check(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    def found() -> list[dict[str, Any]]:
+        run(["check", "pipelines/churn.yaml", "--format", "json"])
+        findings: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
+        return findings
+
+    return found
+
+
+Check = Callable[[], list[dict[str, Any]]]
+
+
+def test_a_project_that_keeps_the_rules_has_no_finding(check: Check) -> None:
+    assert check() == []
+
+
+# file, what is replaced in it, by what; file and text of the place, the message, environments
+CHURN, JUDGES, MLGEN = "pipelines/churn.yaml", "pipelines/judge.yaml", "mlgen.yaml"
+BOTH = "environments dev, prod"
+CASES = {
+    "an image of `defaults`, for all tasks once": (
+        (CHURN, f"ghcr.io/acme/churn{DIGEST}", f"quay.io/x{DIGEST}"),
+        (CHURN, f"quay.io/x{DIGEST}", f"image from elsewhere than ghcr.io/acme/: quay.io/x{DIGEST}", BOTH),
+    ),
+    "an image of a task file": (
+        (JUDGES, f"ghcr.io/acme/judge{DIGEST}", "ghcr.io/acme/judge:1"),
+        (JUDGES, "ghcr.io/acme/judge:1", "image without a digest: ghcr.io/acme/judge:1", BOTH),
+    ),
+    "our own image, of mlgen.yaml": (
+        (MLGEN, f"ghcr.io/acme/mlgen{DIGEST}\n    service", "ghcr.io/acme/mlgen:1\n    service"),
+        (MLGEN, "ghcr.io/acme/mlgen:1", None, "environment prod"),
+    ),
+    "a variable": (
+        (CHURN, "{MODE: fast}", "{MODE: fast, API_KEY: abc}"),
+        (CHURN, "abc", "variable with a secret written down: API_KEY", BOTH),
+    ),
+    "a literal for a task file": (
+        (CHURN, "{value: low}", "{value: glpat-aaaaaaaaaaaaaaaaaaaa}"),
+        (CHURN, "{value: glpat-aaaaaaaaaaaaaaaaaaaa}", "variable with a secret written down: limit", BOTH),
+    ),
+    "a script": (
+        (CHURN, 'run: echo "$source"', "run: curl https://ml:hunter2@example.com"),
+        (CHURN, "curl https://ml:hunter2@example.com", "script or argument with a secret written down: main", BOTH),
+    ),
+    "a default of a param": (
+        (CHURN, '"s3://data/a.csv"', '"https://ml:hunter2@example.com"'),
+        (CHURN, "source", "param with a secret written down: source", BOTH),
+    ),
+    "GPUs": ((CHURN, "gpu: 1", "gpu: 4"), (CHURN, "4", None, BOTH)),
+    "a pool": ((CHURN, "gpu: 1", 'gpu: "bare:1"'), (CHURN, '"bare:1"', None, BOTH)),
+    "a timeout": (
+        (CHURN, "timeout: 2h", "timeout: 48h"),
+        (CHURN, "48h", "a step with a GPU ends after 24h at the latest: main (48h0m0s)", BOTH),
+    ),
+    "retries": (
+        (CHURN, "retries: 1", "retries: 3"),
+        (CHURN, "3", "a task with a GPU is retried 1 times at most: train (3)", BOTH),
+    ),
+    "no owner": ((CHURN, "owner: risk\n", ""), (CHURN, "version: 1", "missing label: mlgen.dev/owner", BOTH)),
+    "no cost centre": (
+        (MLGEN, "{cost-center: cc-1}", "{use: x}"),
+        (MLGEN, None, "missing label: cost-center", "environment dev"),
+    ),
+    "an account": (
+        (MLGEN, "service_account: mlgen-runner", "service_account: admin"),
+        (MLGEN, "admin", None, "environment prod"),
+    ),
+    "a prefix": (
+        (MLGEN, "s3://ml-artifacts/prod", "s3://ml-artifacts/dev"),
+        (MLGEN, "s3://ml-artifacts/dev", None, "environment prod"),
+    ),
+    "a namespace": (
+        (MLGEN, "namespace: ml-prod", "namespace: default"),
+        (MLGEN, "default", "namespace default is no environment of mlgen", "environment prod"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_place_is_what_causes_the_finding(project: Path, check: Check, case: str) -> None:
+    (file, old, new), (where, marked, message, environments) = CASES[case]
+    path = project / file
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    if case == "a namespace":  # which has params of its own, and no other finding
+        params = project / "policies" / "params.yaml"
+        params.write_text(params.read_text().replace("namespace: ml-prod", "namespace: default"))
+    found = [one for one in check() if one["code"] == "policy"]
+    told = [one for one in found if message in (None, one["message"])]
+    assert told, found
+    one = told[0]
+    assert one["file"] == where
+    line = (project / where).read_text().splitlines()[one["line"] - 1]
+    assert marked is None or line[one["column"] - 1 : one["endColumn"] - 1] == marked
+    assert environments in one["why"]
+    assert one["fix"]
+    assert one["related"][0]["file"].startswith("policies/")
+    places = {(f["message"], f["file"], f["line"]) for f in found}
+    assert len(places) == len(found), "one cause is told once"
+
+
+def test_a_policy_that_nobody_here_has_seen_finds_its_place_too(project: Path, check: Check) -> None:
+    (project / "policies" / "own.yaml").write_text(
+        """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: own}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  validations:
+    - expression: "object.spec.containers.all(c, !c.?env.orValue([]).exists(e, e.name == 'MODE'))"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: own}
+spec: {policyName: own, validationActions: [Warn]}
+"""
+    )
+    (one,) = check()
+    line = (project / CHURN).read_text().splitlines()[one["line"] - 1]
+    assert (one["code"], line[one["column"] - 1 : one["endColumn"] - 1]) == ("policy-warning", "fast")
+    assert one["message"].startswith("failed expression: object.spec")
+
+
+def test_without_params_an_environment_renders_nothing_that_is_taken(project: Path, check: Check) -> None:
+    (project / "policies" / "params.yaml").unlink()
+    found = check()
+    assert {one["code"] for one in found} == {"policy", "missing-params"}
+    assert any("no params found" in one["message"] for one in found)
+
+
+def test_policies_are_read_here_and_specs_at_the_pin(project: Path, check: Check) -> None:
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        return subprocess.run(["git", *who, *words], cwd=project, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("add", ".")
+    path = project / CHURN
+    good = path.read_text()
+    path.write_text(good.replace("retries: 1", "retries: 3"))
+    git("commit", "-qam", "too many")
+    path.write_text(good)
+    pin = git("rev-parse", "HEAD").strip()
+    config = project / MLGEN
+    config.write_text(config.read_text().replace("  prod:\n", f'  prod:\n    pin: "{pin}"\n'))
+    (one,) = [one for one in check() if one["code"] == "policy"]
+    assert one["file"] == MLGEN
+    assert "retried 1 times" in one["message"]
+
+
+def test_our_own_policies_pass_their_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert run(["policy", "test", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["findings"] == []
+    assert told["summary"]["passed"] == told["summary"]["cases"] > 80
+    assert all(rule["denied"] and rule["allowed"] for rule in told["rules"])
+
+
+@pytest.mark.parametrize(
+    ("expression", "reads"),
+    [
+        ("object.spec.steps.all(s, has(s.image))", False),
+        ("object.metadata.?labels[?'a'].orValue('') != ''", False),
+        ("object.metadata.namespace != 'default' && request.operation == 'CREATE'", False),
+        ("object.metadata.name != 'a'", True),
+        ("object . metadata . name != 'a'", True),
+        ("object['metadata']['name'] != 'a'", True),
+        ("request.name != 'a'", True),
+        ("dyn(object).kind == 'Pod'", True),
+        ("object.exists(k, k == 'spec')", True),
+    ],
+)
+def test_what_may_rest_on_a_name_is_asked_of_a_retry_too(expression: str, reads: bool) -> None:
+    text = f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: own}}
+spec:
+  matchConstraints:
+    resourceRules: [{{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]
+  validations: [{{expression: "{expression}"}}]
+"""
+    policies, _ = load({"policies/own.yaml": text.encode()})
+    assert reads_name(policies.policies[0]) is reads
