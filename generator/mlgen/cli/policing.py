@@ -13,11 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mlgen.cli import culprits
-from mlgen.cli.subjects import Data, Plain, Subject, namespace, pods_of, rendered, subjects
+from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, subjects
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.plan.model import Plan
 from mlgen.policy.cases import resources
-from mlgen.render.cronjob import cron_manifests
 from mlgen.spec.document import Document
 from mlgen.spec.model import Pipeline, Place
 from mlgen.spec.project import Environment
@@ -27,7 +26,14 @@ if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
     from mlgen.policy.model import Policies, Policy
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
-_KINDS = ("Task", "Pipeline", "PipelineRun", "CronJob", "Pod")  # whose words are taken, where several break one rule
+_KINDS = (
+    "Task",
+    "Pipeline",
+    "PipelineRun",
+    "CronJob",
+    "Job",
+    "Pod",
+)  # whose words are taken, where several break one rule
 
 Planned = tuple[Plan, Pipeline]
 
@@ -48,15 +54,17 @@ class Inspector:
         self.namespaces = {e.name: namespace(e) for e in environments}
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
+        self.plans: list[Plan] = []
         self.tried = 0
         self.last: dict[tuple[object, ...], int] = {}  # which change it was, the last time that a rule was broken
 
     def inspect(self, planned: Iterable[Planned], environments: Iterable[Environment]) -> None:
         """Judge the objects of plans in environments that have pods."""
         plans = list(planned)
+        self.plans = [plan for plan, _ in plans]
         for environment in environments:
-            for manifest in cron_manifests(environment, self.environments):
-                self.look(Subject(environment, Plain()(manifest.data)))
+            for data in of_environment(self.plans, environment, self.environments):
+                self.look(Subject(environment, data))
             for plan, pipeline in plans:
                 for subject in subjects(plan, pipeline, environment):
                     self.look(subject)
@@ -167,8 +175,8 @@ class Inspector:
     def rebuilt(self, subject: Subject, change: culprits.Change) -> Data | None:
         if change.plan is None:
             others = [change.environment if e.name == change.environment.name else e for e in self.environments]
-            made = [Plain()(m.data) for m in cron_manifests(change.environment, others)]
-            return next((data for data in made if data["kind"] == subject.kind), None)
+            made = of_environment(self.plans, change.environment, others)
+            return next((data for data in made if _same(data, subject.data)), None)
         objects = rendered(change.plan, change.environment)
         if subject.kind != "Pod":
             return next((d for d, task in objects if d["kind"] == subject.kind and task == subject.task), None)
@@ -215,6 +223,12 @@ def reads_name(policy: Policy) -> bool:
     return any(rule.get("resourceNames") for rule in rules) or any(
         _OBJECT.search(_NAMELESS.sub("", expression.text)) for expression in expressions
     )
+
+
+def _same(one: Data, other: Data) -> bool:
+    """Whether two objects of an environment are the same one, rendered twice: a Job's name tells what it asks for."""
+    names = [str(data["metadata"]["name"]).rsplit("-", 1)[0] for data in (one, other)]
+    return one["kind"] == other["kind"] and (one["kind"] != "Pod" or names[0].split("-")[:2] == names[1].split("-")[:2])
 
 
 def _rank(subject: Subject) -> int:

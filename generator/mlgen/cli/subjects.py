@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mlgen.plan.model import Plan
 from mlgen.policy import pods
+from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
+from mlgen.render.published import published_manifests
 from mlgen.spec.model import Pipeline
 from mlgen.spec.project import Environment
 
@@ -46,6 +48,16 @@ def namespace(environment: Environment) -> Data:
         "pod-security.kubernetes.io/enforce": "restricted",
     }
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": environment.namespace, "labels": labels}}
+
+
+def of_environment(plans: Iterable[Plan], environment: Environment, known: Iterable[Environment]) -> list[Data]:
+    """The objects of an environment that are of no one pipeline, and the pods of its jobs.
+
+    known: all environments of the project.
+    """
+    made = [*cron_manifests(environment, known), *published_manifests(plans, environment)]
+    objects = [Plain()(one.data) for one in made]
+    return [*objects, *(pods.pod_of_job(one) for one in objects if one["kind"] in ("CronJob", "Job"))]
 
 
 def rendered(plan: Plan, environment: Environment) -> Rendered:

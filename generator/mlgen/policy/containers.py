@@ -95,6 +95,13 @@ def container_of(step: Object, prefix: str, index: int) -> Data:
     return found
 
 
+def with_defaults(container: Object) -> Data:
+    """A container of a pod as somebody wrote it, with what the API server fills in."""
+    pull = "Always" if _LATEST.fullmatch(str(container.get("image", ""))) else "IfNotPresent"
+    found: Data = {**_CONTAINER, "terminationMessagePath": "/dev/termination-log", "imagePullPolicy": pull, **container}
+    return {**found, "resources": _resources(container.get("resources", {}))}
+
+
 def _script_path(prefix: str, index: int) -> str:
     return f"/tekton/scripts/{'script' if prefix == 'step-' else 'sidecar-script'}-{index}-{RANDOM}"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlgen.policy.containers import RANDOM, container_of, init_containers, merged, ordered, volumes
+from mlgen.policy.containers import RANDOM, container_of, init_containers, merged, ordered, volumes, with_defaults
 from mlgen.policy.filled import UID, filled
 from mlgen.spec.quantities import duration_seconds
 
@@ -38,6 +38,16 @@ _ADDED_TOLERATIONS = [
      "tolerationSeconds": _TOLERATED_SECONDS}
     for key in ("not-ready", "unreachable")
 ]  # fmt: skip
+RANDOM_MINUTE = "29000000"  # of a CronJob's next Job: the minutes since 1970
+_DEFAULTS: Data = {
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+    "terminationGracePeriodSeconds": 30,
+    "enableServiceLinks": True,
+    "securityContext": {},
+    "priority": 0,
+    "preemptionPolicy": "PreemptLowerPriority",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +97,7 @@ def _pod(entry: Object, task: Object, pipeline: Object, run: Object) -> Data:
         "serviceAccount": account,
         "volumes": [*volumes(steps, sidecars), *spec.get("volumes", ()), *template.get("volumes", ())],
         "activeDeadlineSeconds": int(duration_seconds(entry["timeout"]) * DEADLINE_FACTOR),
-        "dnsPolicy": "ClusterFirst",
-        "schedulerName": "default-scheduler",
-        "terminationGracePeriodSeconds": 30,
-        "enableServiceLinks": True,
-        "securityContext": {},
-        "priority": 0,
-        "preemptionPolicy": "PreemptLowerPriority",
+        **_DEFAULTS,
         **{key: template[key] for key in _TEMPLATE if key in template},
     }
     body["tolerations"] = [*body.get("tolerations", ()), *_ADDED_TOLERATIONS]
@@ -136,4 +140,43 @@ def _metadata(entry: Object, task: Object, pipeline: Object, run: Object) -> Dat
             "tekton.dev/taskRun": task_run,
             "tekton.dev/taskRunUID": UID,
         },
+    }
+
+
+def pod_of_job(job: Object) -> Data:
+    """The Pod that the cluster makes of a Job, or of the next Job of a CronJob.
+
+    Source: k8s.io/kubernetes pkg/controller/job/job_controller.go; in a Job that is stored the API server has put
+    these labels into the template already.
+    """
+    name, spec = job["metadata"]["name"], job["spec"]
+    if job["kind"] == "CronJob":
+        name, spec = f"{name}-{RANDOM_MINUTE}", spec["jobTemplate"]["spec"]
+    template = spec["template"]
+    metadata = template.get("metadata", {})
+    labels = {
+        **metadata.get("labels", {}),
+        "batch.kubernetes.io/job-name": name,
+        "job-name": name,
+        "batch.kubernetes.io/controller-uid": UID,
+        "controller-uid": UID,
+    }
+    account = template["spec"].get("serviceAccountName", "default")
+    body = {**_DEFAULTS, "serviceAccountName": account, "serviceAccount": account, **template["spec"]}
+    body["containers"] = [with_defaults(one) for one in body["containers"]]
+    body["tolerations"] = [*body.get("tolerations", ()), *_ADDED_TOLERATIONS]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": UID, "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            **metadata,
+            "name": f"{name}-{RANDOM}",
+            "generateName": f"{name}-",
+            "namespace": job["metadata"]["namespace"],
+            "labels": labels,
+            "finalizers": ["batch.kubernetes.io/job-tracking"],
+            "ownerReferences": [{**owner, "blockOwnerDeletion": True}],
+        },
+        "spec": body,
     }
