@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from mlgen.cli import lsp
 from mlgen.cli.main import run as mlgen
+from tests.cli.test_check import TOLD, WRONG
 from tests.editor.client import ALL, Client
 from tests.editor.scenes import PROJECT, REGISTER
 
@@ -77,6 +79,14 @@ def test_a_session(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     assert edit == {"range": finding["range"], "newText": "train.model"}
     assert client.end() == 0
     assert capfd.readouterr().out == ""
+
+
+def test_the_findings_are_those_of_check(client: Client) -> None:
+    client.begin()
+    client.open("pipelines/wrong.yaml", WRONG)
+    found = client.findings("pipelines/wrong.yaml")
+    places = [(f["code"], f["range"]["start"]["line"] + 1, f["range"]["start"]["character"] + 1) for f in found]
+    assert [place for place in places if place[0] not in ("unused", "unpinned-image")] == TOLD
 
 
 def test_two_files_that_are_not_saved_are_judged_together(client: Client) -> None:
@@ -274,6 +284,13 @@ def test_an_editor_that_dies_takes_the_server_along(client: Client) -> None:
     assert client.process.stdin is not None
     client.process.stdin.close()
     assert client.gone() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(client: Client, number: int) -> None:
+    client.begin()
+    client.process.send_signal(number)
+    assert client.gone() == 130
 
 
 def test_leaving_without_a_farewell_is_a_no(client: Client) -> None:

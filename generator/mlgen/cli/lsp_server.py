@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from lsprotocol import types
 
@@ -19,9 +20,16 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Serve until the editor leaves; the exit code: 0 when it said so first, as the protocol wants."""
     # What the library logs is for who debugs it; stderr is shown to people by many editors.
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if os.environ.get("MLGEN_DEBUG") else logging.CRITICAL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     server = make()
     server.start_io(stdin, stdout)
     return 0 if server.protocol._shutdown else 1
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    # At once: the library would wait for the thread that waits for the editor's next message. Nothing is half done.
+    os._exit(130)
 
 
 def make() -> Server:
