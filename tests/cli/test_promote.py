@@ -199,6 +199,9 @@ def test_a_dry_run_writes_nothing_and_says_it_all(root: Path, mlgen: Mlgen) -> N
     assert one["subjects"][0] == {"commit": last, "subject": "two"}
     assert one["pipelines"] == {"new": [], "changed": ["churn"], "removed": []}
     assert told["dryRun"] is True
+    guide = (ROOT / "generator/guides/environments.md").read_text()
+    assert all(f"`{key}`" in guide for key in told)
+    assert all(f"`{key}`" in guide for key in one if key != "environment")
     assert "prod/manifests/pipeline-churn.yaml" in told["written"]
     assert len(told["removed"]) == 1
     assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)} == before

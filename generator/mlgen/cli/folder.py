@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mlgen import git
 from mlgen.cli import revisions
+from mlgen.cli.named import PIPELINES
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span
 from mlgen.worktree import Snapshot, Tree, Worktree
 
-OWN = ".mlgen"
+OWN, PROJECT_FILE = ".mlgen", "mlgen.yaml"
 
 
 @dataclass
@@ -89,3 +90,16 @@ def no_file(path: str) -> Diagnostic:
     """What lies in a file's place, and is none of the repository."""
     why, fix = "specs are files of the repository: a link may lead anywhere", "put the file itself there"
     return Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2), why, fix)
+
+
+def root_around(start: Path) -> Path:
+    """The project's folder around another: the nearest one upwards with mlgen.yaml.
+
+    Without one: the Git repository, else the folder that holds `pipelines/`.
+    """
+    # As the path is given: a link among its folders is a part of the project, and judged as one.
+    start = Path(os.path.abspath(start))
+    folders = [start, *start.parents]
+    root = next((f for f in folders if os.path.lexists(f / PROJECT_FILE)), None)
+    root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
+    return (root or (start.parent if start.name == PIPELINES else start)).resolve()

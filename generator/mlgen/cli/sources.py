@@ -49,7 +49,7 @@ def rendering_of(
             if not _has(source, group, files, others=len(environments) > len(group)):
                 continue
             plans = plans_in(source, group[0], files, may_be_empty=may_be_empty)
-            result.files |= _rendered(source, plans, group)
+            result.files |= _rendered(source, plans, group, workspace.project.environments)
             if workspace.project_as_read.argocd is not None and not files:
                 result.files |= _hooks(plans, group)
         except Findings as more:
@@ -115,9 +115,11 @@ def _has(source: Workspace, group: Sequence[Environment], files: Sequence[Path] 
     return not lost
 
 
-def _rendered(source: Workspace, plans: list[Plan], environments: Sequence[Environment]) -> dict[str, bytes]:
+def _rendered(
+    source: Workspace, plans: list[Plan], environments: Sequence[Environment], known: Sequence[Environment]
+) -> dict[str, bytes]:
     """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
-    rendering = render_all(plans, environments, known=source.project.environments)
+    rendering = render_all(plans, environments, known=known)
     if rendering.problems:
         raise Findings(
             found

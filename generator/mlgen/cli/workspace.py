@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from mlgen import canonical, diagnostic
-from mlgen.cli import named, output, pins, places, revisions
+from mlgen.cli import folder, named, output, pins, places, revisions
 from mlgen.cli.folder import OWN, Folder, no_file
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
 from mlgen.plan.make import make
@@ -23,7 +22,7 @@ from mlgen.spec.paths import uses
 from mlgen.spec.project import Environment, Project
 
 OWN_FOLDERS = ("runs", "artifacts", "ledger.git")
-PROJECT_FILE, LOCK_FILE, PIPELINES = "mlgen.yaml", "mlgen.lock", named.PIPELINES
+PROJECT_FILE, LOCK_FILE, PIPELINES = folder.PROJECT_FILE, "mlgen.lock", named.PIPELINES
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,8 @@ class Workspace(Folder):
 
     @staticmethod
     def around(files: Sequence[Path] | None = None) -> Workspace:
-        """The project that the first file lies in, or the current folder: the nearest folder upwards with mlgen.yaml.
-
-        Without one: the Git repository, else the folder that holds `pipelines/`.
-        """
-        # As the path is given: a link among its folders is a part of the project, and judged as one.
-        start = Path(os.path.abspath(files[0].parent if files else Path()))
-        folders = [start, *start.parents]
-        root = next((f for f in folders if os.path.lexists(f / PROJECT_FILE)), None)
-        root = root or next((f for f in folders if os.path.exists(f / ".git")), None)
-        root = root or (start.parent if start.name == PIPELINES else start)
-        workspace = Workspace(root.resolve())
+        """The project that the first file lies in, or the current folder."""
+        workspace = Workspace(folder.root_around(files[0].parent if files else Path()))
         output.source = workspace._source
         for path in (OWN, *(f"{OWN}/{name}" for name in OWN_FOLDERS)):
             workspace.own(path)
