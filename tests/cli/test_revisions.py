@@ -7,8 +7,11 @@ import os
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mlgen import git
 from mlgen.cli import revisions
@@ -17,6 +20,7 @@ from mlgen.diagnostic import CannotAnswer, Fault, Misuse
 from mlgen.plan.text import to_json
 from tests.cli.pinned import FILES, change, make, spec
 from tests.revisions import commit, lay, repository, run_git
+from tests.strategies import POOLS, source, specs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -54,6 +58,30 @@ def test_a_clean_work_tree_and_its_commit_are_planned_alike(
     assert there.project == here.project
     assert there.lock == here.lock
     assert there.check(there.listed) == here.check(here.listed)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=specs(), data=st.binary(max_size=40), crlf=st.booleans())
+def test_any_clean_work_tree_and_its_commit_are_planned_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any], data: bytes, crlf: bool
+) -> None:
+    root = tmp_path / "r"
+    shutil.rmtree(root, ignore_errors=True)
+    pools = ", ".join(f"{pool}: {{resource: nvidia.com/gpu}}" for pool in POOLS)
+    lay(root, {"mlgen.yaml": f"version: 1\nenvironments: {{local: {{gpus: {{{pools}}}}}}}\n", "lib/lib.py": ""})
+    for path, content in {
+        f"pipelines/{spec['name']}.yaml": source(spec),
+        "src/train.py": data,
+        "data/labels.csv": data,
+    }.items():
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(content.replace(b"\n", b"\r\n") if crlf else content)
+    repository(root, {})
+    monkeypatch.chdir(root)
+    here = Workspace.around()
+    there = here.at("HEAD")
+    assert there.check(there.listed) == here.check(here.listed)
+    assert plans(there) == plans(here)
 
 
 def test_nothing_of_a_revision_comes_from_here(root: Path) -> None:
