@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlgen.policy.pods import UID, Projected, pods
+from mlgen.policy.filled import UID
+from mlgen.policy.pods import Projected, pods
 from tests.e2e import api
 from tests.e2e.cluster import BUSYBOX, kubectl, needs_cluster, render
 from tests.e2e.run import wait_for
