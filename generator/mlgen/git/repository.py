@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.git import command, fast_import
+from mlgen.git import command, fast_import, filters
 from mlgen.git.command import GitError, RefBroken
 from mlgen.git.objects import Reader
 from mlgen.git.signing import Signer
@@ -198,26 +198,8 @@ class Repository:
             "--ignore-submodules=dirty",
             "--no-renames",
         ]
-        found = self._run([*arguments, "--", *paths], environ={**self.environ, **self._no_filters()})
+        found = self._run([*arguments, "--", *paths], environ={**self.environ, **filters.off(self.run)})
         return sorted(part[3:] for part in found.decode(errors="surrogateescape").split("\0") if part)
-
-    def _no_filters(self) -> dict[str, str]:
-        """The variables that switch off the repository's own filters: programs that git runs on a file that changed.
-
-        The user's filters (LFS, for one) stay: they are in the user's config, not in what was cloned or unpacked.
-        """
-        pattern = r"^filter\..*\.(clean|smudge|process)$"
-        try:
-            found = self.run("config", "--null", "--show-scope", "--name-only", "--get-regexp", pattern)
-        except GitError:  # there are none
-            return {}
-        parts = found.decode(errors="surrogateescape").split("\0")
-        keys = [key for scope, key in zip(parts[::2], parts[1::2], strict=False) if scope in ("local", "worktree")]
-        off = {key: "" for key in keys} | {f"{key.rpartition('.')[0]}.required": "false" for key in keys}
-        variables = {"GIT_CONFIG_COUNT": str(len(off))}
-        for at, (key, value) in enumerate(off.items()):
-            variables |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
-        return variables
 
     def tree_files(
         self, commit: str, folder: str, *, since: str | None = None, repositories: bool = False
