@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from functools import cache
 from typing import Any
@@ -56,3 +57,20 @@ def _client() -> Any:
     configuration.connection_pool_maxsize = 32  # tests run at once
     load.load_kube_config(os.environ["KUBECONFIG"], client_configuration=configuration)
     return client.ApiClient(configuration)
+
+
+def send(method: str, path: str, body: Json | None = None) -> tuple[int, Json, list[str]]:
+    """The status, the body and the warnings of a request that may be refused."""
+    client = _client()
+    headers = {"Content-Type": "application/json"}
+    client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+    data = None if body is None else json.dumps(body).encode()
+    url = f"{client.configuration.host}{path}"
+    answer = client.rest_client.pool_manager.request(method, url, headers=headers, body=data, timeout=60)
+    warnings = [_unquoted(w) for w in answer.headers.getlist("Warning")]
+    return answer.status, json.loads(answer.data), warnings
+
+
+def _unquoted(warning: str) -> str:
+    """The text of a Warning header: 299 - "text" (RFC 7234 §5.5)."""
+    return re.sub(r"\\(.)", r"\1", warning.partition('"')[2].rpartition('"')[0])

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlgen.canonical import encode
 from mlgen.diagnostic import Diagnostic
 from mlgen.policy.cel import front
 from mlgen.policy.cel.evaluate import Frame, Step, build
 from mlgen.policy.cel.reads import fields
+from mlgen.policy.cel.refusals import refusals, written
 from mlgen.policy.cel.values import NotEvaluated
-from mlgen.policy.cel.wire import Checked, Type
+from mlgen.policy.cel.wire import Type
 from mlgen.policy.model import Expression, MatchCondition, Policy, Validation, Variable
 from mlgen.spec.document import Document
 from mlgen.spec.reader import Route
 
 _STRING: Type = {"type_name": "string"}
-_KIND = ("group", "version", "kind")
-_RESOURCE = ("group", "version", "resource")
-REQUEST: dict[str, Type] = {
-    "request": front.DYN,
+_STRINGS: Type = {"type_name": "list", "params": [_STRING]}
+_INT: Type = {"type_name": "int"}
+_TIME: Type = {"type_name": "timestamp"}
+_KIND, _RESOURCE = ("group", "version", "kind"), ("group", "version", "resource")
+# Source: k8s.io/apiserver/pkg/admission/plugin/cel/compile.go, BuildRequestType and BuildNamespaceType.
+KNOWN: dict[str, Type] = {
     **{f"request.{kind}.{part}": _STRING for kind in ("kind", "requestKind") for part in _KIND},
     **{f"request.{kind}.{part}": _STRING for kind in ("resource", "requestResource") for part in _RESOURCE},
-    **{
-        f"request.{name}": _STRING
-        for name in ("uid", "subResource", "requestSubResource", "name", "namespace", "operation")
-    },
+    **{f"request.{name}": _STRING for name in ("uid", "subResource", "requestSubResource", "name", "namespace")},
+    "request.operation": _STRING,
     "request.dryRun": {"type_name": "bool"},
+    "request.options": front.DYN,
     "request.userInfo.username": _STRING,
     "request.userInfo.uid": _STRING,
-    "request.userInfo.groups": {"type_name": "list", "params": [_STRING]},
-    "request.userInfo.extra": {"type_name": "map", "params": [_STRING, {"type_name": "list", "params": [_STRING]}]},
+    "request.userInfo.groups": _STRINGS,
+    "request.userInfo.extra": {"type_name": "map", "params": [_STRING, _STRINGS]},
+    **{
+        f"namespaceObject.metadata.{name}": _STRING
+        for name in ("name", "generateName", "namespace", "UID", "resourceVersion")
+    },
+    **{
+        f"namespaceObject.metadata.{name}": {"type_name": "map", "params": [_STRING, _STRING]}
+        for name in ("labels", "annotations")
+    },
+    "namespaceObject.metadata.creationTimestamp": _TIME,
+    "namespaceObject.metadata.deletionTimestamp": _TIME,
+    "namespaceObject.metadata.deletionGracePeriodSeconds": _INT,
+    "namespaceObject.metadata.generation": _INT,
+    "namespaceObject.metadata.finalizers": _STRINGS,
+    "namespaceObject.spec.finalizers": _STRINGS,
+    "namespaceObject.status.phase": _STRING,
 }
 _AUTHORIZER: dict[str, Type] = {
     "authorizer": {"type_name": "kubernetes.authorization.Authorizer"},
@@ -49,13 +67,13 @@ class Compiler:
         self.variables: dict[str, Type] = {
             "object": front.DYN,
             "oldObject": front.DYN,
+            "request": front.DYN,
             "namespaceObject": front.DYN,
-            **REQUEST,
+            **KNOWN,
             **_AUTHORIZER,
         }
         if "paramKind" in self.spec:
             self.variables["params"] = front.DYN
-        self._checkers: dict[tuple[int, bool], front.Checker] = {}
 
     def policy(self) -> Policy:
         spec, metadata = self.spec, self.data["metadata"]
@@ -70,8 +88,10 @@ class Compiler:
             variables.append(Variable(v["name"], expression))
             self.variables[f"variables.{v['name']}"] = kind or front.DYN
         validations = tuple(self._validation(n, v) for n, v in enumerate(spec.get("validations") or ()))
-        for n, _ in enumerate(spec.get("auditAnnotations") or ()):
+        audits = tuple(
             self.expression(("spec", "auditAnnotations", n, "valueExpression"), ("string", "null_type"))
+            for n, _ in enumerate(spec.get("auditAnnotations") or ())
+        )
         kind = spec.get("paramKind")
         return Policy(
             name=metadata["name"],
@@ -83,6 +103,7 @@ class Compiler:
             match_conditions=conditions,
             variables=tuple(variables),
             validations=validations,
+            audits=audits,
         )
 
     def _validation(self, n: int, data: dict[str, Any]) -> Validation:
@@ -103,28 +124,37 @@ class Compiler:
         text = self.document.text(route)
         place = self.document.span(route)
         try:
-            checked = self._checker(authorizer).check(text)
+            compiled = self._checker(authorizer, "variables" in text).check(text)
         except front.Uncompiled as error:
             if not error.known:
                 return Expression(text, place, _unknown(f"the expression does not fit: {error}")), None
             for flaw in error.flaws:
                 self._tell(route, flaw)
             return Expression(text, place, _unknown("it does not compile")), None
-        self._result(route, checked, kinds)
-        return Expression(text, place, build(checked.root), fields(checked.root)), checked.type
+        kind = self._result(route, compiled, kinds)
+        return Expression(text, place, build(compiled.root), fields(compiled.root)), kind
 
-    def _checker(self, authorizer: bool) -> front.Checker:
-        key = (len(self.variables), authorizer)
-        if key not in self._checkers:
-            names = self.variables if authorizer else {k: v for k, v in self.variables.items() if k not in _AUTHORIZER}
-            self._checkers[key] = front.Checker(names)
-        return self._checkers[key]
+    def _checker(self, authorizer: bool, variables: bool) -> front.Checker:
+        # An expression that names no variable is compiled with those that all policies share.
+        names = {
+            name: kind
+            for name, kind in self.variables.items()
+            if (authorizer or name not in _AUTHORIZER) and (variables or not name.startswith("variables."))
+        }
+        return front.checker(encode(names))
 
-    def _result(self, route: Route, checked: Checked, kinds: tuple[str, ...]) -> None:
-        name = str((checked.type or front.DYN)["type_name"])
-        if kinds and name not in (*kinds, "dyn"):
-            wanted = " or ".join(kinds)
-            self._tell(route, front.Flaw(f"it must give {wanted}, and gives {name}", 0))
+    def _result(self, route: Route, compiled: front.Compiled, kinds: tuple[str, ...]) -> Type | None:
+        """The type of what an expression gives, where it is known; flaws are told."""
+        checked = compiled.checked
+        if checked is None or checked.type is None:
+            return None
+        for flaw in refusals(checked, KNOWN):
+            self._tell(route, flaw)
+        name = str(checked.type["type_name"])
+        if kinds and name not in kinds:
+            wanted = " or ".join("null" if kind == "null_type" else kind for kind in kinds)
+            self._tell(route, front.Flaw(f"must evaluate to {wanted} but got {written(checked.type)}", 0))
+        return checked.type
 
     def _tell(self, route: Route, flaw: front.Flaw) -> None:
         end = min(flaw.start + 1, len(self.document.text(route)))

@@ -13,7 +13,7 @@ Source: k8s.io/apiserver/pkg/admission/plugin/policy/validating/{dispatcher,vali
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlgen.diagnostic import Span
@@ -22,7 +22,7 @@ from mlgen.policy.cel.library.authorizer import UNKNOWN
 from mlgen.policy.cel.library.formats import Reasons
 from mlgen.policy.cel.library.strings import trim
 from mlgen.policy.cel.meter import METER
-from mlgen.policy.cel.values import CelError, NotEvaluated, Partial
+from mlgen.policy.cel.values import CelError, NotEvaluated, Partial, Wordless
 from mlgen.policy.match import labels, matches, selects
 from mlgen.policy.model import Binding, Expression, Policies, Policy, Validation
 
@@ -52,7 +52,8 @@ class Verdict:
 
     validation: its index; None where it was never come to. actions: of Deny, Warn, Audit. message: as in the
     API server's answer, after "denied request: ". place: the expression's in the policy's file.
-    evaluated: False where only the cluster knows: `error` says why, and `message` is empty.
+    evaluated: False where only the cluster knows: `error` says why, and `message` is empty. True with an `error`:
+    that it says no is certain, and only its words may differ from the cluster's.
     """
 
     policy: Policy
@@ -94,6 +95,7 @@ class Judge:
 
     def judge(self, request: Request) -> list[Verdict]:
         """What is said against a request; nothing, where it is admitted."""
+        request = _as_stored(request)
         return [verdict for policy, bindings in self._bound for verdict in self._policy(policy, bindings, request)]
 
     def _policy(self, policy: Policy, bindings: tuple[Binding, ...], request: Request) -> Iterator[Verdict]:
@@ -139,6 +141,20 @@ class Judge:
         if reference.get("parameterNotFoundAction") == "Allow":
             return []
         raise CelError("no params found for policy binding with `Deny` parameterNotFoundAction")
+
+
+def _as_stored(request: Request) -> Request:
+    """The request, its object with the namespace it is made in, and without maps that are stored by their absence."""
+    if request.object is None:
+        return request
+    metadata = dict(request.object.get("metadata") or {})
+    for key in ("labels", "annotations"):
+        if key in metadata and not metadata[key]:
+            del metadata[key]
+    name = _namespace_name(request)
+    if name:
+        metadata["namespace"] = name
+    return replace(request, object={**request.object, "metadata": metadata})
 
 
 def _namespace_name(request: Request) -> str:
@@ -190,6 +206,15 @@ def _validate(policy: Policy, binding: Binding, request: Request, params: Object
         verdict = _validation(policy, binding, validation, scope)
         if verdict is not None:
             yield verdict
+    for audit in policy.audits:
+        try:
+            evaluate(audit, scope)
+        except CelError as error:
+            if policy.fail:  # whatever the binding's actions are
+                said = _WORDLESS if isinstance(error, Wordless) else ""
+                yield Verdict(policy, binding, None, ("Deny",), str(error), "", audit.place, True, said)
+        except NotEvaluated as unknown:
+            yield _unknown(policy, binding, None, audit.place, unknown)
 
 
 def _conditions(policy: Policy, roots: dict[str, Any]) -> bool:
@@ -221,7 +246,7 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
     try:
         found = expression.run([scope])
     except CelError as error:
-        raise CelError(f"expression '{expression.text}' resulted in error: {error}") from None
+        raise type(error)(f"expression '{expression.text}' resulted in error: {error}") from None
     except RecursionError:
         raise NotEvaluated("the expression is nested too deep") from None
     if METER.spent > COST_OF_EXPRESSION // 2:
@@ -237,7 +262,8 @@ def _validation(policy: Policy, binding: Binding, validation: Validation, scope:
     except CelError as error:
         if not policy.fail:
             return None
-        return Verdict(policy, binding, validation.index, actions, str(error), "", place)
+        said = _WORDLESS if isinstance(error, Wordless) else ""
+        return Verdict(policy, binding, validation.index, actions, str(error), "", place, True, said)
     except NotEvaluated as unknown:
         return _unknown(policy, binding, validation.index, place, unknown)
     try:
@@ -254,6 +280,8 @@ def _message(validation: Validation, scope: Scope) -> str:
     if validation.message_expression is not None:
         try:
             found = evaluate(validation.message_expression, scope)
+        except Wordless:
+            raise NotEvaluated(_WORDLESS) from None
         except CelError:
             found = None
         if isinstance(found, Reasons):
@@ -273,8 +301,9 @@ def _unknown(policy: Policy, binding: Binding, index: int | None, place: Span, w
     return Verdict(policy, binding, index, binding.actions, "", "", place, False, str(why))
 
 
+_WORDLESS = "the words of this error are the cluster's own"
 _NAMESPACE_UNKNOWN = frozenset({
-    "generateName", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
+    "generateName", "UID", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
     "generation", "finalizers",
 })  # fmt: skip
 _REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
@@ -310,6 +339,7 @@ def _request(request: Request) -> Partial:
         "subResource": request.subresource,
         "requestSubResource": request.subresource,
     }
+    known = {key: value for key, value in known.items() if value}
     return Partial("request", known, _REQUEST_UNKNOWN | ({"name"} if not metadata.get("name") else frozenset()))
 
 

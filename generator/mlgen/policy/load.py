@@ -55,7 +55,7 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
         elif kind == BINDING:
             bindings[str(name)] = (document, _binding(document))
         else:
-            objects[key] = data
+            objects[key] = _as_stored(data)
     loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects)
     findings += _loose(loaded, {name: d for name, (d, _) in bindings.items()}, broken)
     return loaded, sort(findings)
@@ -81,6 +81,13 @@ def documents(file: str, data: bytes) -> Iterator[Document]:
         if all(not line.strip() or line.lstrip().startswith("#") for line in part):
             continue
         yield read(file, ("\n" * start + "".join(part)).encode())
+
+
+def _as_stored(data: dict[str, Any]) -> dict[str, Any]:
+    """An object without the maps that are stored by their absence."""
+    metadata = {k: v for k, v in data["metadata"].items() if v or k not in ("labels", "annotations")}
+    kept = {k: v for k, v in data.items() if v or k not in ("data", "binaryData") or data["kind"] != "ConfigMap"}
+    return {**kept, "metadata": metadata}
 
 
 def _twice(key: tuple[str, str, str, str], place: Span, first: Span) -> Diagnostic:

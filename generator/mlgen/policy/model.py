@@ -59,6 +59,7 @@ class Policy:
     match_conditions: tuple[MatchCondition, ...]
     variables: tuple[Variable, ...]
     validations: tuple[Validation, ...]
+    audits: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _MATCH: Field = {
     "objectSelector": _SELECTOR,
     "matchPolicy": ("Exact", "Equivalent"),
 }
-_REASONS = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _SPECS: dict[str, Field] = {
     POLICY: {
         "failurePolicy": ("Fail", "Ignore"),
@@ -106,7 +106,7 @@ def _check(document: Document) -> Iterator[Diagnostic]:
 
 
 def _value(document: Document, route: Route, value: Any, field: Field) -> Iterator[Diagnostic]:
-    wanted: type = str
+    wanted: Any = str
     if isinstance(field, dict) or field in ("map", "texts"):
         wanted = dict
     elif isinstance(field, list):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlgen.policy.cel import operators
+from mlgen.policy.cel import pairs as two
 from mlgen.policy.cel.library import TABLE
-from mlgen.policy.cel.macros import Shape, shape
+from mlgen.policy.cel.macros import shape
 from mlgen.policy.cel.meter import METER
 from mlgen.policy.cel.operators import NO_OVERLOAD
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, TypeValue, equal, type_name
+from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, TypeValue, Uint, equal, type_name
 from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, MapOf, Node, Select
 
 Frame = list[Any]  # [0] the Scope, then the variables of macros
@@ -27,6 +28,13 @@ TYPES = {
         "google.protobuf.Duration": "google.protobuf.Duration", "optional_type": "optional_type",
     }.items()
 }  # fmt: skip
+
+
+# What the cluster adds to an object that is made.
+GIVEN = frozenset(
+    f"object.metadata.{name}"
+    for name in ("uid", "creationTimestamp", "managedFields", "generation", "resourceVersion", "selfLink")
+)
 
 
 @dataclass(slots=True)
@@ -147,8 +155,8 @@ class _Builder:
         return root
 
     def select(self, node: Select, names: dict[str, int]) -> Step:
-        field_name = node.field
-        path = _path(node, names)
+        field_name = node.name
+        path = _path(replace(node, test=False), names)
         if path is not None and path in TYPES:
             kind = TYPES[path]
             return lambda frame: kind
@@ -157,6 +165,7 @@ class _Builder:
                 return lambda frame: True
             return lambda frame: frame[0].variable(field_name)
         operand = self.part(node.operand, names)
+        given = path in GIVEN
 
         def select(frame: Frame) -> Any:
             METER.spent += 1
@@ -165,30 +174,27 @@ class _Builder:
                 try:
                     return found[field_name]
                 except KeyError:
+                    if given:
+                        raise NotEvaluated(f"{path} is given by the cluster") from None
                     raise CelError(f"no such key: {field_name}") from None
             if type(found) is Partial:
                 return found.get(field_name)
-            if type(found) is Optional:
-                return operators.optional_index(found, field_name)
-            raise CelError(NO_OVERLOAD)
+            return operators.select(found, field_name)
 
         def test(frame: Frame) -> bool:
             METER.spent += 1
             found = operand(frame)
-            if type(found) is Optional:
-                found = found if found is NONE else found.value
-            if type(found) is dict:
-                return field_name in found
-            if type(found) is Partial:
-                return found.has(field_name)
-            if found is NONE:
-                return False
-            raise CelError(NO_OVERLOAD)
+            if given and type(found) is dict and field_name not in found:
+                raise NotEvaluated(f"{path} is given by the cluster")
+            return found.has(field_name) if type(found) is Partial else operators.has(found, field_name)
 
         return test if node.test else select
 
     def call(self, node: Call, names: dict[str, int]) -> Step:
         name = node.function
+        pairs = two.of(node)
+        if pairs is not None:
+            return self.pairs(pairs, names)
         if node.target is not None:
             path = _path(node.target, names)
             if path is not None and TABLE.has(f"{path}.{name}", False):
@@ -198,16 +204,16 @@ class _Builder:
             operand, key = self.build(node.args[0], names), node.args[1]
             assert isinstance(key, Const)
             return lambda frame: operators.optional_index(operand(frame), key.value)
+        if name in ("_==_", "_!=_") and Const(None) in node.args:
+            left, right = (self.part(a, names) for a in node.args)
+            return _is_null(left, right, name == "_==_")
         args = [self.build(a, names) for a in node.args]
-        special = {"_&&_": _and, "_||_": _or, "_?_:_": _choose, "!_": _not}.get(name)
-        if special is not None:
-            return special(*args)
+        if name in _SPECIAL:
+            return _SPECIAL[name](*args)
         if name == "-_":
             (only,) = args
             return lambda frame: operators.negate(only(frame))
-        if name in _BINARY:
-            return _binary(_BINARY[name], *args)
-        return self.function(name, False, args)
+        return _binary(_BINARY[name], *args) if name in _BINARY else self.function(name, False, args)
 
     def function(self, name: str, member: bool, args: list[Step]) -> Step:
         if not TABLE.has(name, member):
@@ -221,11 +227,11 @@ class _Builder:
             METER.spent += 1
             values = [a(frame) for a in args]
             kinds = tuple(map(type, values))
-            found = known.get(kinds)
+            found = None if list in kinds else known.get(kinds)
             if found is None:
-                found = TABLE.find(name, member, kinds)
+                found = TABLE.find(name, member, values)
                 if found is None:
-                    raise CelError(NO_OVERLOAD)
+                    raise CelError(refused(name, values))
                 known[kinds] = found
             return found(*values)
 
@@ -264,19 +270,27 @@ class _Builder:
                     if value is NONE:
                         continue
                     value = value.value
-                if type(key) is float or key is None or type(key) in (list, dict):
-                    raise CelError(f"unsupported key type: {type_name(key)}")
-                if operators.key_of(found, key) is not NONE:
-                    raise CelError(f"Failed with repeated key: {operators.shown(key)}")
-                if type(key) is bool and (key in found):
+                if type(key) not in (str, int, Uint, bool):
+                    raise NotEvaluated(f"a map with a key of the type {type_name(key)}")
+                if key in found and operators.key_of(found, key) is NONE:
                     raise NotEvaluated("a map has true or false beside 1 or 0 among its keys")
                 found[key] = value
             return found
 
         return make
 
+    def pairs(self, node: two.Pairs, names: dict[str, int]) -> Step:
+        over = self.build(node.over, names)
+        inner = self.slot(self.slot(names, node.first), node.second)
+        at = (inner[node.first], inner[node.second])
+        predicate = self.build(node.predicate, inner) if node.predicate is not None else None
+        if node.transform is None:
+            assert predicate is not None
+            return two.quantifier(over, at, predicate, node.kind)
+        return two.transform(over, at, predicate, self.build(node.transform, inner), node.kind)
+
     def fold(self, node: Fold, names: dict[str, int]) -> Step:
-        found: Shape | None = shape(node)
+        found = shape(node)
         if found is None:
             return _unknown("a macro is not known here")
         over = self.build(node.over, names)
@@ -298,11 +312,25 @@ class _Builder:
         return found.loop(over, at, predicate, transform)
 
 
+_SILENT = frozenset({"contains", "startsWith", "endsWith", "matches", "find", "findAll"})  # of strings
+
+
+def refused(name: str, values: list[Any]) -> str:
+    """The error of a function that does not take these values."""
+    if name == "size":
+        return f"{NO_OVERLOAD}: size"
+    if name in _SILENT:
+        return NO_OVERLOAD
+    if name == "duration" and len(values) == 1 and type(values[0]) is int:
+        return "type conversion error from 'int' to 'google.protobuf.Duration'"
+    return f"{NO_OVERLOAD}: {name}({', '.join(map(type_name, values))})"
+
+
 def _path(node: Node, names: dict[str, int]) -> str | None:
     """`a.b.c`, where it is one and `a` is no variable of a macro."""
     parts = []
     while isinstance(node, Select) and not node.test:
-        parts.append(node.field)
+        parts.append(node.name)
         node = node.operand
     if not isinstance(node, Ident) or node.name in names:
         return None
@@ -322,6 +350,16 @@ def _whole(step: Step) -> Step:
 def _unknown(reason: str) -> Step:
     def step(frame: Frame) -> Any:
         raise NotEvaluated(reason)
+
+    return step
+
+
+def _is_null(left: Step, right: Step, wanted: bool) -> Step:
+    """== and != with null on a side: what is known in part is not null."""
+
+    def step(frame: Frame) -> bool:
+        METER.spent += 1
+        return (left(frame) is None and right(frame) is None) is wanted
 
     return step
 
@@ -368,7 +406,7 @@ def _short(left: Step, right: Step, ends: bool) -> Step:
         try:
             value = left(frame)
             if value is ends:
-                return ends
+                return value is True
             if type(value) is not bool:
                 first = CelError(NO_OVERLOAD)
         except (CelError, NotEvaluated) as error:
@@ -376,7 +414,7 @@ def _short(left: Step, right: Step, ends: bool) -> Step:
         try:
             value = right(frame)
             if value is ends:
-                return ends
+                return value is True
             if type(value) is not bool:
                 first = first or CelError(NO_OVERLOAD)
         except NotEvaluated:
@@ -411,3 +449,6 @@ def _otherwise(name: str, optional: Step, other: Step) -> Step:
         return value if name == "or" else value.value
 
     return step
+
+
+_SPECIAL: dict[str, Callable[..., Step]] = {"_&&_": _and, "_||_": _or, "_?_:_": _choose, "!_": _not}

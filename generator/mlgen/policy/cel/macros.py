@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlgen.policy.cel.meter import METER
-from mlgen.policy.cel.operators import NO_OVERLOAD
+from mlgen.policy.cel.operators import NO_OVERLOAD, iterable
 from mlgen.policy.cel.values import CelError, NotEvaluated
 from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, Node
 
@@ -61,25 +61,16 @@ def shape(node: Fold) -> Shape | None:
     return None
 
 
-def _items(value: Any) -> list[Any]:
-    """What is walked over: a list's elements, a map's keys."""
-    if type(value) is list:
-        return value
-    if type(value) is dict:
-        return list(value)
-    raise CelError(NO_OVERLOAD)
-
-
 def _quantifier(over: Step, at: int, predicate: Step, ends: bool) -> Step:
     def loop(frame: list[Any]) -> bool:
         error: CelError | NotEvaluated | None = None
-        for item in _items(over(frame)):
+        for item in iterable(over(frame)):
             METER.spent += 2
             frame[at] = item
             try:
                 value = predicate(frame)
                 if value is ends:
-                    return ends
+                    return value is True
                 if type(value) is not bool:
                     error = error or CelError(NO_OVERLOAD)
             except CelError as found:
@@ -96,7 +87,7 @@ def _quantifier(over: Step, at: int, predicate: Step, ends: bool) -> Step:
 def _exists_one(over: Step, at: int, predicate: Step) -> Step:
     def loop(frame: list[Any]) -> bool:
         count, error = 0, None
-        for item in _items(over(frame)):
+        for item in iterable(over(frame)):
             METER.spent += 3
             frame[at] = item
             try:
@@ -118,20 +109,21 @@ def _map(over: Step, at: int, predicate: Step | None, transform: Step) -> Step:
     def loop(frame: list[Any]) -> list[Any]:
         found: list[Any] = []
         error: CelError | None = None
-        for item in _items(over(frame)):
+        for item in iterable(over(frame)):
             METER.spent += 12
             frame[at] = item
             try:
-                if predicate is not None:
-                    value = predicate(frame)
-                    if value is False:
-                        continue
-                    if value is not True:
-                        error = CelError(NO_OVERLOAD)
-                        continue
-                found.append(transform(frame))
+                value = True if predicate is None else predicate(frame)
+                if type(value) is not bool:
+                    raise CelError(NO_OVERLOAD)
             except CelError as caught:
-                error = error or caught
+                error = caught  # the accumulator's own is lost
+                continue
+            if value:
+                try:
+                    found.append(transform(frame))
+                except CelError as caught:
+                    error = error or caught
         if error is not None:
             raise error
         return found

@@ -15,6 +15,7 @@ from mlgen.policy.cel.values import (
     Optional,
     Timestamp,
     Uint,
+    Wordless,
     compare_numbers,
     equal,
     type_name,
@@ -22,6 +23,16 @@ from mlgen.policy.cel.values import (
 
 _NUMBERS = frozenset({int, Uint, float})
 NO_OVERLOAD = "no such overload"
+
+# The API server's words depend on the type of the left side: whether it has the operator at all, with whatever on the
+# other side, or has methods (cel-go's traits).
+_METHODS = frozenset({str, Duration, Timestamp})
+_ADDED = frozenset({int, Uint, float, bytes, list})
+_COMPARED = frozenset({int, Uint, float, bytes, bool})
+
+
+def _refused(name: str, a: Any, known: frozenset[type]) -> CelError:
+    return CelError(NO_OVERLOAD if type(a) in known | _METHODS else f"{NO_OVERLOAD}: {name}")
 
 
 def _whole(value: int, kind: type) -> Any:
@@ -34,10 +45,21 @@ def _whole(value: int, kind: type) -> Any:
     return Uint(value)
 
 
-def _nanos(value: int, kind: Any) -> Any:
-    if not MIN_INT <= value <= MAX_INT and kind is Duration:
-        raise CelError("duration overflow")
-    return kind(value)
+def _nanos(value: int, kind: Any, zone: int = 0) -> Any:
+    if kind is Timestamp:
+        return in_range(value, zone)
+    if not MIN_INT <= value <= MAX_INT:
+        raise CelError("integer overflow")
+    return Duration(value)
+
+
+_FIRST, _LAST = -62135596800, 253402300799  # years 1 to 9999, seconds
+
+
+def in_range(nanos: int, zone: int = 0) -> Timestamp:
+    if not _FIRST <= nanos // 1_000_000_000 <= _LAST:
+        raise CelError("timestamp overflow")
+    return Timestamp(nanos, zone)
 
 
 def add(a: Any, b: Any) -> Any:
@@ -52,10 +74,10 @@ def add(a: Any, b: Any) -> Any:
         if kind is Duration:
             return _nanos(a.nanos + b.nanos, Duration)
     if kind is Timestamp and type(b) is Duration:
-        return _nanos(a.nanos + b.nanos, Timestamp)
+        return _nanos(a.nanos + b.nanos, Timestamp, a.zone)
     if kind is Duration and type(b) is Timestamp:
-        return _nanos(a.nanos + b.nanos, Timestamp)
-    raise CelError(NO_OVERLOAD)
+        return _nanos(a.nanos + b.nanos, Timestamp, b.zone)
+    raise _refused("_+_", a, _ADDED)
 
 
 def subtract(a: Any, b: Any) -> Any:
@@ -68,21 +90,21 @@ def subtract(a: Any, b: Any) -> Any:
         if kind in (Duration, Timestamp):
             return _nanos(a.nanos - b.nanos, Duration)
     if kind is Timestamp and type(b) is Duration:
-        return _nanos(a.nanos - b.nanos, Timestamp)
-    raise CelError(NO_OVERLOAD)
+        return _nanos(a.nanos - b.nanos, Timestamp, a.zone)
+    raise _refused("_-_", a, _NUMBERS)
 
 
 def multiply(a: Any, b: Any) -> Any:
     kind = type(a)
     if kind is type(b) and kind in _NUMBERS:
         return a * b if kind is float else _whole(int(a) * int(b), kind)
-    raise CelError(NO_OVERLOAD)
+    raise _refused("_*_", a, _NUMBERS)
 
 
 def divide(a: Any, b: Any) -> Any:
     kind = type(a)
     if kind is not type(b) or kind not in _NUMBERS:
-        raise CelError(NO_OVERLOAD)
+        raise _refused("_/_", a, _NUMBERS)
     if kind is float:
         if b == 0:
             return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
@@ -96,7 +118,7 @@ def divide(a: Any, b: Any) -> Any:
 def modulo(a: Any, b: Any) -> Any:
     kind = type(a)
     if kind is not type(b) or kind not in (int, Uint):
-        raise CelError(NO_OVERLOAD)
+        raise _refused("_%_", a, frozenset({int, Uint}))
     if b == 0:
         raise CelError("modulus by zero")
     if a == MIN_INT and b == -1:
@@ -110,41 +132,42 @@ def negate(a: Any) -> Any:
         return _whole(-a, int)
     if type(a) is float:
         return -a
-    raise CelError(NO_OVERLOAD)
+    if type(a) is Duration:
+        return _nanos(-a.nanos, Duration)
+    raise _refused("-_", a, frozenset({bool}))
 
 
 _ORDERED = (str, bytes, bool, Timestamp, Duration)
 
 
-def _order(a: Any, b: Any) -> int | None:
+def _order(name: str, a: Any, b: Any) -> int:
     kind = type(a)
     if kind in _NUMBERS and type(b) in _NUMBERS:
-        return compare_numbers(a, b)
+        found = compare_numbers(a, b)
+        if found is None:
+            raise CelError("NaN values cannot be ordered")
+        return found
     if kind is type(b) and kind in _ORDERED:
         if kind is str and not (a.isascii() and b.isascii()):
             a, b = a.encode("utf-8", "surrogatepass"), b.encode("utf-8", "surrogatepass")
-        return (a > b) - (a < b)
-    raise CelError(NO_OVERLOAD)
+        return int(a > b) - int(a < b)
+    raise _refused(name, a, _COMPARED)
 
 
 def less(a: Any, b: Any) -> bool:
-    found = _order(a, b)
-    return found is not None and found < 0
+    return _order("_<_", a, b) < 0
 
 
 def less_equal(a: Any, b: Any) -> bool:
-    found = _order(a, b)
-    return found is not None and found <= 0
+    return _order("_<=_", a, b) <= 0
 
 
 def greater(a: Any, b: Any) -> bool:
-    found = _order(a, b)
-    return found is not None and found > 0
+    return _order("_>_", a, b) > 0
 
 
 def greater_equal(a: Any, b: Any) -> bool:
-    found = _order(a, b)
-    return found is not None and found >= 0
+    return _order("_>=_", a, b) >= 0
 
 
 def within(a: Any, b: Any) -> bool:
@@ -185,7 +208,7 @@ def index(a: Any, key: Any) -> Any:
         return a[at]
     if kind is Optional:
         return a if a is NONE else optional_index(a.value, key)
-    raise CelError(NO_OVERLOAD)
+    raise CelError(f"no such key: {shown(key)}")
 
 
 def position(key: Any) -> int:
@@ -194,7 +217,47 @@ def position(key: Any) -> int:
         return int(key)
     if kind is float and key.is_integer():
         return int(key)
+    if kind is float:
+        raise CelError(f"unsupported index value {shown(key)} in list")
     raise CelError(f"unsupported index type '{type_name(key)}' in list")
+
+
+def select(a: Any, field: str) -> Any:
+    """a.field"""
+    kind = type(a)
+    if kind is Optional:
+        return optional_index(a, field)
+    if kind is list:
+        position(field)
+    raise CelError(f"no such key: {field}")
+
+
+def has(a: Any, field: str) -> bool:
+    """has(a.field): of what has no fields, no."""
+    if type(a) is Optional:
+        return a is not NONE and has(a.value, field)
+    if type(a) is dict:
+        return field in a
+    if type(a) is list:
+        position(field)
+    return False
+
+
+# cel-go's own names of its types, which one of its errors shows.
+_GO_TYPES = {bool: "Bool", int: "Int", Uint: "Uint", float: "Double", str: "String", bytes: "Bytes", type(None): "Null"}
+_GO_TYPES |= {Duration: "Duration", Timestamp: "Timestamp"}
+
+
+def iterable(value: Any, words: str = "got '{}', expected iterable type") -> list[Any]:
+    """What a macro of one variable walks over: a list's elements, a map's keys."""
+    if type(value) is list:
+        return value
+    if type(value) is dict:
+        return list(value)
+    known = _GO_TYPES.get(type(value))
+    if known is None:
+        raise Wordless("expected iterable type")
+    raise CelError(words.format(f"types.{known}"))
 
 
 def optional_index(a: Any, key: Any) -> Optional:
@@ -208,11 +271,13 @@ def optional_index(a: Any, key: Any) -> Optional:
     if kind is list:
         at = position(key)
         return Optional(a[at]) if 0 <= at < len(a) else NONE
-    raise CelError(NO_OVERLOAD)
+    return NONE
 
 
 def shown(value: Any) -> str:
     """A value as the errors of cel-go show it."""
     if value is True or value is False:
         return str(value).lower()
+    if type(value) is float and value.is_integer():
+        return str(int(value))
     return str(value)

@@ -21,7 +21,7 @@ def _walk(node: Node, names: dict[str, Path], found: set[Path]) -> Path | None:
             return names.get(name)
         case Select():
             path = _walk(node.operand, names, found)
-            return None if path is None else _add(found, (*path, node.field))
+            return None if path is None else _add(found, (*path, node.name))
         case Call():
             parts = [node.target, *node.args] if node.target is not None else list(node.args)
             paths = [_walk(p, names, found) for p in parts]

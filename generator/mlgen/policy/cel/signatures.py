@@ -109,22 +109,33 @@ def declarations(overloads: Iterable[Overload]) -> list[dict[str, object]]:
 
 
 class Table:
-    """The implementations, by name, by whether there is a target, and by the types of the values."""
+    """The implementations, by name and by whether there is a target; which of them, by the types of the values."""
 
     def __init__(self, overloads: Iterable[Overload], kinds: Mapping[str, type]) -> None:
-        python = {**_PYTHON, **kinds}
-        self._overloads: dict[tuple[str, bool], list[tuple[tuple[type | None, ...], Implementation]]] = {}
+        self._kinds = {**_PYTHON, **kinds}
+        self._overloads: dict[tuple[str, bool], list[Overload]] = {}
         for overload in overloads:
-            types = tuple(python.get(str(t["type_name"])) for t in overload.all)
-            key = (overload.name, overload.target is not None)
-            self._overloads.setdefault(key, []).append((types, overload.implementation))
+            self._overloads.setdefault((overload.name, overload.target is not None), []).append(overload)
 
     def has(self, name: str, member: bool) -> bool:
         return (name, member) in self._overloads
 
-    def find(self, name: str, member: bool, kinds: tuple[type, ...]) -> Implementation | None:
-        """The implementation for values of these types; None where no overload takes them."""
-        for wanted, implementation in self._overloads.get((name, member), ()):
-            if len(wanted) == len(kinds) and all(w is None or w is k for w, k in zip(wanted, kinds, strict=True)):
-                return implementation
+    def find(self, name: str, member: bool, values: list[Any]) -> Implementation | None:
+        """The implementation for these values; None where no overload takes them."""
+        for overload in self._overloads.get((name, member), ()):
+            wanted = overload.all
+            if len(wanted) == len(values) and all(map(self._takes, wanted, values)):
+                return overload.implementation
         return None
+
+    def _takes(self, wanted: Type, value: Any) -> bool:
+        """As cel-go looks at run time: of a list's elements, at the first."""
+        kind = self._kinds.get(str(wanted["type_name"]))
+        if kind is None:
+            return True
+        if type(value) is not kind:
+            return False
+        if kind is not list or not value or "params" not in wanted:
+            return True
+        params: Any = wanted["params"]
+        return self._takes(params[0], value[0])

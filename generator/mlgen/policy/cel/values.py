@@ -6,7 +6,7 @@ bool, int (64 bits, signed), float (double), str, bytes, None, list and dict sta
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MIN_INT, MAX_INT, MAX_UINT = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
@@ -14,6 +14,10 @@ MIN_INT, MAX_INT, MAX_UINT = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 
 class CelError(Exception):
     """An error of an expression, in the words of the API server."""
+
+
+class Wordless(CelError):
+    """An error whose words are the cluster's own: that there is one is known."""
 
 
 class NotEvaluated(Exception):
@@ -26,9 +30,10 @@ class Uint(int):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """nanos: since 1970, UTC."""
+    """nanos: since 1970, UTC. zone: as it was written, seconds east; two instants are equal whatever theirs."""
 
     nanos: int
+    zone: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -129,4 +134,4 @@ def compare_numbers(a: Any, b: Any) -> int | None:
         a, b = float(a), float(b)
         if math.isnan(a) or math.isnan(b):
             return None
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)

@@ -7,7 +7,7 @@ Source: cel-spec/proto/cel/expr/{syntax,checked}.proto.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,20 +17,23 @@ from mlgen.policy.cel.values import Uint
 @dataclass(frozen=True, slots=True)
 class Const:
     value: object
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Ident:
     name: str
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """operand.field; test: has(operand.field)."""
+    """operand.name; test: has(operand.name)."""
 
     operand: Node
-    field: str
+    name: str
     test: bool
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Call:
     function: str
     target: Node | None
     args: tuple[Node, ...]
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class ListOf:
 
     elements: tuple[Node, ...]
     optional: frozenset[int]
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class MapOf:
 
     entries: tuple[Entry, ...]
     message: str
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +81,24 @@ class Fold:
     condition: Node
     step: Node
     result: Node
+    id: int = field(default=0, compare=False)
 
 
 Node: TypeAlias = "Const | Ident | Select | Call | ListOf | MapOf | Fold"
 Type = dict[str, object]  # as the configuration of an environment spells it: {"type_name": …, "params": […]}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Checked:
-    """root: the expression. type: of its result, None where it was not checked."""
+    """root: the expression. types and starts (offsets of characters): by the id of a node; none where unchecked."""
 
     root: Node
-    type: Type | None
-    sizes: int = field(default=0)
+    types: Mapping[int, Type]
+    starts: Mapping[int, int]
+
+    @property
+    def type(self) -> Type | None:
+        return self.types.get(self.root.id)
 
 
 def read(serialized: bytes) -> Checked:
@@ -96,15 +107,15 @@ def read(serialized: bytes) -> Checked:
     kind = bytes(_one(anything, 1)).decode()
     parts = _fields(_one(anything, 2))
     if kind.endswith("ParsedExpr"):
-        return Checked(_node(_one(parts, 2)), None)
-    root = _one(parts, 4)
-    root_id = _int(_fields(root), 2)
-    found: Type | None = None
-    for entry in parts.get(3, ()):
-        pair = _fields(_bytes(entry))
-        if _int(pair, 1) == root_id:
-            found = _type(_one(pair, 2))
-    return Checked(_node(root), found)
+        return Checked(_node(_one(parts, 2)), {}, _starts(_one(parts, 3)))
+    pairs = [_fields(_bytes(entry)) for entry in parts.get(3, ())]
+    types = {_int(pair, 1): _type(_one(pair, 2)) for pair in pairs}
+    return Checked(_node(_one(parts, 4)), types, _starts(_one(parts, 5)))
+
+
+def _starts(source: bytes) -> dict[int, int]:
+    pairs = [_fields(_bytes(entry)) for entry in _fields(source).get(4, ())]
+    return {_int(pair, 1): _int(pair, 2) for pair in pairs}
 
 
 _Value: TypeAlias = "int | bytes"
@@ -168,42 +179,42 @@ def _node(data: bytes) -> Node:
     fields = _fields(data)
     for number, build in _BUILD.items():
         if number in fields:
-            return build(_one(fields, number))
+            return build(_one(fields, number), _int(fields, 2))
     raise ValueError("an expression of no kind")
 
 
-def _const(data: bytes) -> Const:
+def _const(data: bytes, id_: int) -> Const:
     number, value = next(_pairs(data))
     match number:
         case 2:
-            return Const(bool(value))
+            return Const(bool(value), id_)
         case 3:
             assert isinstance(value, int)
-            return Const(value - (1 << 64) if value >> 63 else value)
+            return Const(value - (1 << 64) if value >> 63 else value, id_)
         case 4:
             assert isinstance(value, int)
-            return Const(Uint(value))
+            return Const(Uint(value), id_)
         case 5:
-            return Const(struct.unpack("<d", _bytes(value))[0])
+            return Const(struct.unpack("<d", _bytes(value))[0], id_)
         case 6:
-            return Const(_bytes(value).decode())
+            return Const(_bytes(value).decode(), id_)
         case 7:
-            return Const(_bytes(value))
-    return Const(None)
+            return Const(_bytes(value), id_)
+    return Const(None, id_)
 
 
-def _select(data: bytes) -> Select:
+def _select(data: bytes, id_: int) -> Select:
     fields = _fields(data)
-    return Select(_node(_one(fields, 1)), _text(fields, 2), bool(_int(fields, 3)))
+    return Select(_node(_one(fields, 1)), _text(fields, 2), bool(_int(fields, 3)), id_)
 
 
-def _call(data: bytes) -> Call:
+def _call(data: bytes, id_: int) -> Call:
     fields = _fields(data)
     target = _node(_one(fields, 1)) if 1 in fields else None
-    return Call(_text(fields, 2), target, tuple(_node(_bytes(a)) for a in fields.get(3, ())))
+    return Call(_text(fields, 2), target, tuple(_node(_bytes(a)) for a in fields.get(3, ())), id_)
 
 
-def _list(data: bytes) -> ListOf:
+def _list(data: bytes, id_: int) -> ListOf:
     fields = _fields(data)
     optional = set()
     for packed in fields.get(2, ()):
@@ -214,29 +225,29 @@ def _list(data: bytes) -> ListOf:
         while at < len(packed):
             index, at = _varint(packed, at)
             optional.add(index)
-    return ListOf(tuple(_node(_bytes(e)) for e in fields.get(1, ())), frozenset(optional))
+    return ListOf(tuple(_node(_bytes(e)) for e in fields.get(1, ())), frozenset(optional), id_)
 
 
-def _map(data: bytes) -> MapOf:
+def _map(data: bytes, id_: int) -> MapOf:
     fields = _fields(data)
     entries = []
     for item in fields.get(2, ()):
         entry = _fields(_bytes(item))
         key: Node = _node(_one(entry, 3)) if 3 in entry else Const(_text(entry, 2))
         entries.append(Entry(key, _node(_one(entry, 4)), bool(_int(entry, 5))))
-    return MapOf(tuple(entries), _text(fields, 1))
+    return MapOf(tuple(entries), _text(fields, 1), id_)
 
 
-def _fold(data: bytes) -> Fold:
+def _fold(data: bytes, id_: int) -> Fold:
     f = _fields(data)
     nodes = [_node(_one(f, number)) for number in (2, 4, 5, 6, 7)]
     over, init, condition, step, result = nodes
-    return Fold(_text(f, 1), _text(f, 8), over, _text(f, 3), init, condition, step, result)
+    return Fold(_text(f, 1), _text(f, 8), over, _text(f, 3), init, condition, step, result, id_)
 
 
-_BUILD = {
+_BUILD: dict[int, Callable[[bytes, int], Node]] = {
     3: _const,
-    4: lambda data: Ident(_text(_fields(data), 1)),
+    4: lambda data, id_: Ident(_text(_fields(data), 1), id_),
     5: _select,
     6: _call,
     7: _list,

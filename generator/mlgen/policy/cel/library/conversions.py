@@ -8,6 +8,7 @@ from typing import Any
 
 from mlgen.policy.cel.library import network, times
 from mlgen.policy.cel.library.strings import spend
+from mlgen.policy.cel.operators import in_range
 from mlgen.policy.cel.signatures import Implementation
 from mlgen.policy.cel.values import (
     MAX_INT,
@@ -15,6 +16,7 @@ from mlgen.policy.cel.values import (
     MIN_INT,
     CelError,
     Duration,
+    NotEvaluated,
     Timestamp,
     TypeValue,
     Uint,
@@ -63,6 +65,10 @@ def _uint(value: Any) -> Uint:
 
 def _double(value: Any) -> float:
     if type(value) is str and not _FLOAT.fullmatch(value):
+        if "x" in value.lower() or "_" in value:
+            raise NotEvaluated("a double that is written as Go reads it")
+        raise _refused(value, "double")
+    if type(value) is str and math.isinf(float(value)) and "n" not in value.lower():
         raise _refused(value, "double")
     return float(value)
 
@@ -143,13 +149,13 @@ def _type_of(value: Any) -> TypeValue:
 def _timestamp(value: Any) -> Timestamp:
     if type(value) is str:
         return times.timestamp(value)
-    return value if type(value) is Timestamp else times.in_range(int(value) * 1_000_000_000)
+    return value if type(value) is Timestamp else in_range(int(value) * 1_000_000_000)
 
 
 def _duration(value: Any) -> Duration:
     if type(value) is str:
         return times.duration(value)
-    return value if type(value) is Duration else Duration(int(value))
+    return value  # type: ignore[no-any-return] # it is one
 
 
 def _bytes(value: Any) -> bytes:
@@ -174,7 +180,6 @@ BUILT_IN: dict[str, Implementation] = {
     "timestamp(int) -> timestamp": _timestamp,
     "timestamp(timestamp) -> timestamp": _timestamp,
     "duration(string) -> duration": _duration,
-    "duration(int) -> duration": _duration,
     "duration(duration) -> duration": _duration,
     "dyn(A) -> A": lambda value: value,
     "type(A) -> type": _type_of,

@@ -33,17 +33,22 @@ def _qualified(text: str) -> bool:
     return _QUALIFIED(name) and (not slash or _SUBDOMAIN(prefix))
 
 
+def _masked(text: str) -> str:
+    """A prefix as if a name stood there: what ends with a dash."""
+    return text[:-2] + "a" if len(text) > 1 and text.endswith("-") else text
+
+
 _KNOWN: dict[str, Callable[[str], bool] | None] = {
     "dns1123Label": _whole(_LABEL, 63),
     "dns1123Subdomain": _SUBDOMAIN,
     "dns1035Label": _whole(r"[a-z]([-a-z0-9]*[a-z0-9])?", 63),
     "qualifiedName": _qualified,
-    "dns1123LabelPrefix": lambda text: _whole(_LABEL, 63)(text.removesuffix("-") + ("a" if text[-1:] == "-" else "")),
-    "dns1123SubdomainPrefix": lambda text: _SUBDOMAIN(text.removesuffix("-") + ("a" if text[-1:] == "-" else "")),
+    "dns1123LabelPrefix": lambda text: _whole(_LABEL, 63)(_masked(text)),
+    "dns1123SubdomainPrefix": lambda text: _SUBDOMAIN(_masked(text)),
     "dns1035LabelPrefix": None,
     "labelValue": _whole(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", 63),
     "uri": None,
-    "uuid": _whole(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 36),
+    "uuid": _whole(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 36),
     "byte": None,
     "date": None,
     "datetime": None,

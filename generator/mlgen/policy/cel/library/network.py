@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import CelError, NotEvaluated
+from mlgen.policy.cel.values import CelError, NotEvaluated, Wordless
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ def _address(text: str) -> Ip | None:
 def _ip(text: str) -> Ip:
     found = _address(text)
     if found is None:
-        raise CelError(_refused("IP Address", text))
+        raise _refused("IP Address", text)
     return found
 
 
-def _refused(what: str, text: str) -> str:
+def _refused(what: str, text: str) -> CelError:
     # The API server's words go on with what Go's parser says of the text.
-    return f"{what} {text!r} parse error during conversion from string"
+    return Wordless(f'{what} "{text}" parse error during conversion from string')
 
 
 def _network(text: str) -> Cidr | None:
@@ -64,7 +64,13 @@ def _network(text: str) -> Cidr | None:
 def _cidr(text: str) -> Cidr:
     found = _network(text)
     if found is None:
-        raise CelError(_refused("network address", text))
+        raise _refused("network address", text)
+    return found
+
+
+def _other(found: Any) -> Any:
+    if found is None:
+        raise CelError("no such overload")
     return found
 
 
@@ -93,7 +99,7 @@ def _link_local_multicast(ip: Ip) -> bool:
 def _canonical(text: str) -> bool:
     found = _address(text)
     if found is None:
-        raise CelError(_refused("IP Address", text))
+        raise _refused("IP Address", text)
     if isinstance(found.address, ipaddress.IPv6Address) and "." in text:
         raise NotEvaluated("an IPv6 address that holds an IPv4 one")
     return str(found.address) == text
@@ -112,7 +118,7 @@ FUNCTIONS: dict[str, Implementation] = {
     "cidr(string) -> cidr": _cidr,
     "isCIDR(string) -> bool": lambda text: _network(text) is not None,
     "<cidr>.containsIP(ip) -> bool": _contains_ip,
-    "<cidr>.containsIP(string) -> bool": lambda cidr, text: _contains_ip(cidr, _ip(text)),
+    "<cidr>.containsIP(string) -> bool": lambda cidr, text: _contains_ip(cidr, _other(_address(text))),
     "<cidr>.containsCIDR(cidr) -> bool": _contains_cidr,
     "<cidr>.containsCIDR(string) -> bool": lambda cidr, text: _contains_cidr(cidr, _cidr(text)),
     "<cidr>.ip() -> ip": lambda cidr: Ip(cidr.address),

@@ -29,6 +29,8 @@ def _unneeded(*_: Any) -> Any:
 
 
 BUILT_IN: dict[str, Implementation] = {
+    "<list(A)>.first() -> optional(A)": lambda items: Optional(items[0]) if items else NONE,
+    "<list(A)>.last() -> optional(A)": lambda items: Optional(items[-1]) if items else NONE,
     "optional.of(A) -> optional(A)": Optional,
     "optional.ofNonZeroValue(A) -> optional(A)": _of_non_zero,
     "optional.none() -> optional(A)": lambda: NONE,

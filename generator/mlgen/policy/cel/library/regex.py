@@ -26,6 +26,8 @@ def _asks() -> Any:
 @lru_cache(maxsize=100_000)
 def search(text: str, pattern: str) -> bool:
     """Whether RE2 finds the pattern in the text. Raises CelError for a pattern that is none."""
+    if r"\C" in pattern:  # a byte, which Google's library knows and Go's does not
+        raise CelError("error parsing regexp: invalid escape sequence: `\\C`")
     found = _asks().eval(data={"s": text, "p": pattern}).value()
     if isinstance(found, bool):
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import CelError
+from mlgen.policy.cel.values import Wordless
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _SEMVER = re.compile(
@@ -41,7 +41,7 @@ def _parse(text: str, normalize: bool = False) -> Semver | None:
 
 
 def _normal(text: str) -> str:
-    text = text.strip().removeprefix("v")
+    text = text.removeprefix("v")
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+){0,2})([-+].*)?", text)
     if match is None:
         return text
@@ -55,7 +55,7 @@ def _semver(text: str, normalize: bool = False) -> Semver:
     found = _parse(text, normalize)
     if found is None:
         # The cluster's error names the flaw; which of several, is its parser's own.
-        raise CelError(f"{text} is no semantic version")
+        raise Wordless(f"{text} is no semantic version")
     return found
 
 

@@ -36,7 +36,7 @@ def _index_of(text: str, part: str, offset: int | None = None) -> int:
     at = offset or 0
     if part == "":
         return at
-    if not 0 <= at <= len(text):
+    if at < 0:
         raise CelError(f"index out of range: {at}")
     return text.find(part, at)
 
@@ -47,9 +47,9 @@ def _last_index_of(text: str, part: str, offset: int | None = None) -> int:
         return text.rfind(part)
     if part == "":
         return offset
-    if not 0 <= offset < len(text):
+    if offset < 0:
         raise CelError(f"index out of range: {offset}")
-    return text.rfind(part, 0, offset + len(part))
+    return -1 if offset >= len(text) else text.rfind(part, 0, offset + len(part))
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from mlgen.policy.cel.operators import in_range
 from mlgen.policy.cel.signatures import Implementation
 from mlgen.policy.cel.values import MAX_INT, MIN_INT, CelError, Duration, NotEvaluated, Timestamp
 
@@ -16,13 +17,6 @@ _UNITS |= dict.fromkeys(("us", "µs", "μs"), 1_000)
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = -62135596800, 253402300799  # years 1 to 9999, seconds
-
-
-def in_range(nanos: int) -> Timestamp:
-    if not _FIRST <= nanos // SECOND <= _LAST:
-        raise CelError("timestamp overflow")
-    return Timestamp(nanos)
 
 
 def timestamp(text: str) -> Timestamp:
@@ -35,13 +29,13 @@ def timestamp(text: str) -> Timestamp:
         moment = datetime(*(int(match[n]) for n in range(1, 7)), tzinfo=UTC)  # type: ignore[misc, arg-type] # six
     except ValueError:
         raise refused from None
+    shift = 0
     nanos = ((moment - _EPOCH) // timedelta(seconds=1)) * SECOND + int(((match[7] or "") + "0" * 9)[:9])
     if match[8]:
         if int(match[9]) > 24 or int(match[10]) > 60:
             raise refused
-        shift = (int(match[9]) * 60 + int(match[10])) * 60 * SECOND
-        nanos += -shift if match[8] == "+" else shift
-    return in_range(nanos)
+        shift = (int(match[9]) * 60 + int(match[10])) * (60 if match[8] == "+" else -60)
+    return in_range(nanos - shift * SECOND, shift)
 
 
 def duration(text: str) -> Duration:
@@ -76,9 +70,11 @@ def duration_text(value: Duration) -> str:
 
 def timestamp_text(value: Timestamp) -> str:
     seconds, nanos = divmod(value.nanos, SECOND)
-    moment = _EPOCH + timedelta(seconds=seconds)
+    moment = _EPOCH + timedelta(seconds=seconds + value.zone)
+    minutes = abs(value.zone) // 60
+    zone = f"{'-' if value.zone < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" if value.zone else "Z"
     fraction = f".{nanos:09}".rstrip("0") if nanos else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}".zfill(19) + fraction + "Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}".zfill(19) + fraction + zone
 
 
 def _zone(name: str) -> tzinfo:

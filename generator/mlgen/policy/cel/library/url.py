@@ -8,13 +8,13 @@ from typing import ClassVar
 from urllib.parse import unquote_plus
 
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import CelError, NotEvaluated
+from mlgen.policy.cel.values import NotEvaluated, Wordless
 
 # What every reader of URLs takes apart alike. The rest is Go's own: it is not guessed.
 _URL = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
     r"(?P<host>[A-Za-z0-9._~-]*(?::[0-9]*)?|\[[0-9A-Fa-f:.]+\](?::[0-9]*)?))?"
-    r"(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?(?P<query>[A-Za-z0-9._~!$&'()*+,=:@/?%-]*))?"
+    r"(?P<path>/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?(?P<query>[A-Za-z0-9._~!$&'()*+,=:@/?%-]*))?"
 )
 _RELATIVE = re.compile(r"[A-Za-z0-9._~-]*")  # Go refuses what is neither a path from the root nor has a scheme
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -43,7 +43,7 @@ def _parse(text: str) -> Url | None:
 def _url(text: str) -> Url:
     found = _parse(text)
     if found is None:
-        raise CelError(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
+        raise Wordless(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
     return found
 
 
