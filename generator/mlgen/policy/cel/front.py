@@ -57,7 +57,8 @@ class Checker:
     """
 
     def __init__(self, variables: Mapping[str, Type]) -> None:
-        self._paths = {path[:end] for path in variables for end, c in enumerate(f"{path}.") if c == "."}
+        objects = {path[:end] for path in variables for end, c in enumerate(path) if c == "."}
+        self._objects, self._paths = objects, objects | variables.keys()
         self._names = frozenset(name.partition(".")[0] for name in variables) | TYPE_NAMES
         self._typed = _environment(variables)
         self._plain = _plain()
@@ -67,7 +68,7 @@ class Checker:
         flaws = []
         for match in _ASKED.finditer(text):
             path = re.sub(r"\s", "", match[1])
-            if path not in self._paths and path.rpartition(".")[0] in self._paths:
+            if path not in self._paths and path.rpartition(".")[0] in self._objects:
                 flaws.append(Flaw(f"undefined field '{path.rpartition('.')[2]}'", match.start(1)))
         if flaws:
             raise Uncompiled(tuple(flaws), True)

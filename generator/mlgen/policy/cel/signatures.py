@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mlgen.policy.cel.values import Duration, Optional, Timestamp, TypeValue, Uint
 
@@ -137,5 +137,5 @@ class Table:
             return False
         if kind is not list or not value or "params" not in wanted:
             return True
-        params: Any = wanted["params"]
-        return self._takes(params[0], value[0])
+        element = cast("list[Type]", wanted["params"])[0]
+        return self._takes(element, cast("list[Any]", value)[0])

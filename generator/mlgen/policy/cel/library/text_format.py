@@ -137,8 +137,7 @@ def _inner(value: Any) -> str:
         if math.isinf(value):
             raise NotEvaluated("an infinite number within a list")
         return '"NaN"'
-    write = {str: go_quoted, bytes: _bytes, Duration: _duration, Timestamp: _timestamp}.get(type(value), _text)
-    return write(value)
+    return _INNER.get(type(value), _text)(value)
 
 
 def _bytes(value: bytes) -> str:
@@ -216,5 +215,11 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     Duration: times.duration_text,
     Timestamp: times.timestamp_text,
     TypeValue: lambda value: value.name,
+}
+_INNER: dict[type, Callable[[Any], str]] = {
+    str: go_quoted,
+    bytes: _bytes,
+    Duration: _duration,
+    Timestamp: _timestamp,
 }
 FUNCTIONS: dict[str, Implementation] = {"<string>.format(list(dyn)) -> string": _format}
