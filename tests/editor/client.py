@@ -144,3 +144,8 @@ class Client:
             if stream is not None:
                 stream.close()
         self._reader.join(timeout=LONG)
+
+
+def codes(findings: list[dict[str, Any]]) -> list[str]:
+    """The codes of the errors among findings."""
+    return [finding["code"] for finding in findings if finding["severity"] == 1]

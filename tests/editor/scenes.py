@@ -31,6 +31,19 @@ environments:
     runtime_image: ghcr.io/x/y@sha256:0000000000000000000000000000000000000000000000000000000000000000
     gpus: {a100: {resource: nvidia.com/gpu}, default: {resource: nvidia.com/gpu}}
 """
+NAME, TASK = "pipelines/churn.yaml", "pipelines/tasks/register.yaml"
+SPEC = """\
+version: 1
+name: churn
+params: {target: {choices: [staging, prod], default: staging}}
+tasks:
+  train:
+    run: echo > "$model"
+    out: {model: model}
+  register:
+    use: ./tasks/register.yaml
+    in: {model: train.model, stage: params.target}
+"""
 
 
 @dataclass(frozen=True)

@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mlgen.cli import lsp
-from mlgen.cli.main import run as mlgen
 from tests.cli.test_check import TOLD, WRONG
-from tests.editor.client import ALL, Client
-from tests.editor.scenes import PROJECT, REGISTER
-
-SPEC = """\
-version: 1
-name: churn
-params: {target: {choices: [staging, prod], default: staging}}
-tasks:
-  train:
-    run: echo > "$model"
-    out: {model: model}
-  register:
-    use: ./tasks/register.yaml
-    in: {model: train.model, stage: params.target}
-"""
-NAME, TASK = "pipelines/churn.yaml", "pipelines/tasks/register.yaml"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "pipelines/tasks").mkdir(parents=True)
-    (tmp_path / "mlgen.yaml").write_text(PROJECT)
-    (tmp_path / NAME).write_text(SPEC)
-    (tmp_path / TASK).write_text(REGISTER)
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    return tmp_path.resolve()
-
-
-@pytest.fixture
-def client(root: Path) -> Iterator[Client]:
-    found = Client(root)
-    yield found
-    found.kill()
-
-
-def codes(findings: list[dict[str, Any]]) -> list[str]:
-    return [finding["code"] for finding in findings if finding["severity"] == 1]
+from tests.editor.client import ALL, Client, codes
+from tests.editor.scenes import NAME, PROJECT, REGISTER, SPEC, TASK
 
 
 def test_a_session(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -263,51 +222,3 @@ def test_nothing_outside_the_repository_is_read(
     assert "path-escape" in codes(client.findings(NAME))
     assert client.at("definition", NAME, 8, 15) == []
     assert [i["label"] for i in client.at("completion", NAME, 8, 17)["items"]] == ["./tasks/register.yaml"]
-
-
-def test_garbage_ends_no_session(client: Client) -> None:
-    client.begin()
-    client.send(b"Content-Length: 9\r\n\r\nnot json!")
-    client.send(b"X-Strange: 1\r\nContent-Length: 2\r\n\r\n[]")
-    client.tell("textDocument/hover", nonsense=True)
-    assert "error" in client.ask_all("no/suchMethod")
-    client.tell("textDocument/didChange", textDocument={"uri": client.uri("never-opened.yaml"), "version": 1})
-    client.open(NAME)
-    assert codes(client.findings(NAME)) == []
-    assert client.at("hover", NAME, 900, 900) is None
-    assert client.end() == 0
-
-
-def test_an_editor_that_dies_takes_the_server_along(client: Client) -> None:
-    client.begin()
-    client.open(NAME)
-    assert client.process.stdin is not None
-    client.process.stdin.close()
-    assert client.gone() == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(client: Client, number: int) -> None:
-    client.begin()
-    client.process.send_signal(number)
-    assert client.gone() == 130
-
-
-def test_leaving_without_a_farewell_is_a_no(client: Client) -> None:
-    client.begin()
-    client.tell("exit")
-    assert client.gone() == 1
-
-
-def test_without_the_extra_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert lsp.app is not None
-    monkeypatch.setitem(sys.modules, "pygls.lsp.server", None)
-    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_session", raising=False)
-    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_server", raising=False)
-    assert mlgen(["lsp"]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "error[no-lsp]" in told.err
-    assert "pip install 'mlgen[lsp]'" in told.err

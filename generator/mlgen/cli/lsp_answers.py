@@ -50,7 +50,8 @@ def answer_of_places(server: Server) -> None:
         if found is None:
             return []
         home, scene = found
-        return [words.symbol(part, ls.lines(home, scene.file), ls.encoding) for part in outline(scene)]
+        lines = ls.lines(home, scene.file)
+        return [words.symbol(part, lines, ls.encoding) for part in outline(scene)]
 
     @server.feature(
         types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
@@ -62,7 +63,7 @@ def answer_of_places(server: Server) -> None:
             return []
         home, scene = found
         lines, offered = ls.lines(home, scene.file), []
-        for one in ls.state.told.get(uri, []):
+        for one in ls.told_of_now(uri):
             range_ = words.range_of(lines, one.span, ls.encoding)
             if range_.start > params.range.end or range_.end < params.range.start:
                 continue

@@ -26,12 +26,13 @@ POLICY_PAUSE_SECONDS = 0.5  # and after that, before policies judge them
 
 @dataclass
 class _State:
-    """uris: as the editor wrote them, by path. told: the findings that it was told, by URI. checks: of projects, under
+    """uris: as the editor wrote them, by path. told: the findings that it was told, with the
+    version of the text that they are of, by URI. checks: of projects, under
     way or waiting, by root. judged: what policies said last: it stays until they say something else."""
 
     buffers: Buffers = field(default_factory=Buffers)
     uris: dict[Path, str] = field(default_factory=dict)
-    told: dict[str, list[Diagnostic]] = field(default_factory=dict)
+    told: dict[str, tuple[int | None, list[Diagnostic]]] = field(default_factory=dict)
     checks: dict[Path, asyncio.Task[None]] = field(default_factory=dict)
     published: dict[Path, set[str]] = field(default_factory=dict)
     judged: dict[Path, list[Diagnostic]] = field(default_factory=dict)
@@ -83,6 +84,13 @@ class Server(LanguageServer):
             return None
         found = self.state.buffers.scene(path, line)
         return (self.state.buffers.home(path), found) if found is not None else None
+
+    def told_of_now(self, uri: str) -> list[Diagnostic]:
+        """The findings of the text as it is open; none while a newer one waits to be checked: their places moved."""
+        path = self.path(uri)
+        buffer = self.state.buffers.open.get(path) if path else None
+        version, findings = self.state.told.get(uri, (None, []))
+        return findings if buffer is not None and buffer.version == version else []
 
     def location(self, home: Home, span: Span) -> types.Location:
         range_ = words.range_of(self.lines(home, span.file), span, self.encoding)
@@ -149,7 +157,7 @@ class Server(LanguageServer):
         def uri_of(name: str) -> str:
             return self.uri(home.root / name)
 
-        self.state.told[uri] = findings
+        self.state.told[uri] = version, findings
         told = [words.diagnostic(one, lines, uri_of, self.encoding) for one in findings]
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, version))
 
