@@ -288,7 +288,7 @@ def test_a_pinned_environment_is_judged_at_its_pins(root: Path, mlgen: Mlgen) ->
     # A promotion changes prod alone.
     lay(root, {"mlgen.yaml": project(prod=second)})
     answer = found(mlgen, "--base", "HEAD")
-    assert lines(answer) == [f"prod.pin {first} → {second}", "train.memory 2Gi → 3Gi"]
+    assert lines(answer) == [f"prod.pin {first[:12]} → {second[:12]}", "train.memory 2Gi → 3Gi"]
     told = {part["environments"][0]: part for part in answer["parts"]}
     assert told["dev"]["pipelines"] == []
     assert told["prod"]["commits"] == {"before": first, "after": second}

@@ -47,7 +47,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "queue_seconds": ({"queue_seconds": 7200}, "resources: prod.queue 1h → 2h"),
     "staging_seconds": ({"staging_seconds": 60}, "resources: prod.staging 1h → 1m"),
     "labels": ({"labels": (("team", "fraud"),)}, "metadata: prod.labels.team risk → fraud"),
-    "pin": ({"pin": "1" * 40}, f"none: prod.pin new: {'1' * 40}"),
+    "pin": ({"pin": "1" * 40}, f"none: prod.pin new: {'1' * 12}"),
 }
 
 

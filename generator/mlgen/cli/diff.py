@@ -201,15 +201,12 @@ def _changed(old: Workspace, new: Workspace) -> frozenset[str] | None:
     repository = revisions.repository_of(new.repository, new.root)
     if old.commit is None:
         return None
-    prefix = revisions.below(repository, new.root)
     try:
-        paths = changed(repository, old.commit, new.commit)
+        # What lies outside of the project's folder is in no path that a spec may name.
+        paths = changed(repository, old.commit, new.commit, revisions.below(repository, new.root))
     except git.GitError as error:
         raise CannotAnswer("git-refused", "git cannot compare the two revisions", why=str(error)) from None
-    head = f"{prefix}/" if prefix else ""
-    # What lies outside of the project's folder is in no path that a spec may name.
-    below = {path.removeprefix(head): oid for path, oid in paths.items() if path.startswith(head)}
-    return frozenset(path for path, oid in below.items() if oid is None or not _has(new, path, oid))
+    return frozenset(path for path, oid in paths.items() if oid is None or not _has(new, path, oid))
 
 
 def _has(workspace: Workspace, path: str, oid: str) -> bool:

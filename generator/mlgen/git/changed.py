@@ -7,23 +7,28 @@ from mlgen.git.repository import Repository
 _FILE = "100"  # how the mode of a regular file begins
 
 
-def changed(repository: Repository, old: str, new: str | None) -> dict[str, str | None]:
-    """Paths below the repository's top that are not surely the same; old, new: ids of commits, None: the work tree.
+def changed(repository: Repository, old: str, new: str | None, folder: str) -> dict[str, str | None]:
+    """Paths below a folder of the repository that are not surely the same.
 
-    With a path goes the id that its bytes have if it only looks changed, as after a copy of the whole folder; None:
-    it surely is. Untracked files that Git does not ignore are among them. No filter of the repository's runs.
-    Raises GitError. Source: git-diff-index(1) and git-diff-tree(1), the raw output format; git-ls-files(1).
+    old, new: ids of commits, None: the work tree. folder: posix, below the repository's top, "" for all of it; others
+    are not looked into. With a path goes the id that its bytes have if it only looks changed, as after a copy of the
+    whole repository; None: it surely is. Untracked files that Git does not ignore are among them. No filter of the
+    repository's runs. Raises GitError.
+    Source: git-diff-index(1) and git-diff-tree(1), the raw output format; git-ls-files(1).
     """
     shown = ("-z", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty")
+    head = f"{folder}/" if folder else ""
+    where = [head] if head else []
     if new is not None:
-        parts = repository.told(["diff-tree", "-r", *shown, old, new])
+        parts = repository.told(["diff-tree", "-r", *shown, old, new, "--", *where])
     else:
-        parts = repository.told(["diff-index", *shown, old, "--"])
+        parts = repository.told(["diff-index", *shown, old, "--", *where])
     found: dict[str, str | None] = {}
     for about, path in zip(parts, parts, strict=True):  # ":100644 100644 <old id> <new id> M"
         old_mode, mode, oid, now, _ = about.removeprefix(":").split(" ")
         is_doubt = not now.strip("0") and old_mode.startswith(_FILE) and mode.startswith(_FILE)
-        found[path] = oid if is_doubt else None
+        found[path.removeprefix(head)] = oid if is_doubt else None
     if new is None:
-        found |= dict.fromkeys(repository.told(["ls-files", "-z", "--others", "--exclude-standard"]))
+        others = repository.told(["ls-files", "-z", "--others", "--exclude-standard", "--", *where])
+        found |= dict.fromkeys(path.removeprefix(head) for path in others)
     return found

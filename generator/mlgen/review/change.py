@@ -12,6 +12,7 @@ LONGEST = 160  # characters of a value that a line shows; the JSON has it whole
 MOST_TASKS = 8  # of one line that speaks of many
 DIGEST_SHOWN = 12  # hex digits of a digest that a line shows
 _DIGEST = re.compile(rf"(sha256:[0-9a-f]{{{DIGEST_SHOWN}}})[0-9a-f]{{{64 - DIGEST_SHOWN}}}")
+_COMMIT = re.compile(r"(?<![0-9a-z:])([0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?(?![0-9a-z])")
 
 
 class Effect(StrEnum):
@@ -156,8 +157,8 @@ def line(change: Change) -> str:
 
 
 def short(text: str) -> str:
-    """A value as a line shows it: digests begun, long texts cut."""
-    text = _DIGEST.sub(r"\1…", text)
+    """A value as a line shows it: digests and ids of commits begun, long texts cut."""
+    text = _COMMIT.sub(r"\1", _DIGEST.sub(r"\1…", text))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
