@@ -91,8 +91,9 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "namespace": (
         {"namespace": "ml-risk"},
         [
-            "Everything is created anew in ml-risk; in ml-prod Pipelines and CronJob are pruned, and Tasks stay. Runs "
-            "in flight there go on to their end, but nobody reconciles them any more.",
+            "Everything is created anew in ml-risk; in ml-prod Pipelines and CronJob are pruned, where the AppProject "
+            "permits that namespace, too, and Tasks stay. Runs in flight there go on to their end, but nobody "
+            "reconciles them any more.",
             "ml-risk needs its Secrets and accounts before the sync.",
         ],
     ),
@@ -109,11 +110,10 @@ def test_an_environment_that_goes() -> None:
     old = side(load(SPEC))
     new = replace(old, project=Project())
     (found,) = make_part(old, new, [("prod", "prod")]).environments
-    assert [str(sentence)[:24] for sentence in found.in_flight] == [
-        "The environment is gone:",
-        "Argo CD syncs no Applica",
+    assert [str(sentence)[:53] for sentence in found.in_flight] == [
+        "The environment is gone, and with it the folder that "
     ]
-    assert {str(action.act) for action in found.actions} == {"prune", "keep"}
+    assert {str(action.act) for action in found.actions} == {"keep"}
 
 
 def test_a_ledger_that_only_the_cron_job_writes() -> None:

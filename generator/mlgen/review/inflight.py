@@ -56,20 +56,17 @@ def in_flight(
 
 def _gone(before: Environment) -> Iterator[Sentence]:
     yield Sentence(
-        "The environment is gone: its Pipelines and its CronJob are pruned from {}, its Tasks stay, runs in flight go"
-        " on to their end. Nobody folds or reconciles what they leave in the spool: let them end first, then fold "
-        "once more.",
+        "The environment is gone, and with it the folder that Argo CD syncs: it prunes nothing of {}, and says "
+        "ComparisonError. Runs in flight end and are recorded as ever. After that delete the Application, the "
+        "AppProject and what is left in the namespace, by hand.",
         (before.namespace or "",),
-    )
-    yield Sentence(
-        "Argo CD syncs no Application by itself whose last object goes (automated.allowEmpty): delete the Application."
     )
 
 
 def _moved(before: Environment, after: Environment) -> Iterator[Sentence]:
     yield Sentence(
-        "Everything is created anew in {}; in {} Pipelines and CronJob are pruned, and Tasks stay. Runs in flight "
-        "there go on to their end, but nobody reconciles them any more.",
+        "Everything is created anew in {}; in {} Pipelines and CronJob are pruned, where the AppProject permits that "
+        "namespace, too, and Tasks stay. Runs in flight there go on to their end, but nobody reconciles them any more.",
         (after.namespace or "", before.namespace or ""),
     )
     yield Sentence("{} needs its Secrets and accounts before the sync.", (after.namespace or "",))

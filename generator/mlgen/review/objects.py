@@ -19,7 +19,11 @@ Key = tuple[str, str, str]  # of an object whose name may change: kind, pipeline
 
 
 class Act(StrEnum):
-    """What Argo CD does with an object. keep: a Task (`Prune=false`) whose file is gone stays in the cluster."""
+    """What Argo CD does with an object.
+
+    keep: its file is gone and it stays in the cluster: a Task (`Prune=false`), or anything, where the whole folder that
+    an Application syncs is gone, which is an error to Argo CD (ComparisonError: app path does not exist).
+    """
 
     CREATE = "create"
     CHANGE = "change"
@@ -88,7 +92,9 @@ def compare_objects(before: State | None, after: State | None, pairs: Sequence[P
     keys = dict.fromkeys([*new, *old])
     changes = [c for key in keys if (c := _change(key, old.get(key), new.get(key))) is not None]
     return Objects(
-        tuple(sorted(changes, key=lambda c: c.path)), tuple(_actions(old.values(), new.values())), tuple(problems)
+        tuple(sorted(changes, key=lambda c: c.path)),
+        tuple(_actions(old.values(), new.values(), all_gone=after is None)),
+        tuple(problems),
     )
 
 
@@ -138,14 +144,14 @@ def _text(manifest: Manifest | None) -> str | None:
     return None if manifest is None else manifest.bytes.decode()
 
 
-def _actions(before: Iterable[Manifest], after: Iterable[Manifest]) -> Iterator[Action]:
+def _actions(before: Iterable[Manifest], after: Iterable[Manifest], *, all_gone: bool) -> Iterator[Action]:
     old, new = ({_identity(m): m for m in found if SYNCED in m.path} for found in (before, after))
     acts = []
     for identity in {*old, *new}:
         if identity not in old:
             acts.append(Action(Act.CREATE, *identity))
         elif identity not in new:
-            acts.append(Action(Act.KEEP if identity[0] == "Task" else Act.PRUNE, *identity))
+            acts.append(Action(Act.KEEP if all_gone or identity[0] == "Task" else Act.PRUNE, *identity))
         elif old[identity].data != new[identity].data:
             acts.append(Action(Act.CHANGE, *identity))
     order = list(Act)
