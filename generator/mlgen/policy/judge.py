@@ -91,20 +91,49 @@ class Judge:
         by_policy: dict[str, list[Binding]] = {}
         for binding in policies.bindings:
             by_policy.setdefault(binding.policy, []).append(binding)
+        self._known: dict[tuple[object, ...], list[tuple[Policy, list[Binding]]]] = {}
         self._bound = [(p, tuple(by_policy[p.name])) for p in policies.policies if p.name in by_policy]
 
     def judge(self, request: Request) -> list[Verdict]:
         """What is said against a request; nothing, where it is admitted."""
         request = _as_stored(request)
-        return [verdict for policy, bindings in self._bound for verdict in self._policy(policy, bindings, request)]
+        asked = self._asked(request)
+        if not asked:
+            return []
+        roots = _roots(request)
+        return [v for policy, bindings in asked for v in self._policy(policy, bindings, request, roots)]
 
-    def _policy(self, policy: Policy, bindings: tuple[Binding, ...], request: Request) -> Iterator[Verdict]:
+    def _asked(self, request: Request) -> list[tuple[Policy, list[Binding]]]:
+        """The policies and bindings that match. Most look at nothing of an object but where it is of what kind."""
+        own = request.namespace
+        where = None if own is None else tuple(sorted(labels(own).items()))
+        namespaced, space = bool(_namespace_name(request)), _is_namespace(request)
+        key = (request.resource, request.subresource, request.operation, namespaced, where)
         match = _matcher(request)
-        if not match(policy.spec.get("matchConstraints") or {}):
-            return
+        found = None if space else self._known.get(key)
+        if found is None:
+            found = [
+                (policy, [b for b in bindings if _by_object(b.match) or match(b.match or {})])
+                for policy, bindings in self._bound
+                if _by_object(policy.spec["matchConstraints"]) or match(policy.spec["matchConstraints"])
+            ]
+            found = [(policy, bindings) for policy, bindings in found if bindings]
+            self._known[key] = found
+        if not any(
+            _by_object(policy.spec["matchConstraints"]) or any(_by_object(b.match) for b in bindings)
+            for policy, bindings in found
+        ):
+            return found
+        return [
+            (policy, [b for b in bindings if not _by_object(b.match) or match(b.match or {})])
+            for policy, bindings in found
+            if (not _by_object(policy.spec["matchConstraints"]) or match(policy.spec["matchConstraints"]))
+        ]
+
+    def _policy(
+        self, policy: Policy, bindings: list[Binding], request: Request, roots: dict[str, Any]
+    ) -> Iterator[Verdict]:
         for binding in bindings:
-            if not match(binding.match or {}):
-                continue
             try:
                 params = self._params(policy, binding, request)
             except CelError as error:
@@ -116,7 +145,7 @@ class Judge:
                 yield _unknown(policy, binding, None, binding.place, unknown)
                 continue
             for param in params:
-                yield from _validate(policy, binding, request, param)
+                yield from _validate(policy, binding, {**roots, "params": param} if policy.param_kind else roots)
 
     def _params(self, policy: Policy, binding: Binding, request: Request) -> list[Object | None]:
         """Raises CelError where there are none and that is refused."""
@@ -167,8 +196,20 @@ def _namespace_name(request: Request) -> str:
     return ""
 
 
+def _is_namespace(request: Request) -> bool:
+    return request.resource[0] == "" and request.resource[2] == "namespaces"
+
+
+def _by_object(rules: Mapping[str, Any] | None) -> bool:
+    """Whether these rules look at an object's labels or name."""
+    if not rules:
+        return False
+    listed = [*(rules.get("resourceRules") or ()), *(rules.get("excludeResourceRules") or ())]
+    return bool(rules.get("objectSelector")) or any(rule.get("resourceNames") for rule in listed)
+
+
 def _matcher(request: Request) -> Callable[[Mapping[str, Any]], bool]:
-    is_namespace = request.resource[0] == "" and request.resource[2] == "namespaces"
+    is_namespace = _is_namespace(request)
     data = request.object or request.old_object or {}
     name = str((data.get("metadata") or {}).get("name") or "")
     own = data if is_namespace else request.namespace
@@ -188,8 +229,7 @@ def _matcher(request: Request) -> Callable[[Mapping[str, Any]], bool]:
     )
 
 
-def _validate(policy: Policy, binding: Binding, request: Request, params: Object | None) -> Iterator[Verdict]:
-    roots = _roots(policy, request, params)
+def _validate(policy: Policy, binding: Binding, roots: dict[str, Any]) -> Iterator[Verdict]:
     scope = Scope(roots, {v.name: v.expression.run for v in policy.variables})
     try:
         if not _conditions(policy, roots):
@@ -309,17 +349,14 @@ _NAMESPACE_UNKNOWN = frozenset({
 _REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
 
 
-def _roots(policy: Policy, request: Request, params: Object | None) -> dict[str, Any]:
-    roots: dict[str, Any] = {
+def _roots(request: Request) -> dict[str, Any]:
+    return {
         "object": request.object,
         "oldObject": request.old_object,
         "request": _request(request),
         "namespaceObject": _namespace(request),
         "authorizer": NotEvaluated(UNKNOWN),
     }
-    if policy.param_kind is not None:
-        roots["params"] = params
-    return roots
 
 
 def _request(request: Request) -> Partial:

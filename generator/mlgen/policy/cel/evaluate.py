@@ -30,6 +30,7 @@ TYPES = {
 }  # fmt: skip
 
 
+_WHOLE = frozenset({"object", "oldObject", "params", "variables"})
 # What the cluster adds to an object that is made.
 GIVEN = frozenset(
     f"object.metadata.{name}"
@@ -102,9 +103,9 @@ class _Builder:
             case Const(value):
                 return lambda frame: value
             case Ident(name):
-                return _whole(self.ident(name, names))
+                return self.guarded(node, self.ident(name, names), names)
             case Select():
-                return _whole(self.select(node, names))
+                return self.guarded(node, self.select(node, names), names)
             case Call():
                 return self.call(node, names)
             case ListOf():
@@ -113,6 +114,14 @@ class _Builder:
                 return self.map(node, names)
             case Fold():
                 return self.fold(node, names)
+
+    def guarded(self, node: Node, step: Step, names: dict[str, int]) -> Step:
+        """What may be known in part only is no value."""
+        root = node
+        while isinstance(root, Select):
+            root = root.operand
+        apart = isinstance(root, Ident) and (root.name in names or root.name in _WHOLE)
+        return step if apart else _whole(step)
 
     def part(self, node: Node, names: dict[str, int]) -> Step:
         """What a field is taken of: it alone may be known in part."""
@@ -220,6 +229,7 @@ class _Builder:
             reason = f"the function {name} is not known here"
             return _unknown(reason)
         known: dict[tuple[type, ...], Implementation] = {}
+        by_elements = TABLE.by_elements(name, member)
         if name in ("or", "orValue") and member:
             return _otherwise(name, *args)
 
@@ -227,7 +237,7 @@ class _Builder:
             METER.spent += 1
             values = [a(frame) for a in args]
             kinds = tuple(map(type, values))
-            found = None if list in kinds else known.get(kinds)
+            found = None if by_elements and list in kinds else known.get(kinds)
             if found is None:
                 found = TABLE.find(name, member, values)
                 if found is None:

@@ -120,6 +120,16 @@ class Table:
     def has(self, name: str, member: bool) -> bool:
         return (name, member) in self._overloads
 
+    def by_elements(self, name: str, member: bool) -> bool:
+        """Whether an overload asks what a list holds."""
+        kinds = [kind for overload in self._overloads[name, member] for kind in overload.all]
+        return any(
+            str(element["type_name"]) in self._kinds
+            for kind in kinds
+            if kind["type_name"] == "list"
+            for element in cast("list[Type]", kind.get("params", []))
+        )
+
     def find(self, name: str, member: bool, values: list[Any]) -> Implementation | None:
         """The implementation for these values; None where no overload takes them."""
         for overload in self._overloads.get((name, member), ()):

@@ -16,11 +16,17 @@ def spend(text: str, pattern: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _asks() -> Any:
+def _environment() -> Any:
     from cel_expr_python import cel  # here: 7 ms that nobody pays who has no policy
 
-    environment = cel.NewEnv(variables={"s": cel.Type.STRING, "p": cel.Type.STRING})
-    return environment.compile("s.matches(p)")
+    return cel.NewEnv(variables={"s": cel.Type.STRING})
+
+
+@lru_cache(maxsize=1000)
+def _asks(pattern: str) -> Any:
+    """A program of one pattern: it is not compiled anew for each text."""
+    written = "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in pattern)
+    return _environment().compile(f's.matches("{written}")')
 
 
 @lru_cache(maxsize=100_000)
@@ -28,7 +34,7 @@ def search(text: str, pattern: str) -> bool:
     """Whether RE2 finds the pattern in the text. Raises CelError for a pattern that is none."""
     if r"\C" in pattern:  # a byte, which Google's library knows and Go's does not
         raise CelError("error parsing regexp: invalid escape sequence: `\\C`")
-    found = _asks().eval(data={"s": text, "p": pattern}).value()
+    found = _asks(pattern).eval(data={"s": text}).value()
     if isinstance(found, bool):
         return found
     raise CelError(f"error parsing regexp: {found}")
