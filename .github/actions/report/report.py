@@ -9,8 +9,10 @@ Standard library only: it runs before anything is installed.
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import re
+import struct
 import sys
 import time
 import urllib.error
@@ -30,17 +32,28 @@ ATTEMPTS = 5
 PAGES = 30  # of a hundred comments
 
 _TAGS = r"/?(?:details|summary|sub|code)>|br>"  # all that our own Markdown has
+_ENTITIES = r"(?:amp|lt|gt|quot|#x27);"
+# A host looks for these in what is left when all marks are read, so what stands around them in the source says little:
+# each is broken wherever it stands, but for the digest of an image.
 _INERT = (
     (re.compile(rf"<(?!(?:{_TAGS}))(?=[A-Za-z/!?])"), "<\u200b"),  # a tag, or a comment that hides the rest
-    (re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_])"), "@\u200b"),  # calls a person or a team
-    (re.compile(r"(?<![A-Za-z0-9_])#(?=[0-9])"), "#\u200b"),  # leaves a note at another issue
-    (re.compile(r"\b(GH-)(?=[0-9])", re.IGNORECASE), "\\1\u200b"),
+    (re.compile(rf"&(?!{_ENTITIES})(?=[#A-Za-z])"), "&\u200b"),  # any of the following in other letters
+    (
+        re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])|@(?!sha256:)(?=[A-Za-z0-9])"),
+        "@\u200b",
+    ),  # a person, a commit, mail
+    (re.compile(r"#(?=[0-9])"), "#\u200b"),  # leaves a note at an issue, here or of any repository
+    (re.compile(r"(GH-)(?=[0-9])", re.IGNORECASE), "\\1\u200b"),
     (re.compile(r"\](?=[(\[:])"), "]\u200b"),  # a link, an image, what a link is named for
     (re.compile(r"(https?|ftp|mailto|xmpp):(?=\S)", re.IGNORECASE), "\\1\u200b:"),  # becomes a link by itself
     (re.compile(r"(www)\.", re.IGNORECASE), "\\1\u200b."),
-    (re.compile(r"(?<=[A-Za-z0-9._+-])@(?=[A-Za-z0-9-]+\.)"), "@\u200b"),  # an address of mail
 )
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+# What reading a zip file raises, of the file and of each way to pack. ValueError: names that are no text.
+_BROKEN = (OSError, EOFError, MemoryError, NotImplementedError, RuntimeError, ValueError, struct.error,
+           zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
 class Refused(Exception):
@@ -97,7 +110,7 @@ def _member(archive: Path, name: str, most: int) -> bytes:
             data = stream.read(most + 1)
     except KeyError:
         raise Refused(f"the review left no {name}") from None
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except _BROKEN as error:
         raise Refused(f"the review's archive cannot be read: {error}") from None
     if len(data) > most:
         raise Refused(f"the review's {name} has more than {most:,} bytes")
@@ -131,7 +144,7 @@ def sarif(data: bytes) -> dict[str, Any]:
         rules = [{key: rule[key] for key in ("id", "shortDescription", "defaultConfiguration") if key in rule}
                  for rule in driver.get("rules", [])]  # fmt: skip
         named = driver["name"]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise Refused(f"the review's mlgen.sarif is none: {error!r:.200}") from None
     if named != "mlgen" or log.get("version") != "2.1.0":
         raise Refused("the review's mlgen.sarif is of another tool")
