@@ -104,6 +104,11 @@ class Site:
         at = f"/apis/argoproj.io/v1alpha1/namespaces/{need('MLGEN_E2E_ARGOCD_NAMESPACE')}/applications"
         return api.get(f"{at}/{name or self.app}")
 
+    def patch(self, patch: Json) -> None:
+        """What the program `argocd` does to the Application."""
+        at = ("-n", need("MLGEN_E2E_ARGOCD_NAMESPACE"))
+        kubectl("patch", *at, "application", self.app, "--type=merge", "-p", json.dumps(patch))
+
     def refresh(self, name: str = "") -> Json:
         """Let Argo CD compare Git and the cluster anew, manifests included; the Application after that."""
         name = name or self.app
