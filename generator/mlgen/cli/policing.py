@@ -7,10 +7,10 @@ What an environment cannot render is left to `render`, which says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlgen.cli import culprits
 from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, subjects
@@ -23,7 +23,7 @@ from mlgen.spec.project import Environment
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
     from mlgen.policy.judge import Judge, Verdict
-    from mlgen.policy.model import Policies, Policy
+    from mlgen.policy.model import Binding, Policies, Policy
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
 _KINDS = (
@@ -49,7 +49,7 @@ class Inspector:
 
         self.make = Judge
         self.policies = policies
-        self.judges: dict[tuple[tuple[str, str, str], bool], Judge] = {}
+        self.judges: dict[tuple[object, ...], Judge] = {}
         self.environments, self.project = environments, Place(project, ())
         self.namespaces = {e.name: namespace(e) for e in environments}
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
@@ -91,14 +91,25 @@ class Inspector:
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = namespace(environment)
         resource = resources(data)
-        return self.judge(resource, retry=retry).judge(Request(data, resource, namespace=named))
+        return self.judge(resource, named, retry=retry).judge(Request(data, resource, namespace=named))
 
-    def judge(self, resource: tuple[str, str, str], *, retry: bool) -> Judge:
-        """The judge of one kind of object: most policies are of few kinds."""
-        if (resource, retry) not in self.judges:
-            own = tuple(p for p in self.policies.policies if concerns(p, resource) and (not retry or reads_name(p)))
-            self.judges[resource, retry] = self.make(replace(self.policies, policies=own))
-        return self.judges[resource, retry]
+    def judge(self, resource: tuple[str, str, str], named: Data, *, retry: bool) -> Judge:
+        """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once."""
+        key = (resource, retry, tuple(sorted(named["metadata"]["labels"].items())))
+        if key not in self.judges:
+            policies: list[Policy] = []
+            bindings: list[Binding] = []
+            for policy in self.policies.policies:
+                rules = _decided(policy.spec.get("matchConstraints"), resource, named)
+                if rules is not None and (not retry or reads_name(policy)):
+                    policies.append(replace(policy, spec={**policy.spec, "matchConstraints": rules}))
+            for binding in self.policies.bindings:
+                rules = _decided(binding.match, resource, named)
+                if rules is not None:
+                    bindings.append(replace(binding, match=rules))
+            own = replace(self.policies, policies=tuple(policies), bindings=tuple(bindings))
+            self.judges[key] = self.make(own)
+        return self.judges[key]
 
     def findings(self) -> Iterator[Diagnostic]:
         """One for each cause, with all environments that it is in."""
@@ -196,11 +207,27 @@ class Inspector:
         return culprits.by_names(words, spec, subject.pipeline, place)
 
 
-def concerns(policy: Policy, resource: tuple[str, str, str]) -> bool:
-    """Whether a policy may be of a kind of objects; where it is not, its rules need not be read closer."""
-    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
-    names = [name for rule in rules for name in rule.get("resources") or ()]
-    return not rules or any(name == resource[2] or "*" in name for name in names)
+def _decided(rules: Mapping[str, Any] | None, resource: tuple[str, str, str], named: Data) -> Mapping[str, Any] | None:
+    """Rules for all objects of a kind in a namespace: none where they take all, None where they take none.
+
+    The same rules where that rests on the object.
+    """
+    from mlgen.policy.match import matches  # here: as above
+
+    given = rules or {}
+    listed = [*(given.get("resourceRules") or ()), *(given.get("excludeResourceRules") or ())]
+    if given.get("objectSelector") or any(rule.get("resourceNames") for rule in listed):
+        return given
+    taken = matches(
+        given,
+        resource=resource,
+        operation="CREATE",
+        name="",
+        namespaced=True,
+        objects=({},),
+        namespace_labels=named["metadata"]["labels"],
+    )
+    return {} if taken else None
 
 
 # What of an object is certainly not its name. All else may be: the whole object, too.
