@@ -80,10 +80,12 @@ def subjects(repository: Repository, old: str, new: str, *, most: int) -> list[S
 
     Source: git-rev-list(1), PRETTY FORMATS: with a format, a line `commit <id>` stands before each.
     """
-    shown = ["--format=%s", f"--max-count={most}"]
+    # With the id before it no line is empty: of a commit without a subject git would print none at all. UTF-8: a
+    # repository may ask for any encoding, UTF-16 too, in which a byte is no letter and a line no line.
+    shown = ["--format=%H %s", "--encoding=UTF-8", f"--max-count={most}"]
     lines = repository.run("rev-list", *shown, "--end-of-options", new, f"^{old}").split(b"\n")
-    pairs = zip(lines[::2], lines[1::2], strict=False)
-    return [Subject(oid.split()[1].decode(), text.decode(errors="replace")) for oid, text in pairs]
+    pairs = (line.partition(b" ") for line in lines[1::2])
+    return [Subject(oid.decode(), text.decode(errors="replace")) for oid, _, text in pairs]
 
 
 def names(repository: Repository) -> list[str]:
