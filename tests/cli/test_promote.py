@@ -240,6 +240,8 @@ def test_several_environments_move_at_once(root: Path, mlgen: Mlgen) -> None:
         (["--to", "prod", "--revision", "mian"], 2, "fix  did you mean main?"),
         (["--to", "prod", "--revision", "--help"], 2, "error[no-such-revision]"),
         (["--to", "prod", "--revision", "HEAD^{tree}"], 2, "error[no-such-revision]"),
+        (["--to", "prod", "--revision", "^HEAD"], 2, "error[no-such-revision]"),
+        (["--to", "prod", "--revision", "HEAD~1..HEAD"], 2, "error[no-such-revision]"),
         ([], 2, "--to"),
     ],
 )

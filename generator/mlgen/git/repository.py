@@ -15,6 +15,7 @@ from mlgen.git.objects import Reader
 from mlgen.git.signing import Signer
 
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])")
+_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def branch_ref(branch: str) -> str:
@@ -136,7 +137,8 @@ class Repository:
             found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         except GitError:
             return None
-        return found.decode().strip()
+        oid = found.decode().strip()
+        return oid if _ID.fullmatch(oid) else None  # of `^HEAD` git says which commit is left out
 
     def tip(self, ref: str) -> str | None:
         """The id of the commit that a ref, by its full name, points to; None where there is no such ref.
