@@ -105,7 +105,7 @@ def test_places(line_end: str) -> None:
         (("if",), '"none"', '\\"none\\"'),
         (("cpu",), "50", "50"),
         (("run",), "$(params.x)", "$(params.x)"),
-        (("note",), "text", ">-\n      folded\n      text"),  # lines were folded: the whole text
+        (("note",), "text", "text"),
     ],
 )
 def test_places_inside_a_text(route: Route, part: str, written: str) -> None:
@@ -175,3 +175,38 @@ def test_each_value_stands_where_its_place_says(value: Any, indent: int | None) 
         assert json.loads(cut(document, document.span(route))) == here
         if isinstance(route[-1], str):
             assert json.loads(cut(document, document.key_span(route))) == route[-1]
+
+
+FOLDED = """\
+block: >-
+  one two
+  three
+
+  four
+plain: one  two
+  three four
+single: 'it''s one
+  three'
+double: "one two
+  three"
+deeper: >
+  one
+    two
+  three
+"""
+
+
+@pytest.mark.parametrize("key", ["block", "plain", "single", "double", "deeper"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_places_in_lines_that_were_joined(key: str, line_end: str) -> None:
+    document = read("x.yaml", FOLDED.replace("\n", line_end).encode())
+    text = document.text((key,))
+    for word in ("one", "two", "three", "four"):
+        start = text.find(word)
+        if start >= 0:
+            assert cut(document, document.inner_span((key,), start, start + len(word))) == word
+
+
+def test_a_place_that_is_not_certain_is_the_whole_text() -> None:
+    document = read("x.yaml", b'a: "b\\tc\n  d"\n')
+    assert cut(document, document.inner_span(("a",), 4, 5)) == '"b\\tc\n  d"'

@@ -91,6 +91,7 @@ class Judge:
         by_policy: dict[str, list[Binding]] = {}
         for binding in policies.bindings:
             by_policy.setdefault(binding.policy, []).append(binding)
+        self._by_object: dict[tuple[object, ...], bool] = {}
         self._known: dict[tuple[object, ...], list[tuple[Policy, list[Binding]]]] = {}
         self._bound = [(p, tuple(by_policy[p.name])) for p in policies.policies if p.name in by_policy]
 
@@ -119,10 +120,11 @@ class Judge:
             ]
             found = [(policy, bindings) for policy, bindings in found if bindings]
             self._known[key] = found
-        if not any(
-            _by_object(policy.spec["matchConstraints"]) or any(_by_object(b.match) for b in bindings)
-            for policy, bindings in found
-        ):
+            self._by_object[key] = any(
+                _by_object(policy.spec["matchConstraints"]) or any(_by_object(b.match) for b in bindings)
+                for policy, bindings in found
+            )
+        if not self._by_object[key]:
             return found
         return [
             (policy, [b for b in bindings if not _by_object(b.match) or match(b.match or {})])

@@ -55,7 +55,7 @@ class Document:
         return value if isinstance(value, str) else self.source.text[slice(*self.offsets(route)[1])]
 
     def inner_span(self, route: Route, start: int, end: int) -> Span:
-        """The place of a part of a text, by offsets in what `text` gives; the whole text where lines were folded."""
+        """The place of a part of a text, by offsets in what `text` gives; the whole text where that is not certain."""
         first, last = self.offsets(route)[1]
         offsets = _offsets(self.source.text[first:last], self.text(route))
         if offsets is None or not 0 <= start <= end < len(offsets):
@@ -111,16 +111,53 @@ _CHARACTERS = {
 
 
 def _offsets(written: str, text: str) -> list[int] | None:
-    """Where each character of a scalar's text, and its end, stands in the scalar as written; None if folded."""
+    """Where each character of a scalar's text, and its end, stands in the scalar as written; None if not certain."""
     if written == text:
         return list(range(len(text) + 1))
     if written.startswith("|"):
         return _block_offsets(written, text)
     characters = _CHARACTERS.get(written[:1])
-    if characters is None or "\n" in written or "\r" in written:
+    folded = "\n" in written or "\r" in written
+    if folded and (characters is None or "\\" not in written):
+        return _folded_offsets(written, text)
+    if characters is None or folded:
         return None
     found = [match.start() for match in characters.finditer(written, 1, len(written) - 1)]
     return [*found, len(written) - 1] if len(found) == len(text) else None
+
+
+_LINE_END = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t\r\n]*")
+
+
+def _folded_offsets(written: str, text: str) -> list[int] | None:
+    """As `_offsets`, for lines that were joined: what stands between two of them is a blank, or ends of lines.
+
+    Blanks at the beginnings of lines are the writer's, except where a folded block has lines that stand deeper: there
+    the text has more of them, and so less is passed over.
+    """
+    at = end = len(written)
+    match = re.match(r">[^\r\n]*(?:\r\n|\r|\n)[ \t\r\n]*", written)
+    if match is not None:
+        at = match.end()
+    else:
+        quoted = written[:1] in ("'", '"')
+        at, end = (1, end - 1) if quoted else (0, end)
+    found: list[int] = []
+    for number, character in enumerate(text):
+        if at < end and written[at] == character and character not in "\r\n":
+            joined = _LINE_END.match(written, at) if character in " \t" else None
+            found.append(at)
+            at = joined.end() if joined else at + (2 if written[0] == character == "'" else 1)
+            continue
+        if character not in " \n":
+            return None
+        found.append(at)
+        joined = _LINE_END.match(written, at)
+        if joined is not None:
+            at = joined.end()
+        elif (number == 0 or text[number - 1] not in " \n") and text[number:].strip("\n"):
+            return None  # else one of several ends of lines, a deeper line's blank, or the block's end
+    return [*found, min(at, len(written))]
 
 
 def _block_offsets(written: str, text: str) -> list[int] | None:

@@ -68,12 +68,10 @@ def build(node: Node) -> Step:
     """The function of an expression: takes a frame `[scope]`, gives its value, raises CelError or NotEvaluated."""
     builder = _Builder()
     step = builder.build(node, {})
-    size = builder.slots
-
-    def run(frame: Frame) -> Any:
-        return step([frame[0], *([None] * size)])
-
-    return run
+    empty = [None] * builder.slots
+    if not empty:
+        return step
+    return lambda frame: step([frame[0], *empty])
 
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
@@ -212,7 +210,7 @@ class _Builder:
         if name == "_?._":  # its second argument is a name, not a value
             operand, key = self.build(node.args[0], names), node.args[1]
             assert isinstance(key, Const)
-            return lambda frame: operators.optional_index(operand(frame), key.value)
+            return _optional_field(operand, str(key.value))
         if name in ("_==_", "_!=_") and Const(None) in node.args:
             left, right = (self.part(a, names) for a in node.args)
             return _is_null(left, right, name == "_==_")
@@ -232,6 +230,11 @@ class _Builder:
         by_elements = TABLE.by_elements(name, member)
         if name in ("or", "orValue") and member:
             return _otherwise(name, *args)
+
+        if len(args) == 1 and not by_elements:
+            return _unary(name, member, args[0])
+        if len(args) == 2 and not by_elements:
+            return _of_two(name, member, *args)
 
         def call(frame: Frame) -> Any:
             METER.spent += 1
@@ -370,6 +373,60 @@ def _is_null(left: Step, right: Step, wanted: bool) -> Step:
     def step(frame: Frame) -> bool:
         METER.spent += 1
         return (left(frame) is None and right(frame) is None) is wanted
+
+    return step
+
+
+def _optional_field(operand: Step, name: str) -> Step:
+    """operand.?name: what policies do most."""
+
+    def step(frame: Frame) -> Optional:
+        METER.spent += 1
+        value = operand(frame)
+        if type(value) is Optional:
+            if value is NONE:
+                return NONE
+            value = value.value
+        if type(value) is dict:
+            return Optional(value[name]) if name in value else NONE
+        return operators.optional_index(value, name)
+
+    return step
+
+
+def _unary(name: str, member: bool, argument: Step) -> Step:
+    """A function of one value, whose overload does not depend on what is in it."""
+    known: dict[type, Implementation] = {}
+
+    def step(frame: Frame) -> Any:
+        METER.spent += 1
+        value = argument(frame)
+        found = known.get(type(value))
+        if found is None:
+            found = TABLE.find(name, member, [value])
+            if found is None:
+                raise CelError(refused(name, [value]))
+            known[type(value)] = found
+        return found(value)
+
+    return step
+
+
+def _of_two(name: str, member: bool, first: Step, second: Step) -> Step:
+    """As `_unary`, of two values."""
+    known: dict[tuple[type, type], Implementation] = {}
+
+    def step(frame: Frame) -> Any:
+        METER.spent += 1
+        a, b = first(frame), second(frame)
+        kinds = (type(a), type(b))
+        found = known.get(kinds)
+        if found is None:
+            found = TABLE.find(name, member, [a, b])
+            if found is None:
+                raise CelError(refused(name, [a, b]))
+            known[kinds] = found
+        return found(a, b)
 
     return step
 

@@ -41,7 +41,7 @@ def search(text: str, pattern: str) -> bool:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    spend(text, pattern)
+    METER.spent += (len(text) // 10 + 1) * (len(pattern) // 4 + 1)
     return search(text, pattern)
 
 
