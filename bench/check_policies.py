@@ -16,7 +16,7 @@ import specs
 from measure import measure
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 3
+ROUNDS = 2
 PARAMS = """\
 apiVersion: v1
 kind: ConfigMap

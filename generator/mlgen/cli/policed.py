@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from mlgen.cli import sources
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
@@ -37,7 +39,8 @@ def check_policies(workspace: Workspace) -> list[Diagnostic]:
             source = workspace.source_of(environments[0])
         except Findings:
             continue  # told already
-        inspector.inspect(source.planned.values(), environments)
+        with _uncollected():
+            inspector.inspect(source.planned.values(), environments)
         found += _placed(workspace, environments[0], inspector.findings())
     return [*lost, *found]
 
@@ -50,6 +53,18 @@ def policy_files(workspace: Workspace) -> tuple[dict[str, bytes], list[Diagnosti
     return {path: workspace.data(path) for path in paths if workspace.files.kind(path) == "file"}, [
         Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2)) for path in lost
     ]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles, of which rendered objects have none: it takes a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _by_pin(environments: Iterable[Environment]) -> list[list[Environment]]:
