@@ -17,6 +17,7 @@ from mlgen.policy.cel.wire import Checked, Node, Type, read
 _ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
 _NOT_OURS = re.compile(r"recursion (?:depth|limit)", re.IGNORECASE)
 DYN: Type = {"type_name": "dyn"}
+_SIMPLE = frozenset({"dyn", "bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration"})
 TYPE_NAMES = frozenset({"bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"})
 
 
@@ -93,7 +94,7 @@ class Checker:
 
 @lru_cache(maxsize=64)
 def checker(variables: bytes) -> Checker:
-    """The checker of these variables, as canonical JSON: to make one takes 8 ms, and most policies share theirs."""
+    """The checker of these variables, as canonical JSON: most policies share theirs."""
     return Checker(json.loads(variables))
 
 
@@ -112,15 +113,34 @@ def _environment(variables: Mapping[str, Type]) -> Any:
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_optional
 
+    known = {name: found for name, kind in variables.items() if (found := _given(cel, kind)) is not None}
+    others = tuple(sorted(variables.keys() - known.keys()))
+    configuration = _configuration(encode({name: variables[name] for name in others}))
+    return cel.NewEnv(config=configuration, variables=known, extensions=[ext_optional.ExtOptional()])
+
+
+@lru_cache(maxsize=64)
+def _configuration(variables: bytes) -> Any:
+    """All functions, and what variables the library cannot be given otherwise; to read it takes 8 ms."""
+    from cel_expr_python import cel  # as above
+
     configuration = {
         "stdlib": {"exclude_functions": [{"name": name} for name in REPLACED]},
         "functions": DECLARATIONS,
-        "variables": [{"name": name, **kind} for name, kind in variables.items()],
+        "variables": [{"name": name, **kind} for name, kind in json.loads(variables).items()],
     }
-    return cel.NewEnv(
-        config=cel.NewEnvConfigFromYaml(encode(configuration).decode()),  # JSON is YAML
-        extensions=[ext_optional.ExtOptional()],
-    )
+    return cel.NewEnvConfigFromYaml(encode(configuration).decode())  # JSON is YAML
+
+
+def _given(cel: Any, kind: Type) -> Any:
+    """A type as the library has it; None for one that only its configuration can say."""
+    name, params = str(kind["type_name"]), kind.get("params")
+    if isinstance(params, list):
+        inner = [_given(cel, part) for part in params]
+        if any(part is None for part in inner) or name not in ("list", "map"):
+            return None
+        return cel.Type.List(*inner) if name == "list" else cel.Type.Map(*inner)
+    return getattr(cel.Type, name.upper()) if name in _SIMPLE else None
 
 
 def _uncompiled(text: str, said: str) -> Uncompiled:
