@@ -7,9 +7,10 @@ from typing import Any
 from mlgen.canonical import encode
 from mlgen.diagnostic import Diagnostic
 from mlgen.policy.cel import front
-from mlgen.policy.cel.evaluate import Frame, Step, build
+from mlgen.policy.cel.evaluate import build
 from mlgen.policy.cel.reads import fields
 from mlgen.policy.cel.refusals import refusals, written
+from mlgen.policy.cel.steps import Frame, Step
 from mlgen.policy.cel.values import NotEvaluated
 from mlgen.policy.cel.wire import Type
 from mlgen.policy.model import Expression, MatchCondition, Policy, Validation, Variable

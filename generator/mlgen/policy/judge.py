@@ -13,37 +13,23 @@ Source: k8s.io/apiserver/pkg/admission/plugin/policy/validating/{dispatcher,vali
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mlgen.diagnostic import Span
 from mlgen.policy.cel.evaluate import Scope
-from mlgen.policy.cel.library.authorizer import UNKNOWN
 from mlgen.policy.cel.library.formats import Reasons
 from mlgen.policy.cel.library.strings import trim
 from mlgen.policy.cel.meter import METER
-from mlgen.policy.cel.values import CelError, NotEvaluated, Partial, Wordless
+from mlgen.policy.cel.values import CelError, NotEvaluated, Wordless
 from mlgen.policy.match import labels, matches, selects
 from mlgen.policy.model import Binding, Expression, Policies, Policy, Validation
+from mlgen.policy.request import Object, Request, as_stored, is_namespace, namespace_name, roots_of
+
+__all__ = ["Judge", "Request", "Verdict", "evaluate"]
 
 MAX_MESSAGE_BYTES = 5 * 1024
 COST_OF_EXPRESSION = 1_000_000  # what the API server lets one expression cost; half of it is left for our guess
-Object = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """resource: group, version, plural. namespace: the Namespace object of the object's namespace, if it has one.
-
-    object: None for DELETE. name: where the object has none. kind: as the object says.
-    """
-
-    object: Object | None
-    resource: tuple[str, str, str]
-    operation: str = "CREATE"
-    old_object: Object | None = None
-    namespace: Object | None = None
-    subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +83,18 @@ class Judge:
 
     def judge(self, request: Request) -> list[Verdict]:
         """What is said against a request; nothing, where it is admitted."""
-        request = _as_stored(request)
+        request = as_stored(request)
         asked = self._asked(request)
         if not asked:
             return []
-        roots = _roots(request)
+        roots = roots_of(request)
         return [v for policy, bindings in asked for v in self._policy(policy, bindings, request, roots)]
 
     def _asked(self, request: Request) -> list[tuple[Policy, list[Binding]]]:
         """The policies and bindings that match. Most look at nothing of an object but where it is of what kind."""
         own = request.namespace
         where = None if own is None else tuple(sorted(labels(own).items()))
-        namespaced, space = bool(_namespace_name(request)), _is_namespace(request)
+        namespaced, space = bool(namespace_name(request)), is_namespace(request)
         key = (request.resource, request.subresource, request.operation, namespaced, where)
         match = _matcher(request)
         found = None if space else self._known.get(key)
@@ -156,7 +142,7 @@ class Judge:
             return [None]
         if reference is None:
             return [None]
-        own = _namespace_name(request)
+        own = namespace_name(request)
         where = reference.get("namespace") or own
         found = []
         for (version, kind, namespace, name), item in self._policies.objects.items():
@@ -174,34 +160,6 @@ class Judge:
         raise CelError("no params found for policy binding with `Deny` parameterNotFoundAction")
 
 
-def _as_stored(request: Request) -> Request:
-    """The request, its object with the namespace it is made in, and without maps that are stored by their absence."""
-    if request.object is None:
-        return request
-    metadata = dict(request.object.get("metadata") or {})
-    for key in ("labels", "annotations"):
-        if key in metadata and not metadata[key]:
-            del metadata[key]
-    name = _namespace_name(request)
-    if name:
-        metadata["namespace"] = name
-    return replace(request, object={**request.object, "metadata": metadata})
-
-
-def _namespace_name(request: Request) -> str:
-    for data in (request.object, request.old_object):
-        metadata = data.get("metadata") if data else None
-        if isinstance(metadata, Mapping) and metadata.get("namespace"):
-            return str(metadata["namespace"])
-    if request.namespace is not None and request.resource != ("", "v1", "namespaces"):
-        return str(request.namespace["metadata"]["name"])
-    return ""
-
-
-def _is_namespace(request: Request) -> bool:
-    return request.resource[0] == "" and request.resource[2] == "namespaces"
-
-
 def _by_object(rules: Mapping[str, Any] | None) -> bool:
     """Whether these rules look at an object's labels or name."""
     if not rules:
@@ -211,14 +169,14 @@ def _by_object(rules: Mapping[str, Any] | None) -> bool:
 
 
 def _matcher(request: Request) -> Callable[[Mapping[str, Any]], bool]:
-    is_namespace = _is_namespace(request)
+    of_namespace = is_namespace(request)
     data = request.object or request.old_object or {}
     name = str((data.get("metadata") or {}).get("name") or "")
-    own = data if is_namespace else request.namespace
+    own = data if of_namespace else request.namespace
     found = None if own is None else labels(own)
     group, version, plural = request.resource
     resource = (group, version, f"{plural}/{request.subresource}" if request.subresource else plural)
-    namespaced = not is_namespace and bool(_namespace_name(request))
+    namespaced = not of_namespace and bool(namespace_name(request))
     objects = (request.object, request.old_object)
     return lambda rules: matches(
         rules,
@@ -344,51 +302,3 @@ def _unknown(policy: Policy, binding: Binding, index: int | None, place: Span, w
 
 
 _WORDLESS = "the words of this error are the cluster's own"
-_NAMESPACE_UNKNOWN = frozenset({
-    "generateName", "UID", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
-    "generation", "finalizers",
-})  # fmt: skip
-_REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
-
-
-def _roots(request: Request) -> dict[str, Any]:
-    return {
-        "object": request.object,
-        "oldObject": request.old_object,
-        "request": _request(request),
-        "namespaceObject": _namespace(request),
-        "authorizer": NotEvaluated(UNKNOWN),
-    }
-
-
-def _request(request: Request) -> Partial:
-    data = request.object or request.old_object or {}
-    group, version, plural = request.resource
-    kind = {"group": group, "version": version, "kind": str(data.get("kind", ""))}
-    resource = {"group": group, "version": version, "resource": plural}
-    metadata = data.get("metadata") or {}
-    known: dict[str, Any] = {
-        "kind": kind,
-        "resource": resource,
-        "requestKind": kind,
-        "requestResource": resource,
-        "name": str(metadata.get("name") or ""),
-        "namespace": _namespace_name(request),
-        "operation": request.operation,
-        "subResource": request.subresource,
-        "requestSubResource": request.subresource,
-    }
-    known = {key: value for key, value in known.items() if value}
-    return Partial("request", known, _REQUEST_UNKNOWN | ({"name"} if not metadata.get("name") else frozenset()))
-
-
-def _namespace(request: Request) -> Any:
-    if request.namespace is None:
-        return NotEvaluated("namespaceObject is not known here") if _namespace_name(request) else None
-    metadata = request.namespace.get("metadata") or {}
-    known = {key: metadata[key] for key in ("name", "labels", "annotations") if metadata.get(key)}
-    return Partial(
-        "namespaceObject",
-        {"metadata": Partial("namespaceObject.metadata", known, _NAMESPACE_UNKNOWN)},
-        frozenset({"spec", "status"}),
-    )

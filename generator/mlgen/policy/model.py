@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlgen.diagnostic import Span
-from mlgen.policy.cel.evaluate import Step
+from mlgen.policy.cel.steps import Step
 
 
 @dataclass(frozen=True, slots=True)

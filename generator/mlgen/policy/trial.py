@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlgen.policy.cases import Case, resources
-from mlgen.policy.cel.evaluate import Frame
+from mlgen.policy.cel.steps import Frame
 from mlgen.policy.judge import Judge, Request, Verdict
 from mlgen.policy.model import Expression, Policies, Policy, Validation
 

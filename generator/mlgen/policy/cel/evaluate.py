@@ -11,13 +11,25 @@ from mlgen.policy.cel import pairs as two
 from mlgen.policy.cel.library import TABLE
 from mlgen.policy.cel.macros import shape
 from mlgen.policy.cel.meter import METER
-from mlgen.policy.cel.operators import NO_OVERLOAD
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, TypeValue, Uint, equal, type_name
+from mlgen.policy.cel.steps import (
+    SPECIAL,
+    Frame,
+    Step,
+    binary,
+    equals_text,
+    is_null,
+    of_two,
+    optional_field,
+    otherwise,
+    refused,
+    unary,
+    unknown,
+    variable,
+    whole,
+)
+from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Partial, TypeValue, Uint, equal, type_name
 from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, MapOf, Node, Select
-
-Frame = list[Any]  # [0] the Scope, then the variables of macros
-Step = Callable[[Frame], Any]
 
 TYPES = {
     name: TypeValue(kind)
@@ -119,7 +131,7 @@ class _Builder:
         while isinstance(root, Select):
             root = root.operand
         apart = isinstance(root, Ident) and (root.name in names or root.name in _WHOLE)
-        return step if apart else _whole(step)
+        return step if apart else whole(step)
 
     def part(self, node: Node, names: dict[str, int]) -> Step:
         """What a field is taken of: it alone may be known in part."""
@@ -143,7 +155,7 @@ class _Builder:
             return lambda frame: kind
         first, *rest = name.split(".")  # the checker joins the path of what is declared by its path
         if rest and first == "variables":
-            return lambda frame: frame[0].variable(rest[0])
+            return variable(rest[0])
         if rest:
             node: Node = Ident(first)
             for part in rest:
@@ -170,7 +182,7 @@ class _Builder:
         if isinstance(node.operand, Ident) and node.operand.name == "variables" and "variables" not in names:
             if node.test:
                 return lambda frame: True
-            return lambda frame: frame[0].variable(field_name)
+            return variable(field_name)
         operand = self.part(node.operand, names)
         given = path in GIVEN
 
@@ -210,31 +222,37 @@ class _Builder:
         if name == "_?._":  # its second argument is a name, not a value
             operand, key = self.build(node.args[0], names), node.args[1]
             assert isinstance(key, Const)
-            return _optional_field(operand, str(key.value))
+            return optional_field(operand, str(key.value))
         if name in ("_==_", "_!=_") and Const(None) in node.args:
             left, right = (self.part(a, names) for a in node.args)
-            return _is_null(left, right, name == "_==_")
+            return is_null(left, right, name == "_==_")
         args = [self.build(a, names) for a in node.args]
-        if name in _SPECIAL:
-            return _SPECIAL[name](*args)
+        if name in SPECIAL:
+            return SPECIAL[name](*args)
         if name == "-_":
             (only,) = args
             return lambda frame: operators.negate(only(frame))
-        return _binary(_BINARY[name], *args) if name in _BINARY else self.function(name, False, args)
+        return self.operator(node, args) if name in _BINARY else self.function(name, False, args)
+
+    def operator(self, node: Call, args: list[Step]) -> Step:
+        right = node.args[1]
+        if node.function in ("_==_", "_!=_") and isinstance(right, Const) and isinstance(right.value, str):
+            return equals_text(args[0], right.value, node.function == "_==_")
+        return binary(_BINARY[node.function], *args)
 
     def function(self, name: str, member: bool, args: list[Step]) -> Step:
         if not TABLE.has(name, member):
             reason = f"the function {name} is not known here"
-            return _unknown(reason)
+            return unknown(reason)
         known: dict[tuple[type, ...], Implementation] = {}
         by_elements = TABLE.by_elements(name, member)
         if name in ("or", "orValue") and member:
-            return _otherwise(name, *args)
+            return otherwise(name, *args)
 
         if len(args) == 1 and not by_elements:
-            return _unary(name, member, args[0])
+            return unary(name, member, args[0])
         if len(args) == 2 and not by_elements:
-            return _of_two(name, member, *args)
+            return of_two(name, member, *args)
 
         def call(frame: Frame) -> Any:
             METER.spent += 1
@@ -271,7 +289,7 @@ class _Builder:
 
     def map(self, node: MapOf, names: dict[str, int]) -> Step:
         if node.message:
-            return _unknown(f"{node.message} is not known here")
+            return unknown(f"{node.message} is not known here")
         entries = [(self.build(e.key, names), self.build(e.value, names), e.optional) for e in node.entries]
 
         def make(frame: Frame) -> dict[Any, Any]:
@@ -305,7 +323,7 @@ class _Builder:
     def fold(self, node: Fold, names: dict[str, int]) -> Step:
         found = shape(node)
         if found is None:
-            return _unknown("a macro is not known here")
+            return unknown("a macro is not known here")
         over = self.build(node.over, names)
         if found.kind == "bind":
             init = self.build(node.init, names)
@@ -325,20 +343,6 @@ class _Builder:
         return found.loop(over, at, predicate, transform)
 
 
-_SILENT = frozenset({"contains", "startsWith", "endsWith", "matches", "find", "findAll"})  # of strings
-
-
-def refused(name: str, values: list[Any]) -> str:
-    """The error of a function that does not take these values."""
-    if name == "size":
-        return f"{NO_OVERLOAD}: size"
-    if name in _SILENT:
-        return NO_OVERLOAD
-    if name == "duration" and len(values) == 1 and type(values[0]) is int:
-        return "type conversion error from 'int' to 'google.protobuf.Duration'"
-    return f"{NO_OVERLOAD}: {name}({', '.join(map(type_name, values))})"
-
-
 def _path(node: Node, names: dict[str, int]) -> str | None:
     """`a.b.c`, where it is one and `a` is no variable of a macro."""
     parts = []
@@ -348,174 +352,3 @@ def _path(node: Node, names: dict[str, int]) -> str | None:
     if not isinstance(node, Ident) or node.name in names:
         return None
     return ".".join([node.name, *reversed(parts)])
-
-
-def _whole(step: Step) -> Step:
-    def whole(frame: Frame) -> Any:
-        found = step(frame)
-        if type(found) is Partial:
-            raise NotEvaluated(f"{found.name} is known in part only")
-        return found
-
-    return whole
-
-
-def _unknown(reason: str) -> Step:
-    def step(frame: Frame) -> Any:
-        raise NotEvaluated(reason)
-
-    return step
-
-
-def _is_null(left: Step, right: Step, wanted: bool) -> Step:
-    """== and != with null on a side: what is known in part is not null."""
-
-    def step(frame: Frame) -> bool:
-        METER.spent += 1
-        return (left(frame) is None and right(frame) is None) is wanted
-
-    return step
-
-
-def _optional_field(operand: Step, name: str) -> Step:
-    """operand.?name: what policies do most."""
-
-    def step(frame: Frame) -> Optional:
-        METER.spent += 1
-        value = operand(frame)
-        if type(value) is Optional:
-            if value is NONE:
-                return NONE
-            value = value.value
-        if type(value) is dict:
-            return Optional(value[name]) if name in value else NONE
-        return operators.optional_index(value, name)
-
-    return step
-
-
-def _unary(name: str, member: bool, argument: Step) -> Step:
-    """A function of one value, whose overload does not depend on what is in it."""
-    known: dict[type, Implementation] = {}
-
-    def step(frame: Frame) -> Any:
-        METER.spent += 1
-        value = argument(frame)
-        found = known.get(type(value))
-        if found is None:
-            found = TABLE.find(name, member, [value])
-            if found is None:
-                raise CelError(refused(name, [value]))
-            known[type(value)] = found
-        return found(value)
-
-    return step
-
-
-def _of_two(name: str, member: bool, first: Step, second: Step) -> Step:
-    """As `_unary`, of two values."""
-    known: dict[tuple[type, type], Implementation] = {}
-
-    def step(frame: Frame) -> Any:
-        METER.spent += 1
-        a, b = first(frame), second(frame)
-        kinds = (type(a), type(b))
-        found = known.get(kinds)
-        if found is None:
-            found = TABLE.find(name, member, [a, b])
-            if found is None:
-                raise CelError(refused(name, [a, b]))
-            known[kinds] = found
-        return found(a, b)
-
-    return step
-
-
-def _binary(operator: Callable[[Any, Any], Any], left: Step, right: Step) -> Step:
-    def step(frame: Frame) -> Any:
-        METER.spent += 1
-        return operator(left(frame), right(frame))
-
-    return step
-
-
-def _not(operand: Step) -> Step:
-    def step(frame: Frame) -> bool:
-        METER.spent += 1
-        value = operand(frame)
-        if value is True:
-            return False
-        if value is False:
-            return True
-        raise CelError(NO_OVERLOAD)
-
-    return step
-
-
-def _choose(condition: Step, yes: Step, no: Step) -> Step:
-    def step(frame: Frame) -> Any:
-        METER.spent += 1
-        value = condition(frame)
-        if value is True:
-            return yes(frame)
-        if value is False:
-            return no(frame)
-        raise CelError(NO_OVERLOAD)
-
-    return step
-
-
-def _short(left: Step, right: Step, ends: bool) -> Step:
-    """`&&` (ends: False) and `||` (ends: True). The first error stands; what is not known outweighs an error."""
-
-    def step(frame: Frame) -> bool:
-        first: CelError | NotEvaluated | None = None
-        try:
-            value = left(frame)
-            if value is ends:
-                return value is True
-            if type(value) is not bool:
-                first = CelError(NO_OVERLOAD)
-        except (CelError, NotEvaluated) as error:
-            first = error
-        try:
-            value = right(frame)
-            if value is ends:
-                return value is True
-            if type(value) is not bool:
-                first = first or CelError(NO_OVERLOAD)
-        except NotEvaluated:
-            raise
-        except CelError as error:
-            first = first or error
-        if first is not None:
-            raise first
-        return not ends
-
-    return step
-
-
-def _and(left: Step, right: Step) -> Step:
-    return _short(left, right, False)
-
-
-def _or(left: Step, right: Step) -> Step:
-    return _short(left, right, True)
-
-
-def _otherwise(name: str, optional: Step, other: Step) -> Step:
-    """The right side of `or` and `orValue` is evaluated only where it is needed."""
-
-    def step(frame: Frame) -> Any:
-        METER.spent += 1
-        value = optional(frame)
-        if type(value) is not Optional:
-            raise CelError(NO_OVERLOAD)
-        if value is NONE:
-            return other(frame)
-        return value if name == "or" else value.value
-
-    return step
-
-
-_SPECIAL: dict[str, Callable[..., Step]] = {"_&&_": _and, "_||_": _or, "_?_:_": _choose, "!_": _not}
