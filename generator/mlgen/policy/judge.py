@@ -249,6 +249,8 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
         raise type(error)(f"expression '{expression.text}' resulted in error: {error}") from None
     except RecursionError:
         raise NotEvaluated("the expression is nested too deep") from None
+    except (ArithmeticError, ValueError) as error:  # a value beyond what both sides are known to treat alike
+        raise NotEvaluated(f"a value cannot be evaluated here: {error}") from None
     if METER.spent > COST_OF_EXPRESSION // 2:
         raise NotEvaluated("it may cost more than the API server lets an expression cost")
     return found
