@@ -21,6 +21,13 @@ def place(document: Document, environment: str) -> Place:
     return Place(document, ("environments", environment, "pin"))
 
 
+def span(document: Document, environment: str) -> Span:
+    """Where mlgen.yaml pins an environment; where it has no pin, the environment's name."""
+    found = place(document, environment)
+    is_there = document.offsets(found.route) != document.offsets(found.route[:-1])
+    return found.span if is_there else found.key_span
+
+
 def commit_of(repository: git.Repository | None, environment: str, pin: str, span: Span) -> str | Diagnostic:
     """The commit of a pin, or the finding that it is not here.
 
@@ -66,17 +73,21 @@ def _ids(document: Document, repository: git.Repository) -> Iterable[tuple[Span,
             yield place(document, name).span, oid
 
 
-def told(found: Iterable[Diagnostic], environment: str, commit: str, span: Span) -> list[Diagnostic]:
+def told(
+    found: Iterable[Diagnostic], environment: str, commit: str, span: Span, *, is_written: bool = True
+) -> list[Diagnostic]:
     """Errors of what a commit has, told where mlgen.yaml pins an environment to it: there they can be mended.
 
     Its warnings were told when it was reviewed. Findings of mlgen.yaml are of the one that lies here.
+    is_written: the pin is there; else it is only wanted, and the place is that of what is there instead.
     """
     errors = [one for one in found if one.severity is diagnostic.Severity.ERROR]
-    return [one if one.span.file == span.file else _told(one, environment, commit, span) for one in errors]
+    pinned = f"{environment} {'is' if is_written else 'would be'} pinned to {commit[:SHORT]}"
+    return [one if one.span.file == span.file else _told(one, environment, commit, span, pinned) for one in errors]
 
 
-def _told(one: Diagnostic, environment: str, commit: str, span: Span) -> Diagnostic:
-    message = f"{environment} is pinned to {commit[:SHORT]}, where {one.span.file}:{one.span.line} has: {one.message}"
+def _told(one: Diagnostic, environment: str, commit: str, span: Span, pinned: str) -> Diagnostic:
+    message = f"{pinned}, where {one.span.file}:{one.span.line} has: {one.message}"
     then = f"commit it, then mlgen promote --to {environment}"
     related = (Related(f"as it is at {commit[:SHORT]}", one.span), *one.related)
     fix = f"{one.fix}; {then}" if one.fix else f"mend it, {then}"

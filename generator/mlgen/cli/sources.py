@@ -160,4 +160,5 @@ def placed(workspace: Workspace, environment: Environment, found: Sequence[Diagn
     """Findings of an environment's source: those of a pinned one are told at the pin."""
     if environment.pin is None:
         return list(found)
-    return pins.told(found, environment.name, environment.pin, workspace.pin_of(environment))
+    span = workspace.pin_of(environment)
+    return pins.told(found, environment.name, environment.pin, span, is_written=workspace.is_written)

@@ -1,28 +1,27 @@
-"""The project that a command works on: mlgen.yaml found, specs loaded, plans made. The edge where files come in."""
+"""The project that a command works on: its specs loaded and checked, plans made. The edge where files come in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from mlgen import canonical, diagnostic
-from mlgen.cli import folder, named, output, pins, places, revisions
-from mlgen.cli.folder import OWN, Folder, no_file
-from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Misuse, Span
+from mlgen import diagnostic
+from mlgen.cli import folder, named, output, places, project
+from mlgen.cli.folder import OWN, no_file
+from mlgen.cli.project import Configured
+from mlgen.diagnostic import Diagnostic, Findings, Misuse
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.render.limits import Problem, check_limits
-from mlgen.spec.checks.context import Context
-from mlgen.spec.document import Document, read
-from mlgen.spec.load import load_lock, load_pipeline, load_project, load_task_file
+from mlgen.spec.document import Document
+from mlgen.spec.load import load_pipeline, load_task_file
 from mlgen.spec.model import Pipeline, Task, TaskFile
 from mlgen.spec.paths import uses
-from mlgen.spec.project import Environment, Project
+from mlgen.spec.project import Environment
 
 OWN_FOLDERS = ("runs", "artifacts", "ledger.git")
-PROJECT_FILE, LOCK_FILE, PIPELINES = folder.PROJECT_FILE, "mlgen.lock", named.PIPELINES
+PROJECT_FILE, LOCK_FILE, PIPELINES = project.PROJECT_FILE, project.LOCK_FILE, named.PIPELINES
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,9 @@ class Loaded:
 
 
 @dataclass
-class Workspace(Folder):
+class Workspace(Configured):
     """A project. Specs are named by their path below its folder."""
 
-    _project_of: Workspace | None = None
-    _project_data: bytes | None = None
-    _sources: dict[str, Workspace] = field(default_factory=dict)
     _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
     planned: dict[str, tuple[Plan, Pipeline]] = field(default_factory=dict)  # by `check`: the specs without an error
 
@@ -53,117 +49,6 @@ class Workspace(Folder):
         for path in (OWN, *(f"{OWN}/{name}" for name in OWN_FOLDERS)):
             workspace.own(path)
         return workspace
-
-    def afresh(self) -> Workspace:
-        """The same folder with nothing read yet, for who looks again after a while."""
-        found = Workspace(self.root)
-        found.repository = self.repository
-        output.source = found._source
-        return found
-
-    def at(self, revision: str) -> Workspace:
-        """The same project as a commit has it, mlgen.yaml included; an empty one where the commit has none.
-
-        Nothing is checked out. Raises as `revisions.commit_of`, and CannotAnswer "no-repository".
-        """
-        commit = revisions.commit_of(revisions.repository_of(self.repository, self.root), revision)
-        return Workspace(self.root, commit, _around=self._around or self)
-
-    def source_of(self, environment: Environment) -> Workspace:
-        """Where an environment's specs, task files, code and lock are read: at its pin, with the mlgen.yaml from here.
-
-        Without a pin: this workspace. One workspace for all that are pinned to the same commit.
-        Raises Findings where the commit is not here, CannotAnswer "shallow-clone" where that is for want of history.
-        """
-        if environment.pin is None:
-            return self
-        if environment.pin not in self._sources:
-            found = pins.commit_of(self.repository, environment.name, environment.pin, self.pin_of(environment))
-            if isinstance(found, Diagnostic):
-                raise Findings([found])
-            source = Workspace(self.root, found, _around=self._around or self, _project_of=self._project_of or self)
-            self._sources[found] = source
-        return self._sources[environment.pin]
-
-    def source_for(self, name: str) -> Workspace:
-        """As `source_of`, by an environment's name, also where mlgen.yaml has errors; for an unknown one from here."""
-        environment = self.project_as_read.environment(name)
-        return self.source_of(environment) if environment else self
-
-    @property
-    def project_as_read(self) -> Project:
-        """mlgen.yaml as far as it can be read, errors or not; its images pinned by the lock of each environment."""
-        return self._pinned_project
-
-    @cached_property
-    def _pinned_project(self) -> Project:
-        return self._project[0].pinned(self._lock_of)
-
-    def _lock_of(self, environment: Environment) -> dict[str, str]:
-        try:
-            return self.source_of(environment)._lock[0]
-        except (Findings, CannotAnswer):  # told where its specs are read
-            return {}
-
-    def pin_of(self, environment: Environment) -> Span:
-        """Where mlgen.yaml pins an environment."""
-        return pins.place(self._project_document, environment.name).span
-
-    def _source(self, path: str) -> bytes:
-        is_unwritten = path == PROJECT_FILE and self._project_data is not None
-        return self.project_data if is_unwritten else self.files.read(path)
-
-    @cached_property
-    def _project(self) -> tuple[Project, list[Diagnostic]]:
-        if self._project_of is not None:
-            return self._project_of._project
-        lost, is_there = self.optional(PROJECT_FILE)
-        if not is_there:
-            return Project(), lost
-        project, found = load_project(self._project_document)
-        return project, pins.refined(found, self._project_document, self.repository)
-
-    @cached_property
-    def _project_document(self) -> Document:
-        if self._project_of is not None:
-            return self._project_of._project_document
-        return read(PROJECT_FILE, self.project_data)
-
-    @property
-    def project_data(self) -> bytes:
-        """The bytes of mlgen.yaml."""
-        return self.data(PROJECT_FILE) if self._project_data is None else self._project_data
-
-    def with_project(self, data: bytes) -> Workspace:
-        """The same files with another mlgen.yaml, which nobody has written yet."""
-        found = Workspace(self.root, self.commit, _around=self._around or self, _project_data=data)
-        output.source = found._source
-        return found
-
-    @cached_property
-    def _lock(self) -> tuple[dict[str, str], list[Diagnostic]]:
-        lost, is_there = self.optional(LOCK_FILE)
-        return load_lock(self._read(LOCK_FILE)[0]) if is_there else ({}, lost)
-
-    @cached_property
-    def _context(self) -> Context:
-        return Context(self.files, self._project[0], self._lock[0])
-
-    @property
-    def project(self) -> Project:
-        """As `project_as_read`. Raises Findings when mlgen.yaml has errors."""
-        found = self._project[1]
-        if diagnostic.failed(found):
-            raise Findings(found)
-        return self._pinned_project
-
-    @property
-    def lock(self) -> dict[str, str]:
-        """The digests of mlgen.lock. Raises Findings when it has errors."""
-        lock, found = self._lock
-        if diagnostic.failed(found):
-            raise Findings(found)
-        return lock
 
     def specs(self, files: Sequence[Path] | None) -> list[str]:
         """The specs that a command line names; without any, all of pipelines/.
@@ -216,15 +101,6 @@ class Workspace(Folder):
             return [*loaded.found, *more.diagnostics]
         self.planned[path] = (plan, loaded.pipeline)
         return [*loaded.found, *places.diagnostics(check_limits(plan, environment), loaded.pipeline)]
-
-    def document(self, path: str) -> Document:
-        """A file's document, whatever it says. Raises CannotAnswer "unreadable"."""
-        return self._read(path)[0]
-
-    def _read(self, path: str) -> tuple[Document, str]:
-        """A file's document, and the digest of its bytes."""
-        data = self.data(path)
-        return read(path, data), canonical.digest_bytes(data)
 
     def _load(self, document: Document, digest: str) -> Loaded:
         task_files, found = self._used(document)
