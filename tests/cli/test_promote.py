@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mlgen.cli import rewriting
 from mlgen.cli.main import run
 from mlgen.cli.sources import rendering_of
 from tests.cli.pinned import FILES, change, make, project, rendered, spec
@@ -258,9 +260,15 @@ def test_a_commit_that_breaks_a_rule_of_the_environment_is_not_promoted(root: Pa
     change(root, {"pipelines/churn.yaml": spec().replace("memory: 2Gi", "memory: 8Gi")})
     code, out, err = mlgen("promote", "--to", "prod")
     assert (code, out) == (1, "")
-    assert f"error[over-limit]: prod is pinned to {head(root)[:12]}, where pipelines/churn.yaml:6 has: " in err
-    assert f'|     pin: "{head(root)}"' in err
+    assert f"error[over-limit]: prod would be pinned to {head(root)[:12]}, where pipelines/churn.yaml:6 has: " in err
+    assert "|   prod:\n" in err  # nothing is quoted that is not there
     assert changed(root) == []
+    pinned = run_git(root, "rev-parse", "HEAD~1")
+    (root / "mlgen.yaml").write_text(project(prod=pinned))
+    code, out, err = mlgen("promote", "--to", "prod")
+    assert (code, out) == (1, "")
+    assert f"prod would be pinned to {head(root)[:12]}, where" in err
+    assert f'|     pin: "{pinned}"' in err
 
 
 def test_a_pin_that_cannot_be_read_is_mended(root: Path, mlgen: Mlgen) -> None:
@@ -368,3 +376,57 @@ def test_one_that_was_killed_is_finished_by_the_same_command(root: Path, mlgen: 
     assert mlgen("promote", "--to", "prod")[0] == 0
     assert mlgen("render", "--env", "prod", "--check")[0] == 0
     assert f'pin: "{head(root)}"' in (root / "mlgen.yaml").read_text()
+
+
+def started(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlgen", *arguments],
+        cwd=root,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_one_waits_for_another_and_neither_pin_is_lost(root: Path) -> None:
+    (root / ".mlgen").mkdir()
+    with (root / rewriting.LOCK).open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with started(root, "promote", "--to", "prod") as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("another mlgen changes this project")
+            assert not (root / "tekton").exists()
+            (root / "mlgen.yaml").write_text(project(dev=head(root)))  # as that other one does at its end
+            fcntl.flock(other, fcntl.LOCK_UN)
+            _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert (root / "mlgen.yaml").read_text().count(f'pin: "{head(root)}"') == 2
+
+
+def test_many_at_once_all_succeed(root: Path, mlgen: Mlgen) -> None:
+    mlgen("render")
+    commit(root)
+    change(root, epochs(2))
+    processes = [started(root, "promote", "--to", name) for name in ("dev", "prod") * 2]
+    said = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, said
+    assert (root / "mlgen.yaml").read_text().count(f'pin: "{head(root)}"') == 2
+    assert mlgen("render", "--check")[0] == 0
+    assert sorted(path.name for path in (root / ".mlgen").iterdir()) == [".gitignore", "rewriting.lock"]
+
+
+def test_its_own_files_are_in_no_commit_whatever_the_author_ignores(root: Path, mlgen: Mlgen) -> None:
+    (root / ".gitignore").unlink()
+    commit(root)
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert not [path for path in changed(root) if path.startswith(".mlgen")]
+
+
+def test_a_lock_that_leads_out_of_the_repository_is_not_followed(root: Path, mlgen: Mlgen) -> None:
+    (root / ".mlgen").mkdir()
+    (root / rewriting.LOCK).symlink_to(root.parent / "elsewhere")
+    code, _, err = mlgen("promote", "--to", "prod")
+    assert (code, "error[link-out]" in err) == (2, True)
+    assert not (root.parent / "elsewhere").exists()

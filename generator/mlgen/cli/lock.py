@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +14,11 @@ from mlgen.cli import locking, output
 from mlgen.cli.locking import Changes
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
+from mlgen.cli.rewriting import alone, held, rewrite
 from mlgen.cli.workspace import LOCK_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span, visible
 from mlgen.registry.failure import Kind
 from mlgen.spec.lock_text import mended
-from mlgen.store import disk
 
 app = new_app()
 
@@ -50,7 +49,7 @@ def lock(
     """
     files, images = _sorted(given or [], upgrade)
     workspace = Workspace.around(files)
-    before, lock = _bytes(workspace), workspace.lock
+    before, lock = held(workspace, LOCK_FILE), workspace.lock
     places = locking.named(workspace, workspace.specs(files), environments=not files)
     if unknown := sorted(set(images) - places.keys()):
         raise Misuse("no-such-file", f"there is no file {unknown[0]}, and no spec names such an image")
@@ -81,33 +80,18 @@ def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
     return files, images
 
 
-def _bytes(workspace: Workspace) -> bytes | None:
-    """Of mlgen.lock; None where there is none."""
-    return workspace.files.read(LOCK_FILE) if workspace.files.kind(LOCK_FILE) == "file" else None
-
-
 def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
     """Write mlgen.lock, whole or not at all. before: its bytes when it was read."""
-    path = (workspace.root / LOCK_FILE).resolve()  # a link in the repository stays one
     digests = {image: digest for image, digest in {**found.added, **found.changed}.items() if digest}
     try:
         data = mended(before, digests, found.removed)
     except ValueError as error:
         fix = "write `images` with a line `reference: digest` for each; comments may stand above them and behind"
         raise CannotAnswer("lock-layout", f"{LOCK_FILE} is not changed: {error}", fix=fix) from None
-    part, handle = disk.new_part(path.parent, disk.open_new)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            if before is not None:
-                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
-            stream.write(data)
-        disk.sync(part)
-        if _bytes(workspace) != before:
-            why = "somebody else wrote it while registries were asked"
-            raise CannotAnswer("lock-changed", f"{LOCK_FILE} is not changed", why=why, fix="run it again")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    why = "somebody else wrote it while registries were asked"
+    changed = CannotAnswer("lock-changed", f"{LOCK_FILE} is not changed", why=why, fix="run it again")
+    with alone(workspace):
+        rewrite(workspace, LOCK_FILE, before, data, changed)
 
 
 def _print_failed(found: Changes, failed: list[Diagnostic], form: Format) -> None:

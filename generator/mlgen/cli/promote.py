@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from mlgen.cli import pins, promotion, revisions
-from mlgen.cli.folder import OWN
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
 from mlgen.cli.promotion import Move
 from mlgen.cli.records import environment_of
 from mlgen.cli.render import OUT
+from mlgen.cli.rewriting import alone, rewrite
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, failed, sentence
 from mlgen.render.files import Changes, compare, scope_of, write
@@ -24,8 +24,6 @@ from mlgen.spec.edit import with_pin
 from mlgen.spec.project import Environment
 
 app = new_app()
-
-TEMPORARY = f"{OWN}/promote.tmp"  # in a folder that Git ignores, whatever becomes of it
 
 
 @app.command()
@@ -49,11 +47,24 @@ def promote(
     if source is not None and (revision is not None or source in to):
         raise Misuse("options", "--from is another environment, and excludes --revision", fix="give one of them")
     workspace = Workspace.around()
+    # As a whole: two at once would each render what the other's pin is not, and one of the pins would be lost.
+    with nullcontext() if dry_run else alone(workspace):
+        moves, changes, warnings = _promote(workspace, list(dict.fromkeys(to)), source, revision, dry_run=dry_run)
+    with answer_of_a_deed():
+        if form is Format.JSON:
+            answer_json(_json(moves, changes, warnings, dry_run=dry_run))
+        else:
+            sys.stdout.write("".join(f"{sentence(line)}\n" for line in _text(moves, changes, dry_run=dry_run)))
+
+
+def _promote(
+    workspace: Workspace, to: Sequence[str], source: str | None, revision: str | None, *, dry_run: bool
+) -> tuple[list[Move], Changes, list[str]]:
     _check(workspace, to)
     commit, clean = _target(workspace, source, revision)
     before, moves = workspace.project_data, list[Move]()
     data = before
-    for name in dict.fromkeys(to):
+    for name in to:
         made = _pinned(data, name, commit)
         move = promotion.move_of(workspace, workspace.with_project(made), name, commit)
         if clean:
@@ -69,11 +80,7 @@ def promote(
     changes = _render(workspace, moves, dry_run=dry_run)
     if data != before and not dry_run:
         _replace(workspace, before, data)
-    with answer_of_a_deed():
-        if form is Format.JSON:
-            answer_json(_json(moves, changes, warnings, dry_run=dry_run))
-        else:
-            sys.stdout.write("".join(f"{sentence(line)}\n" for line in _text(moves, changes, dry_run=dry_run)))
+    return moves, changes, warnings
 
 
 def _check(workspace: Workspace, to: Sequence[str]) -> None:
@@ -140,23 +147,10 @@ def _render(workspace: Workspace, moves: Sequence[Move], *, dry_run: bool) -> Ch
 
 
 def _replace(workspace: Workspace, before: bytes, data: bytes) -> None:
-    """Put mlgen.yaml there at once, with the rights that it had; a link in the repository stays one.
-
-    Raises CannotAnswer "project-changed" where it is not what it was before.
-    """
-    if workspace.project_data != before:
-        why = "somebody else wrote it while the environment was rendered"
-        raise CannotAnswer("project-changed", f"{PROJECT_FILE} is not changed", why=why, fix="run it again")
-    path = (workspace.root / PROJECT_FILE).resolve()
-    temporary = workspace.own(TEMPORARY)
-    temporary.parent.mkdir(exist_ok=True)
-    temporary.unlink(missing_ok=True)
-    with temporary.open("xb") as file:
-        os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Put mlgen.yaml there. Raises CannotAnswer "project-changed" where it is not what it was before."""
+    why = "somebody else wrote it while the environment was rendered"
+    changed = CannotAnswer("project-changed", f"{PROJECT_FILE} is not changed", why=why, fix="run it again")
+    rewrite(workspace, PROJECT_FILE, before, data, changed)
 
 
 def _json(moves: Sequence[Move], changes: Changes, warnings: Sequence[str], *, dry_run: bool) -> dict[str, object]:

@@ -195,7 +195,7 @@ def create(project: Path, started: Started) -> tuple[RunFolder, int]:
     """Make the folder of a new run; also the locked file's descriptor, which holds the lock until it is closed."""
     folder = RunFolder(project / RUNS / folder_name(started.run, started.uid))
     folder.path.mkdir(parents=True)
-    _hide(project / RUNS.parent)
+    hide(project / RUNS.parent)
     folder.write_start(started)
     # Locked before it has its name: whoever sees run.lock sees it locked, or its engine dead.
     unnamed = folder.path / f".{LOCK}.new"
@@ -206,7 +206,7 @@ def create(project: Path, started: Started) -> tuple[RunFolder, int]:
     return folder, lock
 
 
-def _hide(folder: Path) -> None:
+def hide(folder: Path) -> None:
     """Keep what runs leave out of the author's commits, without an entry in the author's own .gitignore."""
     if not (folder / ".gitignore").exists():
         write(folder / ".gitignore", b"*\n")

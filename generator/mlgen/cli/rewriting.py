@@ -1,0 +1,75 @@
+"""How a file of the author's is written anew: whole, at once, with its rights, and only where it is as it was read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlgen.cli.folder import OWN
+from mlgen.cli.output import note
+from mlgen.cli.workspace import Workspace
+from mlgen.diagnostic import CannotAnswer
+from mlgen.local.rundir import hide
+from mlgen.store import disk
+
+LOCK = f"{OWN}/rewriting.lock"
+
+
+@contextmanager
+def alone(workspace: Workspace) -> Iterator[None]:
+    """Waits until no other command writes a file of the project anew: what is read then stays so until the end.
+
+    The lock ends with its process, however that ends.
+    """
+    path = workspace.own(LOCK)
+    _own_folder(workspace)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("another mlgen changes this project: this one waits until it has ended")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def rewrite(workspace: Workspace, name: str, before: bytes | None, data: bytes, changed: CannotAnswer) -> None:
+    """Give a file of the project other bytes; a link in the repository stays one. Within `alone`.
+
+    before: what it held when it was read; None: it was not there. Raises `changed` where that is so no more.
+    """
+    path = (workspace.root / name).resolve()
+    folder = _own_folder(workspace)
+    # In the folder that Git ignores, whatever becomes of it; which may be another disk's, and a name cannot go there.
+    same_disk = folder.stat().st_dev == path.parent.stat().st_dev
+    part, handle = disk.new_part(folder if same_disk else path.parent, disk.open_new)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        disk.sync(part)
+        if held(workspace, name) != before:
+            raise changed
+        if before is not None:
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def held(workspace: Workspace, name: str) -> bytes | None:
+    """The bytes of a file as it lies there; None where there is none."""
+    files = workspace.worktree
+    return files.read(name) if files.kind(name) == "file" else None
+
+
+def _own_folder(workspace: Workspace) -> Path:
+    folder = workspace.own(OWN)
+    folder.mkdir(exist_ok=True)
+    hide(folder)
+    return folder
