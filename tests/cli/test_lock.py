@@ -159,7 +159,7 @@ def test_images_of_task_files_and_of_environments_are_locked(project: Path, say:
     assert (code, images) == (0, {f"{shared}@{ONE}", f"{runtime}@{ONE}"})
 
 
-def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say: Any, hub: Hub) -> None:
+def test_all_failures_are_told_at_once_and_what_is_known_is_written(project: Path, say: Any, hub: Hub) -> None:
     def answer(asked: Asked) -> Reply:
         if asked.path.endswith("/tags/list?n=1000"):
             return Reply(200, b'{"tags": ["1.8", "1.9", "2.0", "nightly"]}')
@@ -171,23 +171,48 @@ def test_all_failures_are_told_at_once_and_nothing_is_written(project: Path, say
     spec(project, "a", good, closed, lost)
     spec(project, "b", nobody, lost)
     code, out, err = say("lock")
-    assert (code, out) == (3, "")
+    assert (code, out) == (3, f"added    {good}  {ONE}\nmlgen.lock: 1 added, 3 not known, 0 kept\n")
     assert "pipelines/a.yaml:5:26: error[registry-denied]: nobody said which digest" in err
     assert f"   fix  `docker login {hub.host}`, with a user who may read it\n" in err
     assert f'pipelines/a.yaml:6:26: error[unknown-image]: "{lost}" is not there' in err
     assert "   fix  push it, or name another tag, such as 1.8, 1.9\n" in err
     assert f'   see  pipelines/b.yaml:5:26: "{lost}" is named here\n' in err
     assert "pipelines/b.yaml:4:26: error[registry-unreachable]" in err
-    assert err.endswith("3 errors, 0 warnings\nmlgen.lock is not changed; for the 1 that is known, name their specs\n")
-    assert not (project / "mlgen.lock").exists()
+    assert err.endswith("3 errors, 0 warnings\n")
+    assert lock(project) == f'{HEAD}  "{good}": {ONE}\n'
+    code, out, _ = say("lock", "--check")
+    assert (code, [line.split()[:2] for line in out.splitlines()[:-1]]) == (
+        1,
+        [["missing", image] for image in sorted((closed, lost, nobody))],
+    )
+    (project / "mlgen.lock").unlink()
     spec(project, "a", lost)
     spec(project, "b", lost)
     code, out, err = say("lock", "--format", "json")
     answer_ = json.loads(out)
     assert (code, err, answer_["written"]) == (1, "", False)  # an answer: it is not there
-    assert answer_.keys() == {"added", "changed", "removed", "kept", "failed", "written"}
-    assert [(one["image"], one["new"]) for one in answer_["added"]] == [(lost, None)]
+    assert answer_.keys() == {"added", "changed", "removed", "kept", "unknown", "failed", "written"}
+    assert [(one["image"], one["new"]) for one in answer_["unknown"]] == [(lost, None)]
+    assert not (project / "mlgen.lock").exists()
     assert [(f["code"], f["line"]) for f in answer_["failed"]] == [("unknown-image", 4)]
+
+
+def test_what_cannot_be_upgraded_stays_as_it_was(project: Path, say: Any, hub: Hub) -> None:
+    good, closed = (f"{hub.host}/{name}/x:1" for name in ("good", "closed"))
+    spec(project, "a", good, closed)
+    (project / "mlgen.lock").write_text(f"version: 1\nimages:\n  {closed}: {A} # held\n  {good}: {A}\n  old:1: {A}\n")
+    hub.answer = lambda asked: image("one") if "/good/" in asked.path else Reply(403)
+    code, out, _ = say("lock", "--check", "--upgrade")
+    assert (code, out.splitlines()[-1]) == (
+        3,
+        "mlgen.lock: 1 moved, 1 unused, 1 not known, 0 kept; to mend: mlgen lock --upgrade",
+    )
+    assert lock(project).count(A) == 3
+    code, out, _ = say("lock", "--upgrade", "--format", "json")
+    answer = json.loads(out)
+    assert (code, answer["written"], answer["kept"]) == (3, True, [])
+    assert [(one["image"], one["old"], one["new"]) for one in answer["unknown"]] == [(closed, A, None)]
+    assert lock(project) == f"version: 1\nimages:\n  {closed}: {A} # held\n  {good}: {ONE}\n"
 
 
 def test_a_host_that_is_not_there_is_told_once(project: Path, say: Any) -> None:

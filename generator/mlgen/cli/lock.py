@@ -45,14 +45,15 @@ def lock(
     """Pin the images that specs name by a tag: their digests, in mlgen.lock.
 
     Digests that are there stay, unless --upgrade is given; entries that nothing names go, when no FILE is given.
-    Registries are asked for what is missing only, with the logins that `docker login` or `podman login` keeps.
+    Registries are asked for what is missing only, with the logins that `docker login` or `podman login` keeps. Of an
+    image that no registry tells, the file says what it said before, and the exit is not 0.
     """
     files, images = _sorted(given or [], upgrade)
     workspace = Workspace.around(files)
     before, lock = held(workspace, LOCK_FILE), workspace.lock
     places = locking.named(workspace, workspace.specs(files), environments=not files)
-    if unknown := sorted(set(images) - places.keys()):
-        raise Misuse("no-such-file", f"there is no file {unknown[0]}, and no spec names such an image")
+    if nowhere := sorted(set(images) - places.keys()):
+        raise Misuse("no-such-file", f"there is no file {nowhere[0]}, and no spec names such an image")
     unused = [] if files else sorted(lock.keys() - places.keys())
     anew = (images or lock) if upgrade else ()
     wanted = [] if check and not upgrade else [image for image in places if image not in lock or image in anew]
@@ -61,13 +62,13 @@ def lock(
     )
     if unused:
         places |= locking.entries(workspace, unused)
-    found = locking.changes(places, lock, digests, unused=unused)
-    if failed:
-        _print_failed(found, failed, form)
-        raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
+    unknown = [image for image in wanted if image not in digests]
+    found = locking.changes(places, lock, digests, unused=unused, unknown=unknown)
     if not check and found.any:
         _write(workspace, before, found)
-    _print(found, form, check=check)
+    _print(found, failed, form, check=check)
+    if failed:
+        raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
     raise typer.Exit(1 if check and found.any else 0)
 
 
@@ -82,9 +83,8 @@ def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
 
 def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
     """Write mlgen.lock, whole or not at all. before: its bytes when it was read."""
-    digests = {image: digest for image, digest in {**found.added, **found.changed}.items() if digest}
     try:
-        data = mended(before, digests, found.removed)
+        data = mended(before, {**found.added, **found.changed}, found.removed)
     except ValueError as error:
         fix = "write `images` with a line `reference: digest` for each; comments may stand above them and behind"
         raise CannotAnswer("lock-layout", f"{LOCK_FILE} is not changed: {error}", fix=fix) from None
@@ -94,32 +94,28 @@ def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
         rewrite(workspace, LOCK_FILE, before, data, changed)
 
 
-def _print_failed(found: Changes, failed: list[Diagnostic], form: Format) -> None:
-    """What is not known, and that nothing was written. The changes that would have been made are in JSON alone."""
-    if form is Format.JSON:
-        output.answer_json(_answer(found, failed, written=False))
-        return
-    output.findings_to_stderr(failed)
-    others = len([digest for digest in {**found.added, **found.changed}.values() if digest])
-    more = f"; for the {others} that {'are' if others > 1 else 'is'} known, name their specs" if others else ""
-    output.note(f"{LOCK_FILE} is not changed{more}")
-
-
 def _answer(found: Changes, failed: list[Diagnostic], *, written: bool) -> dict[str, object]:
-    groups = {"added": found.added, "changed": found.changed, "removed": found.removed, "kept": found.kept}
-    lists = {word: [_json(found, image) for image in images] for word, images in groups.items()}
+    lists = {
+        "added": [_json(found, image, new or None) for image, new in found.added.items()],
+        "changed": [_json(found, image, new) for image, new in found.changed.items()],
+        "removed": [_json(found, image, None) for image in found.removed],
+        "kept": [_json(found, image, found.before[image]) for image in found.kept],
+        "unknown": [_json(found, image, None) for image in found.unknown],
+    }
     return {**lists, "failed": [diagnostic.to_json(d) for d in failed], "written": written}
 
 
-def _print(found: Changes, form: Format, *, check: bool) -> None:
+def _print(found: Changes, failed: list[Diagnostic], form: Format, *, check: bool) -> None:
     if form is Format.JSON:
-        output.answer_json(_answer(found, [], written=found.any and not check))
+        output.answer_json(_answer(found, failed, written=found.any and not check))
         return
+    if failed:
+        output.findings_to_stderr(failed)
     words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
     lines = [f"{words[0]:8} {image}  {digest or _where(found, image)}" for image, digest in found.added.items()]
     lines += [f"{words[1]:8} {i}  {found.before[i]} -> {digest}" for i, digest in found.changed.items()]
     lines += [f"{words[2]:8} {image}{f'  {_where(found, image)}' if check else ''}" for image in found.removed]
-    counts = zip(words, (found.added, found.changed, found.removed), strict=True)
+    counts = zip((*words, "not known"), (found.added, found.changed, found.removed, found.unknown), strict=True)
     told = ", ".join(f"{len(images)} {word}" for word, images in counts if images)
     lines.append(f"{LOCK_FILE}: {f'{told}, ' if told else ''}{len(found.kept)} kept{_mending(found, check)}")
     sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
@@ -135,11 +131,10 @@ def _where(found: Changes, image: str) -> str:
     return str(found.places[image][0])
 
 
-def _json(found: Changes, image: str) -> dict[str, object]:
-    """old and new: digests; null where there is none, or nobody asked."""
-    old = found.before.get(image)
-    new = {**found.added, **found.changed}.get(image, None if image in found.removed else old)
-    return {"image": image, "old": old, "new": new or None, "places": [_place(s) for s in found.places.get(image, ())]}
+def _json(found: Changes, image: str, new: str | None) -> dict[str, object]:
+    """old and new: digests; null where there is none, or nobody asked, or nobody answered."""
+    places = [_place(span) for span in found.places.get(image, ())]
+    return {"image": image, "old": found.before.get(image), "new": new, "places": places}
 
 
 def _place(span: Span) -> dict[str, object]:

@@ -31,6 +31,7 @@ Places = Mapping[str, Sequence[Span]]
 class Changes:
     """Of a lock, each by image, sorted. added and changed have the new digests; "": nobody asked for it.
 
+    unknown: which registries were asked for, and told nothing of; what the lock has of them stays, and is in no other.
     before: the lock as it is. places: where images are named; of those that no file names, their entries.
     """
 
@@ -38,6 +39,7 @@ class Changes:
     changed: Mapping[str, str]
     removed: Sequence[str]
     kept: Sequence[str]
+    unknown: Sequence[str]
     before: Mapping[str, str]
     places: Places
 
@@ -179,9 +181,16 @@ class _Progress:
             sys.stderr.write("\r\x1b[K")
 
 
-def changes(places: Places, lock: Mapping[str, str], digests: Mapping[str, str], *, unused: Collection[str]) -> Changes:
+def changes(
+    places: Places,
+    lock: Mapping[str, str],
+    digests: Mapping[str, str],
+    *,
+    unused: Collection[str],
+    unknown: Collection[str],
+) -> Changes:
     """What becomes of a lock. digests: those that registries gave. unused: entries that no file names."""
-    added = {image: digests.get(image, "") for image in sorted(places.keys() - lock.keys())}
+    added = {image: digests.get(image, "") for image in sorted(places.keys() - lock.keys() - set(unknown))}
     moved = {image: digests[image] for image in sorted(digests.keys() & lock.keys()) if digests[image] != lock[image]}
-    kept = sorted(lock.keys() - moved.keys() - set(unused))
-    return Changes(added, moved, sorted(unused), kept, lock, places)
+    kept = sorted(lock.keys() - moved.keys() - set(unused) - set(unknown))
+    return Changes(added, moved, sorted(unused), kept, sorted(unknown), lock, places)
