@@ -114,6 +114,65 @@ def test_it_uploads_once_and_says_what(project: Path, server: S3) -> None:
     assert {method for method, _ in server.asked} <= {"GET", "HEAD"}
 
 
+DEV = """\
+  dev:
+    namespace: ml-dev
+    artifacts: s3://ml-artifacts/dev
+    s3: {endpoint: "ENDPOINT", region: us-east-1, secret: s3-credentials}
+    ledger: {url: "https://git.example/ledger.git"}
+    runtime_image: ghcr.io/acme/mlgen-runtime@sha256:DIGEST
+  local: {artifacts: here}
+""".replace("DIGEST", "2" * 64)
+
+
+def test_without_an_environment_it_is_done_for_all_that_are_rendered(project: Path, server: S3) -> None:
+    config = project / "mlgen.yaml"
+    config.write_text(config.read_text() + DEV.replace("ENDPOINT", server.endpoint))
+    code, out, err = publish("--format", "json", cwd=project)
+    assert code == 0, err
+    kept = dict(server.objects)
+    uploaded = [(item["env"], item["uri"].split("/_")[0]) for item in json.loads(out)["uploaded"]]
+    assert uploaded == [("dev", "s3://ml-artifacts/dev")] * 3 + [("prod", "s3://ml-artifacts/prod")] * 3
+    code, out, err = publish(cwd=project)
+    assert [line.partition(", in ") for line in out.splitlines()] == [
+        ("0 uploaded, 3 there already", ", in ", f"s3://ml-artifacts/{env}") for env in ("dev", "prod")
+    ]
+    assert server.objects == kept
+
+
+def test_of_several_one_that_cannot_be_meant_keeps_all_from_being_uploaded(project: Path, server: S3) -> None:
+    config = project / "mlgen.yaml"
+    pools = "    gpus: {default: {resource: nvidia.com/gpu}}\n"
+    config.write_text(config.read_text() + pools + DEV.replace("ENDPOINT", server.endpoint))
+    spec = SPEC.replace("code: src", "code: src, gpu: 1")
+    (project / "pipelines" / "churn.yaml").write_text(spec)
+    code, out, err = publish(cwd=project)
+    assert (code, out, server.objects) == (1, "", {}), err
+    assert "unknown-pool" in err
+
+
+def test_without_an_environment_that_has_pods_nothing_is_published(project: Path, server: S3) -> None:
+    (project / "mlgen.yaml").write_text("version: 1\nenvironments: {local: {artifacts: here}}\n")
+    code, out, err = publish(cwd=project)
+    assert (code, out) == (2, "")
+    assert "no environment has pods that would fetch anything" in err
+
+
+def test_a_spec_that_one_environment_has_not_yet_is_published_for_the_others(project: Path, server: S3) -> None:
+    first = commit(project)
+    config = project / "mlgen.yaml"
+    config.write_text(
+        config.read_text().replace("  prod:", f'  prod:\n    pin: "{first}"') + DEV.replace("ENDPOINT", server.endpoint)
+    )
+    (project / "pipelines" / "new.yaml").write_text(SPEC.replace("name: churn", "name: new"))
+    code, out, err = publish("pipelines/new.yaml", cwd=project)
+    assert code == 0, err
+    assert "prod has no pipelines/new.yaml" in err
+    assert "nothing is published there" in err
+    assert out.splitlines()[-1] == "3 uploaded, 0 there already, in s3://ml-artifacts/dev"
+    assert {key.split("/")[0] for key in server.objects} == {"dev"}
+
+
 def test_the_manifests_read_what_was_published(project: Path, server: S3) -> None:
     publish("--env", "prod", cwd=project)
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
@@ -201,7 +260,7 @@ def test_a_refused_upload_is_told(project: Path, server: S3) -> None:
     [
         (["--env", "local"], ("", ""), 2, "no pods that would fetch"),
         (["--env", "prd"], ("", ""), 2, "did you mean prod"),
-        ([], ("", ""), 2, "--env"),
+        ([], ("inputs.labels", "inputs.label"), 1, "unknown-input"),
         (["--env", "prod"], ("inputs.labels", "inputs.label"), 1, "unknown-input"),
         (["--env", "prod"], ("code: src", "gpu: a100:1"), 1, "unknown-pool"),
         (["--env", "prod"], (SPEC, SPEC.replace("image", "env: {A: b}, #")), 1, "yaml-syntax"),

@@ -1,61 +1,84 @@
-"""`mlgen publish [FILE…] --env E`: the code and files that manifests pin, where pods find them."""
+"""`mlgen publish [FILE…] [--env E]`: the code and files that manifests pin, where pods find them."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from mlgen.cli.main import new_app
-from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFiles
+from mlgen.cli.options import Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
-from mlgen.cli.records import open_records
-from mlgen.cli.sources import placed, plans_in
+from mlgen.cli.records import Records, environment_of
+from mlgen.cli.sources import placed, planned
 from mlgen.cli.uploading import upload
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Findings, Misuse, visible
+from mlgen.diagnostic import Diagnostic, Findings, Misuse, visible
 from mlgen.plan.model import Plan
 from mlgen.render.limits import check_limits
 from mlgen.runtime.publish import Item, Published, wanted
-from mlgen.spec.project import Environment
+from mlgen.spec.project import Environment, Project
 
 app = new_app()
 
 
 @app.command()
-def publish(files: SpecFiles = None, *, env: EnvOption, form: FormatOption = Format.TEXT) -> None:
+def publish(
+    files: SpecFiles = None,
+    *,
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="E", help="An environment of mlgen.yaml; without it: all with pods.")
+    ] = None,
+    form: FormatOption = Format.TEXT,
+) -> None:
     """Upload the code and files of the repository that an environment's manifests pin.
 
     To be done before the manifests are synced; `mlgen run --env` does it by itself. What is there already, by digest,
-    is not uploaded again. The bucket's keys are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    is not uploaded again. The bucket's keys are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: where buckets
+    have keys of their own, name one environment after the other.
     """
     workspace = Workspace.around(files)
-    records = open_records(workspace, env)
-    if records.environment.namespace is None:
-        fix = "name an environment with a `namespace`: a run on this machine reads the files themselves"
-        raise Misuse("bad-option", f'"{env}" has no pods that would fetch anything', fix=fix)
-    source = workspace.source_of(records.environment)
-    try:
-        plans = plans_in(source, records.environment, files)
-        _refuse(source, plans, records.environment)
-    except Findings as found:
-        raise Findings(placed(workspace, records.environment, found.diagnostics)) from None
-    published = upload(records, wanted(plans), source.files)
-    uri = records.store.uri
-    if form is Format.JSON:
-        parts = {"uploaded": published.uploaded, "present": published.present}
-        answer_json({word: [_json(item, uri) for item in items] for word, items in parts.items()})
-    else:
-        sys.stdout.write(_text(published, uri))
-
-
-def _refuse(workspace: Workspace, plans: list[Plan], environment: Environment) -> None:
-    """Raises Findings for what `check` and `render` find: nothing is published that could not be run."""
-    found = [d for plan in plans for d in workspace.located(plan, check_limits(plan, environment))]
+    made = planned(workspace, _environments(workspace.project, env), files)
+    found = [d for environment, source, plans in made for d in _refused(workspace, environment, source, plans)]
     if found:
         raise Findings(found)
+    answer: dict[str, list[dict[str, object]]] = {"uploaded": [], "present": []}
+    for environment, source, plans in made:
+        records = Records(workspace, environment)
+        published = upload(records, wanted(plans), source.files)
+        uri = records.store.uri
+        if form is Format.TEXT:
+            sys.stdout.write(_text(published, uri))
+        answer["uploaded"] += [_json(environment, item, uri) for item in published.uploaded]
+        answer["present"] += [_json(environment, item, uri) for item in published.present]
+    if form is Format.JSON:
+        answer_json(answer)
 
 
-def _json(item: Item, uri: str) -> dict[str, object]:
-    return {"kind": item.kind, "paths": list(item.paths), "digest": item.digest, "uri": f"{uri}/{item.key}"}
+def _environments(project: Project, name: str | None) -> list[Environment]:
+    """Those whose pods would fetch what is published. Raises Misuse."""
+    if name is None:
+        if project.rendered:
+            return list(project.rendered)
+        what, fix = "no environment has pods that would fetch anything", "give one a `namespace` in mlgen.yaml"
+        raise Misuse("unknown-environment", what, fix=fix)
+    environment = environment_of(project, name)
+    if environment.namespace is None:
+        fix = "name an environment with a `namespace`: a run on this machine reads the files themselves"
+        raise Misuse("bad-option", f'"{name}" has no pods that would fetch anything', fix=fix)
+    return [environment]
+
+
+def _refused(workspace: Workspace, environment: Environment, source: Workspace, plans: list[Plan]) -> list[Diagnostic]:
+    """What `check` and `render` find: nothing is published that could not be run."""
+    found = [d for plan in plans for d in source.located(plan, check_limits(plan, environment))]
+    return placed(workspace, environment, found)
+
+
+def _json(environment: Environment, item: Item, uri: str) -> dict[str, object]:
+    told = {"kind": item.kind, "paths": list(item.paths), "digest": item.digest, "uri": f"{uri}/{item.key}"}
+    return {"env": environment.name, **told}
 
 
 def _text(published: Published, uri: str) -> str:

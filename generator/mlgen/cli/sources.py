@@ -46,7 +46,7 @@ def rendering_of(
     for group in _groups(environments):
         try:
             source = workspace.source_of(group[0])
-            if not _has(source, group, files, others=len(environments) > len(group)):
+            if not _has(source, group, files, others=len(environments) > len(group), deed="rendered"):
                 continue
             plans = plans_in(source, group[0], files, may_be_empty=may_be_empty)
             result.files |= _rendered(source, plans, group, workspace.project.environments)
@@ -63,6 +63,29 @@ def rendering_of(
         plans_in(workspace.source_of(environments[0]), environments[0], files)  # raises: a spec is not there
     result.files = dict(sorted((result.files | argocd_files(workspace, result.environments)).items()))
     return result
+
+
+def planned(
+    workspace: Workspace, environments: Sequence[Environment], files: Sequence[Path] | None
+) -> list[tuple[Environment, Workspace, list[Plan]]]:
+    """Environments, each with its source and the plans of it, for what is published; as `rendering_of` takes them.
+
+    Raises what that raises.
+    """
+    made, found = list[tuple[Environment, Workspace, list[Plan]]](), list[Diagnostic]()
+    for group in _groups(environments):
+        try:
+            source = workspace.source_of(group[0])
+            if _has(source, group, files, others=len(environments) > len(group), deed="published"):
+                plans = plans_in(source, group[0], files)
+                made += [(environment, source, plans) for environment in group]
+        except Findings as more:
+            found += placed(workspace, group[0], more.diagnostics)
+    if found:
+        raise Findings(found)
+    if not made:
+        plans_in(workspace.source_of(environments[0]), environments[0], files)  # raises: a spec is not there
+    return made
 
 
 def plans_in(
@@ -104,14 +127,16 @@ def _groups(environments: Sequence[Environment]) -> Iterator[list[Environment]]:
         yield [environment for environment in environments if (environment.pin or "") == pin]
 
 
-def _has(source: Workspace, group: Sequence[Environment], files: Sequence[Path] | None, *, others: bool) -> bool:
-    """Whether there is something to render; all is, where nobody named a spec or nothing else would be rendered."""
+def _has(
+    source: Workspace, group: Sequence[Environment], files: Sequence[Path] | None, *, others: bool, deed: str
+) -> bool:
+    """Whether there is something to do; all is done, where nobody named a spec or nothing else would be done."""
     if not files or not others:
         return True
     lost = sorted({str(file) for file in files if not having(source.root, source.files, [file])})
     for environment in group if lost else ():
         where = "" if environment.pin is None else f", as it is pinned to {environment.pin[: pins.SHORT]}"
-        note(f"{environment.name} has no {', '.join(lost)}{where}: nothing is rendered there")
+        note(f"{environment.name} has no {', '.join(lost)}{where}: nothing is {deed} there")
     return not lost
 
 
