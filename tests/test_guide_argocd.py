@@ -38,12 +38,10 @@ def test_its_mlgen_yaml_renders_to_the_files_that_it_lists(
     assert run(["render", "--env", "prod"]) == 0
     capsys.readouterr()
     named = [
-        re.sub(r"<repository>-<env>|<env>", lambda m: "ml-prod" if "rep" in m[0] else "prod", row).replace(
-            "….yaml", "*"
-        )
+        re.sub(r"<repository>-<env>|<namespace>", "ml-prod", row).replace("….yaml", "*")
         for row in re.findall(r"^\| `([a-z]+/[^`]+)` \|", GUIDE, re.MULTILINE)
     ]
-    assert len(named) == 3
+    assert len(named) == 4
     assert [name for name in named if not list((tmp_path / "tekton/prod").glob(name))] == []
     text = (tmp_path / "tekton/prod/argocd/application-ml-prod.yaml").read_text()
     assert "name: prod-eu\n" in text

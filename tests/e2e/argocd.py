@@ -97,8 +97,9 @@ class Site:
         return done.stdout
 
     def apply(self, env: str) -> None:
-        """What an administrator of Argo CD does once."""
-        kubectl("apply", "-f", str(self.root / "tekton" / env / "argocd"))
+        """What an administrator of Argo CD, and of the cluster, does once."""
+        for folder in ("cluster", "argocd"):
+            kubectl("apply", "-f", str(self.root / "tekton" / env / folder))
 
     def application(self, name: str = "") -> Json:
         at = f"/apis/argoproj.io/v1alpha1/namespaces/{need('MLGEN_E2E_ARGOCD_NAMESPACE')}/applications"

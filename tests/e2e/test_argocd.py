@@ -218,7 +218,8 @@ def refused(found: Site, said: str, *strays: Json) -> None:
 
 
 def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(gitops: Site) -> None:
-    """Who may merge may not make a Secret, or a ClusterRole; and nobody has to press a button afterwards."""
+    """Who may merge may not make a Secret, or a ClusterRole, nor change the labels by which policies hold in the
+    namespace; and nobody has to press a button afterwards."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": gitops.project.name}}
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -226,7 +227,12 @@ def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(git
         "metadata": {"name": gitops.project.name},
         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     }
+    labels = {"mlgen.dev/env": "other", "pod-security.kubernetes.io/enforce": "privileged"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gitops.project.name, "labels": labels}}
+    before = api.get(f"/api/v1/namespaces/{gitops.project.name}")["metadata"]["labels"]
     refused(gitops, "not permitted in project", secret, role)
+    refused(gitops, f"Namespace {gitops.project.name} is not permitted in project", namespace)
+    assert api.get(f"/api/v1/namespaces/{gitops.project.name}")["metadata"]["labels"] == before
     assert kubectl("get", "clusterrole", gitops.project.name, "--ignore-not-found") == ""
     assert kubectl("get", "secret", "mine", "-n", gitops.project.name, "--ignore-not-found") == ""
 

@@ -26,7 +26,7 @@ ASKED = Project(URL, (PROD,), ArgoCD())
 
 def made(project: Project = ASKED, environment: Environment = PROD, folder: str = "") -> tuple[Any, Any]:
     """The AppProject and the Application, as a YAML reader has them."""
-    app_project, application = (yaml.safe_load(one.bytes) for one in argocd_manifests(project, environment, folder))
+    app_project, application, _ = (yaml.safe_load(one.bytes) for one in argocd_manifests(project, environment, folder))
     return app_project, application
 
 
@@ -35,6 +35,7 @@ def test_it_syncs_the_manifests_of_one_environment_and_never_its_runs() -> None:
     assert [one.path for one in argocd_manifests(ASKED, PROD)] == [
         "prod/argocd/appproject-ml-prod.yaml",
         "prod/argocd/application-ml-prod.yaml",
+        "prod/cluster/namespace-ml-prod.yaml",
     ]
     assert application["spec"]["project"] == app_project["metadata"]["name"] == "ml-prod"
     assert application["spec"]["source"] == {
@@ -43,7 +44,19 @@ def test_it_syncs_the_manifests_of_one_environment_and_never_its_runs() -> None:
     where = {"server": "https://kubernetes.default.svc", "namespace": "ml-prod"}
     assert (application["spec"]["destination"], app_project["spec"]["destinations"]) == (where, [where])
     assert app_project["spec"]["sourceRepos"] == [URL]
-    assert app_project["spec"]["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace", "name": "ml-prod"}]
+
+
+def test_a_merge_cannot_take_policies_and_pod_security_off_the_namespace() -> None:
+    """Both go by its labels: it is no object, and no setting, of what a merge changes."""
+    app_project, application = made()
+    assert app_project["spec"]["clusterResourceWhitelist"] == []
+    assert "managedNamespaceMetadata" not in application["spec"]["syncPolicy"]
+    assert [o for o in application["spec"]["syncPolicy"]["syncOptions"] if o.startswith("CreateNamespace")] == []
+    namespace = yaml.safe_load(argocd_manifests(ASKED, PROD)[-1].bytes)
+    assert (namespace["kind"], namespace["metadata"]) == (
+        "Namespace",
+        {"name": "ml-prod", "labels": {"mlgen.dev/env": "prod", "pod-security.kubernetes.io/enforce": "restricted"}},
+    )
 
 
 def test_what_it_deletes_by_itself_is_what_left_git() -> None:
@@ -108,10 +121,11 @@ def project(folder: Path, head: str) -> Path:
 
 
 def rendered(folder: Path) -> list[str]:
-    return sorted(one.relative_to(folder / "tekton").as_posix() for one in folder.glob("tekton/*/argocd/*"))
+    files = [one.relative_to(folder / "tekton").as_posix() for one in folder.glob("tekton/*/*/*")]
+    return sorted(file for file in files if file.split("/")[1] in ("argocd", "cluster"))
 
 
-ONE = ["argocd/application-ml", "argocd/appproject-ml"]
+ONE = ["argocd/application-ml", "argocd/appproject-ml", "cluster/namespace-ml"]
 BOTH = [f"{env}/{name}-{env}.yaml" for env in ("dev", "prod") for name in ONE]
 
 
@@ -140,7 +154,7 @@ def test_an_environment_that_is_no_more_takes_its_application_along(tmp_path: Pa
     start, end = config.index("  dev:"), config.index("  prod:")
     (here / "mlgen.yaml").write_text(config[:start] + config[end:])
     assert mlgen("render", cwd=here).returncode == 0
-    assert rendered(here) == BOTH[2:]
+    assert rendered(here) == BOTH[3:]
 
 
 def test_the_path_is_told_from_the_repositorys_root(tmp_path: Path) -> None:
@@ -155,7 +169,7 @@ def test_the_path_is_told_from_the_repositorys_root(tmp_path: Path) -> None:
 def test_init_lays_it_down(tmp_path: Path) -> None:
     done = mlgen("init", str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr
-    assert rendered(tmp_path / "new") == BOTH[:2]
+    assert rendered(tmp_path / "new") == BOTH[:3]
     assert mlgen("render", "--env", "dev", cwd=tmp_path / "new").returncode == 0
     assert mlgen("render", "--env", "dev", "--check", cwd=tmp_path / "new").returncode == 0
 

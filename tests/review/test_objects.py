@@ -52,9 +52,12 @@ def test_argo_cds_own_objects_are_for_who_keeps_it() -> None:
     old = side(load(SPEC))
     new = replace(old, project=replace(old.project, repository="https://git.example/ml", argocd=ArgoCD()))
     found = make_part(old, new, [("prod", "prod")])
-    assert {one.kind for one in found.environments[0].objects} == {"AppProject", "Application"}
+    assert {one.kind for one in found.environments[0].objects} == {"AppProject", "Application", "Namespace"}
     assert found.environments[0].actions == ()
-    assert [str(note) for note in found.notes] == ["Who keeps Argo CD applies tekton/prod/argocd: no sync does."]
+    assert [str(note) for note in found.notes] == [
+        "Who keeps Argo CD applies tekton/prod/argocd: no sync does.",
+        "Who keeps the cluster applies tekton/prod/cluster: no sync does.",
+    ]
     below = make_part(new, replace(new, folder="ml"), [("prod", "prod")])
     assert [one.kind for one in below.environments[0].objects] == ["Application"]
 

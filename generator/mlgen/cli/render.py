@@ -49,7 +49,7 @@ def render(
     """Write the Tekton manifests of an environment, and remove those of ours that are no more.
 
     All are rendered before any is written. `manifests/` is for Argo CD or `kubectl apply`, `runs/` for
-    `kubectl create -f`, `argocd/` for who keeps Argo CD.
+    `kubectl create -f`, `argocd/` and `cluster/` for who keeps Argo CD, and the cluster.
     """
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mlgen.plan.model import Plan
 from mlgen.policy import pods
+from mlgen.render.argocd import namespace_of
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
@@ -41,13 +42,10 @@ class Subject:
 
 
 def namespace(environment: Environment) -> Data:
-    """The Namespace of an environment, as the guide says to make it."""
-    labels = {
-        "kubernetes.io/metadata.name": environment.namespace,
-        "mlgen.dev/env": environment.name,
-        "pod-security.kubernetes.io/enforce": "restricted",
-    }
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": environment.namespace, "labels": labels}}
+    """The Namespace of an environment, as the API server has it."""
+    made = Plain()(namespace_of(environment))
+    made["metadata"]["labels"]["kubernetes.io/metadata.name"] = environment.namespace
+    return cast("Data", made)
 
 
 def of_environment(plans: Iterable[Plan], environment: Environment, known: Iterable[Environment]) -> list[Data]:

@@ -1,7 +1,8 @@
 """Kinds AppProject and Application of Argo CD: what syncs an environment's manifests, and all that it may touch.
 
-For an administrator to apply, once and whenever they change: who may merge into the repository must not be able to
-widen what a merge may do.
+Kind Namespace: where that is, under the labels by which policies and Pod Security hold there. All of it is for an
+administrator to apply, once and whenever it changes: who may merge into the repository must not be able to widen what a
+merge may do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mlgen.render.staging import Data
 from mlgen.spec.project import ArgoCD, Environment, Project
 
 PROJECT_FILE = "mlgen.yaml"
-FOLDER = "argocd"
+FOLDER, CLUSTER_FOLDER = "argocd", "cluster"  # for two clusters, where Argo CD is in another one
 MAX_NAME = 63  # Argo CD puts it into labels
 IN_CLUSTER = "https://kubernetes.default.svc"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -37,7 +38,6 @@ KINDS = (
 # PruneLast: what is new is there before what is old goes. FailOnSharedResource: two Applications would undo each other.
 SYNC_OPTIONS = (
     "ApplyOutOfSyncOnly=true",
-    "CreateNamespace=true",
     "FailOnSharedResource=true",
     "PruneLast=true",
     "ServerSideApply=true",
@@ -53,21 +53,33 @@ def argocd_manifests(project: Project, environment: Environment, folder: str = "
     if settings is None or repository is None:
         return []
     name = application_name(repository, environment.name)
-    comment = (
-        f"{MADE_BY}{PROJECT_FILE} for the environment {environment.name}; do not edit:",
-        f"change {PROJECT_FILE}, then `mlgen render --env {environment.name}`",
-        "",
-        "For who keeps Argo CD: `kubectl apply -f` this folder, once and after each change. Argo CD does not sync it.",
-    )
     made: list[Data] = [
         _object("AppProject", name, settings, environment, _project(repository, settings, environment)),
         _object(
             "Application", name, settings, environment, _application(name, repository, folder, settings, environment)
         ),
     ]
+    namespace = namespace_of(environment)
     return [
-        Manifest(f"{environment.name}/{FOLDER}/{str(data['kind']).lower()}-{name}.yaml", comment, data) for data in made
+        *(_manifest(environment, FOLDER, name, "Argo CD", data) for data in made),
+        _manifest(environment, CLUSTER_FOLDER, str(environment.namespace), f"{environment.name}'s cluster", namespace),
     ]
+
+
+def namespace_of(environment: Environment) -> Data:
+    """The Namespace of an environment, as bindings of policies and Pod Security know it."""
+    labels = {"mlgen.dev/env": environment.name, **RESTRICTED}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": environment.namespace, "labels": labels}}
+
+
+def _manifest(environment: Environment, folder: str, name: str, kept: str, data: Data) -> Manifest:
+    comment = (
+        f"{MADE_BY}{PROJECT_FILE} for the environment {environment.name}; do not edit:",
+        f"change {PROJECT_FILE}, then `mlgen render --env {environment.name}`",
+        "",
+        f"For who keeps {kept}: `kubectl apply -f` this folder, once and after each change. Argo CD does not sync it.",
+    )
+    return Manifest(f"{environment.name}/{folder}/{str(data['kind']).lower()}-{name}.yaml", comment, data)
 
 
 def application_name(repository: str, environment: str) -> str:
@@ -97,8 +109,8 @@ def _project(repository: str, settings: ArgoCD, environment: Environment) -> Dat
         "description": f"The pipelines of {repository} in {environment.namespace}",
         "sourceRepos": [repository],
         "destinations": [_destination(settings, environment)],
-        # CreateNamespace counts as a resource; no other namespace, and nothing else of the cluster.
-        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": environment.namespace}],
+        # Nothing, and not even the namespace: whoever may write its labels takes policies and Pod Security off it.
+        "clusterResourceWhitelist": [],
         "namespaceResourceWhitelist": [{"group": group, "kind": kind} for group, kind in KINDS],
     }
 
@@ -115,7 +127,6 @@ def _application(name: str, repository: str, folder: str, settings: ArgoCD, envi
         "destination": _destination(settings, environment),
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
-            "managedNamespaceMetadata": {"labels": {"mlgen.dev/env": environment.name, **RESTRICTED}},
             "syncOptions": list(SYNC_OPTIONS),
             # Without an end: after a night without Tekton's webhook nobody has to press a button. With refresh: what
             # is tried again is the newest commit, which may be the one that mends it.

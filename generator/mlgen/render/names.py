@@ -6,8 +6,9 @@ from mlgen import canonical
 from mlgen.plan.model import Plan
 from mlgen.spec.project import Environment
 
-# Of an environment: what administrators of Argo CD apply, what it syncs, what people and programs create.
-FOLDERS = ("argocd", "manifests", "runs")
+# Of an environment: what administrators of Argo CD apply, and those of its cluster; what Argo CD syncs; what people and
+# programs create.
+FOLDERS = ("argocd", "cluster", "manifests", "runs")
 
 HASH_LENGTH = 10  # hex digits: a pipeline has few Tasks, and a name is read by people
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlgen.plan.model import Plan
+from mlgen.render.argocd import CLUSTER_FOLDER as CLUSTER
 from mlgen.render.argocd import FOLDER as ARGOCD
 from mlgen.render.limits import Problem
 from mlgen.review.amounts import Amount, amounts
@@ -176,8 +177,9 @@ def _notes(
                 (name, new.environment.namespace or "", new.environment.service_account, ", ".join(secrets) or "none"),
             )
     for one in environments:
-        if any(f"/{ARGOCD}/" in change.path for change in one.objects):
-            yield Sentence("Who keeps Argo CD applies {}: no sync does.", (f"tekton/{one.name}/{ARGOCD}",))
+        for folder, kept in ((ARGOCD, "Argo CD"), (CLUSTER, "the cluster")):
+            if any(f"/{folder}/" in change.path for change in one.objects):
+                yield Sentence(f"Who keeps {kept} applies {{}}: no sync does.", (f"tekton/{one.name}/{folder}",))
 
 
 def _publishes(before: Environment | None, after: Environment | None, pairs: Sequence[Pair]) -> bool:

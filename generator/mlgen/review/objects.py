@@ -13,7 +13,7 @@ from mlgen.render.limits import Problem, check_limits
 from mlgen.render.manifests import Manifest, manifests
 from mlgen.spec.project import Environment, Project
 
-SYNCED = "/manifests/"  # what Argo CD syncs; `runs/` is created by people, `argocd/` applied by who keeps Argo CD
+SYNCED = "/manifests/"  # what Argo CD syncs; people create `runs/`, administrators apply `argocd/` and `cluster/`
 
 Key = tuple[str, str, str]  # of an object whose name may change: kind, pipeline as it is called now, task
 
