@@ -47,6 +47,7 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         text = text.replace(old, new)
     (root / "pipelines/churn.yaml").write_text(text)
     assert run(["render"]) == 0
+    run_git(root, "add", "tekton")  # or the example would say so
     capsys.readouterr()
 
     def call(*arguments: str, code: int = 0) -> str:

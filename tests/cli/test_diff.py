@@ -319,6 +319,8 @@ def test_manifests_that_are_not_rendered_are_told(root: Path, mlgen: Mlgen) -> N
         "tekton/dev/manifests/pipeline-churn.yaml is not rendered yet: mlgen render"
     ]
     mlgen("render")
+    assert found(mlgen, "--base", "HEAD")["notes"] == ["2 files are not in Git yet: git add tekton"]
+    run_git(root, "add", "tekton")
     assert found(mlgen, "--base", "HEAD")["notes"] == []
 
 

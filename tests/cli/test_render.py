@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.revisions import repository, run_git
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "examples" / "churn"
 
@@ -45,7 +47,7 @@ def test_it_writes_below_tekton_and_says_what(project: Path) -> None:
     assert "wrote   tekton/prod/manifests/pipeline-churn.yaml\n" in done.stdout
     assert done.stdout.endswith("14 written, 0 removed, 0 unchanged in tekton/\n")
     again = mlgen("render", "--env", "prod", "--format", "json", cwd=project / "src")
-    assert json.loads(again.stdout) == {"written": [], "removed": [], "unchanged": 14}
+    assert json.loads(again.stdout) == {"written": [], "removed": [], "unchanged": 14, "untracked": []}
 
 
 def test_check_says_what_differs_and_writes_nothing(project: Path) -> None:
@@ -178,3 +180,36 @@ def test_the_last_spec_takes_its_manifests_with_it(project: Path) -> None:
     kinds = {name.rpartition("/")[2].split("-mlgen-ledger-")[0] for name in tree(project / "tekton")}
     assert kinds == {"configmap", "cronjob", "role", "rolebinding", "serviceaccount"}
     assert mlgen("render", "--check", cwd=project).returncode == 0
+
+
+def test_what_git_has_not_got_is_told_with_the_command_that_adds_it(project: Path) -> None:
+    """`git commit -a` takes changed Pipelines without their new Tasks, and `--check` says yes to both."""
+    mlgen("render", cwd=project)
+    (project / ".gitignore").write_text(".mlgen/\n")
+    repository(project, {})
+    assert "Git" not in mlgen("render", cwd=project).stdout
+    spec = project / "pipelines" / "churn.yaml"
+    spec.write_text(spec.read_text().replace("python tell.py", "python say.py"))
+    (project / "tekton/prod/manifests/notes.txt").write_text("")  # told as a stray, and not to be added
+    assert mlgen("render", cwd=project).stdout.splitlines()[-1] == "1 file is not in Git yet: git add tekton"
+    (tell,) = (project / "tekton/prod/manifests").glob("task-churn-tell-*.yaml")
+    (project / "tekton/prod/manifests/notes.txt").unlink()
+    run_git(project, "commit", "-qam", "x")
+    done = mlgen("render", "--check", "--out", "../tekton", cwd=project / "src")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "1 file is not in Git yet: git add ../tekton"
+    found = json.loads(mlgen("render", "--check", "--format", "json", cwd=project).stdout)
+    assert found == {"differences": [], "untracked": [f"prod/manifests/{tell.name}"]}
+    assert "\nnote    1 file is not in Git yet: git add tekton\n" in mlgen("diff", cwd=project).stdout
+    # Git may ignore it: by a line for all that is called `runs`, as many have one.
+    (project / ".gitignore").write_text(".mlgen/\ntask-*\n")
+    assert mlgen("render", cwd=project).stdout.endswith("1 file is not in Git yet: git add --force tekton\n")
+    run_git(project, "add", "--force", "tekton")
+    assert "Git" not in mlgen("render", cwd=project).stdout
+    assert "Git" not in mlgen("diff", cwd=project).stdout
+    # A folder that is ignored as a whole is kept elsewhere; outside of Git nothing is asked.
+    run_git(project, "rm", "-rq", "--cached", "tekton")
+    (project / ".gitignore").write_text(".mlgen/\ntekton/\n")
+    assert "Git" not in mlgen("render", cwd=project).stdout
+    shutil.rmtree(project / ".git")
+    assert "Git" not in mlgen("render", cwd=project).stdout

@@ -17,6 +17,7 @@ from mlgen.cli import output, revisions
 from mlgen.cli.main import new_app
 from mlgen.cli.render import OUT
 from mlgen.cli.sides import policies, sides
+from mlgen.cli.untracked import untracked_in
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
@@ -237,7 +238,7 @@ def _source_label(environment: Environment | None) -> str:
 
 
 def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
-    """That manifests are not as they would be rendered now: Argo CD syncs what is committed."""
+    """That manifests are not as they would be rendered now, or not in Git: Argo CD syncs what is committed."""
     for part in parts:
         for environment in part.environments:
             for change in environment.objects:
@@ -246,4 +247,5 @@ def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
                     change.after is not None and workspace.files.read(path) != change.after.encode()
                 ):
                     return [Sentence("{} is not rendered yet: mlgen render", (path,))]
-    return []
+    left = untracked_in(workspace, workspace.root / OUT)
+    return [Sentence(f"{left.words}: {{}}", (left.command,))] if left.paths else []

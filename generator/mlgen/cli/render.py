@@ -17,6 +17,7 @@ from mlgen.cli.options import SpecFiles
 from mlgen.cli.output import answer_json
 from mlgen.cli.reporting import ReportForm
 from mlgen.cli.sources import rendering_of
+from mlgen.cli.untracked import Untracked, untracked_in
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.render.files import Changes, Difference, compare, environments_in, scope_of, to_stdout, write
@@ -75,13 +76,19 @@ def render(
         command = _command(files, env, out)
         answer = differing.report(workspace, found, rendered, root, command)
         reporting.keep(answer, workspace, also)
-        if form in OWN_FORMS:
-            _print_differences(found, len(rendered), root, form, command)
+        lacking = untracked_in(workspace, root, rendered)
+        if form is ReportForm.JSON:
+            differences = [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]
+            answer_json({"differences": differences, "untracked": list(lacking.paths)})
+        elif form is ReportForm.TEXT:
+            _print_differences(found, len(rendered), root, command)
+            _print_untracked(lacking)
         else:
             reporting.show(answer, form)
         raise typer.Exit(1 if found else 0)
     else:
-        _print_changes(write(root, rendered, scope), root, form)
+        changes = write(root, rendered, scope)
+        _print_changes(changes, root, form, untracked_in(workspace, root, rendered))
 
 
 def _root(workspace: Workspace, out: Path | None) -> Path:
@@ -115,26 +122,31 @@ def _command(files: Sequence[Path] | None, env: str | None, out: Path | None) ->
     return shlex.join(["mlgen", "render", *map(str, files or ()), *options])
 
 
-def _print_changes(changes: Changes, root: Path, form: ReportForm) -> None:
+def _print_changes(changes: Changes, root: Path, form: ReportForm, left: Untracked) -> None:
     if form is ReportForm.JSON:
         written, removed = list(changes.written), list(changes.removed)
-        answer_json({"written": written, "removed": removed, "unchanged": changes.unchanged})
+        answer_json(
+            {"written": written, "removed": removed, "unchanged": changes.unchanged, "untracked": list(left.paths)}
+        )
         return
     shown = _shown(root)
     done = [("wrote  ", path) for path in changes.written] + [("removed", path) for path in changes.removed]
     _print_lines([visible(f"{word} {shown}/{path}") for word, path in done])
     counts = f"{len(changes.written)} written, {len(changes.removed)} removed, {changes.unchanged} unchanged"
     sys.stdout.write(f"{counts} in {visible(shown)}/\n")
+    _print_untracked(left)
 
 
-def _print_differences(found: list[Difference], files: int, root: Path, form: ReportForm, command: str) -> None:
-    if form is ReportForm.JSON:
-        answer_json({"differences": [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]})
-        return
+def _print_differences(found: list[Difference], files: int, root: Path, command: str) -> None:
     shown = _shown(root)
     _print_lines([visible_lines(f"{d.kind:9} {shown}/{d.path}", d.diff) for d in found])
     differ = f"{len(found)} file{'s differ' if len(found) > 1 else ' differs'}; to mend: {command}"
     sys.stdout.write(visible(differ if found else f"{files} files in {shown}/ are as rendered") + "\n")
+
+
+def _print_untracked(left: Untracked) -> None:
+    if left.paths:
+        sys.stdout.write(visible(f"{left.words}: {left.command}") + "\n")
 
 
 def visible_lines(head: str, body: str) -> str:

@@ -32,3 +32,17 @@ def changed(repository: Repository, old: str, new: str | None, folder: str) -> d
         others = repository.told(["ls-files", "-z", "--others", "--exclude-standard", "--", *where])
         found |= dict.fromkeys(path.removeprefix(head) for path in others)
     return found
+
+
+def untracked(repository: Repository, folder: str) -> tuple[list[str], set[str]]:
+    """The files below a folder that the index has not got, and those among them that Git ignores.
+
+    folder: as of `changed`, not all. Paths below it. Raises GitError. Source: git-ls-files(1).
+    """
+    head = f"{folder}/"
+    options: tuple[list[str], ...] = ([], ["--exclude-standard"])
+    every, plain = (
+        [path.removeprefix(head) for path in repository.told(["ls-files", "-z", "--others", *some, "--", head])]
+        for some in options
+    )
+    return every, set(every).difference(plain)
