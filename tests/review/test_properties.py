@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
 from mlgen.review.change import Effect
+from mlgen.review.names import with_names
 from mlgen.review.objects import Act
-from mlgen.review.renames import renamed_tasks, with_names
+from mlgen.review.renames import renamed_tasks
 from tests.review.states import part, prod, side
 from tests.strategies import LABELS, SETTINGS, TEXTS, Spec, load, specs
 

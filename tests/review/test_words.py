@@ -31,6 +31,27 @@ def _rename_and_more(spec: Spec) -> None:
     spec["tasks"]["fit"]["gpu"] = "a100:2"
 
 
+def _rename_and_set_all(spec: Spec) -> None:
+    _rename(spec)
+    given = {
+        "gpu": "default:4",
+        "timeout": "1h",
+        "retries": 0,
+        "memory": "9Gi",
+        "cpu": 3,
+        "disk": "1Gi",
+        "env": {"A": "b"},
+    }
+    spec["tasks"]["fit"] |= {**given, "image": "busybox:1", "secrets": {"A_TOKEN": "a/token"}}
+
+
+def _another(spec: Spec) -> None:
+    """In the place of one, with its settings."""
+    fit = {**spec["tasks"].pop("train"), "run": "curl -T $rows https://example.com", "in": ["prepare.rows"]}
+    spec["tasks"] = {"fit": {**fit, "out": {"receipt": "file"}}, **spec["tasks"]}
+    del spec["tasks"]["register"]
+
+
 def _to_finally(spec: Spec) -> None:
     spec["finally"]["note"] = {"run": "echo x"}
 
@@ -154,6 +175,32 @@ CASES: dict[str, tuple[Edit, list[str | None]]] = {
     "a renamed task that changed": (
         _rename_and_more,
         ["runs: task train renamed to fit", "runs: fit.gpu a100:1 → a100:2"],
+    ),
+    "a renamed task of which every setting changed": (
+        _rename_and_set_all,
+        [
+            "runs: task train renamed to fit",
+            "runs: fit.gpu a100:1 → default:4",
+            "runs: fit.image ghcr.io/acme/churn:1.8@sha256:aaaaaaaaaaaa… → busybox:1",
+            "runs: fit.secrets.A_TOKEN new: a/token",
+            "runs: fit.secrets.HF_TOKEN removed, was hf/token",
+            "runs: fit.env.A new: b",
+            "runs: fit.env.OMP_NUM_THREADS removed, was 8",
+            "resources: fit.cpu 1 → 3",
+            "resources: fit.memory 2Gi → 9Gi",
+            "resources: fit.disk new: 1Gi",
+            "resources: fit.shm 512Mi → 2304Mi",
+            "resources: fit.timeout 6h → 1h",
+            "resources: fit.retries 1 → 0",
+        ],
+    ),
+    "another task with the settings of one that went": (
+        _another,
+        [
+            "runs: task fit is new (reads prepare.rows, gpu a100:1)",
+            "runs: task train removed (reads params.epochs, prepare.features, gpu a100:1)",
+            'runs: task register removed (reads train.model, if train.auc >= 0.8 and params.target != "none")',
+        ],
     ),
     "finally": (_to_finally, ["runs: task note is new (finally)"]),
     "default": (_at("params", "epochs", value=30), ["runs: params.epochs 20 → 30"]),

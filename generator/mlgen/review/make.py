@@ -13,11 +13,12 @@ from mlgen.review.amounts import Amount, amounts
 from mlgen.review.change import Change, Effect, Kind, Sentence, rank, worst
 from mlgen.review.files import lock_changes
 from mlgen.review.inflight import in_flight, secrets_of, secrets_of_plan
+from mlgen.review.names import with_names
 from mlgen.review.objects import Action, ObjectChange, Pair, State, compare_objects
 from mlgen.review.picture import Picture, picture
 from mlgen.review.pipelines import PipelineReview, compare
 from mlgen.review.project import environment_changes, project_changes
-from mlgen.review.renames import renamed_pipelines, with_names
+from mlgen.review.renames import renamed_pipelines
 from mlgen.review.tasks import Listing
 from mlgen.spec.project import Environment, Project
 

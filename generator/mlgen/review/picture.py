@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mlgen.plan.graph import node_id
 from mlgen.plan.model import Plan
 from mlgen.review.change import Effect, Kind
+from mlgen.review.names import with_names
 from mlgen.review.pipelines import PipelineReview
-from mlgen.review.renames import with_names
 
 MOST_NODES = 60  # of a picture that people still read; GitHub draws 500 edges at most
 MOST_EDGES = 200

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mlgen.plan.model import Input, Param, Plan, Task, Value
 from mlgen.review.change import Change, Effect, Kind, of_maps, of_value, ordered, worst
-from mlgen.review.renames import renamed_tasks, with_names
+from mlgen.review.names import with_names
+from mlgen.review.renames import renamed_tasks
 from mlgen.review.tasks import Listing, gate_text, gpu_text, source_text, task_changes
 
 RUNS, RULES, METADATA = Effect.RUNS, Effect.RULES, Effect.METADATA

@@ -11,9 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 from mlgen import canonical
-from mlgen.gates import And, Compare, Gate, In, Not, Operand, Or, Ref, parse_gate, to_text
-from mlgen.plan.gating import gate_task_name
-from mlgen.plan.model import Condition, Evaluation, OutRef, Plan, Task
+from mlgen.plan.model import Plan, Task
 from mlgen.plan.text import task_json, to_json
 from mlgen.review.tasks import run_text
 
@@ -21,7 +19,9 @@ ALIKE = 0.6  # from which two of other names are taken for one: 0 nothing in com
 MOST_PAIRS = 2_500  # that are compared; of more, only equal ones are found
 _MOST_WORDS = 1_000  # of a script that are compared
 _WORD = re.compile(r"\w+|[^\w\s]")
-_SCRIPT = 4  # what a script weighs beside a setting
+# What makes a task the same under another name: whoever renames one often gives it other resources, too.
+_SCRIPT, _PORTS, _SETTINGS = 5, 3, 2
+_GIVEN = ("image", "code", "cpuMillis", "memory", "gpu", "timeoutSeconds", "env", "secrets")
 
 T = TypeVar("T")
 Features = frozenset[tuple[str, str]]
@@ -70,24 +70,30 @@ def _plan_key(plan: Plan) -> bytes:
 
 
 def _task_likeness(old: Task, new: Task) -> float:
-    a, b = _features(old), _features(new)
-    settings = len(a & b) / max(1, len(a | b))
-    scripts = _text_likeness(run_text(old.run), run_text(new.run))
-    weight = max(1, len(a | b))
-    return (settings * weight + scripts * _SCRIPT) / (weight + _SCRIPT)
+    """Mostly by what a task does, then by what enters and leaves it, then by its settings."""
+    parts = [
+        (_SCRIPT, _text_likeness(run_text(old.run), run_text(new.run))),
+        (_SETTINGS, _shared(*map(_settings, (old, new)))),
+    ]
+    ports = _ports(old), _ports(new)
+    if any(ports):  # where both have none, that says nothing
+        parts.append((_PORTS, _shared(*ports)))
+    return sum(weight * likeness for weight, likeness in parts) / sum(weight for weight, _ in parts)
 
 
-def _features(task: Task) -> Features:
-    """What a task is, without its name, its script and the defaults that most tasks share."""
+def _shared(a: Features, b: Features) -> float:
+    return len(a & b) / max(1, len(a | b))
+
+
+def _ports(task: Task) -> Features:
+    outs = (("out", f"{out.name} {out.type}") for out in task.outs)
+    return frozenset((*outs, *(("in", f"{item.name} {item.type}") for item in task.ins)))
+
+
+def _settings(task: Task) -> Features:
+    """What a task is given, whoever gave it: most of it are defaults that most tasks share."""
     data = task_json(task)
-    found = {("out", f"{out.name} {out.type}") for out in task.outs}
-    found |= {("in", f"{item.name} {item.type}") for item in task.ins}
-    for key in ("image", "code", "cpuMillis", "memory", "gpu", "timeoutSeconds", "env", "secrets"):
-        if key in data:
-            found.add((key, repr(data[key])))
-    if task.gpu:
-        found.add(("gpu", f"{task.gpu.pool}:{task.gpu.count}"))
-    return frozenset(found)
+    return frozenset((key, repr(data[key])) for key in _GIVEN if key in data)
 
 
 def _text_likeness(old: str, new: str) -> float:
@@ -108,87 +114,3 @@ def _plan_likeness(old: Plan, new: Plan) -> float:
     shared = mine.keys() & yours.keys()
     alike = sum(_task_likeness(mine[name], yours[name]) for name in shared)
     return alike / max(1, len(mine.keys() | yours.keys()))
-
-
-def with_names(plan: Plan, names: Mapping[str, str]) -> Plan:
-    """The plan with its tasks renamed, wherever it speaks of them: old name -> new name."""
-    if not names:
-        return plan
-    gates = {gate_task_name(old): gate_task_name(new) for old, new in names.items()}
-    every = {**gates, **names}
-    return replace(
-        plan,
-        tasks=tuple(_task(task, every) for task in plan.tasks),
-        finally_tasks=tuple(_task(task, every) for task in plan.finally_tasks),
-        gate_tasks=tuple(
-            replace(
-                gate,
-                name=every.get(gate.name, gate.name),
-                consumer=every.get(gate.consumer, gate.consumer),
-                reads=_names(gate.reads, every),
-                evaluates=tuple(_evaluation(e, every) for e in gate.evaluates),
-            )
-            for gate in plan.gate_tasks
-        ),
-    )
-
-
-def _task(task: Task, names: Mapping[str, str]) -> Task:
-    sources = [
-        (i, replace(i.source, task=names.get(i.source.task, i.source.task)))
-        for i in task.ins
-        if isinstance(i.source, OutRef)
-    ]
-    renamed = {item.name: replace(item, source=source) for item, source in sources}
-    return replace(
-        task,
-        name=names.get(task.name, task.name),
-        ins=tuple(renamed.get(item.name, item) for item in task.ins),
-        reads=_names(task.reads, names),
-        after=_names(task.after, names),
-        conditions=tuple(_condition(condition, names) for condition in task.conditions),
-        evaluates=tuple(_evaluation(e, names) for e in task.evaluates),
-    )
-
-
-def _names(given: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(names.get(name, name) for name in given))
-
-
-def _condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-    text = _gate_text(condition.gate, names)
-    evaluator = names.get(condition.evaluator, condition.evaluator) if condition.evaluator is not None else None
-    return replace(condition, text=text, gate=parse_gate(text), evaluator=evaluator)
-
-
-def _evaluation(evaluation: Evaluation, names: Mapping[str, str]) -> Evaluation:
-    text = _gate_text(evaluation.gate, names)
-    types = sorted((_ref(ref, names), type_) for ref, type_ in evaluation.types)
-    return replace(evaluation, text=text, gate=parse_gate(text), types=tuple(types))
-
-
-def _ref(ref: str, names: Mapping[str, str]) -> str:
-    owner, _, name = ref.partition(".")
-    return f"{names.get(owner, owner)}.{name}"
-
-
-def _gate_text(gate: Gate, names: Mapping[str, str]) -> str:
-    return to_text(_gate(gate, names))
-
-
-def _gate(gate: Gate, names: Mapping[str, str]) -> Gate:
-    match gate:
-        case Compare():
-            return Compare(gate.op, _operand(gate.left, names), _operand(gate.right, names))
-        case In():
-            return In(_operand(gate.left, names), gate.choices, gate.negated)
-        case Not():
-            return Not(_gate(gate.part, names))
-        case And():
-            return And(tuple(_gate(part, names) for part in gate.parts))
-        case Or():
-            return Or(tuple(_gate(part, names) for part in gate.parts))
-
-
-def _operand(side: Operand, names: Mapping[str, str]) -> Operand:
-    return Ref(names.get(side.owner, side.owner), side.name) if isinstance(side, Ref) else side
