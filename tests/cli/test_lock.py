@@ -152,8 +152,11 @@ def test_images_of_task_files_and_of_environments_are_locked(project: Path, say:
     code, out, _ = say("lock", "--check")
     assert f"missing  {runtime}  mlgen.yaml:7:20" in out
     assert f"missing  {shared}  tasks/shared.yaml:4:8" in out
+    code, out, _ = say("check")
+    assert f'mlgen.yaml:7:20: warning[unpinned-image]: "{runtime}" is not pinned\n' in out
     assert say("lock", "tasks/shared.yaml")[1].splitlines()[0] == f"added    {shared}  {ONE}"
     assert say("lock")[0] == 0
+    assert say("check") == (0, "1 spec checked: nothing to mend\n", "")
     code, out, _ = say("render", "--env", "dev", "--stdout")
     images = set(re.findall(r"image: \"?(\S+?)\"?$", out, re.MULTILINE))
     assert (code, images) == (0, {f"{shared}@{ONE}", f"{runtime}@{ONE}"})

@@ -273,3 +273,19 @@ def test_a_rule_of_today_judges_what_is_pinned(root: Path, mlgen: Mlgen) -> None
     assert "not this one" in found[0]["message"]
     pin(root, commit(root))
     assert mlgen("check")[0] == 0
+
+
+def test_a_runtime_image_is_pinned_by_the_lock_that_is_read_there(root: Path, mlgen: Mlgen) -> None:
+    first = run_git(root, "rev-parse", "HEAD")
+    tagged = "ghcr.io/acme/mlgen-runtime:2"
+    lay(root, {"mlgen.yaml": project(prod=first).replace(f"ghcr.io/acme/mlgen-runtime@{DIGEST}", tagged)})
+    findings = json.loads(mlgen("check", "--format", "json")[1])["findings"]
+    assert [(one["code"], one["severity"]) for one in findings] == [("unpinned-image", "warning")] * 2
+    assert findings[0]["fix"] == "`mlgen lock` pins it in mlgen.lock; or write name@sha256:…"
+    assert f"(prod reads that of {first[:12]}: commit it, then mlgen promote --to prod)" in findings[1]["fix"]
+    lay(root, {"mlgen.lock": f'{FILES["mlgen.lock"]}  "{tagged}": "{DIGEST}"\n'})
+    (one,) = json.loads(mlgen("check", "--format", "json")[1])["findings"]
+    assert "prod reads that of" in one["fix"]
+    commit(root)
+    assert mlgen("promote", "--to", "prod")[0] == 0
+    assert json.loads(mlgen("check", "--format", "json")[1])["findings"] == []

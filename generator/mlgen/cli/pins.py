@@ -57,6 +57,11 @@ def _unknown(environment: str, pin: str, span: Span, why: str, fix: str) -> Diag
     return Diagnostic("unknown-pin", f"{environment} is pinned to {pin[:SHORT]}, which is not here", span, why, fix)
 
 
+def lock_there(environment: str, commit: str) -> str:
+    """What is to be done with a mlgen.lock for an environment that reads the one of its pin."""
+    return f" ({environment} reads that of {commit[:SHORT]}: commit it, then mlgen promote --to {environment})"
+
+
 def refined(found: list[Diagnostic], document: Document, repository: git.Repository | None) -> list[Diagnostic]:
     """Findings of mlgen.yaml, in which a pin that names a commit otherwise is mended by its full id."""
     if repository is None or not any(one.code == "bad-pin" for one in found):

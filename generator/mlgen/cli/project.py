@@ -10,9 +10,11 @@ from mlgen import canonical, diagnostic
 from mlgen.cli import folder, output, pins, revisions
 from mlgen.cli.folder import Folder
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Findings, Span
+from mlgen.spec.checks import platform
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_project
+from mlgen.spec.model import Place
 from mlgen.spec.project import Environment, Project
 
 PROJECT_FILE, LOCK_FILE = folder.PROJECT_FILE, "mlgen.lock"
@@ -73,10 +75,23 @@ class Configured(Folder):
         return self._project[0].pinned(self._lock_of)
 
     def _lock_of(self, environment: Environment) -> dict[str, str]:
+        return source._lock[0] if (source := self._readable(environment)) else {}
+
+    def _readable(self, environment: Environment) -> Self | None:
+        """As `source_of`; None where its commit cannot be read, which is told where its specs are wanted."""
         try:
-            return self.source_of(environment)._lock[0]
-        except (Findings, CannotAnswer):  # told where its specs are read
-            return {}
+            return self.source_of(environment)
+        except (Findings, CannotAnswer):
+            return None
+
+    def unpinned(self) -> list[Diagnostic]:
+        """The images of mlgen.yaml by a tag that the lock of their environment does not have."""
+        found = list[Diagnostic]()
+        for e in self.project_as_read.environments:
+            if e.runtime_image is not None and "@" not in e.runtime_image and self._readable(e):
+                place = Place(self._project_document, ("environments", e.name, "runtime_image"))
+                found.append(platform.unpinned(place, "" if e.pin is None else pins.lock_there(e.name, e.pin)))
+        return found
 
     def pin_of(self, environment: Environment) -> Span:
         """Where mlgen.yaml, as it lies there, pins an environment; where it does not, the environment's name."""

@@ -81,7 +81,7 @@ class Workspace(Configured):
 
         environment: whose limits are looked at; None: those that all have.
         """
-        found = [*self._lock[1], *([] if self._project_of else self._project[1])]
+        found = [*self._lock[1], *([] if self._project_of else self._project[1] + self.unpinned())]
         for path in paths:
             found += self._check(path, environment)
         return found

@@ -50,9 +50,14 @@ def images(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
         if setting and isinstance(setting.value, str):
             match = IMAGE.fullmatch(setting.value)
             if match and not match["digest"] and setting.value not in context.lock:
-                why = "the tag may mean another image tomorrow; a digest never does"
-                fix = "`mlgen lock` pins it in mlgen.lock; or write name@sha256:…"
-                yield setting.place.finding("unpinned-image", f'"{setting.value}" is not pinned', why, fix)
+                yield unpinned(setting.place)
+
+
+def unpinned(place: Place, then: str = "") -> Diagnostic:
+    """The finding of an image by a tag that no lock has. then: what is to be done after `mlgen lock`."""
+    why = "the tag may mean another image tomorrow; a digest never does"
+    fix = f"`mlgen lock` pins it in mlgen.lock{then}; or write name@sha256:…"
+    return place.finding("unpinned-image", f'"{place.value}" is not pinned', why, fix)
 
 
 def scripts(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
