@@ -236,6 +236,16 @@ spec: {policyName: own, validationActions: [Warn]}
     assert one["message"].startswith("failed expression: object.spec")
 
 
+def test_a_secret_is_told_and_never_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = project / CHURN
+    spec.write_text(spec.read_text().replace("MODE: fast", 'API_KEY: "correct horse battery"'))
+    for form in ("text", "json", "github", "sarif", "junit", "gitlab", "markdown"):
+        assert run(["check", "pipelines/churn.yaml", "--format", form]) == 1
+        told = capsys.readouterr().out
+        assert "with a secret written down" in told
+        assert "horse" not in told
+
+
 def test_without_params_an_environment_renders_nothing_that_is_taken(project: Path, check: Check) -> None:
     (project / "policies" / "params.yaml").unlink()
     found = check()

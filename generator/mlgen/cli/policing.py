@@ -275,4 +275,5 @@ def _finding(subject: Subject, verdict: Verdict, names: list[str], place: Span) 
     code = "policy" if "Deny" in verdict.actions else "policy-warning"
     why = f"{title or 'a rule'} (policy {policy.name}, in {where})"
     fix = policy.annotations.get("mlgen.dev/fix") or f"mend this, or talk to those who keep {verdict.place.file}"
-    return Diagnostic(code, verdict.message, place, why, fix, related)
+    secret = policy.annotations.get("mlgen.dev/secret") == "true"
+    return Diagnostic(code, verdict.message, place, why, fix, related, secret)
