@@ -29,7 +29,7 @@ def test_its_rule_and_its_cases_work(tmp_path: Path) -> None:
     (block,) = COMMANDS
     done = subprocess.run(["sh", "-ec", block], cwd=project, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "96 of 96 cases as expected, 24 of 24 rules tried both ways" in done.stdout
+    assert re.search(r"^(\d+) of \1 cases as expected, (\d+) of \2 rules tried both ways$", done.stdout, re.MULTILINE)
     spec = project / "pipelines" / "line.yaml"
     spec.write_text(spec.read_text().replace("timeout: 5m", "timeout: 48h"))
     done = subprocess.run([program, "check"], cwd=project, env=env, capture_output=True, text=True, check=False)
