@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from markdown_it import MarkdownIt
 
 from mlgen.diagnostic import visible
+from mlgen.render.manifests import Manifest
 from mlgen.reports.markdown import LIMIT
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Change, Effect, Kind, Sentence
@@ -26,6 +27,14 @@ READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethroug
 QUICK = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
 
 
+class _File(Manifest):
+    """A file of any text: that of its comment."""
+
+    @property
+    def bytes(self) -> bytes:
+        return self.comment[0].encode(errors="replace")
+
+
 def review_of(text: str) -> Review:
     """A review in which a text stands wherever somebody else's may."""
     found = part(SPEC, edited(lambda spec: spec["tasks"]["train"].update(gpu="a100:2")))
@@ -38,7 +47,8 @@ def review_of(text: str) -> Review:
             (Kind.REMOVED, "", None, ""),
         )
     )
-    objects = (ObjectChange("Task", "churn", "train", "prod/manifests/a.yaml", None, text, f"{text}\nb"),)
+    files = [_File("prod/manifests/a.yaml", (whole,), {}) for whole in (text, f"{text}\nb")]
+    objects = (ObjectChange("Task", "churn", "train", *files),)
     environment = replace(found.environments[0], objects=objects, in_flight=(Sentence("They keep {}.", (text,)),))
     (pipeline,) = found.pipelines
     told = replace(
@@ -138,3 +148,24 @@ def test_one_long_list_pushes_nothing_else_out() -> None:
     assert re.search("^- … and [0-9]+ more$", made, re.MULTILINE)
     assert "A run that began before the sync" in made
     assert "churn: train.run" in made
+
+
+def test_of_thousands_of_files_only_those_are_written_for_which_there_is_room() -> None:
+    written = []
+
+    class Counted(_File):
+        @property
+        def bytes(self) -> bytes:
+            written.append(self.path)
+            return f"{self.path}\n".encode() * 200
+
+    review = review_of("x")
+    (shown,) = review.parts
+    paths = [(f"prod/manifests/task-{n}.yaml", f"prod/manifests/task-{n}x.yaml") for n in range(1000)]
+    objects = tuple(ObjectChange("Task", "churn", "train", Counted(a, (), {}), Counted(b, (), {})) for a, b in paths)
+    environment = replace(shown.environments[0], objects=objects)
+    text = to_markdown(replace(review, parts=(replace(shown, environments=(environment,)),)), COMMAND)
+    kept = text.count("<summary><code>tekton/")
+    assert kept > 0
+    assert f"… and {len(objects) - kept} more objects" in text
+    assert len(written) == 2 * (kept + 1)  # one is too large, and ends it

@@ -243,8 +243,8 @@ def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
         for environment in part.environments:
             for change in environment.objects:
                 path = f"{OUT}/{change.path}"
-                if (change.after is None) != (workspace.files.kind(path) != "file") or (
-                    change.after is not None and workspace.files.read(path) != change.after.encode()
+                if (change.new is None) != (workspace.files.kind(path) != "file") or (
+                    change.new is not None and workspace.files.read(path) != change.new.bytes
                 ):
                     return [Sentence("{} is not rendered yet: mlgen render", (path,))]
     left = untracked_in(workspace, workspace.root / OUT)

@@ -100,6 +100,6 @@ def _object(change: ObjectChange) -> Json:
         "task": change.task,
         "path": change.path,
         "oldPath": change.old_path,
-        "change": "new" if change.before is None else "removed" if change.after is None else "changed",
+        "change": "new" if change.old is None else "removed" if change.new is None else "changed",
         "diff": [visible(text) for text in unified(change.before or "", change.after or "")],
     }

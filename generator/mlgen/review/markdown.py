@@ -6,14 +6,17 @@ characters; GitHub was measured to take 262,144 bytes of UTF-8. 65,536 bytes kee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from mlgen.reports.markdown import LIMIT, block, fold, inline, table
 from mlgen.review.amounts import Amount
 from mlgen.review.change import Change, Sentence, Word, group_words, grouped, rank
 from mlgen.review.make import EnvironmentReview, Part, Review
+from mlgen.review.objects import ObjectChange
+from mlgen.review.picture import Picture
 from mlgen.review.pipelines import PipelineReview
 from mlgen.review.telling import EFFECTS, counted, file_note, file_title, publishing, title
 from mlgen.review.unified import unified
@@ -25,11 +28,14 @@ _RESERVED = 700  # bytes for the line that says what was left out
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A paragraph or fold, whole or left out. weight: the least stay. what: for the line that counts the rest."""
+    """A paragraph or fold, whole or left out. weight: the least stay. what: for the line that counts the rest.
+
+    text: makes it; asked only as long as there is room.
+    """
 
     weight: int
     what: str
-    text: str
+    text: Callable[[], str]
 
 
 def to_markdown(review: Review, command: str) -> str:
@@ -37,13 +43,14 @@ def to_markdown(review: Review, command: str) -> str:
     head = "\n\n".join([MARKER, f"### mlgen diff: **{review.effect}**, {EFFECTS[review.effect]}", _sides(review)])
     pieces = list(_pieces(review))
     room = LIMIT - _RESERVED - _size(head) - _size(command)
-    kept = set[int]()
+    kept = dict[int, str]()
     for index in sorted(range(len(pieces)), key=lambda i: (pieces[i].weight, i)):
-        room -= _size(pieces[index].text)
+        text = pieces[index].text()
+        room -= _size(text)
         if room < 0:
             break  # whole, and in order: a smaller one further down is not more important
-        kept.add(index)
-    texts = [head, *(piece.text for index, piece in enumerate(pieces) if index in kept)]
+        kept[index] = text
+    texts = [head, *(kept[index] for index in sorted(kept))]
     if left := [piece.what for index, piece in enumerate(pieces) if index not in kept]:
         texts.append(f"{_counted(left)} did not fit: run {inline(command)}")
     return "\n\n".join(texts) + "\n"
@@ -65,37 +72,48 @@ def _sides(review: Review) -> str:
 
 def _pieces(review: Review) -> Iterator[_Piece]:
     for note in review.notes:
-        yield _Piece(0, "notes", f"> {_sentence(note)}")
+        yield _Piece(0, "notes", partial("> {}".format, _sentence(note)))
     if review.is_empty:
-        yield _Piece(0, "notes", "No difference.")
+        yield _Piece(0, "notes", lambda: "No difference.")
     for name, changes in (("policies", review.policies), ("mlgen.yaml", review.project)):
         if changes:
-            yield _Piece(1, "sections", f"#### `{name}`\n\n{_changes(changes)}")
+            yield _Piece(1, "sections", partial(_section, f"#### `{name}`", changes))
             yield from _diffs(name, changes, 20)
     for part in review.parts:
         for path in part.broken_before:
             told = f"> {inline(path)} has errors at {inline(part.before)}: what is there now is told as new"
-            yield _Piece(1, "notes", told)
+            yield _Piece(1, "notes", partial(str, told))
         named = f" ({', '.join(part.names)})" if part.names and len(review.parts) > 1 else ""
         for one in part.pipelines:
             yield from _pipeline(one, part, named)
         if part.lock:
-            yield _Piece(8, "sections", fold("mlgen.lock", _changes(part.lock), f"{len(part.lock)} changed"))
+            yield _Piece(8, "sections", partial(_lock, part.lock))
     for environment in (environment for part in review.parts for environment in part.environments):
         yield from _environment(environment)
 
 
 def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece]:
     weight = 2 + rank(review.effect)
-    yield _Piece(
-        weight, "pipelines", f"#### {inline(review.name)}{named}: {title(review)}\n\n{_changes(review.changes)}"
-    )
+    heading = f"#### {inline(review.name)}{named}: {title(review)}"
+    yield _Piece(weight, "pipelines", partial(_section, heading, review.changes))
     if found := part.amounts.get(review.name):
-        yield _Piece(weight, "tables of amounts", "\n".join(_first(list(_amounts(found)), "\n… and {} more")))
+        yield _Piece(weight, "tables of amounts", partial(_amounts, found))
     if drawn := part.pictures.get(review.name):
-        cut = f"{drawn.left_out} tasks that did not change are not drawn" if drawn.left_out else ""
-        yield _Piece(10 + weight, "graphs", fold(f"{review.name}: graph", block(drawn.mermaid, "mermaid"), cut))
+        yield _Piece(10 + weight, "graphs", partial(_graph, review.name, drawn))
     yield from _diffs(review.name, review.changes, 20 + weight)
+
+
+def _section(heading: str, changes: Sequence[Change]) -> str:
+    return f"{heading}\n\n{_changes(changes)}"
+
+
+def _lock(changes: Sequence[Change]) -> str:
+    return fold("mlgen.lock", _changes(changes), f"{len(changes)} changed")
+
+
+def _graph(name: str, drawn: Picture) -> str:
+    cut = f"{drawn.left_out} tasks that did not change are not drawn" if drawn.left_out else ""
+    return fold(f"{name}: graph", block(drawn.mermaid, "mermaid"), cut)
 
 
 def _changes(changes: Sequence[Change]) -> str:
@@ -117,8 +135,11 @@ def _diffs(name: str, changes: Iterable[Change], weight: int) -> Iterator[_Piece
         change = group.change
         if change.lines:
             heading = f"{name}: {change.subject if len(group.tasks) == 1 else change.key}"
-            language = "diff" if change.key != "code" else ""
-            yield _Piece(weight, "diffs", fold(heading, _block(change.lines, language), change.effect))
+            yield _Piece(weight, "diffs", partial(_diff, heading, change))
+
+
+def _diff(heading: str, change: Change) -> str:
+    return fold(heading, _block(change.lines, "diff" if change.key != "code" else ""), change.effect)
 
 
 def _block(lines: Sequence[str], language: str) -> str:
@@ -132,30 +153,43 @@ def _first(lines: Sequence[str], more: str) -> list[str]:
     return [*lines[:fit], more.format(len(lines) - fit)] if fit < len(lines) else list(lines)
 
 
-def _amounts(amounts: Sequence[Amount]) -> Iterator[str]:
+def _amounts(amounts: Sequence[Amount]) -> str:
     rows = [(one.task, one.what, one.before or "none", one.after or "none") for one in amounts]
-    yield from table(("task", "amount", "before", "after"), rows)
+    return _table(("task", "amount", "before", "after"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(_first(list(table(head, rows)), "\n… and {} more"))
 
 
 def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
     if review.was == review.name:
-        rows = [(str(a.act), a.kind, f"{a.namespace}/{a.name}") for a in review.actions]
-        body = "\n".join(_first(list(table(("Argo CD will", "kind", "object"), rows)), "\n… and {} more"))
-        yield _Piece(9, "lists of what Argo CD does", fold(f"Argo CD, {review.name}", body, counted(review.actions)))
+        yield _Piece(9, "lists of what Argo CD does", partial(_actions, review))
     told = list(map(_sentence, review.in_flight))
     if command := publishing(review):
         told.insert(0, f"Before the sync: {inline(command)}, or its hook fails and the cluster keeps what it has.")
     if told:
         lines = [f"**Runs, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
-        yield _Piece(7, "notes on runs in flight", "\n".join(lines))
+        yield _Piece(7, "notes on runs in flight", partial("\n".join, lines))
     for change in review.objects:
-        if change.before is None or change.after is None:
-            body = _block((change.after or change.before or "").split("\n"), "yaml")
-        else:
-            body = _block(unified(change.before, change.after), "diff")
         # The Pipeline says most, then Tasks; what starts a run repeats the Pipeline.
-        weight = 40 + {"Pipeline": 0, "Task": 1}.get(change.kind, 2) + (3 if change.after is None else 0)
-        yield _Piece(weight, "objects", fold(file_title(change), body, file_note(change)))
+        weight = 40 + {"Pipeline": 0, "Task": 1}.get(change.kind, 2) + (3 if change.new is None else 0)
+        yield _Piece(weight, "objects", partial(_object, change))
+
+
+def _actions(review: EnvironmentReview) -> str:
+    rows = [(str(a.act), a.kind, f"{a.namespace}/{a.name}") for a in review.actions]
+    body = _table(("Argo CD will", "kind", "object"), rows)
+    return fold(f"Argo CD, {review.name}", body, counted(review.actions))
+
+
+def _object(change: ObjectChange) -> str:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        body = _block((after or before or "").split("\n"), "yaml")
+    else:
+        body = _block(unified(before, after), "diff")
+    return fold(file_title(change), body, file_note(change))
 
 
 def _sentence(sentence: Sentence) -> str:

@@ -41,19 +41,35 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """An object whose file is not the same. before, after: the files' texts; None where there was, or is, none.
-
-    path: of the file as it is now, or was, below the output folder; old_path: where it was, if elsewhere (a Task that
-    is named by its content).
-    """
+    """An object whose file is not the same. old, new: what the files hold; None where there was, or is, none."""
 
     kind: str
     pipeline: str
     task: str
-    path: str
-    old_path: str | None
-    before: str | None
-    after: str | None
+    old: Manifest | None
+    new: Manifest | None
+
+    @property
+    def path(self) -> str:
+        """Of the file as it is now, or was, below the output folder."""
+        one = self.new or self.old
+        assert one is not None, "a file was or is"
+        return one.path
+
+    @property
+    def old_path(self) -> str | None:
+        """Where the file was, if elsewhere: a Task is named by its content."""
+        return self.old.path if self.old and self.new and self.old.path != self.new.path else None
+
+    @property
+    def before(self) -> str | None:
+        """The file's text as it was; written when it is asked for: of thousands of files only some are shown."""
+        return None if self.old is None else self.old.bytes.decode()
+
+    @property
+    def after(self) -> str | None:
+        """The file's text as it is."""
+        return None if self.new is None else self.new.bytes.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +147,14 @@ def _of(
 
 
 def _change(key: Key, before: Manifest | None, after: Manifest | None) -> ObjectChange | None:
-    old, new = (_text(manifest) for manifest in (before, after))
-    if old == new:
-        return None
-    one = after or before
-    assert one is not None
-    moved = before.path if before and after and before.path != after.path else None
-    return ObjectChange(key[0], key[1], key[2], one.path, moved, old, new)
+    return None if _is_same(before, after) else ObjectChange(*key, before, after)
 
 
-def _text(manifest: Manifest | None) -> str | None:
-    return None if manifest is None else manifest.bytes.decode()
+def _is_same(before: Manifest | None, after: Manifest | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    # To write both takes longer than all else, so that comes last.
+    return before.path == after.path and before.data == after.data and before.bytes == after.bytes
 
 
 def _actions(before: Iterable[Manifest], after: Iterable[Manifest], *, all_gone: bool) -> Iterator[Action]:

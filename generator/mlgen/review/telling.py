@@ -55,6 +55,6 @@ def file_title(change: ObjectChange) -> str:
 
 
 def file_note(change: ObjectChange) -> str:
-    if change.before is None:
+    if change.old is None:
         return "new"
-    return "removed" if change.after is None else ""
+    return "removed" if change.new is None else ""

@@ -96,7 +96,7 @@ def _objects(review: EnvironmentReview, *, diffs: bool) -> Iterator[str]:
     for change in review.objects[:MOST_FILES]:
         lines = unified(change.before or "", change.after or "", width=_DIFF_WIDTH)
         yield f"  {file_title(change)}  ({file_note(change) or counted_lines(lines)})"
-        if diffs and change.before is not None and change.after is not None:
+        if diffs and change.old is not None and change.new is not None:
             yield from _cut(lines, "    ", MOST_LINES)
     yield from _more(len(review.objects) - MOST_FILES, "  ")
 
