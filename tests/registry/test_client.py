@@ -239,6 +239,31 @@ def test_a_redirect_to_another_host_carries_no_login(hub: Hub, other: Hub, tmp_p
     assert not any("Authorization" in asked.headers for asked in other.asked)
 
 
+@pytest.mark.parametrize("who", ["password", "password, asked for before", "identity token", "nobody"])
+@pytest.mark.parametrize("challenge", ['Bearer realm="http://HOST/token",service="x"', 'Basic realm="x"'])
+def test_a_login_is_not_for_whom_a_registry_leads_to(
+    hub: Hub, other: Hub, tmp_path: Path, who: str, challenge: str
+) -> None:
+    def lead(asked: Asked) -> Reply:
+        if who == "password, asked for before" and asked.headers.get("Authorization") != BASIC:
+            return Reply(401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
+        return Reply(307, b"", {"Location": f"http://{other.host}{asked.path}"})
+
+    hub.answer = lead
+    other.answer = lambda asked: (
+        Reply(200, b'{"token": "t"}')
+        if asked.path.startswith("/token")
+        else Reply(401, b"", {"WWW-Authenticate": challenge.replace("HOST", other.host)})
+    )
+    kept = {"auth": BASIC.removeprefix("Basic ")} | ({"identitytoken": "x"} if who == "identity token" else {})
+    config = None if who == "nobody" else login(tmp_path, auths={hub.host: kept})
+    with pytest.raises(Failure, match="which wants a login") as failure:
+        ask(hub, registries(config))
+    assert failure.value.kind is Kind.DENIED
+    assert other.asked
+    assert not any(asked.path.startswith("/token") or "Authorization" in asked.headers for asked in other.asked)
+
+
 def test_a_public_registry_leads_nobody_to_this_machine(hub: Hub) -> None:
     """A registry on this machine may name another port of it; one elsewhere may not."""
     transport = Transport({})

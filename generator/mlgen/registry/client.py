@@ -87,15 +87,13 @@ class Registries:
         return found
 
     def _ask(self, image: Reference, method: str, path: str) -> Answer:
-        scheme = "http" if image.is_local or self.transport.is_plain(image.host) else "https"
-        url = f"{scheme}://{image.api_host}/v2/{image.repository}/{path}"
         key = (image.host, image.repository)
-        answer = self._once(method, url, self._known.get(key))
+        answer = self._once(image, method, path, self._known.get(key))
         if answer.status == 401:
             scope = f"repository:{image.repository}:pull"
             login = self.credentials.find(image)
             self._known[key] = authorization(answer, scope, login, self.transport)
-            answer = self._once(method, url, self._known[key])
+            answer = self._once(image, method, path, self._known[key])
         if answer.status in (401, 403):
             self._known.pop(key, None)
             # Many answer the same of what is not there: who may not read must not learn what there is.
@@ -105,9 +103,16 @@ class Registries:
             raise failure
         return answer
 
-    def _once(self, method: str, url: str, authorized: str | None) -> Answer:
+    def _once(self, image: Reference, method: str, path: str, authorized: str | None) -> Answer:
+        scheme = "http" if image.is_local or self.transport.is_plain(image.host) else "https"
+        url = f"{scheme}://{image.api_host}/v2/{image.repository}/{path}"
         headers = {"Accept": ", ".join(MANIFESTS)} | ({"Authorization": authorized} if authorized else {})
-        return self.transport.ask(method, url, headers, inside=True)
+        answer = self.transport.ask(method, url, headers, inside=True)
+        if answer.status == 401 and origin(answer.url) != origin(url):
+            # Whom a registry leads to, by a redirect that anybody may have put there, is not whom the login is for.
+            why = f"{image.host} leads to {origin(answer.url)}, which wants a login: that of {image.host} stays here"
+            raise Failure(Kind.DENIED, why, "name the image at the host that has it, if you trust that one")
+        return answer
 
 
 def _who(login: Login | None) -> str:
