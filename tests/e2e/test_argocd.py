@@ -230,8 +230,7 @@ def test_what_no_pipeline_renders_to_is_refused_and_the_next_commit_mends_it(git
     labels = {"mlgen.dev/env": "other", "pod-security.kubernetes.io/enforce": "privileged"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gitops.project.name, "labels": labels}}
     before = api.get(f"/api/v1/namespaces/{gitops.project.name}")["metadata"]["labels"]
-    refused(gitops, "not permitted in project", secret, role)
-    refused(gitops, f"Namespace {gitops.project.name} is not permitted in project", namespace)
+    refused(gitops, "resource :Namespace is not permitted in project", namespace, secret, role)
     assert api.get(f"/api/v1/namespaces/{gitops.project.name}")["metadata"]["labels"] == before
     assert kubectl("get", "clusterrole", gitops.project.name, "--ignore-not-found") == ""
     assert kubectl("get", "secret", "mine", "-n", gitops.project.name, "--ignore-not-found") == ""

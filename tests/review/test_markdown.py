@@ -15,7 +15,7 @@ from mlgen.reports.markdown import LIMIT
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Change, Effect, Kind, Sentence
 from mlgen.review.make import Review, make_part
-from mlgen.review.markdown import MARKER, to_markdown
+from mlgen.review.markdown import LEAST, MARKER, MOST_BYTES, to_markdown
 from mlgen.review.objects import ObjectChange
 from mlgen.review.text import to_text
 from tests.reports.hostile import TEXTS, texts
@@ -125,6 +125,13 @@ def test_a_comment_fits_and_is_cut_by_whole_folds(count: int, size: int) -> None
     # What matters most stays: each pipeline's line before any object's diff.
     if left is not None and "more pipelines" in left[1]:
         assert "<details>" not in made
+
+
+@pytest.mark.parametrize("limit", [LEAST, 20_000, LIMIT])
+def test_a_comment_leaves_the_room_that_others_need(limit: int) -> None:
+    made = to_markdown(many(120, 50), COMMAND, limit)
+    assert limit - MOST_BYTES - 1_000 < len(made.encode()) <= limit
+    assert "did not fit" in made
 
 
 def test_what_is_left_out_is_counted() -> None:

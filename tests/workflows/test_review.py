@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     assert mlgen("init", str(folder)).returncode == 0
     spec = folder / "pipelines/line.yaml"
-    spec.write_text(re.sub(r"image: \S+", f"image: ghcr.io/acme/python@sha256:{'a' * 64}", spec.read_text()))
+    spec.write_text(re.sub(r"image: \S+", f"image: registry.example/python@sha256:{'a' * 64}", spec.read_text()))
     project = folder / "mlgen.yaml"
     project.write_text(re.sub(r"(runtime_image: [^\s:]+):\S+", rf"\1@sha256:{'a' * 64}", project.read_text()))
     assert mlgen("render", cwd=folder).returncode == 0
@@ -98,9 +98,30 @@ def test_manifests_that_are_not_rendered_and_findings_are_no(repository: Path, t
     assert "unknown-out" in (reports / "comment.md").read_text()  # in the place of the diff, which cannot be made
 
 
+def test_no_diff_is_so_large_that_it_hides_a_finding(repository: Path, tmp_path: Path) -> None:
+    """Who pads a change cannot make its comment read as if the policies said yes."""
+    text = (repository / "pipelines/line.yaml").read_text()
+    text = re.sub(r"image: \S+", f"image: elsewhere.example/python@sha256:{'a' * 64}", text)
+    for number in range(40):
+        file = repository / f"pipelines/line-{number}.yaml"
+        file.write_text(text.replace("name: line", f"name: line-{number}"))
+    assert mlgen("render", cwd=repository).returncode == 0
+    done, reports = review(repository, tmp_path)
+    assert done.returncode == 1
+    assert (reports / "check.md").stat().st_size > 30_000
+    comment = (reports / "comment.md").read_text()
+    assert comment.startswith("**mlgen check** says no: see the job.\n")
+    assert comment.count("image from elsewhere than") == 20, "the table of the worst"
+    assert "… all of them: see the job." in comment
+    assert "### mlgen diff: **runs**" in comment
+    assert "did not fit" in comment
+    assert 50_000 < len(comment.encode()) < 65_536
+    assert comment.count("<details>") == comment.count("</details>")
+
+
 def test_a_tag_that_no_lock_pins_is_no_unless_it_is_said_otherwise(repository: Path, tmp_path: Path) -> None:
     spec = repository / "pipelines/line.yaml"
-    spec.write_text(re.sub(r"image: \S+", "image: ghcr.io/acme/python:1", spec.read_text()))
+    spec.write_text(re.sub(r"image: \S+", "image: registry.example/python:1", spec.read_text()))
     assert mlgen("render", cwd=repository).returncode == 0
     assert review(repository, tmp_path)[0].returncode == 1
     assert review(repository, tmp_path, LOCK="false")[0].returncode == 0

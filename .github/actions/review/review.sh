@@ -6,6 +6,7 @@ set -euo pipefail
 folder=$1
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
+rm -f "$folder"/{check,findings,diff,comment}.md
 cd "${PROJECT:-.}"
 failed=()
 
@@ -20,7 +21,7 @@ part() { # TITLE COMMAND…
 }
 
 diff_into() { # FILE
-  mlgen diff --base "$BASE" --format markdown >"$1" || { # half an answer is none
+  mlgen diff --base "$BASE" --format markdown --limit "$room" >"$1" || { # half an answer is none
     rm -f "$1"
     return 1
   }
@@ -33,25 +34,34 @@ policies() { mlgen policy test; }
 
 # Not in a part: its annotations are commands, and it keeps a stranger's text from being one itself.
 mlgen check --format github --report "sarif=$folder/mlgen.sarif" --report "markdown=$folder/check.md" || failed+=("check")
+
+# One comment, of at most the 65,536 bytes that a host takes: what says no, then what the change means. However much that
+# is, it hides no finding: of very many the worst are shown, and what is left of the room is the diff's.
+room=64000
+if [[ " ${failed[*]-} " == *" check "* ]] && [ -e "$folder/check.md" ]; then
+  if [ "$(wc -c <"$folder/check.md")" -le 30000 ]; then
+    cp "$folder/check.md" "$folder/findings.md"
+  else # the sum and the table, which are short
+    { sed '/^<details>/,$d' "$folder/check.md"; echo '… all of them: see the job.'; } >"$folder/findings.md"
+  fi
+  room=$((room - $(wc -c <"$folder/findings.md")))
+fi
+
 [ -z "${BASE:-}" ] || part "diff" diff_into "$folder/diff.md"
 part "render --check" fresh_manifests
 [ "${LOCK:-true}" != true ] || part "lock --check" fresh_lock
 [ ! -d policies/tests ] || part "policy test" policies
 
-# One comment: what the change means, then what is wrong with it. The host takes 65,536 bytes.
 comment=$folder/comment.md
-: >"$comment"
-[ ! -e "$folder/diff.md" ] || cat "$folder/diff.md" >>"$comment"
-if [ -e "$folder/check.md" ] && { [ ! -s "$comment" ] || [[ " ${failed[*]-} " == *" check "* ]]; }; then
-  if [ $(($(wc -c <"$comment") + $(wc -c <"$folder/check.md"))) -lt 65000 ]; then
-    { echo; cat "$folder/check.md"; } >>"$comment"
-  elif [ ! -s "$comment" ]; then
-    cp "$folder/check.md" "$comment"
-  fi
-fi
-for title in "${failed[@]}"; do
-  [ "$title" = check ] || printf '\n**mlgen %s** says no: see the job.\n' "$title" >>"$comment"
-done
+{
+  for title in "${failed[@]}"; do
+    printf '**mlgen %s** says no: see the job.\n\n' "$title"
+  done
+  for file in findings diff; do
+    [ ! -e "$folder/$file.md" ] || { cat "$folder/$file.md"; echo; }
+  done
+} >"$comment"
+[ -s "$comment" ] || [ ! -e "$folder/check.md" ] || cp "$folder/check.md" "$comment"
 [ -z "${GITHUB_STEP_SUMMARY:-}" ] || cat "$comment" >>"$GITHUB_STEP_SUMMARY"
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -22,11 +22,12 @@ from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
 from mlgen.git.changed import changed
+from mlgen.reports.markdown import LIMIT
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Sentence
 from mlgen.review.files import policy_changes
 from mlgen.review.make import Part, Review, make_part, settings_changes
-from mlgen.review.markdown import to_markdown
+from mlgen.review.markdown import LEAST, to_markdown
 from mlgen.review.rules import read_rules
 from mlgen.review.text import to_text
 from mlgen.spec.project import Environment, Project
@@ -77,6 +78,17 @@ def diff(
         Form, typer.Option("--format", help="text for people, markdown for a pull request, json for programs.")
     ] = Form.TEXT,
     objects: Annotated[bool, typer.Option("--objects", help="In text: show the diffs of the objects, too.")] = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            metavar="BYTES",
+            help="Of Markdown, at most: beside something else in one comment.",
+            min=LEAST,
+            max=LIMIT,
+            show_default=False,
+        ),
+    ] = LIMIT,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 where there is a difference.")] = False,
 ) -> None:
     """Say what the work tree changes: in words, in amounts, as objects, and what Argo CD will do.
@@ -94,15 +106,16 @@ def diff(
         found = _base(workspace, base)
         review = _since(workspace, found, names[0] if names else None)
         command = ["--base", found.name, *(["--env", names[0]] if names else [])]
-    _print(review, form, objects, shlex.join(["mlgen", "diff", *command]))
+    _print(review, form, objects, shlex.join(["mlgen", "diff", *command]), limit)
     raise typer.Exit(1 if exit_code and not review.is_empty else 0)
 
 
-def _print(review: Review, form: Form, objects: bool, command: str) -> None:
+def _print(review: Review, form: Form, objects: bool, command: str, limit: int) -> None:
     if form is Form.JSON:
         output.answer_json(to_json(review))
     else:
-        sys.stdout.write(to_text(review, objects=objects) if form is Form.TEXT else to_markdown(review, command))
+        text = to_text(review, objects=objects) if form is Form.TEXT else to_markdown(review, command, limit)
+        sys.stdout.write(text)
 
 
 def _base(workspace: Workspace, name: str | None) -> _Base:

@@ -23,6 +23,7 @@ from mlgen.review.unified import unified
 
 MARKER = "<!-- mlgen-diff -->"  # how CI finds the comment that it edits
 MOST_BYTES = 12_000  # of one list or fold, before the rest of it is counted: one alone must not push out all others
+LEAST = 8_000  # bytes that a comment may be limited to: its head and its last line always stay
 _RESERVED = 700  # bytes for the line that says what was left out
 
 
@@ -38,11 +39,12 @@ class _Piece:
     text: Callable[[], str]
 
 
-def to_markdown(review: Review, command: str) -> str:
-    """The comment, at most LIMIT bytes of UTF-8, with a line's end at its end. command: that shows the rest."""
+def to_markdown(review: Review, command: str, limit: int = LIMIT) -> str:
+    """The comment, with a line's end at its end. command: that shows the rest. limit: bytes of UTF-8, a few thousand at
+    least, for what is said in any case."""
     head = "\n\n".join([MARKER, f"### mlgen diff: **{review.effect}**, {EFFECTS[review.effect]}", _sides(review)])
     pieces = list(_pieces(review))
-    room = LIMIT - _RESERVED - _size(head) - _size(command)
+    room = limit - _RESERVED - _size(head) - _size(command)
     kept = dict[int, str]()
     for index in sorted(range(len(pieces)), key=lambda i: (pieces[i].weight, i)):
         text = pieces[index].text()
