@@ -17,6 +17,7 @@ from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.plan.model import Plan
 from mlgen.policy.cases import resources
+from mlgen.policy.stored import stored
 from mlgen.spec.document import Document
 from mlgen.spec.model import Pipeline, Place
 from mlgen.spec.project import Environment
@@ -91,7 +92,7 @@ class Inspector:
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = namespace(environment)
         resource = resources(data)
-        return self.judge(resource, named, retry=retry).judge(Request(data, resource, namespace=named))
+        return self.judge(resource, named, retry=retry).judge(Request(stored(data), resource, namespace=named))
 
     def judge(self, resource: tuple[str, str, str], named: Data, *, retry: bool) -> Judge:
         """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from mlgen.policy.containers import RANDOM, container_of, init_containers, merged, ordered, volumes, with_defaults
 from mlgen.policy.filled import UID, filled
+from mlgen.policy.stored import labels_of_job
 from mlgen.spec.quantities import duration_seconds
 
 Object = Mapping[str, Any]
@@ -154,13 +155,7 @@ def pod_of_job(job: Object) -> Data:
         name, spec = f"{name}-{RANDOM_MINUTE}", spec["jobTemplate"]["spec"]
     template = spec["template"]
     metadata = template.get("metadata", {})
-    labels = {
-        **metadata.get("labels", {}),
-        "batch.kubernetes.io/job-name": name,
-        "job-name": name,
-        "batch.kubernetes.io/controller-uid": UID,
-        "controller-uid": UID,
-    }
+    labels = {**metadata.get("labels", {}), **labels_of_job(name)}
     account = template["spec"].get("serviceAccountName", "default")
     body = {**_DEFAULTS, "serviceAccountName": account, "serviceAccount": account, **template["spec"]}
     body["containers"] = [with_defaults(one) for one in body["containers"]]
