@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -271,6 +272,28 @@ def test_policies_are_read_here_and_specs_at_the_pin(project: Path, check: Check
     (one,) = [one for one in check() if one["code"] == "policy"]
     assert one["file"] == MLGEN
     assert "retried 1 times" in one["message"]
+
+
+def test_where_all_environments_are_pinned_a_change_is_judged_before_it_is_promoted(
+    project: Path, check: Check
+) -> None:
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        return subprocess.run(["git", *who, *words], cwd=project, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "good")
+    pin = git("rev-parse", "HEAD").strip()
+    config = project / MLGEN
+    config.write_text(re.sub(r"(?m)^  (dev|prod):$", rf'  \1:\n    pin: "{pin}"', config.read_text()))
+    assert check() == []
+    path = project / CHURN
+    path.write_text(path.read_text().replace("retries: 1", "retries: 3"))
+    (one,) = check()
+    assert (one["code"], one["severity"], one["file"]) == ("policy-warning", "warning", CHURN)
+    assert "retried 1 times" in one["message"]
+    assert "all environments are pinned" in one["why"]
 
 
 def test_our_own_policies_pass_their_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

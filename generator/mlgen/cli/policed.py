@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mlgen.cli import sources
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
@@ -42,6 +43,11 @@ def check_policies(workspace: Workspace) -> list[Diagnostic]:
         with _uncollected():
             inspector.inspect(source.planned.values(), environments)
         found += _placed(workspace, environments[0], inspector.findings())
+    if all(environment.pin for environment in project.rendered):
+        inspector = Inspector(policies, project.environments, document)
+        with _uncollected():
+            inspector.inspect(workspace.planned.values(), project.rendered)
+        found += _ahead(inspector.findings(), known=found)
     return [*lost, *found]
 
 
@@ -53,6 +59,15 @@ def policy_files(workspace: Workspace) -> tuple[dict[str, bytes], list[Diagnosti
     return {path: workspace.data(path) for path in paths if workspace.files.kind(path) == "file"}, [
         Diagnostic("path-escape", f'"{path}" is no file of the repository', Span(path, 1, 1, 1, 2)) for path in lost
     ]
+
+
+def _ahead(found: Iterable[Diagnostic], *, known: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Warnings of what no environment is rendered from yet, as each is pinned: a promotion would meet errors."""
+    said = set(known)
+    for one in found:
+        if one not in said:
+            code = "policy-warning" if one.code == "policy" else one.code
+            yield replace(one, code=code, why=f"{one.why}; not yet: all environments are pinned to other commits")
 
 
 @contextmanager
