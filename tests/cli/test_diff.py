@@ -299,6 +299,29 @@ def test_a_pinned_environment_is_judged_at_its_pins(root: Path, mlgen: Mlgen) ->
     assert "train.memory 2Gi → 3Gi" in lines(answer)
 
 
+def test_a_pin_that_is_not_here_is_told_where_it_stands(root: Path, mlgen: Mlgen) -> None:
+    lost = "3f786850e387550fdab836ed7e6dc881de23001b"
+    run_git(root, "remote", "add", "upstream", "https://git.example/ml.git")
+    good = run_git(root, "rev-parse", "HEAD")
+    lay(root, {"mlgen.yaml": project(prod=lost)})
+    code, out, err = mlgen("diff")
+    assert (code, out) == (1, "")
+    line = (root / "mlgen.yaml").read_text().splitlines().index(f'    pin: "{lost}"') + 1
+    assert f"mlgen.yaml:{line}:10: error[unknown-pin]: prod is pinned to {lost[:12]}, which is not here" in err
+    assert f"git fetch upstream {lost}" in err
+    # What mends it is compared with what cannot be read.
+    commit(root)
+    lay(root, {"mlgen.yaml": project(prod=good), "pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})
+    answer = found(mlgen, "--base", "HEAD")
+    assert lines(answer) == [f"prod.pin {lost[:12]} → {good[:12]}", "train.memory 2Gi → 3Gi"]
+    assert [part["environments"] for part in answer["parts"]] == [["dev"]]
+    assert answer["notes"][0] == (
+        f"prod was pinned to {lost[:12]}, which is no commit of this clone: what changes there is not told; "
+        f"to fetch it: git fetch upstream {lost}"
+    )
+    assert lines(found(mlgen, "--base", "HEAD", "--env", "prod")) == [f"prod.pin {lost[:12]} → {good[:12]}"]
+
+
 def test_it_touches_nothing_and_runs_no_filter(root: Path, mlgen: Mlgen) -> None:
     witness = root.parent / "ran"
     run_git(root, "config", "filter.evil.clean", f"touch {witness}; cat")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -15,6 +15,7 @@ import typer
 from mlgen import git
 from mlgen.cli import output, revisions
 from mlgen.cli.main import new_app
+from mlgen.cli.pins import SHORT
 from mlgen.cli.render import OUT
 from mlgen.cli.sides import policies, sides
 from mlgen.cli.untracked import untracked_in
@@ -24,7 +25,7 @@ from mlgen.git import revision
 from mlgen.git.changed import changed
 from mlgen.reports.markdown import LIMIT
 from mlgen.review.as_json import to_json
-from mlgen.review.change import Sentence
+from mlgen.review.change import Change, Sentence
 from mlgen.review.files import policy_changes
 from mlgen.review.make import Part, Review, make_part, settings_changes
 from mlgen.review.markdown import LEAST, to_markdown
@@ -53,7 +54,7 @@ class _Base:
 
     @property
     def label(self) -> str:
-        short = self.commit[:12]
+        short = self.commit[:SHORT]
         return short if self.name == self.commit else f"{self.name} ({short})"
 
 
@@ -149,18 +150,26 @@ def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:
     names = [env] if env is not None else sorted({e.name for p in projects for e in p.rendered})
     parts = []
     for pins in sorted({_pins(name, projects) for name in names}):
-        group = [(name, name) for name in names if _pins(name, projects) == pins]
-        parts.append(_part(before, workspace, pins, group, base.label))
-    if not parts:  # nothing is rendered: the specs are compared all the same
-        parts.append(_part(before, workspace, ("", ""), [], base.label))
+        group = [name for name in names if _pins(name, projects) == pins]
+        try:
+            old = _source(before, group[0])
+        except Findings as lost:  # what is compared may be what mends it
+            notes.append(_lost(group, pins[0], lost))
+        else:
+            labels = (pins[0][:SHORT] or base.label, pins[1][:SHORT] or WORK_TREE)
+            parts.append(_made(old, _source(workspace, group[0]), [(name, name) for name in group], labels))
+    if not names:  # nothing is rendered: the specs are compared all the same
+        parts.append(_made(before, workspace, [], (base.label, WORK_TREE)))
     told = [note for part in parts for note in part.notes]
     settings = settings_changes(*projects, None if env is None else [(env, env)])
-    old, new = policies(before), policies(workspace)
+    return Review(tuple(parts), settings, _policies(before, workspace), (*notes, *told, *_unrendered(workspace, parts)))
+
+
+def _policies(before: Workspace, after: Workspace) -> tuple[Change, ...]:
+    old, new = policies(before), policies(after)
     rules = {data: read_rules(data) for path in {*old, *new} if old.get(path) != new.get(path)
              for data in (old.get(path), new.get(path)) if data is not None}  # fmt: skip
-    return Review(
-        tuple(parts), settings, policy_changes(old, new, rules), (*notes, *told, *_unrendered(workspace, parts))
-    )
+    return policy_changes(old, new, rules)
 
 
 def _readable(before: Workspace, after: Workspace, label: str) -> tuple[Workspace, list[Sentence]]:
@@ -186,13 +195,18 @@ def _pins(name: str, projects: tuple[Project, Project]) -> tuple[str, str]:
     return (old.pin or "" if old else ""), (new.pin or "" if new else "")
 
 
-def _part(before: Workspace, after: Workspace, pins: tuple[str, str], names: list[tuple[str, str]], base: str) -> Part:
-    """The comparison of the environments that have one source before and one after. pins: "" for none."""
-    old, new = (
-        workspace.source_of(Environment("", pin=pin or None))
-        for workspace, pin in zip((before, after), pins, strict=True)
-    )
-    return _made(old, new, names, (pins[0][:12] or base, pins[1][:12] or WORK_TREE))
+def _source(workspace: Workspace, name: str) -> Workspace:
+    """Where an environment is read. Raises Findings where its pin is not here, CannotAnswer "shallow-clone"."""
+    environment = workspace.project.environment(name)
+    return workspace if environment is None else workspace.source_of(environment)
+
+
+def _lost(names: Sequence[str], pin: str, why: Findings) -> Sentence:
+    """That environments were pinned to a commit which is not here."""
+    told = "{} was pinned to {}, which is no commit of this clone: what changes there is not told"
+    values = (", ".join(names), pin[:SHORT])
+    fetch = next((found.fix for found in why.diagnostics if found.fix.startswith("git ")), "")
+    return Sentence(f"{told}; to fetch it: {{}}", (*values, fetch)) if fetch else Sentence(told, values)
 
 
 def _made(old: Workspace, new: Workspace, names: list[tuple[str, str]], labels: tuple[str, str]) -> Part:
@@ -247,7 +261,7 @@ def _environments(workspace: Workspace, was: str, name: str) -> Review:
 
 def _source_label(environment: Environment | None) -> str:
     assert environment is not None
-    return f"{environment.name} ({environment.pin[:12] if environment.pin else WORK_TREE})"
+    return f"{environment.name} ({environment.pin[:SHORT] if environment.pin else WORK_TREE})"
 
 
 def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
