@@ -17,6 +17,8 @@ from mlgen.cli.interrupts import terminable
 from mlgen.cli.verbs import VERBS, help_text
 from mlgen.diagnostic import CannotAnswer, Fault, Findings
 
+_WHOLE = 1000  # characters: the first sentence, however long it is
+
 
 def _enter(_context: object, _option: object, folder: str | None) -> None:
     if folder is not None:
@@ -43,7 +45,16 @@ def with_directory(command: Any) -> Any:
     return command
 
 
-class LazyGroup(TyperGroup):
+class Group(TyperGroup):
+    """A verb with verbs below it, whose help has a whole sentence of each."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(limit=_WHOLE)) for name, one in commands if one])
+
+
+class LazyGroup(Group):
     """A verb's module is imported when the verb is used: a start pays for one. verbs: their names."""
 
     verbs: Collection[str] = ()
@@ -76,6 +87,7 @@ class _Root(LazyGroup):
 
 def new_app(**settings: Any) -> typer.Typer:
     """The Typer of one verb: help without rich (it costs 0.1 s), no completion, our own error boundary."""
+    settings = {"cls": Group, **settings}
     return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **settings)
 
 
