@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlgen.cli import init
 from mlgen.cli.schema import Kind, text
 from tests.cli.test_main import mlgen
 
@@ -47,6 +48,28 @@ def test_it_checks_runs_and_renders_at_once(made: Path) -> None:
 
     assert mlgen("render", "--env", "dev", cwd=made).returncode == 0
     assert mlgen("render", "--env", "dev", "--check", cwd=made).returncode == 0
+
+
+def test_what_it_says_comes_next_does(tmp_path: Path) -> None:
+    done = mlgen("init", "new", cwd=tmp_path)
+    wrote = [line.removeprefix("wrote new/") for line in done.stdout.splitlines() if line.startswith("wrote ")]
+    made = tmp_path / "new"
+    assert wrote == sorted(files(made))
+    commands = [line.split("  ")[1] for line in done.stdout.splitlines() if line.startswith("  mlgen ")]
+    assert "mlgen policy test" in commands
+    for command in commands:
+        if command != "mlgen lock":  # it asks registries
+            assert mlgen(*command.split()[1:], cwd=made).returncode == 0, command
+    for folder in ("tekton/dev/cluster/", "tekton/dev/argocd/"):
+        assert f"kubectl apply -f {folder} " in done.stdout
+        assert list((made / folder).iterdir())
+    assert f"Guides: {init.GUIDES}\n" in done.stdout
+
+
+def test_its_images_that_are_stand_ins_say_so(made: Path) -> None:
+    """A host below .example is nobody's, so `mlgen lock` says that it is not there; RFC 2606."""
+    locked = json.loads(mlgen("lock", "--check", "--format", "json", cwd=made).stdout)
+    assert [one["image"] for one in locked["added"]] == ["python:3.12-slim", "registry.example/mlgen-runtime:0.1.0"]
 
 
 def test_a_gate_that_is_false_leaves_the_report_out(made: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,13 @@ from mlgen.cli.ledger import VERBS as LEDGER_VERBS
 from mlgen.cli.output import answer_json
 from mlgen.cli.verbs import VERBS, help_text
 
+ROOT = Path(__file__).parents[2]
 PYTHON = [sys.executable, "-m", "mlgen"]
 
 
 def mlgen(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("MLGEN_")}
-    generator = str(Path(__file__).parents[2] / "generator")
+    generator = str(ROOT / "generator")
     return subprocess.run(
         [*PYTHON, *args],
         cwd=cwd,
@@ -38,6 +40,13 @@ def test_help_names_every_verb(args: list[str]) -> None:
     found = mlgen(*args)
     assert (found.returncode, found.stdout, found.stderr) == (0, help_text(), "")
     assert all(f"\n  {verb} " in found.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", ["gc", "ledger", "policy", "runs"])
+def test_what_is_below_a_verb_is_told_in_whole_sentences(verb: str) -> None:
+    listed = mlgen(verb, "--help").stdout.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -61,7 +70,7 @@ def test_a_verb_of_the_ledger_loads_no_other() -> None:
     listed = mlgen("ledger", "--help")
     assert all(f"\n  {verb} " in listed.stdout for verb in LEDGER_VERBS)
     code = "import sys; from mlgen.cli.main import run; run(['ledger', 'hook', '--help']); print(*sys.modules)"
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "generator")}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
     loaded = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     names = loaded.stdout.splitlines()[-1].split()
     assert [one for one in names if one.startswith("mlgen.cli.ledger_")] == ["mlgen.cli.ledger_hook"]
@@ -223,7 +232,7 @@ def test_a_start_imports_little(verb: str, tmp_path: Path) -> None:
         "print('\\n' + '\\n'.join(sys.modules))\n"
         "sys.exit(end)"
     )
-    generator = str(Path(__file__).parents[2] / "generator")
+    generator = str(ROOT / "generator")
     found = subprocess.run(
         [sys.executable, "-c", code, verb],
         cwd=tmp_path,
@@ -234,3 +243,12 @@ def test_a_start_imports_little(verb: str, tmp_path: Path) -> None:
     )
     assert "mlgen.cli.verbs" in found.stdout.splitlines()
     assert FORBIDDEN[verb] & set(found.stdout.splitlines()) == set()
+
+
+def test_guides_that_are_named_are_there_and_where_users_find_them() -> None:
+    """Who installed mlgen has no generator/: a guide has an address."""
+    rooms = ROOT / "generator/mlgen"
+    helps = "".join(path.read_text() for path in [*rooms.glob("cli/*.py"), *rooms.glob("editor/*.py")])
+    named = re.findall(r"https://github.com/mlgen/mlgen/(?:blob|tree)/main/([^\s\"]+)", helps)
+    assert len(named) > 3
+    assert all((ROOT / path.rstrip(").")).exists() for path in named)

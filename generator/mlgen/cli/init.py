@@ -26,13 +26,20 @@ from mlgen.store import disk
 
 app = new_app()
 
-NEXT = """\
+GUIDES = "https://github.com/mlgen/mlgen/tree/main/generator/guides"
+NEXT = f"""\
 Next:
-  mlgen check                            what is wrong, with place and mending
-  mlgen run pipelines/line.yaml          run it on this machine, with records
-  mlgen lineage line/fit/model           where the model came from
-  mlgen render --env dev                 the Tekton manifests, below tekton/dev/
-  kubectl apply -f tekton/dev/argocd/    for who keeps Argo CD, when mlgen.yaml says where all that is
+  git init && git add . && git commit -m "mlgen init"      unless this lies in a repository already
+  mlgen check                             what is wrong, with place and mending
+  mlgen run pipelines/line.yaml           run it on this machine, with records
+  mlgen lineage line/fit/model            where the model came from
+  mlgen policy test                       whether the rules in policies/ do what their cases say
+Then, when mlgen.yaml names your own repository, namespace, bucket, ledger and image:
+  mlgen lock                              the images' digests, in mlgen.lock
+  mlgen render                            the manifests, below tekton/: commit them
+  kubectl apply -f tekton/dev/cluster/    once, by who keeps the cluster
+  kubectl apply -f tekton/dev/argocd/     once, by who keeps Argo CD
+Guides: {GUIDES}
 """
 
 
@@ -57,8 +64,7 @@ def init(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, files[name])
-        sys.stdout.write(visible(f"wrote {path}") + "\n")
-    for name in _rendered(folder):
+    for name in sorted([*(files.keys() - set(kept)), *_rendered(folder)]):
         sys.stdout.write(visible(f"wrote {folder / name}") + "\n")
     for name in kept:
         sys.stdout.write(visible(f"kept  {folder / name}, which was there") + "\n")

@@ -47,7 +47,7 @@ def epoch(
 
     Without --drop all files are kept: what was wrong with the commits before is left behind, and nothing else.
     Older clones, the host's copies and the artifacts still have them: "Erase a person's data" in
-    generator/guides/ledger.md.
+    https://github.com/mlgen/mlgen/blob/main/generator/guides/ledger.md
     """
     if len(because) > MAX_REASON or not because.isprintable():
         raise Misuse("bad-option", "--because is one line of text", fix=f"of at most {MAX_REASON} characters")

@@ -22,7 +22,8 @@ def lsp(
 ) -> None:
     """Serve an editor: findings as you type, completion, hover, definitions, renames.
 
-    Speaks the Language Server Protocol on stdin and stdout; editors start it (generator/guides/editors.md says how).
+    Speaks the Language Server Protocol on stdin and stdout; editors start it (the guide says how:
+    https://github.com/mlgen/mlgen/blob/main/generator/guides/editors.md).
     Runs nothing, writes nothing, reads nothing outside the repository. Exit 1 when the editor ends without a farewell.
     """
     try:
