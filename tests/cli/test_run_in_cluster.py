@@ -313,6 +313,13 @@ def test_another_version_on_the_cluster_is_told(cluster: Cluster, capsys: Captur
     assert "fix  merge tekton/prod/manifests/" in rendered
     assert "mlgen render" not in rendered
     assert apply in rendered
+    project = Path("mlgen.yaml")
+    project.write_text("argocd: {}\n" + project.read_text())
+    assert mlgen(RUN) == 3
+    synced = capsys.readouterr().err
+    assert "fix  merge tekton/prod/manifests/" in synced
+    assert "kubectl apply" not in synced, "Argo CD puts it back"
+    assert "or, to try it: an environment of your own" in synced
     assert cluster.runs == []
 
 

@@ -21,12 +21,14 @@ def check_applied(api: Api, workspace: Workspace, plan: Plan, environment: Envir
         return
     env = environment.name
     folder = f"{OUT}/{env}/manifests/"
-    apply = f"kubectl apply --server-side -f {folder}"
     if _is_rendered(workspace, plan, environment):
-        fix = f"merge {folder}, which is as the spec says, for Argo CD to sync\nor, to try it: {apply}"
+        fix = f"merge {folder}, which is as the spec says, for Argo CD to sync"
     else:
-        fix = f"`mlgen render --env {env}`: {folder} is not what the spec says now\n"
-        fix += f"then merge it, for Argo CD to sync\nor, to try it: {apply}"
+        fix = f"`mlgen render --env {env}`: {folder} is not what the spec says now\nthen merge it, for Argo CD to sync"
+    if workspace.project_as_read.argocd is None:
+        fix += f"\nor, to try it: kubectl apply --server-side -f {folder}"
+    else:  # it has the fields for its own, and puts back what was forced within seconds
+        fix += "\nor, to try it: an environment of your own, in a namespace that Argo CD does not sync"
     raise CannotAnswer("not-applied", found.what, why=found.why, fix=fix)
 
 
