@@ -149,6 +149,12 @@ class Site:
         logs = [api.log(self.project.name, name, "published") for name in names if name.startswith("mlgen-published")]
         return next((log for log in logs if text in log), "")
 
+    def at_night(self) -> str:
+        """What the guide's command for 3 a.m. says."""
+        command = guide("night").replace("-n argocd", f"-n {need('MLGEN_E2E_ARGOCD_NAMESPACE')}")
+        command = command.replace("application ml-prod", f"application {self.app}")
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=True).stdout
+
     def stored(self, namespace: str = "") -> dict[tuple[str, str], Json]:
         """Kind and name -> the object in the cluster, of all kinds that are rendered, and of this environment."""
         where = f"namespaces/{namespace or self.project.name}"
@@ -188,7 +194,7 @@ class Site:
 def guide(kind: str) -> str:
     """A block of the guide."""
     text = (ROOT / "generator/guides/argocd.md").read_text()
-    (found,) = re.findall(rf"^```yaml {kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (found,) = re.findall(rf"^```[a-z]+ {kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return str(found)
 
 

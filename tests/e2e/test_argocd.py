@@ -67,6 +67,7 @@ def test_nothing_is_synced_whose_code_was_not_published(gitops: Site) -> None:
     assert "(of line)" in told
     assert f"`mlgen publish --env {gitops.env}`" in told
     assert gitops.stored() == {}, "the cluster keeps the version that it has"
+    wait_for("what the guide's command says", lambda: "Job mlgen-published-" in gitops.at_night())
     gitops.mlgen("publish", "--env", gitops.env)
     gitops.synced(commit)
 
@@ -213,6 +214,7 @@ def refused(found: Site, said: str, *strays: Json) -> None:
         return said in json.dumps(found.refresh()["status"].get("operationState", {}))
 
     wait_for(said, look)
+    assert said in found.at_night()
     file.unlink()
     found.synced(found.push("Mended", render=False))
 

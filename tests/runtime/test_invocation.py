@@ -110,6 +110,7 @@ def test_the_program_says_what_it_cannot_do(tmp_path: Path) -> None:
     for arguments, code, said in (
         (["stage-in"], 3, "error[not-in-a-pod]: MLGEN_TASK is not set"),
         ([], 2, "usage: mlgen-runtime"),
+        (["later"], 2, 'it has no "later": the mlgen that rendered this is newer than the runtime image'),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "mlgen.runtime", *arguments],
