@@ -8,6 +8,7 @@ from mlgen.canonical import encode
 from mlgen.diagnostic import Diagnostic
 from mlgen.policy.cel import front
 from mlgen.policy.cel.evaluate import build
+from mlgen.policy.cel.needs import Reading
 from mlgen.policy.cel.reads import fields
 from mlgen.policy.cel.refusals import refusals, written
 from mlgen.policy.cel.steps import Frame, Step
@@ -75,6 +76,7 @@ class Compiler:
         }
         if "paramKind" in self.spec:
             self.variables["params"] = front.DYN
+        self.reading = Reading()
 
     def policy(self) -> Policy:
         spec, metadata = self.spec, self.data["metadata"]
@@ -85,7 +87,7 @@ class Compiler:
         variables = []
         for n, v in enumerate(spec.get("variables") or ()):
             route = ("spec", "variables", n, "expression")
-            expression, kind = self._compile(route, ())
+            expression, kind = self._compile(route, (), variable=v["name"])
             variables.append(Variable(v["name"], expression))
             self.variables[f"variables.{v['name']}"] = kind or front.DYN
         validations = tuple(self._validation(n, v) for n, v in enumerate(spec.get("validations") or ()))
@@ -105,6 +107,7 @@ class Compiler:
             variables=tuple(variables),
             validations=validations,
             audits=audits,
+            reading=self.reading,
         )
 
     def _validation(self, n: int, data: dict[str, Any]) -> Validation:
@@ -119,9 +122,9 @@ class Compiler:
         return self._compile(route, kinds, authorizer=authorizer)[0]
 
     def _compile(
-        self, route: Route, kinds: tuple[str, ...], *, authorizer: bool = True
+        self, route: Route, kinds: tuple[str, ...], *, authorizer: bool = True, variable: str = ""
     ) -> tuple[Expression, Type | None]:
-        """kinds: the types that the result may have, besides dyn; () for any."""
+        """kinds: the types that the result may have, besides dyn; () for any. variable: whose expression it is."""
         text = self.document.text(route)
         place = self.document.span(route)
         try:
@@ -133,6 +136,10 @@ class Compiler:
                 self._tell(route, flaw)
             return Expression(text, place, _unknown("it does not compile")), None
         kind = self._result(route, compiled, kinds)
+        if variable:
+            self.reading.add_variable(variable, compiled.root)
+        else:
+            self.reading.add(compiled.root)
         return Expression(text, place, build(compiled.root), fields(compiled.root)), kind
 
     def _checker(self, authorizer: bool, variables: bool) -> front.Checker:

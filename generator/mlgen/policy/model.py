@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlgen.diagnostic import Span
+from mlgen.policy.cel.needs import Reading
 from mlgen.policy.cel.steps import Step
 
 
@@ -48,7 +49,10 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """spec: as in the file, for what is matched. param_kind: (apiVersion, kind). annotations: of its metadata."""
+    """spec: as in the file, for what is matched. param_kind: (apiVersion, kind). annotations: of its metadata.
+
+    reading: what its expressions can rest on, or on less; None where that is not known.
+    """
 
     name: str
     place: Span
@@ -60,6 +64,7 @@ class Policy:
     variables: tuple[Variable, ...]
     validations: tuple[Validation, ...]
     audits: tuple[Expression, ...] = ()
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

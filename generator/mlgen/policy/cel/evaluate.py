@@ -11,6 +11,7 @@ from mlgen.policy.cel import pairs as two
 from mlgen.policy.cel.library import TABLE
 from mlgen.policy.cel.macros import shape
 from mlgen.policy.cel.meter import METER
+from mlgen.policy.cel.recall import recalled
 from mlgen.policy.cel.signatures import Implementation
 from mlgen.policy.cel.steps import (
     SPECIAL,
@@ -338,7 +339,9 @@ class _Builder:
             return bind
         inner = self.slot(names, node.var)
         at = inner[node.var]
-        predicate = self.build(found.predicate, inner) if found.predicate is not None else None
+        predicate = None
+        if found.predicate is not None:
+            predicate = recalled(found.predicate, self.build(found.predicate, inner), node.var, at)
         transform = self.build(found.transform, inner) if found.transform is not None else None
         return found.loop(over, at, predicate, transform)
 
