@@ -48,3 +48,17 @@ def test_what_is_not_known_is_never_a_pass(expression: str, spec: object, error:
 )
 def test_what_is_not_known_does_not_matter_where_the_rest_decides(expression: str) -> None:
     assert judged(expression, {"yes": True}) == []
+
+
+def test_a_policy_has_a_budget_for_all_its_expressions() -> None:
+    loops = "object.spec.l.all(a, object.spec.l.all(b, object.spec.l.all(c, a + b + c >= 0)))"
+    case = Case("cost", {"validations": [{"expression": loops, "message": "no"}] * 120})
+    judge = verdicts.judge(case)
+    assert judge is not None
+    thing = {"apiVersion": f"{corpus.GROUP}/v1", "kind": "Thing", "metadata": {"name": "x"}}
+    few = corpus.labelled({**thing, "spec": {"l": list(range(4))}}, "cost", verdicts.NAMESPACE)
+    assert verdicts.verdicts(judge, few) == []
+    many = corpus.labelled({**thing, "spec": {"l": list(range(20))}}, "cost", verdicts.NAMESPACE)
+    (verdict,) = verdicts.verdicts(judge, many)
+    assert not verdict.evaluated
+    assert "lets a policy cost" in verdict.error

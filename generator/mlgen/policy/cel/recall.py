@@ -36,37 +36,39 @@ def recalled(asked: Node, step: Step, name: str, at: int) -> Step:
     return _recalling(step, at, tuple(need.parts), tuple(dict.fromkeys(outer)))
 
 
+_ABSENT = object()
+
+
 def _recalling(step: Step, at: int, fields: tuple[str, ...], outer: tuple[str, ...]) -> Step:
-    known: dict[tuple[str | None, ...], tuple[Any, int]] = {}
+    known: dict[tuple[Any, ...], tuple[Any, int]] = {}
 
     def recalling(frame: Frame) -> Any:
         item = frame[at]
         if type(item) is not dict:
             return step(frame)
-        done = frame[0].done
-        texts = [item.get(name) for name in fields]
-        for name, text in zip(fields, texts, strict=True):
-            if type(text) is not str and (text is not None or name in item):
-                return step(frame)
-            if text is not None and len(text) > MOST_TEXT:
-                return step(frame)
-        for name in outer:
-            text = done.get(name)
-            if type(text) is not str:
-                return step(frame)
-            texts.append(text)
-        key = tuple(texts)
-        answer = known.get(key)
+        get, done = item.get, frame[0].done
+        key = (*[get(name, _ABSENT) for name in fields], *[done.get(name, _ABSENT) for name in outer])
+        try:
+            answer = known.get(key)
+        except TypeError:  # a list or a map is no part of a key
+            return step(frame)
         if answer is not None:
             METER.spent += answer[1]
             return answer[0]
         before = METER.spent
         value = step(frame)  # errors are not kept
-        if len(known) < MOST:
+        if len(known) < MOST and _kept(key, len(fields)):
             known[key] = (value, METER.spent - before)
         return value
 
     return recalling
+
+
+def _kept(key: tuple[Any, ...], fields: int) -> bool:
+    """Texts only, for 1 and True are one key; a variable that is not there yet might become anything."""
+    if not all(type(part) is str or (part is _ABSENT and n < fields) for n, part in enumerate(key)):
+        return False
+    return all(part is _ABSENT or len(part) <= MOST_TEXT for part in key)
 
 
 def _outer(asked: Node, name: str) -> Iterator[str | None]:
