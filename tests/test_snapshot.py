@@ -245,6 +245,24 @@ def test_trees_that_mean_more_than_any_memory_are_refused(tmp_path: Path, monkey
     assert "10,000 files" in refused.value.why
 
 
+@pytest.mark.parametrize("wide", [10, 1])
+def test_trees_with_paths_longer_than_any_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide: int
+) -> None:
+    """However few the files are: of one path alone, all the folders on its way are kept."""
+    monkeypatch.setattr("mlgen.worktree.index.MAX_PATH_MIB", 1)
+    root = tmp_path / "r"
+    repository(root, {"a": "1"})
+    oid, mode = blob(root, "x"), "100644"
+    for depth in range(120):
+        names = [str(digit) for digit in range(wide)] if depth < 4 else ["f" * 250]
+        made = tree(root, [(mode, oid, name) for name in names])
+        oid, mode = run_git(root, "rev-parse", f"{made}^{{tree}}"), "40000"
+    with pytest.raises(CannotAnswer, match="cannot be used") as refused:
+        snapshot(root, made).kind("0")
+    assert "1 MiB" in refused.value.why
+
+
 def test_a_file_of_any_size_is_hashed_and_read_no_further_than_a_spec(tmp_path: Path) -> None:
     root = tmp_path / "r"
     data = b"0123456789abcdef" * ((17 << 20) // 16)

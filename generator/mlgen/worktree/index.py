@@ -12,6 +12,7 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.git.revision import Kind, entries
 
 MAX_ENTRIES = 1_000_000  # of a commit: ten times a large repository; trees of a few KB may mean more than any memory
+MAX_PATH_MIB = 128  # of all paths together, for each may be as long as trees are deep: what a million usual ones have
 
 _NO_NAMES = frozenset({"", ".", "..", ".git"})
 
@@ -52,7 +53,7 @@ def index_of(repository: git.Repository, commit: str) -> Index:
     Raises CannotAnswer "broken-tree" for what no checkout would lay down: a tree may be made by hand; GitError.
     """
     found: dict[str, tuple[Kind, str]] = {}
-    folders = {""}
+    folders, length = {""}, 0
     for entry in entries(repository, commit):
         if len(found) >= MAX_ENTRIES:
             raise _broken(commit, entry.path, f"a commit that can be read has {MAX_ENTRIES:,} files at most")
@@ -61,10 +62,14 @@ def index_of(repository: git.Repository, commit: str) -> Index:
         if entry.kind is None or entry.path in found:
             raise _broken(commit, entry.path, "no checkout would lay it down")
         found[entry.path] = entry.kind, entry.oid
+        length += len(entry.path)
         folder = posixpath.dirname(entry.path)
-        while folder not in folders:
+        while folder not in folders and length <= MAX_PATH_MIB << 20:  # one path may have ten thousand folders
             folders.add(folder)
+            length += len(folder)
             folder = posixpath.dirname(folder)
+        if length > MAX_PATH_MIB << 20:
+            raise _broken(commit, entry.path, f"the paths of a commit that can be read have {MAX_PATH_MIB} MiB at most")
     if both := folders & found.keys():
         raise _broken(commit, min(both), "it is a file and a folder at once")
     return Index(found, frozenset(folders), sorted(found))
