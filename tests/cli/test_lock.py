@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from mlgen.cli import locking
+from mlgen.cli import locking, rewriting
 from mlgen.cli.main import run as mlgen
+from mlgen.review.change import short
 from mlgen.spec.lock_text import HEAD
 from tests.registry.hub import Asked, Hub, Reply, digest, image, push, real, serve
 
@@ -89,7 +90,11 @@ def test_a_lock_is_made_kept_mended_and_checked(project: Path, say: Any, hub: Hu
     assert hub.asked == []
     code, out, err = say("lock")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [f"added    {one}  {ONE}", f"added    {two}  {ONE}", "mlgen.lock: 2 added, 0 kept"]
+    assert out.splitlines() == [
+        f"added    {one}  {short(ONE)}",
+        f"added    {two}  {short(ONE)}",
+        "mlgen.lock: 2 added, 0 kept",
+    ]
     assert lock(project) == f'{HEAD}  "{one}": {ONE}\n  "{two}": {ONE}\n'
     assert len(hub.asked) == 4  # HEAD and GET of each; of an image in two specs once
     assert say("check") == (0, "2 specs checked: nothing to mend\n", "")
@@ -116,7 +121,7 @@ def test_upgrading_asks_for_all_or_for_some(project: Path, say: Any, hub: Hub) -
     assert say("lock") == (0, "mlgen.lock: 2 kept\n", "")
     code, out, _ = say("lock", "--check", "--upgrade")
     assert code == 1
-    assert out.splitlines()[0] == f"moved    {one}  {A} -> {ONE}"
+    assert out.splitlines()[0] == f"moved    {one}  sha256:{'a' * 12}… → {short(ONE)}"
     assert out.splitlines()[-1] == "mlgen.lock: 2 moved, 0 kept; to mend: mlgen lock --upgrade"
     assert (project / "mlgen.lock").read_bytes() == text.encode()
     assert say("lock", "--upgrade", one)[0] == 0
@@ -130,12 +135,19 @@ def test_upgrading_asks_for_all_or_for_some(project: Path, say: Any, hub: Hub) -
     assert (answer["added"], answer["removed"], answer["failed"], answer["written"]) == ([], [], [], True)
     assert (project / "mlgen.lock").read_bytes() == text.replace(A, ONE).encode()
     assert (project / "mlgen.lock").stat().st_mode & 0o777 == 0o640
-    assert [path.name for path in project.iterdir() if path.name.startswith(".part")] == []
+    assert not [path for path in project.rglob("*") if path.name == rewriting.PART]
     spec(project, "a", one, two, three := f"{hub.host}/acme/three:3")
     hub.asked.clear()
-    code, out, _ = say("lock", "--upgrade", two)  # what is missing is pinned with it
-    assert (code, out.splitlines()[0]) == (0, f"added    {three}  {ONE}")
+    code, out, _ = say("lock", "--upgrade", two)
+    assert (code, out) == (0, "mlgen.lock: 2 kept\n")
+    assert all(
+        "/acme/two/" in line for line in hub.lines
+    )  # a missing one, whose registry may be away, is not asked for
+    code, out, _ = say("lock", "--upgrade", three, two)
+    assert (code, out.splitlines()[0]) == (0, f"added    {three}  {short(ONE)}")
     assert not any("/acme/one/" in line for line in hub.lines)
+    code, _, err = say("lock", two)
+    assert (code, f"fix  mlgen lock --upgrade {two}, for what that image is now" in err) == (2, True)
     code, _, err = say("lock", "--upgrade", "acme/nowhere:1")
     assert (code, "no spec names such an image" in err) == (2, True)
     code, _, err = say("lock", "--upgrade", one, "pipelines/a.yaml")
@@ -154,7 +166,7 @@ def test_images_of_task_files_and_of_environments_are_locked(project: Path, say:
     assert f"missing  {shared}  tasks/shared.yaml:4:8" in out
     code, out, _ = say("check")
     assert f'mlgen.yaml:7:20: warning[unpinned-image]: "{runtime}" is not pinned\n' in out
-    assert say("lock", "tasks/shared.yaml")[1].splitlines()[0] == f"added    {shared}  {ONE}"
+    assert say("lock", "tasks/shared.yaml")[1].splitlines()[0] == f"added    {shared}  {short(ONE)}"
     assert say("lock")[0] == 0
     assert say("check") == (0, "1 spec checked: nothing to mend\n", "")
     code, out, _ = say("render", "--env", "dev", "--stdout")
@@ -174,8 +186,8 @@ def test_all_failures_are_told_at_once_and_what_is_known_is_written(project: Pat
     spec(project, "a", good, closed, lost)
     spec(project, "b", nobody, lost)
     code, out, err = say("lock")
-    assert (code, out) == (3, f"added    {good}  {ONE}\nmlgen.lock: 1 added, 3 not known, 0 kept\n")
-    assert "pipelines/a.yaml:5:26: error[registry-denied]: nobody said which digest" in err
+    assert (code, out) == (3, f"added    {good}  {short(ONE)}\nmlgen.lock: 1 added, 3 not known, 0 kept\n")
+    assert f'pipelines/a.yaml:5:26: error[registry-denied]: {hub.host} gave no digest of "{closed}"\n' in err
     assert f"   fix  `docker login {hub.host}`, with a user who may read it\n" in err
     assert f'pipelines/a.yaml:6:26: error[unknown-image]: "{lost}" is not there' in err
     assert "   fix  push it, or name another tag, such as 1.8, 1.9\n" in err
@@ -223,7 +235,9 @@ def test_a_host_that_is_not_there_is_told_once(project: Path, say: Any) -> None:
     spec(project, "a", *images)
     code, _, err = say("lock")
     assert (code, err.count("error[registry-unreachable]"), err.count("   see  ")) == (3, 1, 3)
-    assert 'a.yaml:4:26: error[registry-unreachable]: nobody said which digest "127.0.0.1:1/x0:1" and 29 more' in err
+    assert (
+        'a.yaml:4:26: error[registry-unreachable]: 127.0.0.1:1 gave no digest of "127.0.0.1:1/x0:1" and 29 more' in err
+    )
     assert '   see  pipelines/a.yaml:5:26: "127.0.0.1:1/x1:1" is named here\n' in err
 
 
@@ -254,7 +268,23 @@ def test_a_lock_that_somebody_else_writes_meanwhile_is_left_alone(project: Path,
     code, _, err = say("lock")
     assert (code, "error[lock-changed]" in err) == (3, True)
     assert lock(project) == "version: 1\n"
-    assert [path.name for path in project.iterdir() if path.name.startswith(".part")] == []
+    assert not [path for path in project.rglob("*") if path.name == rewriting.PART]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_a_kill_left_is_in_nobodys_way(
+    project: Path, say: Any, hub: Hub, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """own: its own folder is on the project's disk; else, as with a mount there, the file is made beside the other."""
+    spec(project, "a", f"{hub.host}/acme/one:1")
+    (project / ".mlgen").mkdir()
+    if not own:
+        monkeypatch.setattr(rewriting, "_beside", lambda path, _: path.parent)
+    left = (project / ".mlgen" if own else project) / rewriting.PART
+    left.write_text("half")
+    assert say("lock")[0] == 0
+    assert not left.exists()
+    assert ONE in lock(project)
 
 
 def test_on_a_terminal_it_is_counted(
@@ -366,13 +396,13 @@ def test_a_tag_that_moves_in_a_real_registry(project: Path, say: Any) -> None:
         image_ = f"{host}/acme/churn:1.8"
         first = push(host, "acme/churn", "1.8", "one")
         spec(project, "a", image_)
-        assert say("lock")[1].splitlines()[0] == f"added    {image_}  {first}"
+        assert say("lock")[1].splitlines()[0] == f"added    {image_}  {short(first)}"
         second = push(host, "acme/churn", "1.8", "two")
         assert say("lock") == (0, "mlgen.lock: 1 kept\n", "")
         assert say("lock", "--check")[0] == 0
         code, out, _ = say("lock", "--check", "--upgrade")
-        assert (code, out.splitlines()[0]) == (1, f"moved    {image_}  {first} -> {second}")
-        assert say("lock", "--upgrade")[1].splitlines()[0] == f"changed  {image_}  {first} -> {second}"
+        assert (code, out.splitlines()[0]) == (1, f"moved    {image_}  {short(first)} → {short(second)}")
+        assert say("lock", "--upgrade")[1].splitlines()[0] == f"changed  {image_}  {short(first)} → {short(second)}"
         spec(project, "a", f"{host}/acme/churn:1.9")
         code, _, err = say("lock")
         assert (code, "name another tag, such as 1.8" in err) == (1, True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mlgen.review.change import short
 from tests.e2e.settings import need
 from tests.registry.hub import drop, push
 
@@ -58,10 +59,13 @@ def test_a_tag_that_moves_is_seen_when_it_is_asked_for(
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines/a.yaml").write_text(f"version: 1\nname: a\ntasks: {{a: {{run: echo, image: '{image}'}}}}\n")
     (tmp_path / "mlgen.yaml").write_text("version: 1\n")
-    assert f"added    {image}  {first}" in mlgen(tmp_path, "lock").stdout
+    assert f"added    {image}  {short(first)}" in mlgen(tmp_path, "lock").stdout
     digests.append(second := push(registry, repository, "1.8", "two"))
     assert mlgen(tmp_path, "lock").stdout == "mlgen.lock: 1 kept\n"
     assert mlgen(tmp_path, "lock", "--check").returncode == 0
     moved = mlgen(tmp_path, "lock", "--check", "--upgrade")
-    assert (moved.returncode, moved.stdout.splitlines()[0]) == (1, f"moved    {image}  {first} -> {second}")
-    assert f"changed  {image}  {first} -> {second}" in mlgen(tmp_path, "lock", "--upgrade").stdout
+    assert (moved.returncode, moved.stdout.splitlines()[0]) == (
+        1,
+        f"moved    {image}  {short(first)} → {short(second)}",
+    )
+    assert f"changed  {image}  {short(first)} → {short(second)}" in mlgen(tmp_path, "lock", "--upgrade").stdout

@@ -18,6 +18,8 @@ from mlgen.cli.rewriting import alone, held, rewrite
 from mlgen.cli.workspace import LOCK_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span, visible
 from mlgen.registry.failure import Kind
+from mlgen.registry.reference import IMAGE
+from mlgen.review.change import ARROW, short
 from mlgen.spec.lock_text import mended
 
 app = new_app()
@@ -45,8 +47,9 @@ def lock(
     """Pin the images that specs name by a tag: their digests, in mlgen.lock.
 
     Digests that are there stay, unless --upgrade is given; entries that nothing names go, when no FILE is given.
-    Registries are asked for what is missing only, with the logins that `docker login` or `podman login` keeps. Of an
-    image that no registry tells, the file says what it said before, and the exit is not 0.
+    Registries are asked for what is missing only, or for the images that are named, with the logins that `docker login`
+    or `podman login` keeps. Of an image that no registry tells, the file says what it said before, and the exit is not
+    0.
     """
     files, images = _sorted(given or [], upgrade)
     workspace = Workspace.around(files)
@@ -54,9 +57,10 @@ def lock(
     places = locking.named(workspace, workspace.specs(files), environments=not files)
     if nowhere := sorted(set(images) - places.keys()):
         raise Misuse("no-such-file", f"there is no file {nowhere[0]}, and no spec names such an image")
-    unused = [] if files else sorted(lock.keys() - places.keys())
-    anew = (images or lock) if upgrade else ()
-    wanted = [] if check and not upgrade else [image for image in places if image not in lock or image in anew]
+    unused = [] if files or images else sorted(lock.keys() - places.keys())
+    if images:
+        places = {image: places[image] for image in images}
+    wanted = [] if check and not upgrade else [image for image in places if upgrade or image not in lock]
     digests, failed = (
         locking.resolve(wanted, lock, places, locking.registries(insecure_registry or [])) if wanted else ({}, [])
     )
@@ -76,6 +80,10 @@ def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
     """The files and the images among the arguments."""
     images = [text for text in given if upgrade and not os.path.lexists(text) and not text.endswith(".yaml")]
     files = [Path(text) for text in given if text not in images]
+    for text in () if upgrade else given:
+        if ":" in text and not os.path.lexists(text) and IMAGE.fullmatch(text):
+            fix = f"mlgen lock --upgrade {text}, for what that image is now; without --upgrade, specs are named"
+            raise Misuse("no-such-file", f"there is no file {text}", fix=fix)
     if files and images:
         raise Misuse("options", "files and images are named at once", fix="name the one or the other")
     return files, images
@@ -112,8 +120,9 @@ def _print(found: Changes, failed: list[Diagnostic], form: Format, *, check: boo
     if failed:
         output.findings_to_stderr(failed)
     words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
-    lines = [f"{words[0]:8} {image}  {digest or _where(found, image)}" for image, digest in found.added.items()]
-    lines += [f"{words[1]:8} {i}  {found.before[i]} -> {digest}" for i, digest in found.changed.items()]
+    added, before = found.added.items(), found.before
+    lines = [f"{words[0]:8} {image}  {short(digest) if digest else _where(found, image)}" for image, digest in added]
+    lines += [f"{words[1]:8} {i}  {short(before[i])} {ARROW} {short(digest)}" for i, digest in found.changed.items()]
     lines += [f"{words[2]:8} {image}{f'  {_where(found, image)}' if check else ''}" for image in found.removed]
     counts = zip((*words, "not known"), (found.added, found.changed, found.removed, found.unknown), strict=True)
     told = ", ".join(f"{len(images)} {word}" for word, images in counts if images)

@@ -146,8 +146,10 @@ def _finding(
     elif failure.kind is Kind.ODD and not fix:
         fix = "see whether that host is a registry; `docker pull` says more"
     related = tuple(Related(f'"{name}" is named here', where) for where, name in spans[1 : 1 + SHOWN_PLACES])
-    what = f'"{image}" has' if len(group) == 1 else f'"{image}" and {len(group) - 1} more have'
-    message = f'"{image}" is not there' if failure.kind is Kind.UNKNOWN else f"nobody said which digest {what}"
+    what = f'"{image}"' if len(group) == 1 else f'"{image}" and {len(group) - 1} more'
+    message = (
+        f'"{image}" is not there' if failure.kind is Kind.UNKNOWN else f"{reference.host} gave no digest of {what}"
+    )
     return Diagnostic(failure.kind, message, span, failure.why, fix or "try again", related)
 
 

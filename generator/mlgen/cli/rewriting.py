@@ -16,7 +16,7 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.local.rundir import hide
 from mlgen.store import disk
 
-LOCK = f"{OWN}/rewriting.lock"
+LOCK, PART = f"{OWN}/rewriting.lock", ".mlgen-rewriting.tmp"
 
 
 @contextmanager
@@ -45,12 +45,11 @@ def rewrite(workspace: Workspace, name: str, before: bytes | None, data: bytes, 
     before: what it held when it was read; None: it was not there. Raises `changed` where that is so no more.
     """
     path = (workspace.root / name).resolve()
-    folder = _own_folder(workspace)
-    # In the folder that Git ignores, whatever becomes of it; which may be another disk's, and a name cannot go there.
-    same_disk = folder.stat().st_dev == path.parent.stat().st_dev
-    part, handle = disk.new_part(folder if same_disk else path.parent, disk.open_new)
+    # Nobody else has the name, so it is that of one that was killed, too.
+    part = _beside(path, _own_folder(workspace)) / PART
+    part.unlink(missing_ok=True)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with os.fdopen(disk.open_new(part), "wb") as stream:
             stream.write(data)
         disk.sync(part)
         if held(workspace, name) != before:
@@ -60,6 +59,11 @@ def rewrite(workspace: Workspace, name: str, before: bytes | None, data: bytes, 
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _beside(path: Path, own: Path) -> Path:
+    """Where a file is made that becomes another: where Git ignores it, but for an own folder on another disk."""
+    return own if own.stat().st_dev == path.parent.stat().st_dev else path.parent
 
 
 def held(workspace: Workspace, name: str) -> bytes | None:
