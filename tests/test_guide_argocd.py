@@ -15,12 +15,16 @@ from mlgen.cli import gc_tasks
 from mlgen.cli.main import run
 from mlgen.cli.verbs import VERBS
 from mlgen.render import argocd
+from mlgen.render.argocd import application_name
 from tests.cli import lab
 from tests.cli.test_gc_tasks import LONE, NEW, OLD, condition, pipeline, pipeline_run, resolved, task
 from tests.cluster import apiserver
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "generator/guides/argocd.md").read_text()
+
+
+APP = application_name("https://git.example/acme/ml", "", "prod")
 
 
 def block(kind: str) -> str:
@@ -38,12 +42,14 @@ def test_its_mlgen_yaml_renders_to_the_files_that_it_lists(
     assert run(["render", "--env", "prod"]) == 0
     capsys.readouterr()
     named = [
-        re.sub(r"<repository>-<env>|<namespace>", "ml-prod", row).replace("….yaml", "*")
+        re.sub(r"<repository>-<env>-<digest>|<namespace>", lambda m: APP if "env" in m[0] else "ml-prod", row).replace(
+            "….yaml", "*"
+        )
         for row in re.findall(r"^\| `([a-z]+/[^`]+)` \|", GUIDE, re.MULTILINE)
     ]
     assert len(named) == 4
     assert [name for name in named if not list((tmp_path / "tekton/prod").glob(name))] == []
-    text = (tmp_path / "tekton/prod/argocd/application-ml-prod.yaml").read_text()
+    text = (tmp_path / f"tekton/prod/argocd/application-{APP}.yaml").read_text()
     assert "name: prod-eu\n" in text
 
 
@@ -103,6 +109,10 @@ def test_its_policies_application_reads_what_policies_hold() -> None:
     assert kinds <= set(allowed)
     assert application["spec"]["project"] == project["metadata"]["name"]
     assert "FailOnSharedResource=true" in {*application["spec"]["syncPolicy"]["syncOptions"]} & {*argocd.SYNC_OPTIONS}
+
+
+def test_its_commands_ask_for_the_application_that_is_rendered() -> None:
+    assert set(re.findall(r"(?:argocd app [a-z-]+|get application) ([a-z0-9-]+)", GUIDE)) == {APP}
 
 
 def test_every_verb_and_path_named_is_ours() -> None:

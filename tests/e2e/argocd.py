@@ -152,7 +152,7 @@ class Site:
     def at_night(self) -> str:
         """What the guide's command for 3 a.m. says."""
         command = guide("night").replace("-n argocd", f"-n {need('MLGEN_E2E_ARGOCD_NAMESPACE')}")
-        command = command.replace("application ml-prod", f"application {self.app}")
+        command = re.sub("application [^ ]+", f"application {self.app}", command)
         return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=True).stdout
 
     def stored(self, namespace: str = "") -> dict[tuple[str, str], Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -33,11 +34,11 @@ def made(project: Project = ASKED, environment: Environment = PROD, folder: str 
 def test_it_syncs_the_manifests_of_one_environment_and_never_its_runs() -> None:
     app_project, application = made()
     assert [one.path for one in argocd_manifests(ASKED, PROD)] == [
-        "prod/argocd/appproject-ml-prod.yaml",
-        "prod/argocd/application-ml-prod.yaml",
+        "prod/argocd/appproject-ml-prod-0d21ddaca3.yaml",
+        "prod/argocd/application-ml-prod-0d21ddaca3.yaml",
         "prod/cluster/namespace-ml-prod.yaml",
     ]
-    assert application["spec"]["project"] == app_project["metadata"]["name"] == "ml-prod"
+    assert application["spec"]["project"] == app_project["metadata"]["name"] == "ml-prod-0d21ddaca3"
     assert application["spec"]["source"] == {
         "repoURL": URL, "targetRevision": "main", "path": "tekton/prod/manifests",
     }  # fmt: skip
@@ -104,12 +105,28 @@ def test_nobody_is_told_who_was_not_asked_for(project: Project) -> None:
         ("git@git.example:ml.git", "dev", "ml-dev"),
         ("https://git.example/acme/ml/", "dev", "ml-dev"),
         ("https://git.example/", "dev", "git-example-dev"),
-        (f"https://git.example/{LONG}", "prod", f"{LONG[:52]}-{application_name(f'x/{LONG}', 'prod')[-10:]}"),
+        (f"https://git.example/{LONG}", "prod", LONG[:52]),
     ],
-)  # fmt: skip
-def test_names_are_those_of_kubernetes(url: str, environment: str, name: str) -> None:
-    assert application_name(url, environment) == name
-    assert len(name) <= 63
+)
+def test_names_are_those_of_kubernetes_and_of_people(url: str, environment: str, name: str) -> None:
+    head, _, digest = application_name(url, "", environment).rpartition("-")
+    assert (head, len(digest)) == (name, 10)
+    assert len(name) + 11 <= 63
+
+
+def test_no_project_takes_over_anothers_application() -> None:
+    """All are in one namespace of Argo CD's, and who applies one over another is told nothing."""
+    host = "https://git.example"
+    projects = [
+        (f"{host}/acme/ml", "", "prod"),
+        (f"{host}/other/ml", "", "prod"),
+        ("https://elsewhere.example/acme/ml", "", "prod"),
+        (f"{host}/acme/ml", "teams/risk", "prod"),
+        (f"{host}/acme/ml", "", "dev"),
+        (f"{host}/acme/ml-prod", "", "dev"),
+    ]
+    assert len({application_name(*one) for one in projects}) == len(projects)
+    assert application_name(f"{host}/acme/ml.git", "", "prod") == application_name(*projects[0])
 
 
 def project(folder: Path, head: str) -> Path:
@@ -122,7 +139,8 @@ def project(folder: Path, head: str) -> Path:
 
 def rendered(folder: Path) -> list[str]:
     files = [one.relative_to(folder / "tekton").as_posix() for one in folder.glob("tekton/*/*/*")]
-    return sorted(file for file in files if file.split("/")[1] in ("argocd", "cluster"))
+    shown = [re.sub(r"-[0-9a-f]{10}[.]yaml$", ".yaml", file) for file in files]
+    return sorted(file for file in shown if file.split("/")[1] in ("argocd", "cluster"))
 
 
 ONE = ["argocd/application-ml", "argocd/appproject-ml", "cluster/namespace-ml"]
@@ -162,7 +180,8 @@ def test_the_path_is_told_from_the_repositorys_root(tmp_path: Path) -> None:
     (tmp_path / "teams" / "risk").mkdir(parents=True)
     here = project(tmp_path / "teams" / "risk", f"repository: {URL}\nargocd: {{}}")
     assert mlgen("render", cwd=here).returncode == 0
-    text = (here / "tekton/prod/argocd/application-ml-prod.yaml").read_text()
+    [file] = (here / "tekton/prod/argocd").glob("application-ml-prod-*.yaml")
+    text = file.read_text()
     assert "path: teams/risk/tekton/prod/manifests\n" in text
 
 

@@ -59,7 +59,7 @@ def test_argo_cds_own_objects_are_for_who_keeps_it() -> None:
         "Who keeps the cluster applies tekton/prod/cluster: no sync does.",
     ]
     below = make_part(new, replace(new, folder="ml"), [("prod", "prod")])
-    assert [one.kind for one in below.environments[0].objects] == ["Application"]
+    assert {one.kind for one in below.environments[0].objects} == {"Application", "AppProject"}
 
 
 def test_a_limit_that_the_old_state_broke_hides_nothing_of_the_new() -> None:

@@ -52,7 +52,7 @@ def argocd_manifests(project: Project, environment: Environment, folder: str = "
     settings, repository = project.argocd, project.repository
     if settings is None or repository is None:
         return []
-    name = application_name(repository, environment.name)
+    name = application_name(repository, folder, environment.name)
     made: list[Data] = [
         _object("AppProject", name, settings, environment, _project(repository, settings, environment)),
         _object(
@@ -82,14 +82,16 @@ def _manifest(environment: Environment, folder: str, name: str, kept: str, data:
     return Manifest(f"{environment.name}/{folder}/{str(data['kind']).lower()}-{name}.yaml", comment, data)
 
 
-def application_name(repository: str, environment: str) -> str:
-    """What the AppProject and the Application of an environment are called: all repositories' are in one namespace."""
-    last = re.split(r"[/:]", repository.rstrip("/").removesuffix(".git"))[-1].lower()
-    name = f"{re.sub(r'[^a-z0-9]+', '-', last).strip('-') or 'ml'}-{environment}"
-    if len(name) <= MAX_NAME:
-        return name
-    digest = canonical.digest(name).removeprefix("sha256:")[:HASH_LENGTH]
-    return f"{name[: MAX_NAME - HASH_LENGTH - 1].rstrip('-')}-{digest}"
+def application_name(repository: str, folder: str, environment: str) -> str:
+    """What the AppProject and the Application of an environment are called.
+
+    All repositories' are in one namespace, and to apply one over another's takes that over in silence: so the digest of
+    all that tells projects apart is in the name, and not only the words that people know it by.
+    """
+    whole = repository.rstrip("/").removesuffix(".git")
+    digest = canonical.digest([whole, folder, environment]).removeprefix("sha256:")[:HASH_LENGTH]
+    last = re.sub(r"[^a-z0-9]+", "-", re.split(r"[/:]", whole)[-1].lower()).strip("-") or "ml"
+    return f"{f'{last}-{environment}'[: MAX_NAME - HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
 def _object(kind: str, name: str, settings: ArgoCD, environment: Environment, spec: Data) -> Data:
