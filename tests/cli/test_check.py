@@ -350,3 +350,45 @@ def test_a_terminal_without_our_characters_is_no_trouble(project: Path, form: st
     )
     assert (found.returncode, found.stderr) == (1, "")
     assert "a \\u2192 b \\u2192 a" in found.stdout
+
+
+def test_what_render_refuses_of_an_environment_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check` is what a pull request must pass, so it may not say yes to what cannot be rendered afterwards."""
+    image = f"ghcr.io/acme/x@sha256:{'0' * 64}"
+    environment = (
+        "{namespace: ml-%s, artifacts: 's3://bucket/%s', ledger: {url: 'https://git.example/l.git'}, "
+        f"runtime_image: {image}, registries: [ghcr.io/acme/], %s}}\n"
+    )
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "mlgen.yaml").write_text(
+        "version: 1\nenvironments:\n"
+        "  dev: " + environment % ("dev", "dev", "gpus: {big: {resource: nvidia.com/gpu}}") +
+        "  prod: " + environment % ("prod", "prod", "limits: {timeout: 1h}")
+    )  # fmt: skip
+    spec = tmp_path / "pipelines" / "churn.yaml"
+    spec.write_text(
+        f"version: 1\nname: churn\ntasks:\n  a: {{run: echo, image: {image}, gpu: 'big:1'}}\n"
+        f"  b: {{run: echo, image: {image}, timeout: 2h}}\n  c: {{run: echo, image: quay.io/x@sha256:{'0' * 64}}}\n"
+        "  d: {run: echo}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def told(*words: str) -> list[tuple[str, int]]:
+        assert mlgen([*words, "--format", "json"]) == 1
+        out, err = capsys.readouterr()
+        text = out or err
+        return sorted((f["code"], f["line"]) for f in json.loads(text)["findings"])
+
+    found = told("check")
+    assert found == [
+        ("image-registry", 6),
+        ("image-registry", 6),
+        ("missing-image", 7),
+        ("over-limit", 5),
+        ("unknown-pool", 4),
+    ]
+    assert mlgen(["render"]) == 1
+    err = capsys.readouterr().err
+    assert all(err.count(f"[{code}]") for code, _ in found)

@@ -20,6 +20,7 @@ name: register
 in: {model: {type: model}, stage: {choices: [staging, prod], description: "where it goes"}}
 out: {receipt: report}
 run: python register.py "$model"
+image: a/b@sha256:0000000000000000000000000000000000000000000000000000000000000000
 """
 PROJECT = """\
 version: 1
@@ -40,6 +41,7 @@ tasks:
   train:
     run: echo > "$model"
     out: {model: model}
+    image: a/b@sha256:0000000000000000000000000000000000000000000000000000000000000000
   register:
     use: ./tasks/register.yaml
     in: {model: train.model, stage: params.target}

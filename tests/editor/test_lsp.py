@@ -24,7 +24,7 @@ def test_a_session(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     client.change(NAME, SPEC.replace("train.model,", "train.modl,"), 2)
     (finding,) = (f for f in client.findings(NAME, version=2) if f["severity"] == 1)
     assert finding["code"] == "unknown-out"
-    assert finding["range"] == {"start": {"line": 9, "character": 16}, "end": {"line": 9, "character": 26}}
+    assert finding["range"] == {"start": {"line": 10, "character": 16}, "end": {"line": 10, "character": 26}}
     assert "fix: write train.model" in finding["message"]
     assert finding["codeDescription"]["href"].endswith("codes.md#unknown-out")
     (action,) = client.ask(
@@ -69,7 +69,9 @@ def test_a_file_that_was_never_saved(root: Path) -> None:
     client.begin()
     client.open("pipelines/new.yaml", "version: 1\nname: new\ntasks:\n  a: {use: ./tasks/new.yaml}\n")
     assert codes(client.findings("pipelines/new.yaml")) == ["no-such-path"]
-    client.open("pipelines/tasks/new.yaml", "version: 1\nkind: task\nname: new\nrun: x\n")
+    client.open(
+        "pipelines/tasks/new.yaml", "version: 1\nkind: task\nname: new\nrun: x\nimage: a/b@sha256:" + "0" * 64 + "\n"
+    )
     assert codes(client.findings("pipelines/new.yaml")) == []
     assert client.end() == 0
     client.kill()
@@ -112,15 +114,13 @@ spec: {policyName: few, validationActions: [Deny]}
 def test_policies_judge_what_is_not_saved(client: Client, root: Path) -> None:
     (root / "policies").mkdir()
     (root / "policies/few.yaml").write_text(POLICY)
-    text = SPEC.replace("    run: echo", "    image: a/b@sha256:" + "0" * 64 + "\n    run: echo")
-    (root / TASK).write_text(REGISTER + "image: a/b@sha256:" + "0" * 64 + "\n")
     client.begin()
-    client.open(NAME, text)
+    client.open(NAME)
     assert client.findings(NAME, version=1) == []  # at once
     (finding,) = client.findings(NAME, version=1)
     assert "nobody trains here" in finding["message"]
     assert finding["range"]["start"]["line"] == 4
-    client.change(NAME, text.replace("  train:", "  fit:").replace("train.", "fit."), 2)
+    client.change(NAME, SPEC.replace("  train:", "  fit:").replace("train.", "fit."), 2)
     assert len(client.findings(NAME, version=2)) == 1  # what was said last stays, until it is judged anew
     assert client.findings(NAME, version=2) == []
 
@@ -129,21 +129,21 @@ def test_answers_while_a_line_is_half_written(client: Client) -> None:
     client.begin()
     client.open(NAME)
     client.change(NAME, SPEC + "  more:\n    run: x\n    in: [train.\n", 2)
-    items = client.at("completion", NAME, 12, 15)["items"]
+    items = client.at("completion", NAME, 13, 15)["items"]
     assert [item["label"] for item in items] == ["train.model"]
     assert items[0]["textEdit"]["range"] == {
-        "start": {"line": 12, "character": 9},
-        "end": {"line": 12, "character": 15},
+        "start": {"line": 13, "character": 9},
+        "end": {"line": 13, "character": 15},
     }
-    shown = client.at("hover", NAME, 9, 24)
+    shown = client.at("hover", NAME, 10, 24)
     assert shown["contents"]["value"].startswith("Out `model`: model")
-    (place,) = client.at("definition", NAME, 9, 10)
+    (place,) = client.at("definition", NAME, 10, 10)
     assert place["uri"] == client.uri(TASK)
     assert place["range"]["start"] == {"line": 3, "character": 5}
-    (file,) = client.at("definition", NAME, 8, 15)
+    (file,) = client.at("definition", NAME, 9, 15)
     assert file["uri"] == client.uri(TASK)
-    both = client.at("references", NAME, 9, 24, context={"includeDeclaration": True})
-    assert [place["range"]["start"]["line"] for place in both] == [6, 9]
+    both = client.at("references", NAME, 10, 24, context={"includeDeclaration": True})
+    assert [place["range"]["start"]["line"] for place in both] == [6, 10]
     symbols = client.ask("textDocument/documentSymbol", textDocument={"uri": client.uri(NAME)})
     assert [symbol["name"] for symbol in symbols] == ["params", "tasks"]
 
@@ -153,7 +153,7 @@ def test_a_rename_reaches_the_file_and_tells_of_scripts(client: Client) -> None:
     client.open(NAME)
     assert client.at("prepareRename", NAME, 6, 12)["start"] == {"line": 6, "character": 10}
     edit = client.at("rename", NAME, 6, 12, newName="network")
-    assert [e["range"]["start"]["line"] for e in edit["changes"][client.uri(NAME)]] == [6, 9]
+    assert [e["range"]["start"]["line"] for e in edit["changes"][client.uri(NAME)]] == [6, 10]
     assert "still reads $model" in client.note("window/showMessage")["message"]
     refused = client.ask_all(
         "textDocument/rename",
@@ -220,5 +220,5 @@ def test_nothing_outside_the_repository_is_read(
     client.begin()
     client.open(NAME, SPEC.replace("./tasks/register.yaml", "./tasks/link.yaml"))
     assert "path-escape" in codes(client.findings(NAME))
-    assert client.at("definition", NAME, 8, 15) == []
-    assert [i["label"] for i in client.at("completion", NAME, 8, 17)["items"]] == ["./tasks/register.yaml"]
+    assert client.at("definition", NAME, 9, 15) == []
+    assert [i["label"] for i in client.at("completion", NAME, 9, 17)["items"]] == ["./tasks/register.yaml"]

@@ -13,7 +13,7 @@ from mlgen.cli.project import Configured
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
-from mlgen.render.limits import Problem, check_limits
+from mlgen.render.limits import Problem, check_all
 from mlgen.spec.document import Document
 from mlgen.spec.load import load_pipeline, load_task_file
 from mlgen.spec.model import Pipeline, Task, TaskFile
@@ -79,14 +79,21 @@ class Workspace(Configured):
     def check(self, paths: Sequence[str], environment: Environment | None = None) -> list[Diagnostic]:
         """All findings of specs, with those of mlgen.lock and, where it is read here, of mlgen.yaml.
 
-        environment: whose limits are looked at; None: those that all have.
+        environment: where it is to run; None: in all that are rendered from here, as `render` would.
         """
         found = [*self._lock[1], *([] if self._project_of else self._project[1] + self.unpinned())]
+        here = [environment] if environment else self._rendered_from_here
         for path in paths:
-            found += self._check(path, environment)
+            found += self._check(path, here)
         return found
 
-    def _check(self, path: str, environment: Environment | None) -> list[Diagnostic]:
+    @property
+    def _rendered_from_here(self) -> list[Environment]:
+        """None while mlgen.yaml has errors, which would be told of each spec again."""
+        project, found = self._project
+        return [] if diagnostic.failed(found) else [one for one in project.rendered if one.pin is None]
+
+    def _check(self, path: str, environments: Sequence[Environment]) -> list[Diagnostic]:
         if path in (PROJECT_FILE, LOCK_FILE):
             return []
         document, digest = self._read(path)
@@ -100,7 +107,7 @@ class Workspace(Configured):
         except Findings as more:
             return [*loaded.found, *more.diagnostics]
         self.planned[path] = (plan, loaded.pipeline)
-        return [*loaded.found, *places.diagnostics(check_limits(plan, environment), loaded.pipeline)]
+        return [*loaded.found, *places.diagnostics(check_all(plan, environments), loaded.pipeline)]
 
     def _load(self, document: Document, digest: str) -> Loaded:
         task_files, found = self._used(document)

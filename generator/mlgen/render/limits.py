@@ -40,6 +40,14 @@ class Problem:
     fix: str
 
 
+def check_all(plan: Plan, environments: Iterable[Environment]) -> list[Problem]:
+    """As `check_limits`, of all environments; what several say alike once. Without any: what no cluster would take."""
+    found = dict.fromkeys(check_limits(plan, None))
+    for environment in environments:
+        found |= dict.fromkeys(check_limits(plan, environment))
+    return list(found)
+
+
 def check_limits(plan: Plan, environment: Environment | None) -> list[Problem]:
     """Everything about a plan that a cluster would not take; with no environment, what none would."""
     found = list(_arguments(plan))
