@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlgen.cli.main import run
-from mlgen.cli.policing import reads_name
+from mlgen.cli.policy_binding import reads_name
 from mlgen.policy.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +170,7 @@ CASES = {
         (CHURN, "retries: 1", "retries: 3"),
         (CHURN, "3", "a task with a GPU is retried 1 times at most: train (3)", BOTH),
     ),
-    "no owner": ((CHURN, "owner: risk\n", ""), (CHURN, "version: 1", "missing label: mlgen.dev/owner", BOTH)),
+    "no owner": ((CHURN, "owner: risk\n", ""), (CHURN, "churn", "missing label: mlgen.dev/owner", BOTH)),
     "no cost centre": (
         (MLGEN, "{cost-center: cc-1}", "{use: x}"),
         (MLGEN, None, "missing label: cost-center", "environment dev"),
@@ -247,11 +247,108 @@ def test_a_secret_is_told_and_never_shown(project: Path, capsys: pytest.CaptureF
         assert "horse" not in told
 
 
-def test_without_params_an_environment_renders_nothing_that_is_taken(project: Path, check: Check) -> None:
+def test_without_any_params_each_binding_and_each_environment_is_told(project: Path, check: Check) -> None:
     (project / "policies" / "params.yaml").unlink()
     found = check()
-    assert {one["code"] for one in found} == {"policy", "missing-params"}
-    assert any("no params found" in one["message"] for one in found)
+    assert {one["code"] for one in found} == {"missing-params"}
+    assert {one["line"] for one in found if one["file"] == MLGEN} == {4, 13}
+    assert all("policies/params.yaml" in one["fix"] for one in found if one["file"] == MLGEN)
+
+
+def test_an_environment_without_params_is_told_once(project: Path, check: Check) -> None:
+    config = project / MLGEN
+    config.write_text(config.read_text().replace("namespace: ml-dev", "namespace: risk-dev"))
+    (one,) = check()
+    assert (one["code"], one["file"], one["line"]) == ("missing-params", MLGEN, 4)
+    assert one["message"] == "policies/ has no ConfigMap mlgen-policies for the namespace risk-dev"
+    assert "mlgen-artifacts, mlgen-gpu, mlgen-gpu-retries and 4 more" in one["why"]
+    assert one["fix"].startswith("no environment has the namespace ml-dev: write `namespace: risk-dev` there; or copy")
+    assert (one["related"][0]["file"], one["related"][0]["line"]) == ("policies/params.yaml", 3)
+
+
+def test_the_object_that_is_refused_is_named(project: Path, check: Check) -> None:
+    spec = project / CHURN
+    spec.write_text("# a comment\n" + spec.read_text())
+    (project / "policies" / "own.yaml").write_text(OWN % ("tasks", "!object.metadata.name.contains('-record-')", "{}"))
+    (one,) = check()
+    assert (one["line"], one["column"]) == (3, 7), "the name of the spec, as nothing in it is to blame"
+    assert one["why"].startswith("policy own warns of Task churn-record-")
+
+
+OWN = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: own}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: ["*"], apiVersions: [v1], operations: [CREATE], resources: [%s]}]
+  validations: [{expression: "%s", message: nobody may}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: own}
+spec: {policyName: own, validationActions: [Warn], matchResources: {namespaceSelector: %s}}
+"""
+NAMESPACE = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: ml-%s, labels: {tier: %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "environments"),
+    [
+        ("{matchLabels: {tier: gold}}", "dev prod"),
+        ("{matchExpressions: [{key: tier, operator: DoesNotExist}]}", "dev prod"),
+        ("{matchLabels: {tier: gold, mlgen.dev/env: prod}}", "prod"),
+        ("{matchLabels: {mlgen.dev/env: other}}", ""),
+    ],
+)
+def test_labels_that_only_the_cluster_knows_are_no_pass(
+    project: Path, check: Check, selector: str, environments: str
+) -> None:
+    own = project / "policies" / "own.yaml"
+    own.write_text(OWN % ("pipelines", "false", selector))
+    found = check()
+    assert [one["code"] for one in found] == ["policy-not-evaluated"] * len(environments.split())
+    assert all(
+        f"tier of the namespace ml-{env}" in "".join(o["message"] for o in found) for env in environments.split()
+    )
+    own.write_text(OWN % ("deployments", "false", selector))
+    assert check() == [], "of no object that is rendered"
+    own.write_text(OWN % ("pipelines", "false", selector))
+    (project / "policies" / "namespaces.yaml").write_text(
+        f"{NAMESPACE % ('dev', 'gold')}---\n{NAMESPACE % ('prod', 'gold')}"
+    )
+    assert all(one["code"] == "policy-warning" for one in check())
+
+
+def test_labels_of_a_namespace_in_an_expression_are_no_pass(project: Path, check: Check) -> None:
+    expression = "!('tier' in namespaceObject.metadata.labels)"
+    (project / "policies" / "own.yaml").write_text(OWN % ("pipelines", expression, "{}"))
+    assert {one["code"] for one in check()} == {"policy-not-evaluated"}
+    (project / "policies" / "namespaces.yaml").write_text(f"{NAMESPACE % ('dev', 'a')}---\n{NAMESPACE % ('prod', 'b')}")
+    assert {one["code"] for one in check()} == {"policy-warning"}
+
+
+def test_what_kubectl_unpacks_is_no_pass(project: Path, check: Check) -> None:
+    (project / "policies" / "list.yaml").write_text("apiVersion: v1\nkind: List\nitems: [{}, {}]\nmetadata: {}\n")
+    (one,) = check()
+    assert (one["code"], one["file"], one["line"]) == ("policy-not-evaluated", "policies/list.yaml", 2)
+    assert "2 objects" in one["message"]
+
+
+def test_params_that_no_api_server_stores_are_told_where_they_stand(project: Path, check: Check) -> None:
+    params = project / "policies" / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace('gpuRetries: "1"', "gpuRetries: 1", 1))
+    (one,) = check()
+    assert (one["code"], one["line"], one["fix"]) == ("wrong-type", 15, 'write "1"')
+    params.write_text(text.replace("\ndata:", "\nstringData:", 1))
+    assert {one["code"] for one in check()} >= {"unknown-key"}
+    params.write_text(text.replace("  cpuLimits: optional", "  cpuLimits: [a]", 1))
+    assert "wrong-type" in {one["code"] for one in check()}
 
 
 def test_policies_are_read_here_and_specs_at_the_pin(project: Path, check: Check) -> None:

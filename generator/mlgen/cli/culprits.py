@@ -184,13 +184,20 @@ def of_task(task: SpecTask, keys: tuple[str, ...]) -> Span:
 
 
 def _nearest(place: Place, route: tuple[str, ...]) -> Span:
-    """The value at a route; where it is not there, the key of the deepest part that is; line 1 of a file."""
+    """The value at a route; where it is not there, the key of the deepest part that is; a spec's name for all of it."""
     for part in route:
         value = place.value
         if not isinstance(value, dict) or part not in value:
-            return place.key_span
+            return _of_whole(place)
         place /= part
     return place.span if not isinstance(place.value, dict) else place.key_span
+
+
+def _of_whole(place: Place) -> Span:
+    """The key of a part; for a whole spec its name, where it begins: line 1 is often a comment."""
+    value = place.value
+    is_spec = not place.route and isinstance(value, dict) and "name" in value
+    return (place / "name").span if is_spec else place.key_span
 
 
 # Words of an expression -> the key of a task that ends there, for a place where trying found none.
@@ -202,11 +209,11 @@ _FIELDS = {
 
 
 def by_names(expression: str, task: SpecTask | None, pipeline: Pipeline | None, project: Place) -> Span:
-    """The place where trying found none: a key by the names that the expression reads, else the task's, else line 1."""
+    """The place where trying found none: a key by the names that the expression reads, else a name."""
     if task is not None:
         for word in re.findall(r"[A-Za-z-]+", expression):
             key = _FIELDS.get(word)
             if key == "run" or (key and key in task.settings):
                 return of_task(task, (key,))
         return task.place.key_span
-    return pipeline.place.key_span if pipeline is not None else project.key_span
+    return _of_whole(pipeline.place) if pipeline is not None else project.key_span

@@ -6,15 +6,15 @@ What an environment cannot render is left to `render`, which says why.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlgen.cli import culprits
+from mlgen.cli import culprits, policy_findings
+from mlgen.cli.policy_binding import decided, reads_name, rests_on
 from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, subjects
-from mlgen.diagnostic import Diagnostic, Related, Span
+from mlgen.diagnostic import Diagnostic, Span
 from mlgen.plan.model import Plan
 from mlgen.policy.cases import resources
 from mlgen.policy.stored import stored
@@ -52,7 +52,9 @@ class Inspector:
         self.policies = policies
         self.judges: dict[tuple[object, ...], Judge] = {}
         self.environments, self.project = environments, Place(project, ())
-        self.namespaces = {e.name: namespace(e) for e in environments}
+        self.namespaces = {e.name: self.namespace(e) for e in environments}
+        self.lacking: dict[str, dict[tuple[str, str], Verdict]] = {}  # environment -> by policy and binding
+        self.undecided: dict[tuple[str, str], tuple[Binding, list[str]]] = {}  # by environment and binding
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
         self.plans: list[Plan] = []
@@ -72,6 +74,10 @@ class Inspector:
 
     def look(self, subject: Subject) -> None:
         for verdict in self.ask(subject.data, subject.environment, retry=subject.attempt > 0):
+            if policy_findings.lacks_params(verdict):
+                own = self.lacking.setdefault(subject.environment.name, {})
+                own.setdefault((verdict.policy.name, verdict.binding.name), verdict)
+                continue
             source = subject.plan.source if subject.plan else ""
             key = (
                 verdict.policy.name,
@@ -90,22 +96,44 @@ class Inspector:
 
         named = self.namespaces.get(environment.name)
         if named is None or named["metadata"]["name"] != environment.namespace:
-            named = namespace(environment)
-        resource = resources(data)
-        return self.judge(resource, named, retry=retry).judge(Request(stored(data), resource, namespace=named))
+            named = self.namespace(environment)
+        resource, whole = resources(data), self.is_whole(named)
+        judge = self.judge(resource, named, environment, retry=retry)
+        return judge.judge(Request(stored(data), resource, namespace=named, whole=whole))
 
-    def judge(self, resource: tuple[str, str, str], named: Data, *, retry: bool) -> Judge:
+    def namespace(self, environment: Environment) -> Data:
+        """The Namespace of an environment, with the labels that policies/ gives it, if it has one of its name."""
+        found = namespace(environment)
+        given = self.policies.objects.get(("v1", "Namespace", "", str(environment.namespace)))
+        if given is None:
+            return found
+        metadata = given["metadata"]
+        return {
+            **found,
+            "metadata": {**metadata, "labels": {**found["metadata"]["labels"], **metadata.get("labels", {})}},
+        }
+
+    def is_whole(self, named: Data) -> bool:
+        """Whether all labels of a namespace are known."""
+        return ("v1", "Namespace", "", str(named["metadata"]["name"])) in self.policies.objects
+
+    def judge(self, resource: tuple[str, str, str], named: Data, environment: Environment, *, retry: bool) -> Judge:
         """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once."""
         key = (resource, retry, tuple(sorted(named["metadata"]["labels"].items())))
         if key not in self.judges:
             policies: list[Policy] = []
             bindings: list[Binding] = []
             for policy in self.policies.policies:
-                rules = _decided(policy.spec.get("matchConstraints"), resource, named)
+                rules = decided(policy.spec.get("matchConstraints"), resource, named)
                 if rules is not None and (not retry or reads_name(policy)):
                     policies.append(replace(policy, spec={**policy.spec, "matchConstraints": rules}))
+            by_name, whole = {one.name: one for one in self.policies.policies}, self.is_whole(named)
             for binding in self.policies.bindings:
-                rules = _decided(binding.match, resource, named)
+                of = by_name.get(binding.policy)
+                if of is not None and (keys := [] if whole else rests_on(of, binding.match, resource, named)):
+                    self.undecided.setdefault((environment.name, binding.name), (binding, keys))
+                    continue
+                rules = decided(binding.match, resource, named)
                 if rules is not None:
                     bindings.append(replace(binding, match=rules))
             own = replace(self.policies, policies=tuple(policies), bindings=tuple(bindings))
@@ -114,6 +142,13 @@ class Inspector:
 
     def findings(self) -> Iterator[Diagnostic]:
         """One for each cause, with all environments that it is in."""
+        known = [str(one.namespace) for one in self.environments if one.namespace]
+        for environment in self.environments:
+            lacking = list(self.lacking.get(environment.name, {}).values())
+            yield from policy_findings.of_params(self.policies, lacking, environment, known, self.project)
+            for (name, _), (binding, keys) in self.undecided.items():
+                if name == environment.name:
+                    yield policy_findings.of_labels(binding, keys, environment)
         causes: dict[tuple[str, int | None, bool, Span], tuple[Subject, Verdict, list[str]]] = {}
         said: dict[tuple[str, Span], str] = {}  # of which kind of object a policy has spoken at a place
         for subject, verdict in sorted(self.told.values(), key=lambda pair: _rank(pair[0])):
@@ -129,7 +164,7 @@ class Inspector:
                 if subject.environment.name not in names:
                     names.append(subject.environment.name)
         for (*_, place), (subject, verdict, names) in causes.items():
-            yield _finding(subject, verdict, names, place)
+            yield policy_findings.of_verdict(subject, verdict, names, place)
 
     def places(self, subject: Subject, verdict: Verdict) -> list[Span]:
         """Where what causes a verdict is written: found by trying, else guessed from the names in the expression."""
@@ -208,51 +243,6 @@ class Inspector:
         return culprits.by_names(words, spec, subject.pipeline, place)
 
 
-def _decided(rules: Mapping[str, Any] | None, resource: tuple[str, str, str], named: Data) -> Mapping[str, Any] | None:
-    """Rules for all objects of a kind in a namespace: none where they take all, None where they take none.
-
-    The same rules where that rests on the object.
-    """
-    from mlgen.policy.match import matches  # here: as above
-
-    given = rules or {}
-    listed = [*(given.get("resourceRules") or ()), *(given.get("excludeResourceRules") or ())]
-    if given.get("objectSelector") or any(rule.get("resourceNames") for rule in listed):
-        return given
-    taken = matches(
-        given,
-        resource=resource,
-        operation="CREATE",
-        name="",
-        namespaced=True,
-        objects=({},),
-        namespace_labels=named["metadata"]["labels"],
-    )
-    return {} if taken else None
-
-
-# What of an object is certainly not its name. All else may be: the whole object, too.
-_NAMELESS = re.compile(
-    r"""\bobject\s*\.\s*\??\s*(?:spec|kind|apiVersion|metadata\s*\.\s*\??\s*(?:labels|annotations|namespace))\b
-      | \brequest\s*\.\s*(?:operation|namespace|kind|resource)\b | \bobject\s*\.\s*metadata\s*\.\s*\?\s*labels\b""",
-    re.VERBOSE,
-)
-_OBJECT = re.compile(r"\b(?:object|request)\b")
-
-
-def reads_name(policy: Policy) -> bool:
-    """Whether what a policy says of an object might rest on the object's name."""
-    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
-    expressions = [
-        *(c.expression for c in policy.match_conditions),
-        *(v.expression for v in policy.variables),
-        *(e for v in policy.validations for e in (v.expression, v.message_expression) if e is not None),
-    ]
-    return any(rule.get("resourceNames") for rule in rules) or any(
-        _OBJECT.search(_NAMELESS.sub("", expression.text)) for expression in expressions
-    )
-
-
 def _same(one: Data, other: Data) -> bool:
     """Whether two objects of an environment are the same one, rendered twice: a Job's name tells what it asks for."""
     names = [str(data["metadata"]["name"]).rsplit("-", 1)[0] for data in (one, other)]
@@ -261,20 +251,3 @@ def _same(one: Data, other: Data) -> bool:
 
 def _rank(subject: Subject) -> int:
     return _KINDS.index(subject.kind) if subject.kind in _KINDS else len(_KINDS)
-
-
-def _finding(subject: Subject, verdict: Verdict, names: list[str], place: Span) -> Diagnostic:
-    policy = verdict.policy
-    title = policy.annotations.get("mlgen.dev/title", "")
-    related = (Related(f"the rule of {policy.name}", verdict.place),)
-    where = f"the environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
-    if not verdict.evaluated:
-        message = f"{policy.name} is not evaluated: {verdict.error}"
-        why = f"nobody knows whether the cluster takes {subject.name} ({where}), so it is no pass"
-        fix = "write the rule with what both can evaluate: `mlgen explain policy-not-evaluated`"
-        return Diagnostic("policy-not-evaluated", message, place, why, fix)
-    code = "policy" if "Deny" in verdict.actions else "policy-warning"
-    why = f"{title or 'a rule'} (policy {policy.name}, in {where})"
-    fix = policy.annotations.get("mlgen.dev/fix") or f"mend this, or talk to those who keep {verdict.place.file}"
-    secret = policy.annotations.get("mlgen.dev/secret") == "true"
-    return Diagnostic(code, verdict.message, place, why, fix, related, secret)

@@ -37,7 +37,8 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
         if told or document.diagnostics:
             spec = data.get("spec")
             broken.add(str(spec.get("policyName") if kind == BINDING and isinstance(spec, dict) else name))
-            continue
+            if kind != "ConfigMap" or document.diagnostics or not isinstance(name, str):
+                continue
         key = (str(data["apiVersion"]), str(kind), str(data["metadata"].get("namespace") or ""), str(name))
         place = document.span(("metadata", "name"))
         if key in seen:
@@ -55,8 +56,8 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
         elif kind == BINDING:
             bindings[str(name)] = (document, _binding(document))
         else:
-            objects[key] = _as_stored(data)
-    loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects)
+            objects[key] = _as_stored(_as_meant(data))
+    loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects, seen)
     findings += _loose(loaded, {name: d for name, (d, _) in bindings.items()}, broken)
     return loaded, sort(findings)
 
@@ -81,6 +82,14 @@ def documents(file: str, data: bytes) -> Iterator[Document]:
         if all(not line.strip() or line.lstrip().startswith("#") for line in part):
             continue
         yield read(file, ("\n" * start + "".join(part)).encode())
+
+
+def _as_meant(data: dict[str, Any]) -> dict[str, Any]:
+    """Params as their author will have quoted them: that a value is no text is told already."""
+    if data["kind"] != "ConfigMap" or not isinstance(data.get("data"), dict):
+        return data
+    texts = {key: text if isinstance(text, str) else str(text) for key, text in data["data"].items()}
+    return {**data, "data": texts}
 
 
 def _as_stored(data: dict[str, Any]) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class Binding:
 class Policies:
     """All that policy files hold, in the order of files and documents.
 
-    objects: the rest, by (apiVersion, kind, namespace or "", name): params, mostly.
+    objects: the rest, by (apiVersion, kind, namespace or "", name): params, mostly. places: of their names.
     """
 
     policies: tuple[Policy, ...] = ()
     bindings: tuple[Binding, ...] = ()
     objects: Mapping[tuple[str, str, str, str], Mapping[str, Any]] = field(default_factory=dict)
+    places: Mapping[tuple[str, str, str, str], Span] = field(default_factory=dict)

@@ -16,6 +16,7 @@ Object = Mapping[str, Any]
 class Request:
     """resource: group, version, plural. namespace: the Namespace object of the object's namespace, if it has one.
 
+    whole: whether all of the namespace is known; else what labels and annotations it has is not.
     object: None for DELETE. name: where the object has none. kind: as the object says.
     """
 
@@ -25,6 +26,7 @@ class Request:
     old_object: Object | None = None
     namespace: Object | None = None
     subresource: str = ""
+    whole: bool = True
 
 
 def as_stored(request: Request) -> Request:
@@ -97,9 +99,10 @@ def _namespace(request: Request) -> Any:
     if request.namespace is None:
         return NotEvaluated("namespaceObject is not known here") if namespace_name(request) else None
     metadata = request.namespace.get("metadata") or {}
+    unknown = _NAMESPACE_UNKNOWN if request.whole else _NAMESPACE_UNKNOWN | {"labels", "annotations"}
     known = {key: metadata[key] for key in ("name", "labels", "annotations") if metadata.get(key)}
     return Partial(
         "namespaceObject",
-        {"metadata": Partial("namespaceObject.metadata", known, _NAMESPACE_UNKNOWN)},
+        {"metadata": Partial("namespaceObject.metadata", known, unknown)},
         frozenset({"spec", "status"}),
     )

@@ -59,6 +59,14 @@ _SPECS: dict[str, Field] = {
         },
     },
 }
+_CONFIG_MAP: Field = {
+    "apiVersion!": "text",
+    "kind!": "text",
+    "metadata!": "map",
+    "data": "texts",
+    "binaryData": "texts",
+    "immutable": "flag",
+}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset({
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
@@ -80,6 +88,12 @@ def _check(document: Document) -> Iterator[Diagnostic]:
     if not isinstance(data, dict):
         yield _bad(document, (), "this is no Kubernetes object", "write apiVersion, kind, metadata and spec")
         return
+    if str(data.get("kind")).endswith("List") and isinstance(data.get("items"), list):
+        message = f"{data['kind']} is not evaluated: its {len(data['items'])} objects are not unpacked here"
+        why = "kubectl and Argo CD apply what is in it, so it is no pass"
+        fix = "write each of its items as a document of its own, after a line of ---"
+        yield Diagnostic("policy-not-evaluated", message, document.key_span(("kind",)), why, fix)
+        return
     told = False
     for key in ("apiVersion", "kind"):
         if not isinstance(data.get(key), str):
@@ -97,6 +111,8 @@ def _check(document: Document) -> Iterator[Diagnostic]:
     if version.startswith("admissionregistration.k8s.io/") and (kind not in _SPECS or version != V1):
         message = f"{kind} of {version} is not evaluated"
         yield _bad(document, ("kind",), message, f"write a {POLICY} or {BINDING} of {V1}")
+    elif (version, kind) == ("v1", "ConfigMap"):
+        yield from _value(document, (), data, _CONFIG_MAP)
     elif version == V1:
         known = {"apiVersion!": "text", "kind!": "text", "metadata!": "map", "spec!": _SPECS[kind]}
         findings = list(_value(document, (), data, known))
@@ -111,8 +127,10 @@ def _value(document: Document, route: Route, value: Any, field: Field) -> Iterat
         wanted = dict
     elif isinstance(field, list):
         wanted = list
+    elif field == "flag":
+        wanted = bool
     if not isinstance(value, wanted):
-        words = {dict: "a map", list: "a list", str: "a text"}[wanted]
+        words = {dict: "a map", list: "a list", str: "a text", bool: "true or false"}[wanted]
         yield Diagnostic("wrong-type", f"{words} belongs here", document.span(route), "", "quote it, if it is a text")
     elif isinstance(field, dict):
         yield from _map(document, route, value, field)
@@ -126,7 +144,10 @@ def _value(document: Document, route: Route, value: Any, field: Field) -> Iterat
     elif field == "texts":
         for key, item in value.items():
             if not isinstance(item, str):
-                yield Diagnostic("wrong-type", "a text belongs here", document.span((*route, key)), "", "quote it")
+                where, why = document.span((*route, key)), "the API server takes texts only here"
+                fix = f'write "{"" if item is None else str(item).lower() if isinstance(item, bool) else item}"'
+                fix = "quote it" if isinstance(item, dict | list) else fix
+                yield Diagnostic("wrong-type", "a text belongs here", where, why, fix)
 
 
 def _map(document: Document, route: Route, value: dict[str, Any], field: dict[str, Field]) -> Iterator[Diagnostic]:
