@@ -69,7 +69,7 @@ def test_its_example_is_what_is_answered(answer: Answer) -> None:
 
 def test_its_commands_are_ours(answer: Answer) -> None:
     commands = re.findall(r"^\| .* \| `mlgen diff ?(.*)` \|$", GUIDE.read_text(), re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         if "dev" not in command:  # the example has one environment
             answer(*command.split(), code=1 if "--exit-code" in command else 0)

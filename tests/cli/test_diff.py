@@ -261,12 +261,18 @@ def test_one_environment_and_two(root: Path, mlgen: Mlgen) -> None:
     edit(root, "pipelines/churn.yaml", "2Gi", "3Gi")
     assert [one["environment"] for one in found(mlgen, "--env", "dev")["parts"][0]["objects"]] == ["dev"]
     answer = found(mlgen, "--env", "dev", "--env", "prod")
-    assert "prod.namespace ml-dev → ml-prod" in lines(answer)
-    (objects,) = answer["parts"][0]["objects"]
-    assert (objects["was"], objects["environment"], objects["argocd"], objects["inFlight"]) == ("dev", "prod", [], [])
-    text = mlgen("diff", "--env", "dev", "--env", "prod")[1]
+    # Both are read from the work tree; what else they have otherwise is moved by no promotion, and no difference.
+    assert "prod.namespace ml-dev → ml-prod" in [change["line"] for change in answer["settings"]]
+    assert (answer["effect"], lines(answer), answer["parts"][0]["objects"]) == ("none", [], [])
+    code, text, _ = mlgen("diff", "--env", "dev", "--env", "prod", "--exit-code")
+    assert code == 0
     assert "diff    dev (the work tree) → prod (the work tree)" in text
-    assert "objects, dev → prod" in text
+    assert "note    dev is told as it would be with the specs of prod\nno difference but of settings\n" in text
+    assert "\nmlgen.yaml, which no promotion moves\n  runs  prod.artifacts s3://ml/dev → s3://ml/prod\n" in text
+    assert (
+        "#### mlgen.yaml, which no promotion moves"
+        in mlgen("diff", "--env", "dev", "--env", "prod", "--format", "markdown")[1]
+    )
     for options in (
         ["--env", "x"],
         ["--env", "a", "--env", "b", "--env", "c"],
@@ -296,7 +302,13 @@ def test_a_pinned_environment_is_judged_at_its_pins(root: Path, mlgen: Mlgen) ->
     # What is where.
     lay(root, {"mlgen.yaml": project(prod=first)})
     answer = found(mlgen, "--env", "prod", "--env", "dev")
-    assert "train.memory 2Gi → 3Gi" in lines(answer)
+    assert lines(answer) == ["train.memory 2Gi → 3Gi"]
+    # As a promotion would move it: in prod, whose objects no setting of dev reaches.
+    (objects,) = answer["parts"][0]["objects"]
+    assert objects["environment"] == "prod"
+    assert {action["namespace"] for action in objects["argocd"]} == {"ml-prod"}
+    assert {action["act"] for action in objects["argocd"]} == {"create", "change", "keep"}
+    assert all(file["path"].startswith("prod/") for file in objects["files"])
 
 
 def test_a_pin_that_is_not_here_is_told_where_it_stands(root: Path, mlgen: Mlgen) -> None:

@@ -15,7 +15,7 @@ from mlgen.reports.markdown import LIMIT
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Change, Effect, Kind, Sentence
 from mlgen.review.make import Review, make_part
-from mlgen.review.markdown import LEAST, MARKER, MOST_BYTES, to_markdown
+from mlgen.review.markdown import LEAST, MARKER, MOST_BYTES, MOST_NEW, to_markdown
 from mlgen.review.objects import ObjectChange
 from mlgen.review.text import to_text
 from tests.reports.hostile import TEXTS, texts
@@ -120,10 +120,10 @@ def test_a_comment_fits_and_is_cut_by_whole_folds(count: int, size: int) -> None
         for token in tokens
         if token.type == "html_block"
     )
-    left = re.search(r"… and (.*) did not fit: run `mlgen diff --base main`\n$", made)
+    left = re.search(r"\n\nWhat did not fit: (.*); for more run `mlgen diff --base main`\n$", made)
     assert (left is None) == (count == 1)
     # What matters most stays: each pipeline's line before any object's diff.
-    if left is not None and "more pipelines" in left[1]:
+    if left is not None and "pipelines (" in left[1]:
         assert "<details>" not in made
 
 
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_counted() -> None:
     whole = to_json(many(20, 50))["parts"][0]  # type: ignore[index]
     folds = sum(len(p["changes"]) + (p["mermaid"] is not None) for p in whole["pipelines"]) + 1
     folds += sum(len(e["files"]) for e in whole["objects"])
-    left = sum(int(n) for n in re.findall(r"(\d+) more", made.rsplit("…", 1)[1]))
+    left = sum(int(n) for n in re.findall(r"\((\d+)\)", made.rsplit("What did not fit", 1)[1]))
     assert shown + left == folds
 
 
@@ -174,5 +174,18 @@ def test_of_thousands_of_files_only_those_are_written_for_which_there_is_room() 
     text = to_markdown(replace(review, parts=(replace(shown, environments=(environment,)),)), COMMAND)
     kept = text.count("<summary><code>tekton/")
     assert kept > 0
-    assert f"… and {len(objects) - kept} more objects" in text
+    assert f"What did not fit: objects ({len(objects) - kept});" in text
     assert len(written) == 2 * (kept + 1)  # one is too large, and ends it
+
+
+def test_files_that_go_are_named_and_not_shown_and_new_ones_begun() -> None:
+    plan = load(SPEC)
+    gone = to_markdown(Review((make_part(side(plan), side(), [("prod", "prod")]),), (), ()), COMMAND)
+    assert len(re.findall("removed</summary>", gone)) == 1
+    assert "tekton/prod/manifests/pipeline-churn.yaml\n" in gone
+    assert "apiVersion" not in gone
+    come = to_markdown(Review((make_part(side(), side(plan), [("prod", "prod")]),), (), ()), COMMAND)
+    assert "pipeline-churn.yaml</code> new</summary>" in come
+    blocks = re.findall("```yaml\n(.*?)\n```", come, re.DOTALL)
+    assert "\n… and " in blocks[0]
+    assert all(len(block.split("\n")) <= MOST_NEW + 1 for block in blocks)

@@ -95,6 +95,9 @@ def test_the_lock_is_told_by_images() -> None:
         "c:1 new: sha256:aaaaaaaaaaaa…",
     ]
     assert {change.effect for change in found} == {Effect.NONE}
+    # One that tasks use reaches their runs.
+    (change,) = lock_changes({}, {"ghcr.io/acme/churn:1.8@" + DIGEST: OTHER}, [load(SPEC)])
+    assert (change.effect, change.note) == (Effect.RUNS, "used by 4 tasks of the specs that changed")
 
 
 POLICY = b"""\
@@ -142,6 +145,58 @@ def test_policies_come_and_go() -> None:
     assert [line(c) for c in _policies({"policies/gpu.yaml": POLICY}, {})] == [
         "policies/gpu.yaml removed (weaker: gpu no longer denies; gpu is gone)"
     ]
+
+
+PARAMS = b"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {namespace: ml-dev, name: mlgen-policies}
+data:
+  gpuRetries: "1"
+  images: |
+    a
+    b
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {namespace: ml-prod, name: mlgen-policies, labels: {team: x}}
+data: {gpuRetries: "1"}
+"""
+
+
+def test_params_of_policies_are_told_in_words() -> None:
+    def told(*pairs: tuple[bytes, bytes]) -> Any:
+        other = PARAMS
+        for old, new in pairs:
+            assert old in other
+            other = other.replace(old, new, 1)
+        return _policies({"policies/params.yaml": PARAMS}, {"policies/params.yaml": other})
+
+    found = told((b'gpuRetries: "1"', b'gpuRetries: "0"\n  more: x'), (b"    b\n", b"    c\n"))
+    assert [line(change) for change in found] == [
+        "policies/params.yaml changed",
+        "ml-dev/mlgen-policies gpuRetries 1 → 0",
+        "ml-dev/mlgen-policies images changed (+1 -1 lines)",
+        "ml-dev/mlgen-policies more new: x",
+    ]
+    assert {change.effect for change in found} == {Effect.RULES}
+    assert found[0].lines == ()
+    assert found[2].lines[1:] == (" a", "-b", "+c")
+    found = told((b"namespace: ml-prod", b"namespace: ml-live"))
+    assert [line(change) for change in found[1:]] == ["ml-live/mlgen-policies is new", "ml-prod/mlgen-policies removed"]
+    assert found[0].lines
+    # What is no value is told by lines, and with it all.
+    assert told((b"team: x", b"team: y"))[0].lines
+    assert told((b"team: x", b"team: y"), (b'"1"', b'"2"'))[0].lines
+    for other in (b"data: [x]", b"data: {gpuRetries: 1}", b"data: {gpuRetries: '2'}\nimmutable: true"):
+        (change,) = told((b'data: {gpuRetries: "1"}', other))
+        assert change.lines
+
+
+def test_a_pool_that_comes_or_goes_is_a_rule() -> None:
+    one = replace(FULL, gpus=(*FULL.gpus, ("more", FULL.gpus[0][1])))
+    assert {change.effect for change in environment_changes(FULL, one)} == {Effect.RULES}
+    assert {change.effect for change in environment_changes(one, FULL)} == {Effect.RULES}
 
 
 def test_any_bytes_are_a_file_of_policies() -> None:

@@ -115,7 +115,11 @@ def _print(review: Review, form: Form, objects: bool, command: str, limit: int) 
     if form is Form.JSON:
         output.answer_json(to_json(review))
     else:
-        text = to_text(review, objects=objects) if form is Form.TEXT else to_markdown(review, command, limit)
+        text = (
+            to_text(review, objects=objects)
+            if form is Form.TEXT
+            else to_markdown(review, f"{command} --objects", limit)
+        )
         sys.stdout.write(text)
 
 
@@ -248,15 +252,17 @@ def _has(workspace: Workspace, path: str, oid: str) -> bool:
 
 
 def _environments(workspace: Workspace, was: str, name: str) -> Review:
-    """What two environments have otherwise, each at its own source."""
+    """What one environment would have with the source of another, as a promotion moves it; and their settings."""
     project = workspace.project
     for one in (was, name):
         _check_known(one, [project])
     both = [project.environment(one) for one in (was, name)]
     old, new = (workspace.source_of(environment) for environment in both if environment is not None)
     labels = (_source_label(both[0]), _source_label(both[1]))
-    part = _made(old, new, [(was, name)], labels)
-    return Review((part,), settings_changes(project, project, [(was, name)]), ())
+    part = _made(old, new, [(was, was)], labels)
+    note = Sentence("{} is told as it would be with the specs of {}", (was, name))
+    settings = settings_changes(project, project, [(was, name)])
+    return Review((part,), (), (), (note, *part.notes), settings)
 
 
 def _source_label(environment: Environment | None) -> str:

@@ -22,6 +22,7 @@ def to_json(review: Review) -> Json:
         "parts": [_part(part) for part in review.parts],
         "project": _changes(review.project),
         "policies": _changes(review.policies),
+        "settings": _changes(review.settings),
         "notes": [visible(str(note)) for note in review.notes],
     }
 
@@ -68,6 +69,7 @@ def _changes(changes: Iterable[Change]) -> list[Json]:
             "line": visible(line(change)),
             "note": visible(change.note),
             "diff": [visible(text) for text in change.lines],
+            "implied": change.implied,
         }
         for change in changes
     ]

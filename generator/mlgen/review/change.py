@@ -46,7 +46,8 @@ class Change:
 
     before, after: as texts, whole; None where there is none, or where `lines` say it. verb: instead of an arrow, as in
     "now reads". about: what stays the same and has to be said, as an image's name. note: a remark, in our words.
-    lines: what a fold shows, such as a unified diff; the author's text.
+    lines: what a fold shows, such as a unified diff; the author's text. implied: another change says it, too, so that
+    people are not told.
     """
 
     effect: Effect
@@ -59,6 +60,7 @@ class Change:
     about: str = ""
     note: str = ""
     lines: tuple[str, ...] = field(default=())
+    implied: bool = False
 
     @property
     def subject(self) -> str:
@@ -95,9 +97,9 @@ class Group:
 
 
 def grouped(changes: Iterable[Change]) -> list[Group]:
-    """The changes with those that are the same but for the task told as one, where the first of them was."""
+    """What people are told: changes that are the same but for the task as one, where the first of them was."""
     found: dict[Change, list[str]] = {}
-    for change in changes:
+    for change in (change for change in changes if not change.implied):
         found.setdefault(replace(change, task="") if change.task and _is_alike(change) else change, []).append(
             change.task
         )
@@ -194,12 +196,13 @@ def of_maps(
     *,
     key: str,
     task: str = "",
+    joint: str = ".",
 ) -> list[Change]:
     """The changes of a map of texts: one for each name. key: of the map; "env" gives "env.OMP_NUM_THREADS"."""
     old, new = dict(before), dict(after)
     found = []
     for name in sorted({*old, *new}):
-        here = f"{key}.{name}" if key else name
+        here = f"{key}{joint}{name}" if key else name
         if name not in old:
             found.append(Change(effect, Kind.NEW, task, here, None, new[name]))
         elif name not in new:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from mlgen.plan.model import Plan
-from mlgen.review.change import Change, Effect, Kind
+from mlgen.review.change import Change, Effect, Kind, counted, of_maps
 from mlgen.review.unified import unified
 
 
@@ -24,7 +24,8 @@ def lock_changes(before: Mapping[str, str], after: Mapping[str, str], plans: Ite
             kind = Kind.NEW if old is None else Kind.REMOVED if new is None else Kind.CHANGED
             tasks = used.get(image, 0)
             note = f"used by {tasks} task{'' if tasks == 1 else 's'} of the specs that changed" if tasks else ""
-            found.append(Change(Effect.NONE, kind, "", image, old, new, note=note))
+            effect = Effect.RUNS if tasks else Effect.NONE
+            found.append(Change(effect, kind, "", image, old, new, note=note))
     return tuple(found)
 
 
@@ -33,13 +34,16 @@ class Rules:
     """What is read of a file of policies, to tell what became weaker. None: a file that could not be read.
 
     denies, fails_closed: names of bindings that deny, of policies that refuse what they cannot judge.
-    validations, exceptions: policy -> how many. matches: policy or binding -> the text of what it is for.
+    validations, exceptions: policy -> how many. params: "ml-prod/mlgen-policies" -> its values by their names.
+    besides: of a file of params and nothing else, what each has beside its values; None of any other file.
     """
 
     denies: frozenset[str] = frozenset()
     fails_closed: frozenset[str] = frozenset()
     validations: Mapping[str, int] | None = None
     exceptions: Mapping[str, int] | None = None
+    params: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    besides: tuple[object, ...] | None = None
 
 
 def policy_changes(
@@ -59,8 +63,36 @@ def policy_changes(
         elif new is not None and read.get(new) is None:
             notes = ["cannot be read any more"]
         note = f"weaker: {'; '.join(notes)}" if notes else ""
-        found.append(Change(Effect.RULES, kind, "", path, note=note, lines=lines))
+        rules = [read.get(data) if data is not None else None for data in (old, new)]
+        words = _params(*rules)
+        # Words say it all where nothing else of the objects is another.
+        is_said = bool(words) and all(rules) and len({one.besides for one in rules if one}) == 1
+        found.append(Change(Effect.RULES, kind, "", path, note=note, lines=() if is_said else lines))
+        found += words
     return tuple(found)
+
+
+def _params(before: Rules | None, after: Rules | None) -> list[Change]:
+    """What a file of params and nothing else says otherwise, value by value; [] of any other, which lines tell of."""
+    if before is None or after is None or before.besides is None or after.besides is None:
+        return []
+    old, new = before.params, after.params
+    found = []
+    for name in sorted({*old, *new}):
+        if name not in old or name not in new:
+            found.append(Change(Effect.RULES, Kind.NEW if name in new else Kind.REMOVED, "", name))
+        else:
+            found += map(_by_lines, of_maps(old[name].items(), new[name].items(), Effect.RULES, key=name, joint=" "))
+    return found
+
+
+def _by_lines(change: Change) -> Change:
+    """A text of several lines is told by those that differ."""
+    old, new = change.before or "", change.after or ""
+    if "\n" not in old.rstrip("\n") + new.rstrip("\n"):
+        return change
+    lines = unified(old, new)
+    return replace(change, before=None, after=None, note=counted(lines), lines=lines)
 
 
 def _text(data: bytes | None) -> str:

@@ -81,12 +81,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All that is told. project: of mlgen.yaml. policies: of policies/."""
+    """All that is told. project: of mlgen.yaml. policies: of policies/.
+
+    settings: what two environments have otherwise in it, and is no change of either.
+    """
 
     parts: tuple[Part, ...]
     project: tuple[Change, ...]
     policies: tuple[Change, ...]
     notes: tuple[Sentence, ...] = ()
+    settings: tuple[Change, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:

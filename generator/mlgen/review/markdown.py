@@ -6,6 +6,7 @@ characters; GitHub was measured to take 262,144 bytes of UTF-8. 65,536 bytes kee
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +19,13 @@ from mlgen.review.make import EnvironmentReview, Part, Review
 from mlgen.review.objects import ObjectChange
 from mlgen.review.picture import Picture
 from mlgen.review.pipelines import PipelineReview
-from mlgen.review.telling import EFFECTS, counted, file_note, file_title, publishing, title
+from mlgen.review.telling import EFFECTS, FOLDER, SETTINGS, counted, file_note, file_title, publishing, title
 from mlgen.review.unified import unified
 
 MARKER = "<!-- mlgen-diff -->"  # how CI finds the comment that it edits
 MOST_BYTES = 12_000  # of one list or fold, before the rest of it is counted: one alone must not push out all others
 LEAST = 8_000  # bytes that a comment may be limited to: its head and its last line always stay
+MOST_NEW = 60  # lines of a file that is new
 _RESERVED = 700  # bytes for the line that says what was left out
 
 
@@ -54,7 +56,7 @@ def to_markdown(review: Review, command: str, limit: int = LIMIT) -> str:
         kept[index] = text
     texts = [head, *(kept[index] for index in sorted(kept))]
     if left := [piece.what for index, piece in enumerate(pieces) if index not in kept]:
-        texts.append(f"{_counted(left)} did not fit: run {inline(command)}")
+        texts.append(f"What did not fit: {_counted(left)}; for more run {inline(command)}")
     return "\n\n".join(texts) + "\n"
 
 
@@ -63,8 +65,8 @@ def _size(text: str) -> int:
 
 
 def _counted(whats: Sequence[str]) -> str:
-    kinds = {what: whats.count(what) for what in whats}
-    return "… and " + ", ".join(f"{count} more {what}" for what, count in kinds.items())
+    """objects (12), graphs (1)"""
+    return ", ".join(f"{what} ({count})" for what, count in Counter(whats).items())
 
 
 def _sides(review: Review) -> str:
@@ -76,7 +78,7 @@ def _pieces(review: Review) -> Iterator[_Piece]:
     for note in review.notes:
         yield _Piece(0, "notes", partial("> {}".format, _sentence(note)))
     if review.is_empty:
-        yield _Piece(0, "notes", lambda: "No difference.")
+        yield _Piece(0, "notes", lambda: f"No difference{' but of settings' if review.settings else ''}.")
     for name, changes in (("policies", review.policies), ("mlgen.yaml", review.project)):
         if changes:
             yield _Piece(1, "sections", partial(_section, f"#### `{name}`", changes))
@@ -92,6 +94,9 @@ def _pieces(review: Review) -> Iterator[_Piece]:
             yield _Piece(8, "sections", partial(_lock, part.lock))
     for environment in (environment for part in review.parts for environment in part.environments):
         yield from _environment(environment)
+
+    if review.settings:
+        yield _Piece(8, "sections", partial(_section, f"#### {SETTINGS}", review.settings))
 
 
 def _pipeline(review: PipelineReview, part: Part, named: str) -> Iterator[_Piece]:
@@ -173,9 +178,11 @@ def _environment(review: EnvironmentReview) -> Iterator[_Piece]:
     if told:
         lines = [f"**Runs, {inline(review.name)}**", "", *(f"- {text}" for text in told)]
         yield _Piece(7, "notes on runs in flight", partial("\n".join, lines))
-    for change in review.objects:
+    if gone := [change.path for change in review.objects if change.new is None]:
+        yield _Piece(43, "lists of files that go", partial(_gone, review.name, gone))
+    for change in (change for change in review.objects if change.new is not None):
         # The Pipeline says most, then Tasks; what starts a run repeats the Pipeline.
-        weight = 40 + {"Pipeline": 0, "Task": 1}.get(change.kind, 2) + (3 if change.new is None else 0)
+        weight = 40 + {"Pipeline": 0, "Task": 1}.get(change.kind, 2)
         yield _Piece(weight, "objects", partial(_object, change))
 
 
@@ -185,12 +192,20 @@ def _actions(review: EnvironmentReview) -> str:
     return fold(f"Argo CD, {review.name}", body, counted(review.actions))
 
 
+def _gone(name: str, paths: Sequence[str]) -> str:
+    """Files that go, by their names: what was in them says nothing about what will be."""
+    body = block("\n".join(_first([f"{FOLDER}{path}" for path in paths], "… and {} more")))
+    return fold(f"objects, {name}", body, f"{len(paths)} removed")
+
+
 def _object(change: ObjectChange) -> str:
-    before, after = change.before, change.after
-    if before is None or after is None:
-        body = _block((after or before or "").split("\n"), "yaml")
-    else:
+    before, after = change.before, change.after or ""
+    if before is not None:
         body = _block(unified(before, after), "diff")
+    else:  # it is what a spec that is new, too, was rendered to
+        lines = after.removesuffix("\n").split("\n")
+        more = f"\n… and {len(lines) - MOST_NEW} more lines" if len(lines) > MOST_NEW else ""
+        body = block("\n".join(lines[:MOST_NEW]) + more, "yaml")
     return fold(file_title(change), body, file_note(change))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlgen.plan.model import Input, Param, Plan, Task, Value
 from mlgen.review.change import Change, Effect, Kind, of_maps, of_value, ordered, worst
@@ -62,7 +62,20 @@ def compare(before: Plan | None, after: Plan | None, old_code: Listing, new_code
     found += of_maps(before.labels, after.labels, METADATA, key="labels")
     if not [change for change in found if change.effect is not Effect.NONE]:
         found += _unsaid(before, after)
-    return PipelineReview(before, after, ordered(found), tuple(sorted(names.items())))
+    return PipelineReview(before, after, ordered(_once(found, old, after)), tuple(sorted(names.items())))
+
+
+def _once(found: list[Change], old: Plan, new: Plan) -> list[Change]:
+    """An edited gate is told of the task that has it, with who decides it; that of who decides it follows from it."""
+    gates = ({task.name: {c.text for c in task.conditions} for task in plan.all_tasks} for plan in (old, new))
+    were, are = gates
+    edited = {text for name in were.keys() & are.keys() for text in were[name] ^ are[name]}
+    return [
+        replace(change, implied=True)
+        if change.key == "decides" and change.kind is not Kind.CHANGED and {change.before, change.after} & edited
+        else change
+        for change in found
+    ]
 
 
 def _unsaid(before: Plan, after: Plan) -> Iterator[Change]:

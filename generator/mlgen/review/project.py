@@ -50,8 +50,12 @@ def environment_changes(before: Environment | None, after: Environment | None) -
         return [Change(Effect.RUNS, kind, "", environment.name, verb=verb, note=where)]
     old, new = (dict(settings(environment)) for environment in (before, after))
     found = []
+    pools = {name for name, _ in before.gpus} & {name for name, _ in after.gpus}
     for name in sorted({*old, *new}):
-        found += of_maps(_one(name, old.get(name)), _one(name, new.get(name)), _effect(name), key=after.name)
+        effect = _effect(name)
+        if name.startswith("gpus.") and not any(name.startswith(f"gpus.{pool}.") for pool in pools):
+            effect = Effect.RULES  # a pool that comes or goes: who asks for one that is not there, is refused
+        found += of_maps(_one(name, old.get(name)), _one(name, new.get(name)), effect, key=after.name)
     return found
 
 

@@ -29,7 +29,41 @@ def read_rules(data: bytes) -> Rules | None:
             exceptions[name] = len(_list(spec, "matchConditions"))
             if spec.get("failurePolicy", "Fail") == "Fail":
                 closed.add(name)
-    return Rules(frozenset(denies), frozenset(closed), validations, exceptions)
+    params, besides = _params(documents)
+    return Rules(frozenset(denies), frozenset(closed), validations, exceptions, params, besides)
+
+
+def _params(documents: list[Any]) -> tuple[dict[str, dict[str, str]], tuple[object, ...] | None]:
+    """The values of ConfigMaps, which are texts to Kubernetes, and what else they have; None where others are there."""
+    values, besides = dict[str, dict[str, str]](), list[object]()
+    for document in documents:
+        match document:
+            case None:
+                continue
+            case {"kind": "ConfigMap", "metadata": {**metadata}, "data": {**data}}:
+                known = {"apiVersion": document.get("apiVersion"), **metadata}
+                rest = [_flat(known), *([None] if len(document) != 4 else [])]
+            case _:
+                return {}, None
+        if None in rest or not all(isinstance(text, str) for pair in data.items() for text in pair):
+            return {}, None
+        name = "/".join(str(metadata[key]) for key in ("namespace", "name") if key in metadata)
+        values[name] = {str(key): str(text) for key, text in data.items()}
+        besides += rest
+    return values, tuple(besides)
+
+
+def _flat(metadata: dict[Any, Any]) -> tuple[object, ...] | None:
+    """Texts, and maps of texts; None of anything deeper: what a few lines of YAML stand for may have no end."""
+    found: list[object] = []
+    for key, value in metadata.items():
+        if isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair):
+            found.append((str(key), tuple(sorted(value.items()))))
+        elif isinstance(value, str):
+            found.append((str(key), value))
+        else:
+            return None
+    return tuple(sorted(found, key=repr))
 
 
 def _objects(documents: list[Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -17,6 +17,7 @@ EFFECTS = {
     Effect.METADATA: "runs do the same; only names, labels, descriptions or digests of files differ",
     Effect.NONE: "nothing that a run has differs",
 }
+SETTINGS = "mlgen.yaml, which no promotion moves"
 FOLDER = "tekton/"  # where `mlgen render` writes
 _DONE = {Act.CREATE: "created", Act.CHANGE: "changed", Act.PRUNE: "pruned", Act.KEEP: "kept"}
 

@@ -10,7 +10,7 @@ from mlgen.review.amounts import Amount
 from mlgen.review.change import Change, group_words, grouped, text_of
 from mlgen.review.change import counted as counted_lines
 from mlgen.review.make import EnvironmentReview, Part, Review
-from mlgen.review.telling import counted, file_note, file_title, headline, publishing, title
+from mlgen.review.telling import SETTINGS, counted, file_note, file_title, headline, publishing, title
 from mlgen.review.unified import unified
 
 WIDTH = 80
@@ -27,19 +27,22 @@ def to_text(review: Review, *, objects: bool = False) -> str:
 
 def _lines(review: Review, objects: bool) -> Iterator[str]:
     for part in review.parts:
-        names = f"  {', '.join(part.names)}" if part.names and len(review.parts) > 1 else ""
-        yield f"diff    {part.before} → {part.after}{names}"
+        names = f"{', '.join(part.names)}: " if part.names and len(review.parts) > 1 else ""
+        yield f"diff    {names}{part.before} → {part.after}"
     yield from _wrapped(f"effect  {headline(review)}", "        ")
     for note in review.notes:
         yield from _wrapped(f"note    {note}", "        ")
     if review.is_empty:
-        yield "no difference"
+        yield "no difference but of settings" if review.settings else "no difference"
     for name, changes in (("mlgen.yaml", review.project), ("policies", review.policies)):
         if changes:
             yield from ("", name)
             yield from _changes(changes)
     for part in review.parts:
         yield from _part(part, headed=len(review.parts) > 1, objects=objects)
+    if review.settings:
+        yield from ("", SETTINGS)
+        yield from _changes(review.settings)
 
 
 def _part(part: Part, *, headed: bool, objects: bool) -> Iterator[str]:
