@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,10 +172,11 @@ def test_what_is_not_committed_would_not_be_promoted(root: Path, mlgen: Mlgen, d
     (path,) = dirty
     assert (code, out) == (3, "")
     assert f"error[dirty-tree]: 1 file is not as {head(root)[:12]} has them: {path}\n" in err
-    assert "fix  git commit, or git stash\n" in err
+    (meant,) = re.findall(r"fix  git commit, or git stash\n +fix  for what is committed: mlgen (.*)\n", err)
     assert (root / "mlgen.yaml").read_bytes() == before
     assert not (root / "tekton").exists()
-    assert mlgen("promote", "--to", "prod", "--revision", "HEAD")[0] == 0  # said in so many words
+    assert meant == "promote --to prod --revision HEAD"
+    assert mlgen(*meant.split())[0] == 0
 
 
 def test_what_it_does_not_read_may_be_dirty(root: Path, mlgen: Mlgen) -> None:
@@ -235,12 +237,13 @@ def test_several_environments_move_at_once(root: Path, mlgen: Mlgen) -> None:
     [
         (["--to", "prd"], 2, "did you mean prod?"),
         (["--to", "local"], 2, '"local" is not rendered, so it has no pin'),
-        (["--from", "prod", "--to", "prod"], 2, "error[options]"),
-        (["--from", "dev", "--to", "prod", "--revision", "HEAD"], 2, "error[options]"),
+        (["--from", "prod", "--to", "prod"], 2, 'error[options]: "prod" has what it has'),
+        (["--from", "dev", "--to", "prod", "--revision", "HEAD"], 2, "error[options]: --from and --revision both say"),
         (["--from", "qa", "--to", "prod"], 2, 'there is no environment "qa"'),
         (["--to", "prod", "--revision", "v9"], 2, 'error[no-such-revision]: no commit here is called "v9"'),
         (["--to", "prod", "--revision", "mian"], 2, "fix  did you mean main?"),
-        (["--to", "prod", "--revision", "--help"], 2, "error[no-such-revision]"),
+        (["--to", "prod", "--revision", "--help"], 2, "why  to git it is an option, or a set of commits\n"),
+        (["--to", "prod", "--revision", ""], 2, "error[no-such-revision]: no commit is named\n"),
         (["--to", "prod", "--revision", "HEAD^{tree}"], 2, "error[no-such-revision]"),
         (["--to", "prod", "--revision", "^HEAD"], 2, "error[no-such-revision]"),
         (["--to", "prod", "--revision", "HEAD~1..HEAD"], 2, "error[no-such-revision]"),

@@ -44,8 +44,11 @@ def promote(
     Without --from and --revision: to HEAD. Where nothing would be rendered otherwise at HEAD, the pin stays. mlgen.yaml
     is written last, so what was cut off is finished by the same command.
     """
-    if source is not None and (revision is not None or source in to):
-        raise Misuse("options", "--from is another environment, and excludes --revision", fix="give one of them")
+    if source is not None and revision is not None:
+        raise Misuse("options", "--from and --revision both say to which commit", fix="give one of them")
+    if source is not None and source in to:
+        fix = "name another environment, or a commit by --revision"
+        raise Misuse("options", f'"{source}" has what it has: --from and --to are the same', fix=fix)
     workspace = Workspace.around()
     # As a whole: two at once would each render what the other's pin is not, and one of the pins would be lost.
     with nullcontext() if dry_run else alone(workspace):
@@ -68,7 +71,7 @@ def _promote(
         made = _pinned(data, name, commit)
         move = promotion.move_of(workspace, workspace.with_project(made), name, commit)
         if clean:
-            promotion.refuse_dirty(workspace, move.rendering.plans, commit)
+            promotion.refuse_dirty(workspace, move.rendering.plans, commit, to)
         if clean and move.same and move.old is not None:  # HEAD is later only by what is of no account here
             move = promotion.stayed(workspace, move)
         else:

@@ -105,11 +105,11 @@ def _differences(old: Sequence[Plan], new: Sequence[Plan]) -> dict[str, list[str
     }
 
 
-def refuse_dirty(workspace: Workspace, plans: Sequence[Plan], commit: str) -> None:
+def refuse_dirty(workspace: Workspace, plans: Sequence[Plan], commit: str, to: Sequence[str]) -> None:
     """Raises CannotAnswer "dirty-tree" where what a commit was to be promoted for is not in it.
 
-    plans: as the commit has them. What they read and what lies in pipelines/ counts, not mlgen.yaml nor what is
-    rendered: a promotion changes those itself.
+    plans: as the commit has them, of the environments `to`. What they read and what lies in pipelines/ counts, not
+    mlgen.yaml nor what is rendered: a promotion changes those itself.
     """
     repository = revisions.repository_of(workspace.repository, workspace.root)
     below = revisions.below(repository, workspace.root)
@@ -117,12 +117,13 @@ def refuse_dirty(workspace: Workspace, plans: Sequence[Plan], commit: str) -> No
     if not changed:
         return
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    into = " ".join(f"--to {name}" for name in to)
     count = f"{len(changed)} file{'s are' if len(changed) > 1 else ' is'}"
     raise CannotAnswer(
         "dirty-tree",
         f"{count} not as {commit[: pins.SHORT]} has them: {', '.join(changed[:SHOWN])}{more}",
         why="a pin names what is committed, and nothing else would be promoted",
-        fix="git commit, or git stash\nor name what is meant: --revision HEAD",
+        fix=f"git commit, or git stash\nfor what is committed: mlgen promote {into} --revision HEAD",
     )
 
 

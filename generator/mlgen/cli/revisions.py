@@ -18,9 +18,10 @@ _ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 def repository_of(repository: git.Repository | None, root: Path) -> git.Repository:
     """The repository around a project, with its work tree. Raises CannotAnswer "no-repository"."""
     if repository is None or repository.work_tree is None:
+        without = "in no Git repository" if repository is None else "in a Git repository without a work tree"
         raise CannotAnswer(
             "no-repository",
-            f"{root} is in the work tree of no Git repository",
+            f"{root} is {without}",
             why="other revisions of a project are read from its history",
             fix="git init, or run it in a clone that has a work tree",
         )
@@ -39,9 +40,15 @@ def commit_of(repository: git.Repository, name: str) -> str:
 
     Raises Misuse "no-such-revision", CannotAnswer "shallow-clone" where the history here does not go back so far.
     """
-    found = repository.resolve(name) if name and "\n" not in name and "\0" not in name and len(name) < 1000 else None
+    if not name:
+        why, fix = "its name is empty, as a variable is that nobody set", "name one, or leave the option out"
+        raise Misuse("no-such-revision", "no commit is named", why=why, fix=fix)
+    found = repository.resolve(name) if "\n" not in name and "\0" not in name and len(name) < 1000 else None
     if found is not None:
         return found
+    if name.startswith(("-", "^")) or ".." in name:
+        why, fix = "to git it is an option, or a set of commits", "name one commit, by a branch, a tag or its id"
+        raise Misuse("no-such-revision", f'no commit here is called "{name[:80]}"', why=why, fix=fix)
     if history.is_shallow(repository) and not _is_ref(repository, name):
         raise shallow(f'"{name[:80]}" may be older than what this shallow clone has')
     why, fix = _missing(repository, name)
