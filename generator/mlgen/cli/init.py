@@ -111,13 +111,16 @@ def _tree(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _reference() -> str:
-    """The commit of mlgen's own repository that this mlgen was installed from; else the tag of its version.
+    """The commit of mlgen's own repository that this mlgen was installed from; else the tag of its version, and a hint.
 
     Source: PEP 610, direct_url.json.
     """
+    tag = f"v{__version__}"
     try:
         told = json.loads(metadata.distribution("mlgen").read_text("direct_url.json") or "{}")
         commit = told["vcs_info"]["commit_id"]
     except (metadata.PackageNotFoundError, ValueError, LookupError, TypeError):
-        return f"v{__version__}"
-    return f"{commit} # v{__version__}" if re.fullmatch(r"[0-9a-f]{40}", str(commit)) else f"v{__version__}"
+        commit = ""
+    if re.fullmatch(r"[0-9a-f]{40}", str(commit)):
+        return f"{commit} # {tag}"
+    return f"{tag} # a tag can be moved: put the commit that it names in its place"
