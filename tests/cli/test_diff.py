@@ -334,6 +334,50 @@ def test_a_pin_that_is_not_here_is_told_where_it_stands(root: Path, mlgen: Mlgen
     assert lines(found(mlgen, "--base", "HEAD", "--env", "prod")) == [f"prod.pin {lost[:12]} → {good[:12]}"]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ("pipelines/churn.yaml ident", "train.run changed (+1 -1 lines)"),
+        # The byte of ¥ is that of $ there: what a review shows as text is a command in every clone.
+        ("pipelines/churn.yaml text working-tree-encoding=GB_1988-80", "train.run changed (+1 -1 lines)"),
+        ("src/*.py text eol=crlf", "train.code"),
+    ],
+)  # fmt: skip
+def test_what_attributes_make_of_a_file_is_told_though_git_sees_no_change(
+    attributes: str, told: str, root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = spec().replace("run: 'python", "run: 'echo $Id$ ¥(id); python")
+    if "GB_1988" in attributes:  # it has no $
+        text = text.replace("$Id$", "").replace("$rows", "rows")
+    first = change(root, {"pipelines/churn.yaml": text, ".gitattributes": ""})
+    lay(root, {".gitattributes": f"{attributes}\n"})
+    run_git(root, "add", ".gitattributes")
+    run_git(root, "commit", "-q", "-m", "x")
+    run_git(root.parent, "clone", "-q", str(root), "clone")
+    clone = root.parent / "clone"
+    monkeypatch.chdir(clone)
+    file = "pipelines/churn.yaml" if "churn" in attributes else "src/train.py"
+    assert run_git(clone, "hash-object", "--no-filters", file) != run_git(clone, "rev-parse", f"HEAD:{file}")
+    assert run_git(clone, "status", "--porcelain") == ""
+    answer = found(mlgen, "--base", first)
+    assert answer["effect"] == "runs"
+    assert [line for line in lines(answer) if line.startswith(told)]
+
+
+def test_flags_of_the_index_and_line_ends_of_a_user_hide_nothing(root: Path, mlgen: Mlgen) -> None:
+    text = (root / "pipelines/churn.yaml").read_text()
+    for flag in ("assume-unchanged", "skip-worktree"):
+        run_git(root, "update-index", f"--{flag}", "pipelines/churn.yaml")
+        lay(root, {"pipelines/churn.yaml": text.replace("2Gi", "3Gi")})
+        assert lines(found(mlgen, "--base", "HEAD")) == ["train.memory 2Gi → 3Gi"]
+        lay(root, {"pipelines/churn.yaml": text})
+        run_git(root, "update-index", f"--no-{flag}", "pipelines/churn.yaml")
+    run_git(root, "config", "core.autocrlf", "true")
+    (root / "src/train.py").write_bytes(b"print(1)\r\n")
+    run_git(root, "status")
+    assert [line.partition(" ")[0] for line in lines(found(mlgen, "--base", "HEAD"))] == ["train.code"]
+
+
 def test_it_touches_nothing_and_runs_no_filter(root: Path, mlgen: Mlgen) -> None:
     witness = root.parent / "ran"
     run_git(root, "config", "filter.evil.clean", f"touch {witness}; cat")

@@ -235,7 +235,7 @@ def _changed(old: Workspace, new: Workspace) -> frozenset[str] | None:
         return None
     try:
         # What lies outside of the project's folder is in no path that a spec may name.
-        paths = changed(repository, old.commit, new.commit, revisions.below(repository, new.root))
+        paths = changed(repository, old.commit, new.commit, revisions.below(repository, new.root), but=OUT)
     except git.GitError as error:
         raise CannotAnswer("git-refused", "git cannot compare the two revisions", why=str(error)) from None
     return frozenset(path for path, oid in paths.items() if oid is None or not _has(new, path, oid))
