@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mlgen.canonical import encode
@@ -22,6 +23,7 @@ _STRING: Type = {"type_name": "string"}
 _STRINGS: Type = {"type_name": "list", "params": [_STRING]}
 _INT: Type = {"type_name": "int"}
 _TIME: Type = {"type_name": "timestamp"}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KIND, _RESOURCE = ("group", "version", "kind"), ("group", "version", "resource")
 # Source: k8s.io/apiserver/pkg/admission/plugin/cel/compile.go, BuildRequestType and BuildNamespaceType.
 KNOWN: dict[str, Type] = {
@@ -66,7 +68,8 @@ class Compiler:
         data: Any = document.data
         self.data = data
         self.spec = data["spec"]
-        self.variables: dict[str, Type] = {
+        self.variables: dict[str, Type] = {}
+        self.known: dict[str, Type] = {
             "object": front.DYN,
             "oldObject": front.DYN,
             "request": front.DYN,
@@ -75,7 +78,7 @@ class Compiler:
             **_AUTHORIZER,
         }
         if "paramKind" in self.spec:
-            self.variables["params"] = front.DYN
+            self.known["params"] = front.DYN
         self.reading = Reading()
 
     def policy(self) -> Policy:
@@ -89,7 +92,7 @@ class Compiler:
             route = ("spec", "variables", n, "expression")
             expression, kind = self._compile(route, (), variable=v["name"])
             variables.append(Variable(v["name"], expression))
-            self.variables[f"variables.{v['name']}"] = kind or front.DYN
+            self.variables[v["name"]] = kind or front.DYN
         validations = tuple(self._validation(n, v) for n, v in enumerate(spec.get("validations") or ()))
         audits = tuple(
             self.expression(("spec", "auditAnnotations", n, "valueExpression"), ("string", "null_type"))
@@ -128,7 +131,7 @@ class Compiler:
         text = self.document.text(route)
         place = self.document.span(route)
         try:
-            compiled = self._checker(authorizer, "variables" in text).check(text)
+            compiled = self._checker(authorizer, text).check(text)
         except front.Uncompiled as error:
             if not error.known:
                 return Expression(text, place, _unknown(f"the expression does not fit: {error}")), None
@@ -142,13 +145,15 @@ class Compiler:
             self.reading.add(compiled.root)
         return Expression(text, place, build(compiled.root), fields(compiled.root)), kind
 
-    def _checker(self, authorizer: bool, variables: bool) -> front.Checker:
-        # An expression that names no variable is compiled with those that all policies share.
-        names = {
-            name: kind
-            for name, kind in self.variables.items()
-            if (authorizer or name not in _AUTHORIZER) and (variables or not name.startswith("variables."))
-        }
+    def _checker(self, authorizer: bool, text: str) -> front.Checker:
+        # With the variables that may be named in the text, and one by which the checker knows that there are some: an
+        # expression that names none is compiled with what all policies share.
+        words = set(_WORD.findall(text))
+        names = {name: kind for name, kind in self.known.items() if authorizer or name not in _AUTHORIZER}
+        if "variables" in words and self.variables:
+            named = [word for word in sorted(words) if word in self.variables]
+            for word in (next(iter(self.variables)), *named):
+                names[f"variables.{word}"] = self.variables[word]
         return front.checker(encode(names))
 
     def _result(self, route: Route, compiled: front.Compiled, kinds: tuple[str, ...]) -> Type | None:

@@ -19,11 +19,12 @@ from typing import Any
 from mlgen.policy.cel.values import CelError, NotEvaluated
 from mlgen.policy.match import labels, matches, selects
 from mlgen.policy.model import Binding, Policies, Policy
-from mlgen.policy.request import Object, Request, as_stored, is_namespace, namespace_name, roots_of
-from mlgen.policy.verdict import Verdict, unknown, validate
+from mlgen.policy.request import Object, Request, as_stored, is_namespace, namespace_name, roots_of, with_given
+from mlgen.policy.verdict import COSTLY_EXPRESSION, COSTLY_POLICY, Verdict, unknown, validate
 
 __all__ = ["Judge", "Request", "Verdict"]
 
+_MOST_COSTLY = 20
 Asked = list[tuple[Policy, list[Binding]]]
 
 
@@ -31,11 +32,23 @@ Asked = list[tuple[Policy, list[Binding]]]
 class _Answers:
     """What a policy and binding said, by all that it can rest on. Most objects are like some other in what is asked.
 
-    It ends where that proves wrong: where few were found of the first many.
+    It ends where that proves wrong: where few were found of the first many. costly: how many were too costly to be
+    found; the last of them stands for all objects once it is enough, which is no pass.
     """
 
     said: dict[bytes, tuple[Verdict, ...]] = field(default_factory=dict)
     found: int = 0
+    costly: int = 0
+    last: tuple[Verdict, ...] = ()
+
+    def new(self, verdicts: Iterator[Verdict]) -> tuple[Verdict, ...]:
+        if self.costly >= _MOST_COSTLY:
+            return self.last
+        made = tuple(verdicts)
+        if any(v.error in (COSTLY_EXPRESSION, COSTLY_POLICY) for v in made):
+            self.costly += 1
+            self.last = tuple(v for v in made if not v.evaluated)
+        return made
 
     @property
     def worth(self) -> bool:
@@ -113,10 +126,10 @@ class Judge:
         answers = self._answers[policy.name, binding.name]
         key = policy.reading.key(roots) if policy.reading is not None and answers.worth else None
         if key is None:
-            return tuple(validate(policy, binding, roots))
+            return answers.new(validate(policy, binding, roots))
         found = answers.said.get(key)
         if found is None:
-            found = answers.said[key] = tuple(validate(policy, binding, roots))
+            found = answers.said[key] = answers.new(validate(policy, binding, roots))
         else:
             answers.found += 1
         return found
@@ -127,7 +140,8 @@ class Judge:
             return [None]
         key = (policy.name, binding.name, own)
         if key not in self._given:
-            self._given[key] = list(self._found(policy.param_kind, binding.param_ref, own))
+            found = self._found(policy.param_kind, binding.param_ref, own)
+            self._given[key] = [with_given("params", item) for item in found]
         if not self._given[key] and binding.param_ref.get("parameterNotFoundAction") != "Allow":
             raise CelError("no params found for policy binding with `Deny` parameterNotFoundAction")
         return self._given[key]

@@ -66,12 +66,24 @@ _REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
 
 def roots_of(request: Request) -> dict[str, Any]:
     return {
-        "object": request.object,
-        "oldObject": request.old_object,
+        "object": with_given("object", request.object),
+        "oldObject": with_given("oldObject", request.old_object),
         "request": _request(request),
         "namespaceObject": _namespace(request),
         "authorizer": NotEvaluated(UNKNOWN),
     }
+
+
+_GIVEN = frozenset({"uid", "creationTimestamp", "managedFields", "generation", "resourceVersion", "selfLink"})
+
+
+def with_given(name: str, data: Object | None) -> dict[str, Any] | None:
+    """An object as expressions see it: what the cluster gives to it is not known. name: the root's."""
+    if data is None or type(data.get("metadata")) is not dict:
+        return None if data is None else dict(data)
+    metadata = data["metadata"]
+    part = Partial(f"{name}.metadata", metadata, _GIVEN - metadata.keys(), "is given by the cluster")
+    return {**data, "metadata": part}
 
 
 def _request(request: Request) -> Partial:

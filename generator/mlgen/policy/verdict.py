@@ -13,7 +13,7 @@ from mlgen.diagnostic import Span
 from mlgen.policy.cel.evaluate import Scope
 from mlgen.policy.cel.library.formats import Reasons
 from mlgen.policy.cel.library.strings import trim
-from mlgen.policy.cel.meter import METER
+from mlgen.policy.cel.meter import METER, TooCostly
 from mlgen.policy.cel.values import CelError, NotEvaluated, Wordless
 from mlgen.policy.model import Binding, Expression, Policy, Validation
 
@@ -21,6 +21,8 @@ MAX_MESSAGE_BYTES = 5 * 1024
 # What the API server lets things cost; half of it is left for our guess. An expression; all those of a policy for one
 # request; its match conditions. Source: k8s.io/apiserver/pkg/apis/cel/config.go.
 COST_OF_EXPRESSION, COST_OF_POLICY, COST_OF_CONDITIONS = 1_000_000, 10_000_000, 2_500_000
+COSTLY_EXPRESSION = "it may cost more than the API server lets an expression cost"
+COSTLY_POLICY = "all of it may cost more than the API server lets a policy cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,12 @@ class _Sight:
 
     def evaluate(self, expression: Expression) -> Any:
         """The value of an expression. Raises CelError in the API server's words, NotEvaluated."""
-        METER.spent = 0
+        METER.spent, METER.limit = 0, COST_OF_EXPRESSION // 2
         try:
             found = expression.run([self.scope])
+        except TooCostly:
+            self._pay()
+            raise NotEvaluated(COSTLY_EXPRESSION) from None
         except CelError as error:
             self._pay()
             raise type(error)(f"expression '{expression.text}' resulted in error: {error}") from None
@@ -84,14 +89,14 @@ class _Sight:
         except (ArithmeticError, ValueError) as error:  # a value beyond what both sides are known to treat alike
             raise NotEvaluated(f"a value cannot be evaluated here: {error}") from None
         self._pay()
-        if METER.spent > COST_OF_EXPRESSION // 2:
-            raise NotEvaluated("it may cost more than the API server lets an expression cost")
+        if METER.spent > METER.limit:
+            raise NotEvaluated(COSTLY_EXPRESSION)
         return found
 
     def _pay(self) -> None:
         self.left -= METER.spent
         if self.left < 0:
-            raise Overspent("all of it may cost more than the API server lets a policy cost")
+            raise Overspent(COSTLY_POLICY)
 
 
 def validate(policy: Policy, binding: Binding, roots: dict[str, Any]) -> Iterator[Verdict]:

@@ -44,11 +44,6 @@ TYPES = {
 
 
 _WHOLE = frozenset({"object", "oldObject", "params", "variables"})
-# What the cluster adds to an object that is made.
-GIVEN = frozenset(
-    f"object.metadata.{name}"
-    for name in ("uid", "creationTimestamp", "managedFields", "generation", "resourceVersion", "selfLink")
-)
 
 
 @dataclass(slots=True)
@@ -185,7 +180,6 @@ class _Builder:
                 return lambda frame: True
             return variable(field_name)
         operand = self.part(node.operand, names)
-        given = path in GIVEN
 
         def select(frame: Frame) -> Any:
             METER.spent += 1
@@ -194,8 +188,6 @@ class _Builder:
                 try:
                     return found[field_name]
                 except KeyError:
-                    if given:
-                        raise NotEvaluated(f"{path} is given by the cluster") from None
                     raise CelError(f"no such key: {field_name}") from None
             if type(found) is Partial:
                 return found.get(field_name)
@@ -204,9 +196,7 @@ class _Builder:
         def test(frame: Frame) -> bool:
             METER.spent += 1
             found = operand(frame)
-            if given and type(found) is dict and field_name not in found:
-                raise NotEvaluated(f"{path} is given by the cluster")
-            return found.has(field_name) if type(found) is Partial else operators.has(found, field_name)
+            return operators.has(found, field_name)
 
         return test if node.test else select
 

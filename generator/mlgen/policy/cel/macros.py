@@ -65,7 +65,7 @@ def _quantifier(over: Step, at: int, predicate: Step, ends: bool) -> Step:
     def loop(frame: list[Any]) -> bool:
         error: CelError | NotEvaluated | None = None
         for item in iterable(over(frame)):
-            METER.spent += 2
+            METER.pay(2)
             frame[at] = item
             try:
                 value = predicate(frame)
@@ -88,7 +88,7 @@ def _exists_one(over: Step, at: int, predicate: Step) -> Step:
     def loop(frame: list[Any]) -> bool:
         count, error = 0, None
         for item in iterable(over(frame)):
-            METER.spent += 3
+            METER.pay(3)
             frame[at] = item
             try:
                 value = predicate(frame)
@@ -110,7 +110,7 @@ def _map(over: Step, at: int, predicate: Step | None, transform: Step) -> Step:
         found: list[Any] = []
         error: CelError | None = None
         for item in iterable(over(frame)):
-            METER.spent += 12
+            METER.pay(12)
             frame[at] = item
             try:
                 value = True if predicate is None else predicate(frame)

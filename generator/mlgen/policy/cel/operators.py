@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mlgen.policy.cel.meter import METER
 from mlgen.policy.cel.values import (
     MAX_INT,
     MAX_UINT,
@@ -12,7 +13,9 @@ from mlgen.policy.cel.values import (
     NONE,
     CelError,
     Duration,
+    NotEvaluated,
     Optional,
+    Partial,
     Timestamp,
     Uint,
     Wordless,
@@ -66,6 +69,7 @@ def add(a: Any, b: Any) -> Any:
     kind = type(a)
     if kind is type(b):
         if kind is str or kind is list or kind is bytes:
+            METER.pay((len(a) + len(b)) // 10)
             return a + b
         if kind is int or kind is Uint:
             return _whole(int(a) + int(b), kind)
@@ -178,6 +182,8 @@ def within(a: Any, b: Any) -> bool:
         if type(a) is str:
             return a in b
         return any(equal(a, item) for item in b)
+    if type(b) is Partial:
+        return type(a) is str and b.has(a)
     raise CelError(NO_OVERLOAD)
 
 
@@ -208,6 +214,8 @@ def index(a: Any, key: Any) -> Any:
         return a[at]
     if kind is Optional:
         return a if a is NONE else optional_index(a.value, key)
+    if kind is Partial and type(key) is str:
+        return a.get(key)
     raise CelError(f"no such key: {shown(key)}")
 
 
@@ -236,6 +244,8 @@ def has(a: Any, field: str) -> bool:
     """has(a.field): of what has no fields, no."""
     if type(a) is Optional:
         return a is not NONE and has(a.value, field)
+    if type(a) is Partial:
+        return a.has(field)
     if type(a) is dict:
         return field in a
     if type(a) is list:
@@ -254,6 +264,8 @@ def iterable(value: Any, words: str = "got '{}', expected iterable type") -> lis
         return value
     if type(value) is dict:
         return list(value)
+    if type(value) is Partial:
+        raise NotEvaluated(f"{value.name} is known in part only")
     known = _GO_TYPES.get(type(value))
     if known is None:
         raise Wordless("expected iterable type")
@@ -271,6 +283,8 @@ def optional_index(a: Any, key: Any) -> Optional:
     if kind is list:
         at = position(key)
         return Optional(a[at]) if 0 <= at < len(a) else NONE
+    if kind is Partial and type(key) is str:
+        return Optional(a.get(key)) if a.has(key) else NONE
     return NONE
 
 

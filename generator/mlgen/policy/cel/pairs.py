@@ -111,7 +111,7 @@ def quantifier(over: Step, at: tuple[int, int], predicate: Step, kind: str) -> S
         error: CelError | NotEvaluated | None = None
         count = 0
         for first, second in _items(over(frame)):
-            METER.spent += 3
+            METER.pay(3)
             frame[at[0]], frame[at[1]] = first, second
             try:
                 value = predicate(frame)
@@ -138,7 +138,7 @@ def transform(over: Step, at: tuple[int, int], predicate: Step | None, each: Ste
         values: list[Any] = []
         entries: dict[Any, Any] = {}
         for key, item in _items(over(frame)):
-            METER.spent += 12
+            METER.pay(12)
             frame[at[0]], frame[at[1]] = key, item
             if predicate is not None:
                 value = predicate(frame)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from mlgen.policy.cel.evaluate import Scope, build
 from mlgen.policy.cel.front import DYN, Flaw
 from mlgen.policy.cel.library import regex, text_format
+from mlgen.policy.cel.meter import METER, TooCostly
 from mlgen.policy.cel.pairs import parts
 from mlgen.policy.cel.values import CelError, NotEvaluated
 from mlgen.policy.cel.wire import Call, Checked, Const, Ident, ListOf, MapOf, Node, Select, Type
 
 _NO_TEXT = "error during formatting: no clause takes it"
+_FOLDING = 100_000  # what may be spent on a constant
 _FOLDED = frozenset({"int", "uint", "double", "bool", "string", "bytes", "timestamp", "duration"})
 
 
@@ -94,11 +96,12 @@ class _Walk:
         return path in self.objects
 
     def tried(self, node: Node, message: str, function: Callable[[Node], object]) -> Iterator[Flaw]:
+        METER.spent, METER.limit = 0, _FOLDING
         try:
             function(node)
         except CelError as error:
             yield self.flaw(node, message or str(error))
-        except NotEvaluated:
+        except (NotEvaluated, TooCostly):
             return
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from mlgen.policy.cel.values import Duration, Optional, Timestamp, TypeValue, Uint
+from mlgen.policy.cel.values import Duration, NotEvaluated, Optional, Partial, Timestamp, TypeValue, Uint
 
 Type = dict[str, object]
 Implementation = Callable[..., Any]
@@ -108,6 +108,9 @@ def declarations(overloads: Iterable[Overload]) -> list[dict[str, object]]:
     return [{"name": name, "overloads": found} for name, found in functions.items()]
 
 
+_KEEPING = frozenset({"dyn", "optional.of"})  # what gives its value as it is
+
+
 class Table:
     """The implementations, by name and by whether there is a target; which of them, by the types of the values."""
 
@@ -132,6 +135,9 @@ class Table:
 
     def find(self, name: str, member: bool, values: list[Any]) -> Implementation | None:
         """The implementation for these values; None where no overload takes them."""
+        part = next((v for v in values if type(v) is Partial), None)
+        if part is not None and name not in _KEEPING:
+            raise NotEvaluated(f"{part.name} is known in part only")
         for overload in self._overloads.get((name, member), ()):
             wanted = overload.all
             if len(wanted) == len(values) and all(map(self._takes, wanted, values)):

@@ -6,6 +6,7 @@ bool, int (64 bits, signed), float (double), str, bytes, None, list and dict sta
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,23 +67,24 @@ NONE = Optional(_Nothing())
 class Partial:
     """A map that is known in part: what is known, and the names of what may be there besides, with any value.
 
-    name: how an author calls it.
+    name: how an author calls it. why: of what is unknown, that it is.
     """
 
     name: str
-    known: dict[str, Any]
+    known: Mapping[str, Any]
     unknown: frozenset[str] = frozenset()
+    why: str = "is not known before the request is made"
 
     def get(self, field: str) -> Any:
         if field in self.unknown:
-            raise NotEvaluated(f"{self.name}.{field} is not known before the request is made")
+            raise NotEvaluated(f"{self.name}.{field} {self.why}")
         if field not in self.known:
             raise CelError(f"no such key: {field}")
         return self.known[field]
 
     def has(self, field: str) -> bool:
         if field in self.unknown:
-            raise NotEvaluated(f"{self.name}.{field} is not known before the request is made")
+            raise NotEvaluated(f"{self.name}.{field} {self.why}")
         return field in self.known
 
 
@@ -100,6 +102,7 @@ _TYPES: dict[type, str] = {
     Duration: "google.protobuf.Duration",
     TypeValue: "type",
     Optional: "optional_type",
+    Partial: "map",
 }
 
 
@@ -115,6 +118,8 @@ _NUMBERS = (int, Uint, float)
 def equal(a: Any, b: Any) -> bool:
     """Whether two values are equal: numbers across their types, all else within one type."""
     kind, other = type(a), type(b)
+    if Partial in (kind, other) and {kind, other} <= {Partial, dict}:
+        raise NotEvaluated(f"{(a if kind is Partial else b).name} is known in part only")
     if kind is other:
         if kind is list:
             return len(a) == len(b) and all(map(equal, a, b))

@@ -13,13 +13,13 @@ from mlgen.policy.cel.values import CelError, Duration, Uint, equal
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    METER.spent += len(items)
+    METER.pay(len(items))
     return all(operators.less_equal(a, b) for a, b in pairwise(items))
 
 
 def _sum(zero: Any) -> Implementation:
     def add(items: list[Any]) -> Any:
-        METER.spent += len(items)
+        METER.pay(len(items))
         total = items[0] if items else zero
         for item in items[1:]:
             total = operators.add(total, item)
@@ -32,7 +32,7 @@ def _sum(zero: Any) -> Implementation:
 
 def _extreme(name: str, better: Implementation) -> Implementation:
     def find(items: list[Any]) -> Any:
-        METER.spent += len(items)
+        METER.pay(len(items))
         if not items:
             raise CelError(f"{name} called on empty list")
         found = items[0]
@@ -45,12 +45,12 @@ def _extreme(name: str, better: Implementation) -> Implementation:
 
 
 def _index_of(items: list[Any], wanted: Any) -> int:
-    METER.spent += len(items)
+    METER.pay(len(items))
     return next((n for n, item in enumerate(items) if equal(item, wanted)), -1)
 
 
 def _last_index_of(items: list[Any], wanted: Any) -> int:
-    METER.spent += len(items)
+    METER.pay(len(items))
     return next((n for n in range(len(items) - 1, -1, -1) if equal(items[n], wanted)), -1)
 
 

@@ -12,7 +12,7 @@ from mlgen.policy.cel.values import CelError, NotEvaluated
 
 
 def spend(text: str, pattern: str) -> None:
-    METER.spent += (len(text) // 10 + 1) * (len(pattern) // 4 + 1)
+    METER.pay((len(text) // 10 + 1) * (len(pattern) // 4 + 1))
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +49,7 @@ def _search(text: str, pattern: str) -> bool:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    METER.spent += (len(text) // 10 + 1) * (len(pattern) // 4 + 1)
+    METER.pay((len(text) // 10 + 1) * (len(pattern) // 4 + 1))
     return search(text, pattern)
 
 

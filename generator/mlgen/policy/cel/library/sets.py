@@ -10,7 +10,7 @@ from mlgen.policy.cel.signatures import Implementation
 
 
 def _contains(items: list[Any], wanted: list[Any]) -> bool:
-    METER.spent += len(items) * len(wanted)
+    METER.pay(len(items) * len(wanted))
     return all(operators.within(item, items) for item in wanted)
 
 
@@ -19,7 +19,7 @@ def _equivalent(a: list[Any], b: list[Any]) -> bool:
 
 
 def _intersects(a: list[Any], b: list[Any]) -> bool:
-    METER.spent += len(a) * len(b)
+    METER.pay(len(a) * len(b))
     return any(operators.within(item, a) for item in b)
 
 

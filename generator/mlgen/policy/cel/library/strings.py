@@ -15,7 +15,7 @@ _SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def spend(text: str, factor: float = 0.1) -> None:
-    METER.spent += int(len(text) * factor) + 1
+    METER.pay(int(len(text) * factor) + 1)
 
 
 def trim(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from mlgen.policy.cel.library import conversions, times
 from mlgen.policy.cel.library.strings import spend
 from mlgen.policy.cel.signatures import Implementation, Type
-from mlgen.policy.cel.values import CelError, Duration, NotEvaluated, Timestamp, TypeValue, Uint, type_name
+from mlgen.policy.cel.values import CelError, Duration, NotEvaluated, Partial, Timestamp, TypeValue, Uint, type_name
 
 _ERROR = "error during formatting: "
 
@@ -125,6 +125,8 @@ def _text(value: Any) -> str:
     write = _TEXTS.get(kind)
     if write is not None:
         return write(value)
+    if kind is Partial:
+        raise NotEvaluated(f"{value.name} is known in part only")
     kinds = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
     raise CelError(f"{_ERROR}string clause can only be used on {kinds}, was given {type_name(value)}")
 
