@@ -124,7 +124,7 @@ def test_a_policy_that_costs_too_much_is_not_asked_of_thousands() -> None:
     judge = verdicts.judge(Case("costly", {"validations": [{"expression": f"{loops} || true", "message": "no"}]}))
     assert judge is not None
     spec = {"l": [1] * 80}
-    for number in range(2_000):
+    for number in range(500):
         thing = {"apiVersion": f"{corpus.GROUP}/v1", "kind": "Thing", "metadata": {"name": f"x{number}"}, "spec": spec}
         (verdict,) = verdicts.verdicts(judge, corpus.labelled(thing, "costly", verdicts.NAMESPACE))
         assert not verdict.evaluated

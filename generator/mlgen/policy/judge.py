@@ -24,7 +24,7 @@ from mlgen.policy.verdict import COSTLY_EXPRESSION, COSTLY_POLICY, Verdict, unkn
 
 __all__ = ["Judge", "Request", "Verdict"]
 
-_MOST_COSTLY = 20
+_MOST_COSTLY = 5
 Asked = list[tuple[Policy, list[Binding]]]
 
 
