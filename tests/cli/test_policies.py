@@ -428,3 +428,21 @@ spec:
 """
     policies, _ = load({"policies/own.yaml": text.encode()})
     assert reads_name(policies.policies[0]) is reads
+
+
+@pytest.mark.parametrize(
+    ("given", "codes"),
+    [
+        ("-entrypoint-image localhost:5000/entrypoint:1 -nop-image a -shell-image localhost:5000/busybox:1", set()),
+        ("ghcr.io/tektoncd/ -shell-image localhost:5000/busybox:1", set()),
+        ("localhost:5000/", {"policy-not-evaluated"}),
+        ("-entrypoint-image localhost:5000/entrypoint:1", {"policy-not-evaluated"}),
+    ],
+)
+def test_tektons_own_images_are_what_params_say(project: Path, check: Check, given: str, codes: set[str]) -> None:
+    params = project / "policies" / "params.yaml"
+    params.write_text(params.read_text().replace("ghcr.io/tektoncd/ cgr.dev/chainguard/busybox@", given))
+    found = check()
+    assert {one["code"] for one in found} == codes
+    assert all(one["file"] == "policies/params.yaml" and "kubectl" in one["fix"] for one in found)
+    assert len(found) == 2 * len(codes), "once for each environment"

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from mlgen.cli import culprits, policy_findings
 from mlgen.cli.policy_binding import decided, reads_name, rests_on
+from mlgen.cli.policy_findings import params_of
 from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, subjects
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.plan.model import Plan
 from mlgen.policy.cases import resources
+from mlgen.policy.containers import RELEASED, Images, images_given
 from mlgen.policy.stored import stored
 from mlgen.spec.document import Document
 from mlgen.spec.model import Pipeline, Place
@@ -55,6 +57,7 @@ class Inspector:
         self.namespaces = {e.name: self.namespace(e) for e in environments}
         self.lacking: dict[str, dict[tuple[str, str], Verdict]] = {}  # environment -> by policy and binding
         self.undecided: dict[tuple[str, str], tuple[Binding, list[str]]] = {}  # by environment and binding
+        self.tektons: dict[str, Images | None] = {}  # by namespace
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
         self.plans: list[Plan] = []
@@ -69,8 +72,17 @@ class Inspector:
             for data in of_environment(self.plans, environment, self.environments):
                 self.look(Subject(environment, data))
             for plan, pipeline in plans:
-                for subject in subjects(plan, pipeline, environment):
-                    self.look(subject)
+                for subject in subjects(plan, pipeline, environment, self.images(environment) or RELEASED):
+                    if subject.kind != "Pod" or self.images(environment) is not None:
+                        self.look(subject)
+
+    def images(self, environment: Environment) -> Images | None:
+        """Tekton's own in the cluster of an environment, as its params have them; None where they leave that open."""
+        if environment.namespace not in self.tektons:
+            params = self.policies.objects.get(params_of(str(environment.namespace)), {})
+            given = params.get("data", {}).get("platformImages")
+            self.tektons[str(environment.namespace)] = RELEASED if given is None else images_given(str(given))
+        return self.tektons[str(environment.namespace)]
 
     def look(self, subject: Subject) -> None:
         for verdict in self.ask(subject.data, subject.environment, retry=subject.attempt > 0):
@@ -146,6 +158,9 @@ class Inspector:
         for environment in self.environments:
             lacking = list(self.lacking.get(environment.name, {}).values())
             yield from policy_findings.of_params(self.policies, lacking, environment, known, self.project)
+            if environment.namespace and self.plans and self.images(environment) is None:
+                place = self.policies.places[params_of(environment.namespace)]
+                yield policy_findings.of_images(environment, place)
             for (name, _), (binding, keys) in self.undecided.items():
                 if name == environment.name:
                     yield policy_findings.of_labels(binding, keys, environment)
@@ -227,7 +242,11 @@ class Inspector:
         objects = rendered(change.plan, change.environment)
         if subject.kind != "Pod":
             return next((d for d, task in objects if d["kind"] == subject.kind and task == subject.task), None)
-        mine = (p for p in pods_of(objects) if p.task == subject.task and bool(p.attempt) == bool(subject.attempt))
+        mine = (
+            p
+            for p in pods_of(objects, self.images(subject.environment) or RELEASED)
+            if p.task == subject.task and bool(p.attempt) == bool(subject.attempt)
+        )
         return next((one.pod for one in mine), None)
 
     def guess(self, subject: Subject, verdict: Verdict) -> Span:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
     from mlgen.policy.judge import Verdict
     from mlgen.policy.model import Binding, Policies
 
+_ARGUMENTS = (
+    "kubectl -n tekton-pipelines get deploy tekton-pipelines-controller "
+    "-o jsonpath='{.spec.template.spec.containers[0].args[*]}'"
+)
 _NAMED = 3  # policies whose names stand in a sentence
 
 
@@ -81,6 +85,19 @@ def _mended(
     if stale:
         return f"no environment has the namespace {of}: write `namespace: {where}` there; or {copied}", related
     return copied, related
+
+
+def params_of(namespace: str) -> tuple[str, str, str, str]:
+    """Which object has the values of the starter set's policies for a namespace."""
+    return "v1", "ConfigMap", namespace, "mlgen-policies"
+
+
+def of_images(environment: Environment, place: Span) -> Diagnostic:
+    """Params that take the images which Tekton releases out, and do not say what a cluster has in their stead."""
+    message = f"the pods of {environment.name} are not evaluated: which images its Tekton puts into them is not said"
+    why = "`platformImages` has neither `-entrypoint-image X -shell-image Y`, nor what Tekton's release comes with"
+    fix = f"put into `platformImages` what this prints: {_ARGUMENTS}"
+    return Diagnostic("policy-not-evaluated", message, place, why, fix)
 
 
 def of_labels(binding: Binding, keys: Sequence[str], environment: Environment) -> Diagnostic:

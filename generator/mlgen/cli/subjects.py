@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from mlgen.plan.model import Plan
 from mlgen.policy import pods
+from mlgen.policy.containers import Images
 from mlgen.render.argocd import namespace_of
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
@@ -84,18 +85,19 @@ class Plain:
         return data
 
 
-def pods_of(objects: Rendered) -> Iterator[pods.Projected]:
+def pods_of(objects: Rendered, images: Images) -> Iterator[pods.Projected]:
+    """The pods of a run. images: Tekton's own, in the cluster that is meant."""
     of_kind: dict[str, list[Data]] = {}
     for data, _ in objects:
         of_kind.setdefault(str(data["kind"]), []).append(data)
-    return pods.pods(of_kind["Pipeline"][0], of_kind["Task"], of_kind["PipelineRun"][0])
+    return pods.pods(of_kind["Pipeline"][0], of_kind["Task"], of_kind["PipelineRun"][0], images)
 
 
-def subjects(plan: Plan, pipeline: Pipeline, environment: Environment) -> Iterator[Subject]:
+def subjects(plan: Plan, pipeline: Pipeline, environment: Environment, images: Images) -> Iterator[Subject]:
     if check_limits(plan, environment):
         return
     objects = rendered(plan, environment)
     for data, task in objects:
         yield Subject(environment, data, plan, pipeline, task)
-    for one in pods_of(objects):
+    for one in pods_of(objects, images):
         yield Subject(environment, one.pod, plan, pipeline, one.task, one.attempt)

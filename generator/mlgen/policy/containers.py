@@ -9,16 +9,44 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 Object = Mapping[str, Any]
 Data = dict[str, Any]
 
 RANDOM = "xxxxx"  # five letters and digits that nobody knows before
-# As Tekton's release has them; the digests are those of an installation, and of no policy's concern.
 NO_DIGEST = f"sha256:{'0' * 64}"
-ENTRYPOINT_IMAGE = f"ghcr.io/tektoncd/pipeline/entrypoint:v1.15.0@{NO_DIGEST}"
-SHELL_IMAGE = f"cgr.dev/chainguard/busybox@{NO_DIGEST}"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What Tekton puts into pods: as it releases them, but for digests, which each release has anew."""
+
+    entrypoint: str = f"ghcr.io/tektoncd/pipeline/entrypoint:v1.15.0@{NO_DIGEST}"
+    shell: str = f"cgr.dev/chainguard/busybox@{NO_DIGEST}"
+
+
+RELEASED = Images()
+
+
+def images_given(text: str) -> Images | None:
+    """The images in what Tekton's controller is given: `-entrypoint-image X -shell-image Y`.
+
+    text: that, or the beginnings of image names; None where these are none of those that Tekton releases.
+    """
+    words = text.split()
+    given = dict(pairwise(words))
+    known = {"entrypoint": given.get("-entrypoint-image"), "shell": given.get("-shell-image")}
+    found = replace(RELEASED, **{name: image for name, image in known.items() if image})
+    unsaid = [getattr(RELEASED, name) for name, image in known.items() if not image]
+    return found if all(any(_begins(image, word) for word in words) for image in unsaid) else None
+
+
+def _begins(image: str, word: str) -> bool:
+    return image.startswith(word) if word.endswith(("/", "@")) else image == word
+
 
 _ENTRYPOINT = "/tekton/bin/entrypoint"
 _IMPLICIT = ("workspace", "home", "results", "steps", "artifacts")
@@ -113,10 +141,10 @@ def _resources(given: Object) -> Data:
     return {**({"limits": limits} if limits else {}), **({"requests": requests} if requests else {})}
 
 
-def init_containers(steps: Sequence[Data], sidecars: Sequence[Object]) -> list[Data]:
+def init_containers(steps: Sequence[Data], sidecars: Sequence[Object], images: Images) -> list[Data]:
     names = [f"step-{step['name']}" for step in steps]
     prepare = {
-        **_own("prepare", ENTRYPOINT_IMAGE, ("bin", "steps")),
+        **_own("prepare", images.entrypoint, ("bin", "steps")),
         "command": ["/ko-app/entrypoint", "init", "/ko-app/entrypoint", _ENTRYPOINT, *names],
         "workingDir": "/",
     }
@@ -129,7 +157,7 @@ def init_containers(steps: Sequence[Data], sidecars: Sequence[Object]) -> list[D
     if not scripts:
         return [prepare]
     placed = {
-        **_own("place-scripts", SHELL_IMAGE, ("scripts", "bin")),
+        **_own("place-scripts", images.shell, ("scripts", "bin")),
         "command": ["sh"],
         "args": ["-c", "".join(_place(script, path) for script, path in scripts)],
     }

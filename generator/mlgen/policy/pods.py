@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlgen.policy.containers import RANDOM, container_of, init_containers, merged, ordered, volumes, with_defaults
+from mlgen.policy.containers import (
+    RANDOM,
+    RELEASED,
+    Images,
+    container_of,
+    init_containers,
+    merged,
+    ordered,
+    volumes,
+    with_defaults,
+)
 from mlgen.policy.filled import UID, filled
 from mlgen.policy.stored import labels_of_job
 from mlgen.spec.quantities import duration_seconds
@@ -60,8 +70,8 @@ class Projected:
     pod: Data
 
 
-def pods(pipeline: Object, tasks: Iterable[Object], run: Object) -> Iterator[Projected]:
-    """The pods of a run: of each task the first, and the last retry where there is one.
+def pods(pipeline: Object, tasks: Iterable[Object], run: Object, images: Images = RELEASED) -> Iterator[Projected]:
+    """The pods of a run: of each task the first, and the last retry where there is one. images: Tekton's own.
 
     tasks: the Tasks that the Pipeline refers to by name. All are plain data, as `render` makes them; nothing of them
     is changed, and parts of them are in the pods.
@@ -70,7 +80,7 @@ def pods(pipeline: Object, tasks: Iterable[Object], run: Object) -> Iterator[Pro
     spec = pipeline["spec"]
     for entry in (*spec.get("tasks", ()), *spec.get("finally", ())):
         task = by_name[entry["taskRef"]["name"]]
-        first = _pod(entry, filled(task, entry, run, _run_name(run)), pipeline, run)
+        first = _pod(entry, filled(task, entry, run, _run_name(run)), pipeline, run, images)
         yield Projected(entry["name"], 0, first)
         if retries := entry.get("retries", 0):
             meta = first["metadata"]
@@ -83,7 +93,7 @@ def _run_name(run: Object) -> str:
     return str(own.get("name") or own["generateName"] + RANDOM)
 
 
-def _pod(entry: Object, task: Object, pipeline: Object, run: Object) -> Data:
+def _pod(entry: Object, task: Object, pipeline: Object, run: Object, images: Images) -> Data:
     spec, given = task["spec"], run["spec"]
     special: Object = next((s for s in given.get("taskRunSpecs", ()) if s["pipelineTaskName"] == entry["name"]), {})
     common = given.get("taskRunTemplate", {})
@@ -92,7 +102,7 @@ def _pod(entry: Object, task: Object, pipeline: Object, run: Object) -> Data:
     account = special.get("serviceAccountName") or common.get("serviceAccountName") or "default"
     body: Data = {
         "restartPolicy": "Never",
-        "initContainers": init_containers(steps, sidecars),
+        "initContainers": init_containers(steps, sidecars, images),
         "containers": [*ordered(steps, spec), *(container_of(s, "sidecar-", i) for i, s in enumerate(sidecars))],
         "serviceAccountName": account,
         "serviceAccount": account,
