@@ -150,6 +150,7 @@ CODES: dict[str, str] = {
     # files
     "path-escape": "a path that leaves the repository",
     "no-such-path": "a path that does not exist",
+    "changed-by-git": "a file that Git lays down with other bytes than it keeps",
     "code-collision": "two code folders with a file at one path",
     "digest-mismatch": "bytes that are not those of the digest",
     # limits and platform

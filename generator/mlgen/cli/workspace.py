@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen import diagnostic
 from mlgen.cli import folder, named, output, places, project
+from mlgen.cli.converted import converted
 from mlgen.cli.folder import OWN, no_file
 from mlgen.cli.project import Configured
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
@@ -85,7 +86,7 @@ class Workspace(Configured):
         here = [environment] if environment else self._rendered_from_here
         for path in paths:
             found += self._check(path, here)
-        return found
+        return found + self._converted(paths, [self.planned[path][0] for path in paths if path in self.planned])
 
     @property
     def _rendered_from_here(self) -> list[Environment]:
@@ -108,6 +109,10 @@ class Workspace(Configured):
             return [*loaded.found, *more.diagnostics]
         self.planned[path] = (plan, loaded.pipeline)
         return [*loaded.found, *places.diagnostics(check_all(plan, environments), loaded.pipeline)]
+
+    def _converted(self, paths: Iterable[str], plans: Iterable[Plan]) -> list[Diagnostic]:
+        rules = [f"policies/{name}" for name in self.files.beside("policies/")]
+        return converted(self, [PROJECT_FILE, LOCK_FILE, *paths, *self._task_files, *rules], plans)
 
     def _load(self, document: Document, digest: str) -> Loaded:
         task_files, found = self._used(document)
@@ -168,8 +173,11 @@ class Workspace(Configured):
         loaded = [self._load(*self._read(path)) for path in paths]
         found = [*self._project[1], *self._lock[1], *(d for one in loaded for d in one.found)]
         if diagnostic.failed(found):
-            raise Findings(found)
-        return [self._make(one) for one in loaded]
+            raise Findings([*found, *self._converted(paths, [])])
+        made = [self._make(one) for one in loaded]
+        if changed := self._converted(paths, made):
+            raise Findings([*found, *changed])
+        return made
 
     def located(self, plan: Plan, problems: Sequence[Problem]) -> list[Diagnostic]:
         """The findings of problems of a plan that `plans` made, with their places in its spec."""
