@@ -128,3 +128,30 @@ def test_a_policy_that_costs_too_much_is_not_asked_of_thousands() -> None:
         thing = {"apiVersion": f"{corpus.GROUP}/v1", "kind": "Thing", "metadata": {"name": f"x{number}"}, "spec": spec}
         (verdict,) = verdicts.verdicts(judge, corpus.labelled(thing, "costly", verdicts.NAMESPACE))
         assert not verdict.evaluated
+
+
+OTHER_VERSION = {"apiGroups": ["*"], "apiVersions": ["v1beta1"], "operations": ["*"], "resources": ["things"]}
+OWN_VERSION = {**OTHER_VERSION, "apiVersions": ["v1"]}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "said"),
+    [
+        ({"resourceRules": [OTHER_VERSION]}, "unknown"),
+        ({"resourceRules": [OTHER_VERSION], "matchPolicy": "Equivalent"}, "unknown"),
+        ({"resourceRules": [OTHER_VERSION], "matchPolicy": "Exact"}, "nothing"),
+        ({"resourceRules": [OTHER_VERSION, OWN_VERSION]}, "no"),
+        ({"resourceRules": [OTHER_VERSION], "excludeResourceRules": [OWN_VERSION]}, "nothing"),
+        ({"resourceRules": [OWN_VERSION], "excludeResourceRules": [OTHER_VERSION]}, "unknown"),
+        ({"resourceRules": [OWN_VERSION], "excludeResourceRules": [OTHER_VERSION], "matchPolicy": "Exact"}, "no"),
+        ({"resourceRules": [{**OTHER_VERSION, "resources": ["pods"]}]}, "nothing"),
+        ({"resourceRules": [{**OTHER_VERSION, "operations": ["DELETE"]}]}, "nothing"),
+    ],
+)
+def test_a_rule_of_another_version_may_be_of_this_one(constraints: dict[str, object], said: str) -> None:
+    spec = {"matchConstraints": constraints, "validations": [{"expression": "false", "message": "no"}]}
+    judge = verdicts.judge(Case("version", spec))
+    assert judge is not None
+    thing = {"apiVersion": f"{corpus.GROUP}/v1", "kind": "Thing", "metadata": {"name": "x"}}
+    found = verdicts.verdicts(judge, corpus.labelled(thing, "version", verdicts.NAMESPACE))
+    assert ["no" if v.evaluated else "unknown" for v in found] == ([] if said == "nothing" else [said])

@@ -17,21 +17,25 @@ def decided(rules: Mapping[str, Any] | None, resource: tuple[str, str, str], nam
 
     The same rules where that rests on the object.
     """
-    from mlgen.policy.match import matches  # here: as above
+    from mlgen.policy.cel.values import NotEvaluated  # here: as above
+    from mlgen.policy.match import matches
 
     given = rules or {}
     listed = [*(given.get("resourceRules") or ()), *(given.get("excludeResourceRules") or ())]
     if given.get("objectSelector") or any(rule.get("resourceNames") for rule in listed):
         return given
-    taken = matches(
-        given,
-        resource=resource,
-        operation="CREATE",
-        name="",
-        namespaced=True,
-        objects=({},),
-        namespace_labels=named["metadata"]["labels"],
-    )
+    try:
+        taken = matches(
+            given,
+            resource=resource,
+            operation="CREATE",
+            name="",
+            namespaced=True,
+            objects=({},),
+            namespace_labels=named["metadata"]["labels"],
+        )
+    except NotEvaluated:
+        return given
     return {} if taken else None
 
 

@@ -25,7 +25,7 @@ from mlgen.policy.verdict import COSTLY_EXPRESSION, COSTLY_POLICY, Verdict, unkn
 __all__ = ["Judge", "Request", "Verdict"]
 
 _MOST_COSTLY = 5
-Asked = list[tuple[Policy, list[Binding]]]
+Asked = list[tuple[Policy, Binding, bool | str | None]]  # None: it rests on the object
 
 
 @dataclass(slots=True)
@@ -63,7 +63,6 @@ class Judge:
         by_policy: dict[str, list[Binding]] = {}
         for binding in policies.bindings:
             by_policy.setdefault(binding.policy, []).append(binding)
-        self._by_object: dict[tuple[object, ...], bool] = {}
         self._known: dict[tuple[object, ...], Asked] = {}
         self._bound = [(p, tuple(by_policy[p.name])) for p in policies.policies if p.name in by_policy]
         self._answers = {(p.name, b.name): _Answers() for p, bindings in self._bound for b in bindings}
@@ -72,55 +71,44 @@ class Judge:
     def judge(self, request: Request) -> list[Verdict]:
         """What is said against a request; nothing, where it is admitted."""
         request = as_stored(request)
-        asked = self._asked(request)
-        if not asked:
-            return []
-        roots = roots_of(request)
-        own = namespace_name(request)
-        return [v for policy, bindings in asked for v in self._policy(policy, bindings, own, roots)]
+        roots, own = roots_of(request), namespace_name(request)
+        said: list[Verdict] = []
+        for policy, binding, reason in self._asked(request):
+            if reason:
+                said.append(unknown(policy, binding, None, policy.place, NotEvaluated(reason)))
+            else:
+                said += self._policy(policy, binding, own, roots)
+        return said
 
-    def _asked(self, request: Request) -> list[tuple[Policy, list[Binding]]]:
-        """The policies and bindings that match. Most look at nothing of an object but where it is of what kind."""
+    def _asked(self, request: Request) -> Iterator[tuple[Policy, Binding, str]]:
+        """The policies and bindings that match, and why that is not known, if so.
+
+        Most look at nothing of an object but where it is of what kind.
+        """
         own = request.namespace
         where = None if own is None else tuple(sorted(labels(own).items()))
-        namespaced, space = bool(namespace_name(request)), is_namespace(request)
-        key = (request.resource, request.subresource, request.operation, namespaced, where)
+        key = (request.resource, request.subresource, request.operation, bool(namespace_name(request)), where)
         match = _matcher(request)
-        found = None if space else self._known.get(key)
+        found = None if is_namespace(request) else self._known.get(key)
         if found is None:
-            found = [
-                (policy, [b for b in bindings if _by_object(b.match) or match(b.match or {})])
-                for policy, bindings in self._bound
-                if _by_object(policy.spec["matchConstraints"]) or match(policy.spec["matchConstraints"])
-            ]
-            found = [(policy, bindings) for policy, bindings in found if bindings]
-            self._known[key] = found
-            self._by_object[key] = any(
-                _by_object(policy.spec["matchConstraints"]) or any(_by_object(b.match) for b in bindings)
-                for policy, bindings in found
-            )
-        if not self._by_object[key]:
-            return found
-        return [
-            (policy, [b for b in bindings if not _by_object(b.match) or match(b.match or {})])
-            for policy, bindings in found
-            if (not _by_object(policy.spec["matchConstraints"]) or match(policy.spec["matchConstraints"]))
-        ]
+            pairs = [(policy, binding) for policy, bindings in self._bound for binding in bindings]
+            asked = [(p, b, None if _by_object(p, b) else _taken(match, p, b)) for p, b in pairs]
+            found = self._known[key] = [(p, b, taken) for p, b, taken in asked if taken is not False]
+        for policy, binding, known in found:
+            taken = _taken(match, policy, binding) if known is None else known
+            if taken is not False:
+                yield policy, binding, "" if taken is True else taken
 
-    def _policy(self, policy: Policy, bindings: list[Binding], own: str, roots: dict[str, Any]) -> Iterator[Verdict]:
-        for binding in bindings:
-            try:
-                params = self._params(policy, binding, own)
-            except CelError as error:
-                if policy.fail:
-                    message = f"failed to configure binding: {error}"
-                    yield Verdict(policy, binding, None, ("Deny",), message, "Invalid", binding.place)
-                continue
-            except NotEvaluated as reason:
-                yield unknown(policy, binding, None, binding.place, reason)
-                continue
-            for param in params:
-                yield from self._answer(policy, binding, {**roots, "params": param} if policy.param_kind else roots)
+    def _policy(self, policy: Policy, binding: Binding, own: str, roots: dict[str, Any]) -> Iterator[Verdict]:
+        try:
+            params = self._params(policy, binding, own)
+        except CelError as error:
+            if policy.fail:
+                message = f"failed to configure binding: {error}"
+                yield Verdict(policy, binding, None, ("Deny",), message, "Invalid", binding.place)
+            return
+        for param in params:
+            yield from self._answer(policy, binding, {**roots, "params": param} if policy.param_kind else roots)
 
     def _answer(self, policy: Policy, binding: Binding, roots: dict[str, Any]) -> tuple[Verdict, ...]:
         answers = self._answers[policy.name, binding.name]
@@ -158,12 +146,25 @@ class Judge:
                 yield item
 
 
-def _by_object(rules: Mapping[str, Any] | None) -> bool:
-    """Whether these rules look at an object's labels or name."""
-    if not rules:
-        return False
-    listed = [*(rules.get("resourceRules") or ()), *(rules.get("excludeResourceRules") or ())]
-    return bool(rules.get("objectSelector")) or any(rule.get("resourceNames") for rule in listed)
+def _by_object(policy: Policy, binding: Binding) -> bool:
+    """Whether the rules of either look at an object's labels or name."""
+    for rules in (policy.spec["matchConstraints"], binding.match or {}):
+        listed = [*(rules.get("resourceRules") or ()), *(rules.get("excludeResourceRules") or ())]
+        if rules.get("objectSelector") or any(rule.get("resourceNames") for rule in listed):
+            return True
+    return False
+
+
+def _taken(match: Callable[[Mapping[str, Any]], bool], policy: Policy, binding: Binding) -> bool | str:
+    """Whether both match; why it is not known."""
+    reason = ""
+    for rules in (policy.spec["matchConstraints"], binding.match or {}):
+        try:
+            if not match(rules):
+                return False
+        except NotEvaluated as error:
+            reason = reason or str(error)
+    return reason or True
 
 
 def _matcher(request: Request) -> Callable[[Mapping[str, Any]], bool]:

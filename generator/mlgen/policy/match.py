@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlgen.policy.cel.values import NotEvaluated
+
 Rules = Mapping[str, Any]
 
 
@@ -22,16 +24,24 @@ def matches(
 
     objects: the object and the old one. namespace_labels: of its namespace, or of itself where it is one; None for
     what is of no namespace, which every namespaceSelector takes.
+
+    Raises NotEvaluated where it rests on another version of the kind: whether the cluster serves it is not known, and
+    unless matchPolicy is Exact, it then converts the object and asks.
     """
     if namespace_labels is not None and not selects(constraints.get("namespaceSelector") or {}, namespace_labels):
         return False
     selector = constraints.get("objectSelector") or {}
     if not any(selects(selector, labels(o)) for o in objects if o is not None):
         return False
-    if any(_rule(r, resource, operation, name, namespaced) for r in constraints.get("excludeResourceRules") or ()):
+    excluded, wanted = constraints.get("excludeResourceRules") or (), constraints.get("resourceRules")
+    out = {_rule(r, resource, operation, name, namespaced) for r in excluded}
+    into = {_rule(r, resource, operation, name, namespaced) for r in wanted} if wanted else {_YES}
+    if _YES in out or into <= {_NO}:
         return False
-    rules = constraints.get("resourceRules")
-    return not rules or any(_rule(r, resource, operation, name, namespaced) for r in rules)
+    exact = constraints.get("matchPolicy") == "Exact"
+    if not exact and (_BY_VERSION in out or _YES not in into):
+        raise NotEvaluated(f"its rules name {resource[2]} of another version than {resource[1]}, or leave them out")
+    return _YES in into
 
 
 def labels(data: Mapping[str, Any]) -> Mapping[str, str]:
@@ -40,17 +50,22 @@ def labels(data: Mapping[str, Any]) -> Mapping[str, str]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _rule(rule: Rules, resource: tuple[str, str, str], operation: str, name: str, namespaced: bool) -> bool:
+_NO, _YES, _BY_VERSION = "no", "yes", "but for its version"
+
+
+def _rule(rule: Rules, resource: tuple[str, str, str], operation: str, name: str, namespaced: bool) -> str:
     group, version, plural = resource
     names = rule.get("resourceNames") or ()
-    return (
+    taken = (
         _any(rule.get("operations"), operation)
         and _any(rule.get("apiGroups"), group)
-        and _any(rule.get("apiVersions"), version)
         and _resource(rule.get("resources") or (), plural)
         and rule.get("scope", "*") in ("*", "Namespaced" if namespaced else "Cluster")
         and (not names or name in names)
     )
+    if not taken:
+        return _NO
+    return _YES if _any(rule.get("apiVersions"), version) else _BY_VERSION
 
 
 def _any(wanted: Sequence[str] | None, found: str) -> bool:
