@@ -249,6 +249,32 @@ def test_a_limit_that_a_spec_breaks_now_is_a_finding(root: Path, mlgen: Mlgen) -
     assert "error[over-limit]" in err
 
 
+def test_in_the_place_of_a_review_stands_why_there_is_none(root: Path, mlgen: Mlgen) -> None:
+    """A comment or a program's input is never empty: it has the findings, as `check` tells them."""
+    lay(root, {"pipelines/churn.yaml": spec().replace("2Gi", "3Gib")})
+    code, out, err = mlgen("diff", "--base", "HEAD", "--format", "json")
+    answer = json.loads(out)
+    assert (code, err) == (1, "mlgen diff has no answer: 1 error, 0 warnings\n")
+    assert [(one["code"], one["file"], one["line"]) for one in answer["findings"]] == [
+        ("bad-quantity", "pipelines/churn.yaml", 6)
+    ]
+    code, out, _ = mlgen("diff", "--base", "HEAD", "--format", "markdown")
+    assert code == 1
+    assert out.startswith("<!-- mlgen-diff -->\n\n**What this changes cannot be told before this is mended.**\n\n### ")
+    assert "bad-quantity" in out
+
+
+def test_findings_in_the_place_of_a_review_keep_to_its_limit(root: Path, mlgen: Mlgen) -> None:
+    tasks = "".join(f'  t{number}: {{run: echo, memory: "{"é" * 300}"}}\n' for number in range(90))
+    lay(root, {"pipelines/churn.yaml": f"version: 1\nname: churn\ntasks:\n{tasks}"})
+    for limit in (8_000, 30_000):
+        code, out, _ = mlgen("diff", "--base", "HEAD", "--format", "markdown", "--limit", str(limit))
+        assert code == 1
+        assert limit // 3 < len(out.encode()) <= limit
+        assert "are left out here" in out
+        assert out.count("<details>") == out.count("</details>")
+
+
 def test_a_mlgen_yaml_that_was_broken(root: Path, mlgen: Mlgen) -> None:
     change(root, {"mlgen.yaml": "version: 1\nenvironments: 7\n"})
     lay(root, {"mlgen.yaml": project(), "pipelines/churn.yaml": spec().replace("2Gi", "3Gi")})

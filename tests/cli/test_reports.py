@@ -243,6 +243,36 @@ def test_what_is_not_as_rendered_is_shown_beside_the_file(project: Path, say: An
 
 
 @pytest.mark.parametrize(
+    ("form", "read"),
+    [
+        ("github", lab.of_github), ("sarif", lab.of_sarif), ("junit", lab.of_junit), ("gitlab", lab.of_gitlab),
+        ("markdown", lab.of_markdown),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rendered_is_told_in_the_form_that_was_asked_for(
+    project: Path, say: Any, form: str, read: Any
+) -> None:
+    shutil.copy(Path(__file__).parents[1] / "invalid/missing-image/mlgen.yaml", project)
+    code, out, err = say("render", "--check", "--format", form, "--report", "json=told.json")
+    assert (code, err) == (1, "mlgen render --check has no answer: 1 error, 1 warning\n")
+    told = json.loads((project / "told.json").read_text())["findings"]
+    places = sorted((one["code"], f"ml team/{one['file']}", one["line"]) for one in told)
+    assert ("unknown-task", "ml team/pipelines/wrong.yaml", 5) in places
+    assert sorted(one[:3] for one in read(out)) == places
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_programs_get_the_findings_of_what_cannot_be_rendered(project: Path, say: Any, options: list[str]) -> None:
+    shutil.copy(Path(__file__).parents[1] / "invalid/missing-image/mlgen.yaml", project)
+    code, out, _ = say("render", *options, "--format", "json")
+    assert code == 1
+    assert {one["code"] for one in json.loads(out)["findings"]} >= {"unused", "unknown-task"}
+    code, out, err = say("render", *options)
+    assert (code, out) == (1, "")
+    assert "error[unknown-task]" in err
+
+
+@pytest.mark.parametrize(
     "options", [["--format", "sarif"], ["--report", "sarif=x"], ["--stdout", "--report", "text=x"]]
 )
 def test_only_what_looks_for_findings_reports_them(project: Path, say: Any, options: list[str]) -> None:

@@ -95,7 +95,9 @@ def test_manifests_that_are_not_rendered_and_findings_are_no(repository: Path, t
     assert done.returncode == 1
     [annotation] = [line for line in done.stdout.splitlines() if line.startswith("::error title=mlgen unknown-out,")]
     assert "file=pipelines/line.yaml,line=23," in annotation
-    assert "unknown-out" in (reports / "comment.md").read_text()  # in the place of the diff, which cannot be made
+    comment = (reports / "comment.md").read_text()
+    assert comment.count("### mlgen") == 1, "the findings are told once, by check or in the place of the diff"
+    assert "unknown-out" in comment
 
 
 def test_no_diff_is_so_large_that_it_hides_a_finding(repository: Path, tmp_path: Path) -> None:

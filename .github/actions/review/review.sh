@@ -21,11 +21,12 @@ part() { # TITLE COMMAND…
 }
 
 diff_into() { # FILE
-  mlgen diff --base "$BASE" --format markdown --limit "$room" >"$1" || { # half an answer is none
-    rm -f "$1"
-    return 1
-  }
-  cat "$1"
+  local code=0
+  mlgen diff --base "$BASE" --format markdown --limit "$room" >"$1" || code=$?
+  # 1: it says why there is none, if check did not; else half an answer is none.
+  [ "$code" = 0 ] || { [ "$code" = 1 ] && [ ! -e "$folder/findings.md" ]; } || rm -f "$1"
+  [ ! -e "$1" ] || cat "$1"
+  return "$code"
 }
 
 fresh_lock() { mlgen lock --check; }

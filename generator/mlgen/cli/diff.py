@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 
 import typer
 
 from mlgen import git
-from mlgen.cli import output, revisions
+from mlgen.cli import output, reporting, revisions
 from mlgen.cli.main import new_app
 from mlgen.cli.pins import SHORT
 from mlgen.cli.render import OUT
@@ -23,12 +24,15 @@ from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
 from mlgen.git.changed import changed
+from mlgen.reports import comment
+from mlgen.reports.data import to_data
 from mlgen.reports.markdown import LIMIT
+from mlgen.reports.report import Report
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Change, Sentence
 from mlgen.review.files import policy_changes
 from mlgen.review.make import Part, Review, make_part, settings_changes
-from mlgen.review.markdown import LEAST, to_markdown
+from mlgen.review.markdown import LEAST, MARKER, to_markdown
 from mlgen.review.rules import read_rules
 from mlgen.review.text import to_text
 from mlgen.spec.project import Environment, Project
@@ -101,12 +105,14 @@ def diff(
     if len(names) > 2 or (len(names) == 2 and base is not None):
         why = "two environments are compared with each other, each as it is now"
         raise Misuse("options", "--env is given at most twice, and then without --base", why=why, fix="leave one out")
-    if len(names) == 2:
-        review, command = _environments(workspace, names[0], names[1]), ["--env", names[0], "--env", names[1]]
-    else:
-        found = _base(workspace, base)
-        review = _since(workspace, found, names[0] if names else None)
-        command = ["--base", found.name, *(["--env", names[0]] if names else [])]
+    told = None if form is Form.TEXT else partial(_print_findings, form=form, limit=limit)
+    with reporting.telling(workspace, "diff", (), told):
+        if len(names) == 2:
+            review, command = _environments(workspace, names[0], names[1]), ["--env", names[0], "--env", names[1]]
+        else:
+            found = _base(workspace, base)
+            review = _since(workspace, found, names[0] if names else None)
+            command = ["--base", found.name, *(["--env", names[0]] if names else [])]
     _print(review, form, objects, shlex.join(["mlgen", "diff", *command]), limit)
     raise typer.Exit(1 if exit_code and not review.is_empty else 0)
 
@@ -121,6 +127,15 @@ def _print(review: Review, form: Form, objects: bool, command: str, limit: int) 
             else to_markdown(review, f"{command} --objects", limit)
         )
         sys.stdout.write(text)
+
+
+def _print_findings(report: Report, form: Form, limit: int) -> None:
+    """Why there is no review, where one is expected: as `check` tells it."""
+    if form is Form.JSON:
+        output.answer_json(to_data(report))
+    else:
+        head = f"{MARKER}\n\n**What this changes cannot be told before this is mended.**\n\n"
+        sys.stdout.write(head + comment.within(report, limit - len(head)))
 
 
 def _base(workspace: Workspace, name: str | None) -> _Base:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 from mlgen.cli import differing, reporting
 from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFiles
-from mlgen.cli.output import answer_json
+from mlgen.cli.output import answer_json, without_secrets
 from mlgen.cli.reporting import ReportForm
 from mlgen.cli.sources import rendering_of
 from mlgen.cli.untracked import Untracked, untracked_in
@@ -60,12 +61,15 @@ def render(
             "options", "there are findings to report with --check only", fix="add --check, or take --format json"
         )
     workspace = Workspace.around(files)
-    root = _root(workspace, out)
-    # Only in the project's own folder: --out may name one where other projects have their environments.
-    left = environments_in(root) if not files and env is None and out is None else []
-    environments = _environments(workspace.project, env, left)
-    # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
-    rendering = rendering_of(workspace, environments, files, may_be_empty=bool(left))
+    # Of what cannot be rendered the findings are told in the form that was asked for: it is the answer of a check.
+    shown = partial(reporting.show, form=form) if form is not ReportForm.TEXT else None
+    with reporting.telling(workspace, "render --check" if check else "render", also, shown):
+        root = _root(workspace, out)
+        # Only in the project's own folder: --out may name one where other projects have their environments.
+        left = environments_in(root) if not files and env is None and out is None else []
+        environments = _environments(workspace.project, env, left)
+        # Without a spec, what was made of the last ones is to go; without that too, there is nothing to do.
+        rendering = rendering_of(workspace, environments, files, may_be_empty=bool(left))
     rendered = rendering.files
     gone = set(left) - {environment.name for environment in environments}
     scope = scope_of(rendering.plans, rendering.environments, whole=not files, gone=sorted(gone))
@@ -78,8 +82,7 @@ def render(
         reporting.keep(answer, workspace, also)
         lacking = untracked_in(workspace, root, rendered)
         if form is ReportForm.JSON:
-            differences = [{"path": d.path, "kind": d.kind, "diff": d.diff} for d in found]
-            answer_json({"differences": differences, "untracked": list(lacking.paths)})
+            answer_json(_json(found, lacking))
         elif form is ReportForm.TEXT:
             _print_differences(found, len(rendered), root, command)
             _print_untracked(lacking)
@@ -137,9 +140,14 @@ def _print_changes(changes: Changes, root: Path, form: ReportForm, left: Untrack
     _print_untracked(left)
 
 
+def _json(found: list[Difference], lacking: Untracked) -> dict[str, object]:
+    differences = [{"path": d.path, "kind": d.kind, "diff": without_secrets(d.diff)} for d in found]
+    return {"differences": differences, "untracked": list(lacking.paths)}
+
+
 def _print_differences(found: list[Difference], files: int, root: Path, command: str) -> None:
     shown = _shown(root)
-    _print_lines([visible_lines(f"{d.kind:9} {shown}/{d.path}", d.diff) for d in found])
+    _print_lines([visible_lines(f"{d.kind:9} {shown}/{d.path}", without_secrets(d.diff)) for d in found])
     differ = f"{len(found)} file{'s differ' if len(found) > 1 else ' differs'}; to mend: {command}"
     sys.stdout.write(visible(differ if found else f"{files} files in {shown}/ are as rendered") + "\n")
 

@@ -6,8 +6,8 @@ import importlib
 import os
 import stat
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ from mlgen import __version__
 from mlgen.cli import output
 from mlgen.cli.explain import manual
 from mlgen.cli.workspace import Workspace
-from mlgen.diagnostic import Diagnostic, Misuse
+from mlgen.diagnostic import Diagnostic, Findings, Misuse
 from mlgen.reports.data import to_data
 from mlgen.reports.report import Report
 
@@ -102,6 +102,27 @@ def show(report: Report, form: ReportForm) -> None:
         output.answer_json(to_data(report))
     else:
         sys.stdout.write(writer(form)(report))
+
+
+@contextmanager
+def telling(
+    workspace: Workspace, verb: str, also: Sequence[Target], write: Callable[[Report], object] | None
+) -> Iterator[None]:
+    """Tell findings that end, inside, a verb whose answer is another one: in the form that was asked for, and in files.
+
+    write: prints the form; None: text, which is told on stderr as of any verb. Raises Exit 1 or, with None, Findings.
+    """
+    try:
+        yield
+    except Findings as ended:
+        files = sorted({one.span.file for one in ended.diagnostics})
+        report = report_of(workspace, ended.diagnostics, files, verb=verb, noun="file")
+        keep(report, workspace, also)
+        if write is None:
+            raise
+        write(report)
+        output.note(f"mlgen {verb} has no answer: {output.summary(ended.diagnostics)}")
+        raise typer.Exit(1) from None
 
 
 def report_of(

@@ -14,12 +14,22 @@ HEAD = ("where", "", "what", "code")
 MARGIN = 200  # characters that the sentence takes which says what is left out
 
 
+def within(report: Report, most: int) -> str:
+    """The same, of so many bytes of UTF-8; a few thousand at least."""
+    limit = most
+    while (over := len((text := write(report, limit)).encode(errors="backslashreplace")) - most) > 0 and limit > 0:
+        limit -= over
+    return text
+
+
 def write(report: Report, limit: int = markdown.LIMIT) -> str:
     """The worst in a table, and all in a fold for each file, as far as they fit. limit: characters of the whole."""
     parts = [f"### mlgen {report.verb}\n\n{report.summary}.\n"]
     if not report.findings:
         return parts[0]
     rows = [_row(one, report) for one in report.worst_first[:ROWS]]
+    while len(rows) > 1 and sum(map(len, markdown.table(HEAD, rows))) > limit // 2:
+        rows.pop()
     parts.append("\n".join(markdown.table(HEAD, rows)) + "\n")
     room = limit - MARGIN - sum(len(part) + 1 for part in parts)
     left = 0
