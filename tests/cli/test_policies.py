@@ -261,7 +261,7 @@ def test_an_environment_without_params_is_told_once(project: Path, check: Check)
     (one,) = check()
     assert (one["code"], one["file"], one["line"]) == ("missing-params", MLGEN, 4)
     assert one["message"] == "policies/ has no ConfigMap mlgen-policies for the namespace risk-dev"
-    assert "mlgen-artifacts, mlgen-gpu, mlgen-gpu-retries and 4 more" in one["why"]
+    assert "mlgen-artifacts, mlgen-gpu, mlgen-gpu-retries and 5 more" in one["why"]
     assert one["fix"].startswith("no environment has the namespace ml-dev: write `namespace: risk-dev` there; or copy")
     assert (one["related"][0]["file"], one["related"][0]["line"]) == ("policies/params.yaml", 3)
 

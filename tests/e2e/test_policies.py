@@ -263,7 +263,7 @@ def test_the_cluster_refuses_with_the_words_of_check(bound: Bound, tmp_path: Pat
     findings = [f for f in json.loads(done.stdout)["findings"] if f["code"] == "policy"]
     told = {(Path(f["related"][0]["file"]).stem, f["message"]) for f in findings}
     assert len({stem for stem, _ in told}) == 7, (
-        "all but isolation, limits, namespace, plan-digest: no spec breaks those"
+        "all but isolation, limits, namespace, plan-digest, rights: no spec breaks those"
     )
     bound.give(_params(project, "dev"))
     objects = _objects(project, "dev", tmp_path / "out")
