@@ -36,8 +36,20 @@ def test_it_asks_for_all_that_is_pinned_and_can_read_what_it_is_given() -> None:
     environ["MLGEN_TASK"] = environ["MLGEN_TASK"].replace("$$", "$")
     found = read_invocation(container["args"], environ)
     assert isinstance(found, PublishedPod)
-    assert set(found.pinned) == {item.key for item in wanted(plans)}
+    assert found.pinned == {item.key: f"{item} of breast-cancer" for item in wanted(plans)}
     assert (found.document.artifacts, found.document.env) == ("s3://ml-artifacts/prod", "prod")
+
+
+def test_kubernetes_makes_nothing_of_a_path(tmp_path: Path) -> None:
+    here = project(tmp_path, f"repository: {URL}\nargocd: {{}}")
+    spec = here / "pipelines" / "breast-cancer.yaml"
+    (here / "pipelines" / "breast-cancer").rename(here / "pipelines" / "a $(HOME) b")
+    spec.write_text(spec.read_text().replace("code: ./breast-cancer", "code: './a $(HOME) b'"))
+    assert mlgen("render", cwd=here).returncode == 0
+    (hook,) = hooks(here)
+    data = yaml.safe_load((here / "tekton/prod/manifests" / hook).read_text())
+    (container,) = data["spec"]["template"]["spec"]["containers"]
+    assert any("a $$(HOME) b of breast-cancer" in argument for argument in container["args"])
 
 
 def test_it_is_a_hook_of_the_runs_own_account_under_a_name_of_its_content() -> None:

@@ -26,20 +26,24 @@ def test_all_is_there(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named_with_who_needs_it(tmp_path: Path) -> None:
-    pinned = {"_code/aa.tar": "churn", "_inputs/bb/points.csv": "line", "_code/cc.tar": "churn"}
+    pinned = {
+        "_code/aa.tar": "code src of churn",
+        "_inputs/bb/points.csv": "input data/points.csv of line",
+        "_code/cc.tar": "code lib of churn",
+    }
     with pytest.raises(CannotAnswer) as raised:
         check(pinned, store(tmp_path, "_code/aa.tar"), "prod")
     fault = raised.value
     assert fault.code == "unpublished"
     assert fault.message == (
         "of what the manifests pin, 2 of 3 are not in s3://bucket/prod: "
-        "_code/cc.tar (of churn), _inputs/bb/points.csv (of line)"
+        "code lib of churn (_code/cc.tar), input data/points.csv of line (_inputs/bb/points.csv)"
     )
     assert fault.fix.startswith("`mlgen publish --env prod`")
 
 
 def test_of_many_the_first_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CannotAnswer, match=r"9 of 9 .*_code/4.tar \(of p\), and 4 more$"):
+    with pytest.raises(CannotAnswer, match=r"9 of 9 .*p \(_code/4.tar\), and 4 more$"):
         check({f"_code/{n}.tar": "p" for n in range(9)}, store(tmp_path), "prod")
 
 

@@ -34,10 +34,10 @@ def published_manifests(plans: Iterable[Plan], environment: Environment) -> list
     It reads the bucket as a task's pods do, and needs no other right. Its name says what it asks for, so that to apply
     it without Argo CD changes no Job that is there.
     """
-    found: dict[str, str] = {}
+    found: dict[str, str] = {}  # key -> what it is and whose, for people
     for plan in sorted(plans, key=lambda plan: plan.name):
         for item in wanted([plan]):
-            found.setdefault(item.key, plan.name)
+            found.setdefault(item.key, f"{item} of {plan.name}")
     if not found:
         return []
     comment = (
@@ -46,7 +46,8 @@ def published_manifests(plans: Iterable[Plan], environment: Environment) -> list
         "",
         "Argo CD runs it before each sync. If it fails, its log says what was not published, and nothing is changed.",
     )
-    spec = _job(environment, [f"{key}={pipeline}" for key, pipeline in sorted(found.items())])
+    # $$: Kubernetes makes one of two, and of $(HOME) what that holds.
+    spec = _job(environment, [f"{key}={what}".replace("$", "$$") for key, what in sorted(found.items())])
     name = _name(environment, spec)
     data: Data = {
         "apiVersion": "batch/v1",

@@ -63,7 +63,7 @@ class RecordPod:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPod:
-    """A start of published. pinned: key below the artifacts -> a pipeline that needs it."""
+    """A start of published. pinned: key below the artifacts -> what it is, and of which pipeline."""
 
     document: TaskDocument
     pinned: Mapping[str, str]
@@ -107,10 +107,10 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
 
 
 def _pair(argument: str) -> tuple[str, str]:
-    key, equals, pipeline = argument.partition("=")
+    key, equals, text = argument.partition("=")
     if not equals:
-        raise ValueError(f'"{argument[:80]}" is no KEY=PIPELINE')
-    return key, pipeline
+        raise ValueError(f'"{argument[:80]}" is no KEY=TEXT')
+    return key, text
 
 
 @dataclass(frozen=True, slots=True)

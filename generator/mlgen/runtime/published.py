@@ -13,7 +13,7 @@ SHOWN = 5  # keys: a log's line is read by people
 
 
 def check(pinned: Mapping[str, str], store: Store, env: str) -> str:
-    """What to say when all is there. pinned: key below the artifacts -> a pipeline that needs it.
+    """What to say when all is there. pinned: key below the artifacts -> what it is, and of which pipeline.
 
     Raises CannotAnswer "unpublished", and what the store raises.
     """
@@ -22,7 +22,7 @@ def check(pinned: Mapping[str, str], store: Store, env: str) -> str:
     missing = sorted(key for key, is_there in zip(pinned, there, strict=True) if not is_there)
     if not missing:
         return f"all {len(pinned)} that the manifests pin are in {store.uri}"
-    named = ", ".join(f"{key} (of {pinned[key]})" for key in missing[:SHOWN])
+    named = ", ".join(f"{pinned[key]} ({key})" for key in missing[:SHOWN])
     more = f", and {len(missing) - SHOWN} more" if missing[SHOWN:] else ""
     raise CannotAnswer(
         "unpublished",
