@@ -446,3 +446,16 @@ def test_tektons_own_images_are_what_params_say(project: Path, check: Check, giv
     assert {one["code"] for one in found} == codes
     assert all(one["file"] == "policies/params.yaml" and "kubectl" in one["fix"] for one in found)
     assert len(found) == 2 * len(codes), "once for each environment"
+
+
+def test_a_limit_of_cpu_is_an_environments_to_give(project: Path, check: Check) -> None:
+    params = project / "policies" / "params.yaml"
+    params.write_text(params.read_text().replace("cpuLimits: optional", "cpuLimits: required"))
+    config = project / MLGEN
+    found = check()
+    assert [(one["code"], one["line"]) for one in found] == [("policy", 3), ("policy", 12)], (
+        "once each, not at each task"
+    )
+    assert all("`limit_cpu: true`" in one["fix"] for one in found)
+    config.write_text(config.read_text().replace("    labels:", "    limit_cpu: true\n    labels:"))
+    assert check() == [], "all containers have one: the author's, ours, those of records and of jobs"

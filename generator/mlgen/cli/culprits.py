@@ -140,6 +140,8 @@ def _of_environment(
     for uri in (word for word in words if "://" in word):
         yield change(("artifacts",), artifacts=uri)
     yield change(("namespace",), namespace="mlgen-another")
+    if not environment.limit_cpu:
+        yield change(("limit_cpu",), limit_cpu=True)
     if environment.image_pull_secrets:
         yield change(("image_pull_secrets",), image_pull_secrets=())
     for user in (environment.user + 1, 65534):

@@ -98,6 +98,8 @@ def _text(item: In) -> str:
 def _resources(task: Task, environment: Environment) -> Data:
     requests: Data = {"cpu": cpu_text(task.cpu_millis), "memory": task.memory.text}
     limits: Data = {"memory": task.memory.text}
+    if environment.limit_cpu:
+        limits["cpu"] = cpu_text(task.cpu_millis)
     if task.disk:
         requests["ephemeral-storage"] = limits["ephemeral-storage"] = task.disk.text
     if task.gpu:

@@ -29,6 +29,10 @@ SECURITY: Data = Shared(
 )
 _AMOUNTS = {**OURS, "record": OURS["results"], "published": OURS["results"], "reconcile": (100, 256 << 20)}
 
+# Thousandths of a core, in environments with `limit_cpu`: far above what ours ask for, since throttled to that they
+# would take twenty times as long to hash and upload what a task leaves.
+_CPU_LIMIT = 1000
+
 WORK_VOLUME, STATE_VOLUME, LEDGER_VOLUME = "mlgen", "mlgen-state", "mlgen-ledger"
 ROOT_MOUNT: Data = Shared({"name": WORK_VOLUME, "mountPath": pod.ROOT})
 STATE_MOUNT: Data = Shared({"name": STATE_VOLUME, "mountPath": pod.STATE})
@@ -144,6 +148,7 @@ def credentials(s3: S3, prefix: str = "") -> list[Data]:
 def container(name: str, environment: Environment, arguments: list[str], env: list[Data], mounts: list[Data]) -> Data:
     """A container of ours: `mlgen-runtime` with arguments. name: a key of _AMOUNTS."""
     cpu, memory = _AMOUNTS[name]
+    limited: Data = {"cpu": cpu_text(_CPU_LIMIT)} if environment.limit_cpu else {}
     data: Data = {
         "name": name,
         "image": environment.runtime_image,
@@ -152,7 +157,7 @@ def container(name: str, environment: Environment, arguments: list[str], env: li
         "env": env,
         "computeResources": {
             "requests": {"cpu": cpu_text(cpu), "memory": size_text(memory)},
-            "limits": {"memory": size_text(memory)},
+            "limits": {**limited, "memory": size_text(memory)},
         },
     }
     return data | {"volumeMounts": mounts} if mounts else data

@@ -16,6 +16,7 @@ _EFFECTS = {
     "registries": Effect.RULES,
     "limits": Effect.RULES,
     "labels": Effect.METADATA,
+    "limit_cpu": Effect.RESOURCES,
     "queue": Effect.RESOURCES,
     "staging": Effect.RESOURCES,
     "ledger.signers": Effect.RULES,

@@ -54,6 +54,7 @@ class Limits:
 class Environment:
     """One environment. An environment with a namespace is rendered; `local` has none.
 
+    limit_cpu: whether containers may take no more cpu than they ask for, also when nobody else wants it.
     pin: the id of the commit that its specs, task files, code and lock are read from; None: the work tree.
     """
 
@@ -70,6 +71,7 @@ class Environment:
     gpus: tuple[tuple[str, GpuPool], ...] = ()
     registries: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    limit_cpu: bool = False
     queue_seconds: int = 3600
     staging_seconds: int = 3600
     labels: tuple[tuple[str, str], ...] = ()

@@ -97,6 +97,7 @@ class _Builder:
             gpus=tuple((k, self.pool(_map(v), place / "gpus" / k)) for k, v in sorted(_map(data.get("gpus")).items())),
             registries=tuple(_texts(data.get("registries"))),
             limits=self.limits(_map(data.get("limits")), place / "limits"),
+            limit_cpu=data.get("limit_cpu") is True,
             queue_seconds=self.seconds(data, "queue", place) or 3600,
             staging_seconds=self.seconds(data, "staging", place) or 3600,
             pin=_pin(data.get("pin")),

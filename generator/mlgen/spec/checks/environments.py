@@ -17,7 +17,7 @@ from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
     "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
-    "image_pull_secrets", "gpus", "registries", "limits", "queue", "staging", "labels",
+    "image_pull_secrets", "gpus", "registries", "limits", "limit_cpu", "queue", "staging", "labels",
 )  # fmt: skip
 LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
