@@ -92,12 +92,14 @@ def test_objects_of_one_key_get_one_answer(data: st.DataObject) -> None:
 PATTERNS = [
     "a", "^a", "a$", "^$", "a|b", "a.b", "[a-c]+$", "[^ab]", r"\bab?\b", "(ab|c)d", "a{2,}", "a{1,3}b", r"\d+",
     "AKIA[0-9A-Z]{4}|\\b(gh[pousr]_|hf_)[A-Za-z0-9_-]{3}", "://[^/ :@$\"]+:[^/ @$\"]+@", r"[^/]*[.:][^/]*|x",
-    r"^\w*$", r"a\.b", r"\n", ".",
+    r"^\w*$", r"a\.b", r"\s", r"a\S+", r"^a\s*b", r"\n", ".",
 ]  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(PATTERNS), st.text(st.sampled_from('abcdABC019_-.:/@"$ \n\u00e9\u017f\u212a'), max_size=20))
+@given(
+    st.sampled_from(PATTERNS), st.text(st.sampled_from('abcdABC019_-.:/@"$ \n\u00e9\u017f\u212a\v\f\r\t'), max_size=20)
+)
 def test_python_finds_what_re2_finds(pattern: str, text: str) -> None:
     alike = regex._alike(pattern)  # whether it is used is no one else's
     assert alike is not None

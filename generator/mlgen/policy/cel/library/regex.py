@@ -56,7 +56,7 @@ def _matches(text: str, pattern: str) -> bool:
 # What Python and RE2 read alike; the rest is refused, not guessed.
 _TOKEN = re.compile(
     r"""
-    \\[dDwWbB.\\\-/()\[\]{}*+?^$|"'@:,;=_~!#%&<> ] | \\[tnrfv] | \\A
+    \\[dDwWsSbB.\\\-/()\[\]{}*+?^$|"'@:,;=_~!#%&<> ] | \\[tnrfv] | \\A
   | \[\^?(?:\\[dw.\-\\\]\[^/+*?$tnr]|[^\]\[\\])+\]
   | \((?:\?:|\?P<[A-Za-z_]\w*>|(?!\?)) | [)|.^$]
   | [*+?]\??(?![*+?]) | \{\d{1,3}(?:,\d{0,3})?\}\??(?![*+?])
@@ -64,6 +64,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+# As Python writes it: its white space has a vertical tab, too.
+_WRITTEN = {"$": r"\Z", r"\s": r"[\t\n\f\r ]", r"\S": r"[^\t\n\f\r ]"}
 
 
 @lru_cache(maxsize=1000)
@@ -75,7 +79,7 @@ def _python(pattern: str) -> re.Pattern[str]:
         match = _TOKEN.match(pattern, at)
         if match is None:
             raise NotEvaluated(f"the regular expression {pattern} is not known to mean the same here")
-        out.append(r"\Z" if match[0] == "$" else match[0])
+        out.append(_WRITTEN.get(match[0], match[0]))
         at = match.end()
     try:
         return re.compile("".join(out), re.ASCII)
