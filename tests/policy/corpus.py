@@ -6,7 +6,9 @@ A case is a policy with a binding that takes objects by their label `parity`; ob
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import random
+import re
+from collections.abc import Iterable, Iterator
 
 from tests.policy import expressions
 from tests.policy.case import Case, Json
@@ -51,6 +53,32 @@ def cases() -> Iterator[Case]:
     for number, text in enumerate(expressions.read("conditions")):
         yield Case(f"condition-{number}", {"validations": [{"expression": text, "message": "no"}]})
     yield from CASES
+
+
+_FEATURE = re.compile(
+    r"\w+(?=\()|\.\?|\[\?|[-+*/%]|[<>=!]=|[<>]|&&|\|\||\bin\b|\?|[\[{]|request\.\w+|namespaceObject\b"
+)
+
+
+def features(cases: Iterable[Case]) -> set[str]:
+    """The functions and operators of the expressions of cases."""
+    rules = [rule for case in cases for rule in case.spec.get("validations", ())]
+    return {found for rule in rules for found in _FEATURE.findall(rule["expression"])}
+
+
+def some(seed: str, count: int) -> list[Case]:
+    """All that is around expressions; and of expressions, `count` by chance, among them each function and operator."""
+    chance, around = random.Random(seed), {case.name for case in CASES}
+    expressed = [case for case in cases() if case.name not in around]
+    seen: set[str] = set()
+    taken: set[str] = set()
+    shuffled = chance.sample(expressed, len(expressed))
+    for case in shuffled:
+        if new := features([case]) - seen:
+            seen |= new
+            taken.add(case.name)
+    taken.update(case.name for case in shuffled[: max(0, count - len(taken))])
+    return [case for case in cases() if case.name in around or case.name in taken]
 
 
 def things() -> dict[str, Json]:
