@@ -363,14 +363,14 @@ def test_a_pin_that_is_not_here_is_told_where_it_stands(root: Path, mlgen: Mlgen
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
-        ("pipelines/churn.yaml ident", "train.run changed (+1 -1 lines)"),
+        ("pipelines/churn.yaml ident", None),
         # The byte of ¥ is that of $ there: what a review shows as text is a command in every clone.
-        ("pipelines/churn.yaml text working-tree-encoding=GB_1988-80", "train.run changed (+1 -1 lines)"),
+        ("pipelines/churn.yaml text working-tree-encoding=GB_1988-80", None),
         ("src/*.py text eol=crlf", "train.code"),
     ],
 )  # fmt: skip
 def test_what_attributes_make_of_a_file_is_told_though_git_sees_no_change(
-    attributes: str, told: str, root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
+    attributes: str, told: str | None, root: Path, mlgen: Mlgen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = spec().replace("run: 'python", "run: 'echo $Id$ ¥(id); python")
     if "GB_1988" in attributes:  # it has no $
@@ -385,6 +385,11 @@ def test_what_attributes_make_of_a_file_is_told_though_git_sees_no_change(
     file = "pipelines/churn.yaml" if "churn" in attributes else "src/train.py"
     assert run_git(clone, "hash-object", "--no-filters", file) != run_git(clone, "rev-parse", f"HEAD:{file}")
     assert run_git(clone, "status", "--porcelain") == ""
+    if told is None:  # a finding: nobody renders what lies there
+        code, out, err = mlgen("diff", "--base", first)
+        assert code == 1
+        assert "error[changed-by-git]: Git lays pipelines/churn.yaml down with other bytes" in out + err
+        return
     answer = found(mlgen, "--base", first)
     assert answer["effect"] == "runs"
     assert [line for line in lines(answer) if line.startswith(told)]
@@ -402,6 +407,25 @@ def test_flags_of_the_index_and_line_ends_of_a_user_hide_nothing(root: Path, mlg
     (root / "src/train.py").write_bytes(b"print(1)\r\n")
     run_git(root, "status")
     assert [line.partition(" ")[0] for line in lines(found(mlgen, "--base", "HEAD"))] == ["train.code"]
+
+
+def test_an_environment_under_another_name_is_told_with_what_two_applications_do(root: Path, mlgen: Mlgen) -> None:
+    argocd = 'repository: "https://git.example/ml.git"\nargocd: {}\n'
+    commit_of = change(root, {"mlgen.yaml": project() + argocd})
+    lay(root, {"mlgen.yaml": project().replace("  prod:", "  live:") + argocd})
+    notes = found(mlgen, "--base", commit_of)["notes"]
+    assert (
+        "prod is gone, and its namespace ml-prod is that of live: delete the Application of prod before the next sync, "
+        "or two write the same objects."
+    ) in notes
+    assert "Who keeps Argo CD applies tekton/live/argocd: no sync does." in notes
+    assert not [note for note in notes if "applies tekton/prod" in note]
+
+
+def test_a_base_that_nobody_named_is_told(root: Path, mlgen: Mlgen) -> None:
+    run_git(root, "branch", "-m", "work")
+    answer = found(mlgen)
+    assert answer["notes"] == ["no default branch is known here, of a remote or by its name: compared with HEAD"]
 
 
 def test_it_touches_nothing_and_runs_no_filter(root: Path, mlgen: Mlgen) -> None:

@@ -182,6 +182,21 @@ def test_the_last_spec_takes_its_manifests_with_it(project: Path) -> None:
     assert mlgen("render", "--check", cwd=project).returncode == 0
 
 
+def test_what_mlgen_did_not_make_is_mended_by_no_rendering(project: Path) -> None:
+    mlgen("render", cwd=project)
+    manifests = project / "tekton/prod/manifests"
+    (manifests / "x.yaml").write_text("kind: X\n")
+    done = mlgen("render", "--check", cwd=project)
+    assert done.stdout.splitlines()[-1] == "1 file differs; to mend: move away what mlgen did not make"
+    (manifests / "pipeline-churn.yaml").unlink()
+    done = mlgen("render", "--check", "--format", "github", cwd=project)
+    assert '"tekton/prod/manifests/pipeline-churn.yaml" is missing' in done.stdout
+    done = mlgen("render", "--check", cwd=project)
+    assert done.stdout.splitlines()[-1] == (
+        "2 files differ; to mend: move away what mlgen did not make, then mlgen render"
+    )
+
+
 def test_what_git_has_not_got_is_told_with_the_command_that_adds_it(project: Path) -> None:
     """`git commit -a` takes changed Pipelines without their new Tasks, and `--check` says yes to both."""
     mlgen("render", cwd=project)

@@ -9,10 +9,11 @@ import pytest
 
 from mlgen.review.change import Effect, line
 from mlgen.review.files import lock_changes, policy_changes
+from mlgen.review.make import make_part
 from mlgen.review.project import environment_changes, project_changes
 from mlgen.review.rules import read_rules
 from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
-from tests.review.states import DIGEST, OTHER, SPEC, prod
+from tests.review.states import DIGEST, OTHER, SPEC, prod, side
 from tests.strategies import load
 
 FULL = Environment(
@@ -191,6 +192,16 @@ def test_params_of_policies_are_told_in_words() -> None:
     for other in (b"data: [x]", b"data: {gpuRetries: 1}", b"data: {gpuRetries: '2'}\nimmutable: true"):
         (change,) = told((b'data: {gpuRetries: "1"}', other))
         assert change.lines
+
+
+def test_what_could_not_be_rendered_before_is_told_as_new_and_said_to_be() -> None:
+    over = side(load(SPEC), limits=Limits(gpu=0))
+    found = make_part(over, side(load(SPEC)), [("prod", "prod")])
+    assert [str(note) for note in found.notes] == [
+        "churn could not be rendered for prod at old: its objects there are told as new."
+    ]
+    assert {change.old for change in found.environments[0].objects if change.pipeline} == {None}
+    assert found.problems == ()
 
 
 def test_a_pool_that_comes_or_goes_is_a_rule() -> None:

@@ -19,7 +19,7 @@ from mlgen.cli.main import new_app
 from mlgen.cli.pins import SHORT
 from mlgen.cli.render import OUT
 from mlgen.cli.sides import policies, sides
-from mlgen.cli.untracked import untracked_in
+from mlgen.cli.unrendered import unrendered
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
@@ -112,6 +112,11 @@ def diff(
         else:
             found = _base(workspace, base)
             review = _since(workspace, found, names[0] if names else None)
+            if base is None and found.name == "HEAD":
+                note = Sentence(
+                    "no default branch is known here, of a remote or by its name: compared with {}", ("HEAD",)
+                )
+                review = replace(review, notes=(note, *review.notes))
             command = ["--base", found.name, *(["--env", names[0]] if names else [])]
     _print(review, form, objects, shlex.join(["mlgen", "diff", *command]), limit)
     raise typer.Exit(1 if exit_code and not review.is_empty else 0)
@@ -181,7 +186,7 @@ def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:
         parts.append(_made(before, workspace, [], (base.label, WORK_TREE)))
     told = [note for part in parts for note in part.notes]
     settings = settings_changes(*projects, None if env is None else [(env, env)])
-    return Review(tuple(parts), settings, _policies(before, workspace), (*notes, *told, *_unrendered(workspace, parts)))
+    return Review(tuple(parts), settings, _policies(before, workspace), (*notes, *told, *unrendered(workspace, parts)))
 
 
 def _policies(before: Workspace, after: Workspace) -> tuple[Change, ...]:
@@ -283,17 +288,3 @@ def _environments(workspace: Workspace, was: str, name: str) -> Review:
 def _source_label(environment: Environment | None) -> str:
     assert environment is not None
     return f"{environment.name} ({environment.pin[:SHORT] if environment.pin else WORK_TREE})"
-
-
-def _unrendered(workspace: Workspace, parts: list[Part]) -> list[Sentence]:
-    """That manifests are not as they would be rendered now, or not in Git: Argo CD syncs what is committed."""
-    for part in parts:
-        for environment in part.environments:
-            for change in environment.objects:
-                path = f"{OUT}/{change.path}"
-                if (change.new is None) != (workspace.files.kind(path) != "file") or (
-                    change.new is not None and workspace.files.read(path) != change.new.bytes
-                ):
-                    return [Sentence("{} is not rendered yet: mlgen render", (path,))]
-    left = untracked_in(workspace, workspace.root / OUT)
-    return [Sentence(f"{left.words}: {{}}", (left.command,))] if left.paths else []

@@ -24,6 +24,13 @@ SAYS = {
 FIXES = {FOREIGN: "move it away, then run {}", STRAY: "move it away"}  # those that rendering does not mend
 
 
+def mending(found: Sequence[Difference], command: str) -> str:
+    """What mends all that was found: no rendering moves away what is not ours. command: that renders."""
+    moved = ["move away what mlgen did not make"] if any(one.kind in FIXES for one in found) else []
+    rendered = [command] if any(one.kind != STRAY for one in found) else []
+    return ", then ".join([*moved, *rendered])
+
+
 def report(
     workspace: Workspace, found: Sequence[Difference], rendered: Iterable[str], output: Path, command: str
 ) -> Report:
@@ -40,4 +47,4 @@ def _findings(found: Sequence[Difference], folder: str, command: str) -> Iterato
         line = int(match[1]) if (match := re.match(r"@@ -(\d+)", one.diff)) else 1
         fix = FIXES.get(one.kind, "run {}").format(command)
         place = Span(f"{folder}/{one.path}", max(1, line), 1, max(1, line), 2)
-        yield Diagnostic("not-rendered", f'"{one.path}" {SAYS[one.kind]}', place, why, fix)
+        yield Diagnostic("not-rendered", f'"{folder}/{one.path}" {SAYS[one.kind]}', place, why, fix)

@@ -148,7 +148,8 @@ def _json(found: list[Difference], lacking: Untracked) -> dict[str, object]:
 def _print_differences(found: list[Difference], files: int, root: Path, command: str) -> None:
     shown = _shown(root)
     _print_lines([visible_lines(f"{d.kind:9} {shown}/{d.path}", without_secrets(d.diff)) for d in found])
-    differ = f"{len(found)} file{'s differ' if len(found) > 1 else ' differs'}; to mend: {command}"
+    differ = f"{len(found)} file{'s differ' if len(found) > 1 else ' differs'}"
+    differ += f"; to mend: {differing.mending(found, command)}"
     sys.stdout.write(visible(differ if found else f"{files} files in {shown}/ are as rendered") + "\n")
 
 

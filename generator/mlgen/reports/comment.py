@@ -10,7 +10,7 @@ from mlgen.reports.report import Report
 
 ROWS = 20  # of the table: who has more to mend opens the folds
 WIDEST = 240  # characters of a cell
-HEAD = ("where", "", "what", "code")
+HEAD = ("where", "severity", "what", "code")
 MARGIN = 200  # characters that the sentence takes which says what is left out
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mlgen.plan.model import Plan
 from mlgen.render.argocd import CLUSTER_FOLDER as CLUSTER
 from mlgen.render.argocd import FOLDER as ARGOCD
-from mlgen.render.limits import Problem
+from mlgen.render.limits import Problem, check_limits
 from mlgen.review.amounts import Amount, amounts
 from mlgen.review.change import Change, Effect, Kind, Sentence, rank, worst
 from mlgen.review.files import lock_changes
@@ -181,10 +181,32 @@ def _notes(
                 "{} is new: before the first run its namespace {} needs the account {} and the Secrets {}.",
                 (name, new.environment.namespace or "", new.environment.service_account, ", ".join(secrets) or "none"),
             )
+    for was, name in names:
+        old = before.state(was)
+        lost = [plan.name for plan in before.plans.values() if old and check_limits(plan, old.environment)]
+        if lost:
+            told = "{} could not be rendered for {} at {}: its objects there are told as new."
+            yield Sentence(told, (", ".join(sorted(lost)), was, before.label))
+        if old is not None and after.state(name) is None:
+            yield from _gone(old, after)
     for one in environments:
+        if after.state(one.name) is None:
+            continue
         for folder, kept in ((ARGOCD, "Argo CD"), (CLUSTER, "the cluster")):
             if any(f"/{folder}/" in change.path for change in one.objects):
                 yield Sentence(f"Who keeps {kept} applies {{}}: no sync does.", (f"tekton/{one.name}/{folder}",))
+
+
+def _gone(old: State, after: Side) -> Iterator[Sentence]:
+    """What stays of an environment that is no more, and who else may be at it."""
+    environment = old.environment
+    heirs = [e.name for e in after.project.rendered if e.namespace == environment.namespace]
+    if heirs and old.project.argocd is not None:
+        yield Sentence(
+            "{} is gone, and its namespace {} is that of {}: delete the Application of {} before the next sync, or two "
+            "write the same objects.",
+            (environment.name, environment.namespace or "", ", ".join(heirs), environment.name),
+        )
 
 
 def _publishes(before: Environment | None, after: Environment | None, pairs: Sequence[Pair]) -> bool:
