@@ -551,3 +551,38 @@ def test_files_that_only_look_changed_are_not_read_as_specs(
     edit(root.parent / "copy", "pipelines/churn.yaml", "2Gi", "3Gi")
     assert lines(found(mlgen)) == ["train.memory 2Gi → 3Gi"]
     assert read == ["pipelines/churn.yaml"] * 2
+
+
+TOKEN = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@pytest.mark.parametrize("form", [["text"], ["text", "--objects"], ["markdown"], ["json"]])
+@pytest.mark.parametrize("base", ["HEAD", "HEAD~1"])
+def test_no_form_shows_what_looks_like_a_secret(root: Path, mlgen: Mlgen, form: list[str], base: str) -> None:
+    """A comment stays when the branch is mended. What changed is told all the same, and digests stay whole."""
+
+    def leaky(token: str, password: str) -> dict[str, str]:
+        text = spec().replace("name: churn", f"name: churn\ndescription: by {token}\nlabels: {{by: {token}}}", 1)
+        return {
+            "pipelines/churn.yaml": text.replace(
+                "memory: 2Gi}", f"memory: 2Gi, env: {{DB_PASSWORD: {password}, URL: 'https://me:{password}@h.example'}}}}"
+            ).replace("python train.py", f'curl -H "Authorization: Bearer {token}" https://h.example; python train.py'),
+            "mlgen.yaml": project().replace("memory: 4Gi", f"memory: 4Gi}}\n    labels: {{team: {token}", 1),
+            "policies/params.yaml": f"# {token}\n",
+        }  # fmt: skip
+
+    first = change(root, leaky(TOKEN, "hunter2hunter2"))
+    lay(root, leaky(TOKEN.upper().replace("GHP", "ghp"), "correcthorse99"))
+    code, out, err = mlgen("diff", "--base", base, "--format", *form)
+    assert (code, err) == (0, "")
+    for secret in (TOKEN, TOKEN.upper()[4:], "hunter2", "correcthorse"):
+        assert secret[:30] not in out
+    assert "***" in out
+    if base == "HEAD":
+        assert "env.DB_PASSWORD" in out
+        assert "description" in out
+    if form == ["json"]:
+        answer = json.loads(out)
+        assert answer["parts"][0]["commits"]["before"] in (first, run_git(root, "rev-parse", "HEAD~1"))
+        [churn] = answer["parts"][0]["pipelines"]
+        assert all(len(one) == 71 for one in churn["planDigest"].values())

@@ -77,7 +77,7 @@ def test_a_promotion_is_a_pull_request_that_shows_just_that(root: Path, mlgen: M
     run_git(root, "checkout", "-q", "-b", "pin-prod")
     assert mlgen("promote", "--from", "dev", "--to", "prod") == (
         0,
-        f"prod  the files as they are → {first[:12]}\n  nothing is rendered otherwise\n"
+        f"prod  the files as they are → {first[:12]}\n  it renders to the same files as before\n"
         "0 written, 0 removed, 10 unchanged in tekton/\n"
         "mlgen.yaml has the new pin; see mlgen diff --base HEAD --env prod\n",
         "",
@@ -433,3 +433,17 @@ def test_a_lock_that_leads_out_of_the_repository_is_not_followed(root: Path, mlg
     code, _, err = mlgen("promote", "--to", "prod")
     assert (code, "error[link-out]" in err) == (2, True)
     assert not (root.parent / "elsewhere").exists()
+
+
+def test_no_subject_shows_what_looks_like_a_secret(root: Path, mlgen: Mlgen) -> None:
+    token = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+    first = head(root)
+    change(root, {"mlgen.yaml": project(prod=first)})
+    lay(root, epochs(2))
+    newest = commit(root, f"use {token}")
+    for form in ("text", "json"):
+        code, out, _ = mlgen("promote", "--to", "prod", "--dry-run", "--format", form)
+        assert code == 0
+        assert "use ***" in out
+        assert token not in out
+        assert newest[:12] in out

@@ -31,6 +31,7 @@ from mlgen.reports.report import Report
 from mlgen.review.as_json import to_json
 from mlgen.review.change import Change, Sentence
 from mlgen.review.files import policy_changes
+from mlgen.review.hiding import without_secrets
 from mlgen.review.make import Part, Review, make_part, settings_changes
 from mlgen.review.markdown import LEAST, MARKER, to_markdown
 from mlgen.review.rules import read_rules
@@ -118,7 +119,7 @@ def diff(
                 )
                 review = replace(review, notes=(note, *review.notes))
             command = ["--base", found.name, *(["--env", names[0]] if names else [])]
-    _print(review, form, objects, shlex.join(["mlgen", "diff", *command]), limit)
+    _print(without_secrets(review), form, objects, shlex.join(["mlgen", "diff", *command]), limit)
     raise typer.Exit(1 if exit_code and not review.is_empty else 0)
 
 

@@ -13,7 +13,7 @@ from typing import IO
 
 from mlgen import diagnostic
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
-from mlgen.ledger.secrets.plain import is_plain
+from mlgen.ledger.secrets.telling import without_secrets
 
 RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -52,15 +52,6 @@ def note(text: str) -> None:
 def shown(text: str) -> str:
     """A text as a terminal and a CI's log may have it: without control characters, and what looks like a secret."""
     return diagnostic.visible(without_secrets(text))
-
-
-def without_secrets(text: str) -> str:
-    """The same with its lines; what only looks random stays, as names and ids do."""
-    if is_plain(text.encode(errors="surrogatepass")):
-        return text
-    from mlgen.ledger.secrets.masking import masked  # here: most texts need none of its expressions
-
-    return masked(text, guesses=False)
 
 
 def findings(found: Sequence[Diagnostic], stream: IO[str]) -> None:

@@ -19,6 +19,7 @@ from mlgen.cli.render import OUT
 from mlgen.cli.rewriting import alone, rewrite
 from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, failed, sentence
+from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.render.files import Changes, compare, scope_of, write
 from mlgen.spec.edit import with_pin
 from mlgen.spec.project import Environment
@@ -57,7 +58,9 @@ def promote(
         if form is Format.JSON:
             answer_json(_json(moves, changes, warnings, dry_run=dry_run))
         else:
-            sys.stdout.write("".join(f"{sentence(line)}\n" for line in _text(moves, changes, dry_run=dry_run)))
+            sys.stdout.write(
+                "".join(f"{sentence(without_secrets(line))}\n" for line in _text(moves, changes, dry_run=dry_run))
+            )
 
 
 def _promote(
@@ -165,7 +168,9 @@ def _json(moves: Sequence[Move], changes: Changes, warnings: Sequence[str], *, d
                 "to": move.new,
                 "moved": move.moves,
                 "commits": move.commits,
-                "subjects": [{"commit": one.oid, "subject": sentence(one.text)} for one in move.subjects],
+                "subjects": [
+                    {"commit": one.oid, "subject": sentence(without_secrets(one.text))} for one in move.subjects
+                ],
                 "pipelines": move.pipelines,
             }
             for move in moves
@@ -173,7 +178,7 @@ def _json(moves: Sequence[Move], changes: Changes, warnings: Sequence[str], *, d
         "written": list(changes.written),
         "removed": list(changes.removed),
         "unchanged": changes.unchanged,
-        "warnings": list(warnings),
+        "warnings": list(map(without_secrets, warnings)),
         "dryRun": dry_run,
     }
 
@@ -204,7 +209,7 @@ def _move_text(move: Move) -> Iterator[str]:
     if move.pipelines is None:
         yield "  what it had before cannot be read"
     elif not any(move.pipelines.values()):
-        yield "  no pipeline means anything else" if not move.same else "  nothing is rendered otherwise"
+        yield "  no pipeline means anything else" if not move.same else "  it renders to the same files as before"
     else:
         yield from (f"  {word:8} {', '.join(names)}" for word, names in move.pipelines.items() if names)
 

@@ -20,6 +20,7 @@ from mlgen.cli import output
 from mlgen.cli.explain import manual
 from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
+from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.reports.data import to_data
 from mlgen.reports.report import Report
 
@@ -141,7 +142,7 @@ def report_of(
         sources=sources,
         folder=_folder(workspace),
         manual=manual(),
-        hide=output.without_secrets,
+        hide=without_secrets,
         verb=verb,
         noun=noun,
     )
@@ -149,7 +150,7 @@ def report_of(
 
 def _hidden(one: Diagnostic) -> Diagnostic:
     """The same finding without what looks like a secret: reports go where more people read than the repository."""
-    hide = output.without_secrets
+    hide = without_secrets
     related = tuple(replace(r, message=hide(r.message)) for r in one.related)
     return replace(one, message=hide(one.message), why=hide(one.why), fix=hide(one.fix), related=related)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
-from mlgen.cli.output import RED, YELLOW, coloured, paint, shown, without_secrets
+from mlgen.cli.output import RED, YELLOW, coloured, paint, shown
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
+from mlgen.ledger.secrets.telling import without_secrets
 
 GREEN = "\x1b[32m"
 COLOURS = {State.COMPLETE: GREEN, State.FAIL: RED, State.ABORT: YELLOW}

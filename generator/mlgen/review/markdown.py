@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
+from mlgen.ledger.secrets.telling import lines_without_secrets
 from mlgen.reports.markdown import LIMIT, block, fold, inline, table
 from mlgen.review.amounts import Amount
 from mlgen.review.change import Change, Sentence, Word, group_words, grouped, rank
@@ -203,7 +204,7 @@ def _object(change: ObjectChange) -> str:
     if before is not None:
         body = _block(unified(before, after), "diff")
     else:  # it is what a spec that is new, too, was rendered to
-        lines = after.removesuffix("\n").split("\n")
+        lines = lines_without_secrets(after.removesuffix("\n").split("\n"))
         more = f"\n… and {len(lines) - MOST_NEW} more lines" if len(lines) > MOST_NEW else ""
         body = block("\n".join(lines[:MOST_NEW]) + more, "yaml")
     return fold(file_title(change), body, file_note(change))

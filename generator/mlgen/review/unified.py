@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from mlgen.ledger.secrets.telling import lines_without_secrets
+
 AROUND = 3  # lines that are the same, before and after
 WIDTH = 200  # characters of a line that are shown; a task's document is one line of thousands
 _END = {True: "ends with a line's end", False: "ends without a line's end"}
@@ -24,7 +26,7 @@ def unified(before: str, after: str, *, width: int = WIDTH) -> tuple[str, ...]:
         found = [*(f"-{line}" for line in old), *(f"+{line}" for line in new)]
     else:
         found = list(unified_diff(old, new, n=AROUND, lineterm=""))[2:]
-    return tuple(_narrowed(found, width))
+    return tuple(_narrowed(lines_without_secrets(found, mark=1), width))
 
 
 def _lines(text: str) -> list[str]:
