@@ -241,7 +241,7 @@ environments:
     namespace: ml-dev
     artifacts: s3://elsewhere
     ledger: {url: "https://git.example/ml/ledger.git"}
-    runtime_image: ghcr.io/example/mlgen@sha256:%(digest)s
+    runtime_image: registry.example/mlgen@sha256:%(digest)s
     service_account: admin
     gpus:
       bare: {resource: nvidia.com/gpu}
