@@ -24,7 +24,7 @@ import yaml
 from mlgen.policy.cases import Case, read_cases, resources
 from mlgen.policy.pods import pods
 from mlgen.spec.document import read
-from tests.e2e import api
+from tests.e2e import api, sentinel
 from tests.e2e.cluster import ROOT, kubectl, needs_cluster, render
 from tests.e2e.settings import need
 
@@ -115,6 +115,7 @@ spec:
 @pytest.fixture(scope="module")
 def bound() -> Iterator[Bound]:
     need("KUBECONFIG")
+    sentinel.keep()
     suffix = uuid.uuid4().hex[:6]
     made = Bound(f"mlgen-e2e-policies-{suffix}", suffix)
     items = [one for path in POLICIES for one in _bound(path.stem, path.read_text(), made)]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import api
+from tests.e2e import api, sentinel
 from tests.policy import corpus, verdicts
 from tests.policy.case import Case, Json
 from tests.policy.verdicts import Answer
@@ -45,6 +45,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
+    sentinel.keep()
     found = Place(f"mlgen-e2e-engine-{uuid.uuid4().hex[:6]}")
     namespace = corpus.namespace_object(found.namespace)
     api.send("POST", "/api/v1/namespaces", namespace)

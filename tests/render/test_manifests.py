@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import random
 import re
@@ -172,6 +173,17 @@ SPEC: Spec = {
     },
     "finally": {"tell": {"run": "e"}},
 }
+
+
+def test_an_author_does_not_choose_whose_a_pod_is() -> None:
+    spec = {**copy.deepcopy(SPEC), "labels": {"cost-center": "stolen", "team": "ml", "use": "x"}}
+    where = replace(environment(), labels=(("cost-center", "cc-1"), ("team", "risk")))
+    for made in manifests(load(spec), where):
+        metadata: Any = made.data["metadata"]
+        if made.data["kind"] != "Task":
+            wanted = {"cost-center": "cc-1", "team": "risk", "use": "x"}
+            assert wanted.items() <= metadata["labels"].items()
+            assert json.loads(metadata["annotations"]["mlgen.dev/labels"]) == wanted
 
 
 def task_names(spec: Spec) -> dict[str | None, str]:

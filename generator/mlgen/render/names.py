@@ -41,7 +41,7 @@ def task_labels(plan: Plan, environment: Environment, task: str) -> dict[str, ob
 
 
 def pipeline_labels(plan: Plan, environment: Environment) -> dict[str, object]:
-    """The labels of Pipeline and PipelineRun, which pods inherit. A spec's go before mlgen.yaml's."""
+    """The labels of Pipeline and PipelineRun, which pods inherit."""
     ours: dict[str, object] = {"mlgen.dev/pipeline": plan.name, "mlgen.dev/env": environment.name}
     if plan.owner:
         ours["mlgen.dev/owner"] = plan.owner
@@ -49,8 +49,11 @@ def pipeline_labels(plan: Plan, environment: Environment) -> dict[str, object]:
 
 
 def given_labels(plan: Plan, environment: Environment) -> dict[str, str]:
-    """The labels that people gave, by name: a spec's go before mlgen.yaml's. Those of a run, too."""
-    given = {**dict(environment.labels), **dict(plan.labels)}
+    """The labels that people gave, by name. Those of a run, too.
+
+    An environment's go before a spec's: by them policies and bills know whose a pod is, which no author may choose.
+    """
+    given = {**dict(plan.labels), **dict(environment.labels)}
     return {key: given[key] for key in sorted(given)}
 
 
