@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from mlgen.cli import policing
 from mlgen.cli.main import run
 from mlgen.cli.policy_binding import reads_name
+from mlgen.cli.subjects import rendered, rendered_task
+from mlgen.cli.workspace import Workspace
 from mlgen.policy.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -459,3 +462,38 @@ def test_a_limit_of_cpu_is_an_environments_to_give(project: Path, check: Check) 
     assert all("`limit_cpu: true`" in one["fix"] for one in found)
     config.write_text(config.read_text().replace("    labels:", "    limit_cpu: true\n    labels:"))
     assert check() == [], "all containers have one: the author's, ours, those of records and of jobs"
+
+
+def test_one_task_alone_is_as_among_all_others() -> None:
+    """A place is found by trying; with all tasks of a pipeline anew for each, one spec held `check` for minutes."""
+    workspace = Workspace(ROOT)
+    for plan in workspace.plans(workspace.specs(None)):
+        for environment in workspace.project.rendered:
+            tasks = [(data, task) for data, task in rendered(plan, environment) if data["kind"] == "Task"]
+            assert all(rendered_task(plan, environment, task) == data for data, task in tasks)
+
+
+def test_what_is_not_tried_any_more_is_told_all_the_same(
+    project: Path, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policing, "MOST_MADE", 0)
+    spec = project / CHURN
+    spec.write_text(spec.read_text().replace("retries: 1", "retries: 9"))
+    found = check()
+    assert found
+    assert all("retried 1 times" in one["message"] and one["file"] == CHURN for one in found)
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    ["/metadata", "/kind", "/apiVersion", "/metadata/namespace", "/spec/list/-1", "/spec/list/\u0661", "/spec/list/00"],
+)
+def test_a_change_that_leaves_no_object_is_told_at_its_pointer(
+    project: Path, capsys: pytest.CaptureFixture[str], pointer: str
+) -> None:
+    (project / "policies" / "own.yaml").write_text(OWN % ("tasks", "true", "{}"))
+    (project / "policies" / "tests").mkdir()
+    case = {"name": "a", "object": {"apiVersion": "v1", "kind": "X", "spec": {"list": [1]}}, "change": {pointer: None}}
+    (project / "policies" / "tests" / "own.yaml").write_text(json.dumps({"cases": [case]}))
+    assert run(["policy", "test", "policies/own.yaml", "--format", "json"]) == 1
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["policy-case"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlgen.cli import culprits, policy_findings
 from mlgen.cli.policy_binding import decided, reads_name, rests_on
 from mlgen.cli.policy_findings import params_of
-from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, subjects
+from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, rendered_task, subjects
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.plan.model import Plan
 from mlgen.policy.cases import resources
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
     from mlgen.policy.model import Binding, Policies, Policy
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
+MOST_MADE = 10_000  # Tasks made for that, but for those that are judged alone: some seconds
 _KINDS = (
     "Task",
     "Pipeline",
@@ -61,7 +62,7 @@ class Inspector:
         # (policy, validation, pipeline, task, environment) -> its first subject, by the order of _KINDS
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
         self.plans: list[Plan] = []
-        self.tried = 0
+        self.tried = self.made = 0
         self.last: dict[tuple[object, ...], int] = {}  # which change it was, the last time that a rule was broken
 
     def inspect(self, planned: Iterable[Planned], environments: Iterable[Environment]) -> None:
@@ -186,9 +187,11 @@ class Inspector:
         rule = (verdict.policy.name, verdict.validation)
         found: dict[str, Span] = {}
         weaker: dict[str, Span] = {}
-        if self.tried < MOST_TRIED:
+        if self.tried < MOST_TRIED and self.made < MOST_MADE:
             self.tried += 1
             for n, change in self.in_order((*rule, subject.kind), subject, verdict):
+                if self.made >= MOST_MADE:
+                    break
                 if change.group in found or (found and not change.group):  # a task is to blame, nothing around it
                     continue
                 effect = self.effect(subject, verdict, change)
@@ -235,10 +238,14 @@ class Inspector:
         return "gone"
 
     def rebuilt(self, subject: Subject, change: culprits.Change) -> Data | None:
+        """The object that is made after a change. Raises ValueError, KeyError where none can be made."""
         if change.plan is None:
             others = [change.environment if e.name == change.environment.name else e for e in self.environments]
             made = of_environment(self.plans, change.environment, others)
             return next((data for data in made if _same(data, subject.data)), None)
+        if subject.kind == "Task":
+            return rendered_task(change.plan, change.environment, subject.task)
+        self.made += len(change.plan.all_tasks)
         objects = rendered(change.plan, change.environment)
         if subject.kind != "Pod":
             return next((d for d, task in objects if d["kind"] == subject.kind and task == subject.task), None)

@@ -12,7 +12,7 @@ from mlgen.policy.containers import Images
 from mlgen.render.argocd import namespace_of
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
-from mlgen.render.manifests import manifests
+from mlgen.render.manifests import manifests, one_task
 from mlgen.render.published import published_manifests
 from mlgen.spec.model import Pipeline
 from mlgen.spec.project import Environment
@@ -63,6 +63,12 @@ def rendered(plan: Plan, environment: Environment) -> Rendered:
     """The objects of a plan as plain data, each with whose Task it is."""
     plain = Plain()
     return [(plain(m.data), m.task) for m in manifests(plan, environment)]
+
+
+def rendered_task(plan: Plan, environment: Environment, task: str | None) -> Data | None:
+    """One Task of a plan, as `rendered` has it."""
+    found = one_task(plan, environment, task)
+    return None if found is None else Plain()(found)
 
 
 class Plain:

@@ -17,6 +17,7 @@ policy that warns). Names and namespaces are filled in where objects have none.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ _KEYS = {"params", "objects", "cases"}
 _OF_CASE = {
     "name", "object", "change", "operation", "old", "subresource", "namespace", "params", "denied", "warned"
 }  # fmt: skip
+_INDEX = re.compile(r"0|[1-9][0-9]*")
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
 
@@ -140,16 +142,37 @@ def _changed(made: Data, pointer: str, value: object, place: Place) -> Data:
     node: Any = made
     try:
         for part in parents:
-            node = node[int(part)] if isinstance(node, list) else node[part]
+            node = node[_index(part)] if isinstance(node, list) else node[part]
         if value is None:
-            del node[int(last) if isinstance(node, list) else last]
+            del node[_index(last) if isinstance(node, list) else last]
         elif isinstance(node, list):
-            node[int(last)] = value
+            node[_index(last)] = value
         else:
             node[last] = value
     except (KeyError, IndexError, ValueError, TypeError):
         raise _Bad(place.key_finding("policy-case", f"the object has nothing at {pointer}")) from None
+    if not _is_object(made):
+        message = f"with {pointer} so, it is no object of a namespace"
+        fix = "apiVersion, kind, metadata.name and metadata.namespace stay texts"
+        raise _Bad(place.key_finding("policy-case", message, fix=fix))
     return made
+
+
+def _is_object(made: Data) -> bool:
+    about = made.get("metadata")
+    texts = [
+        made.get("apiVersion"),
+        made.get("kind"),
+        *((about.get(k) for k in ("name", "namespace")) if isinstance(about, dict) else [None]),
+    ]
+    return all(isinstance(text, str) and text for text in texts)
+
+
+def _index(part: str) -> int:
+    """Raises ValueError for what RFC 6901 has no index for: signs, other digits than ours, zeros before one."""
+    if not _INDEX.fullmatch(part):
+        raise ValueError(part)
+    return int(part)
 
 
 def _messages(place: Place, key: str) -> tuple[str, ...]:

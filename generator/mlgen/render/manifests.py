@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Plan
@@ -45,7 +46,7 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
         f"{MADE_BY}{visible(plan.source)} for the environment {environment.name}; do not edit:",
         f"change the spec, then `mlgen render --env {environment.name}`",
     )
-    tasks = dict(_tasks(plan, environment))
+    tasks = {name: make() for name, make in _tasks(plan, environment)}
     names = {task: _name(data) for task, data in tasks.items()}
     notes = run_annotations(plan, environment)
     run = pipeline_run(plan, environment, notes)
@@ -59,14 +60,20 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
     ]
 
 
-def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Data]]:
+def one_task(plan: Plan, environment: Environment, name: str | None) -> Data | None:
+    """One Task, by the pipeline's name for it, as `manifests` has it; the others are not made. Raises as that."""
+    make = dict(_tasks(plan, environment)).get(name or "")
+    return make() if make is not None else None
+
+
+def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Callable[[], Data]]]:
     for gate in plan.gate_tasks:
-        yield gate.name, gate_task(plan, gate, environment)
+        yield gate.name, partial(gate_task, plan, gate, environment)
     for task in plan.tasks:
-        yield task.name, author_task(plan, task, environment, final=False)
+        yield task.name, partial(author_task, plan, task, environment, final=False)
     for task in plan.finally_tasks:
-        yield task.name, author_task(plan, task, environment, final=True)
-    yield RECORD, record_task(plan, environment)
+        yield task.name, partial(author_task, plan, task, environment, final=True)
+    yield RECORD, partial(record_task, plan, environment)
 
 
 def _name(data: Data) -> str:
