@@ -52,6 +52,13 @@ def _another(spec: Spec) -> None:
     del spec["tasks"]["register"]
 
 
+def _rename_arguments(spec: Spec) -> None:
+    spec["params"] = {("rounds" if name == "epochs" else name): given for name, given in spec["params"].items()}
+    spec["inputs"] = {"rows": spec["inputs"]["raw"]}
+    spec["tasks"]["train"]["in"] = ["prepare.features", "params.rounds"]
+    spec["tasks"]["prepare"]["in"] = {"raw": "inputs.rows", "since": "params.since"}
+
+
 def _to_finally(spec: Spec) -> None:
     spec["finally"]["note"] = {"run": "echo x"}
 
@@ -167,6 +174,14 @@ CASES: dict[str, tuple[Edit, list[str | None]]] = {
             'runs: task register removed (reads train.model, if train.auc >= 0.8 and params.target != "none")',
         ],
     ),
+    "renamed arguments": (
+        _rename_arguments,
+        [
+            "runs: train.in params.rounds epochs → rounds",
+            "runs: params.epochs renamed to params.rounds (runs have to be given it by that name)",
+            "runs: inputs.raw renamed to inputs.rows (runs have to be given it by that name)",
+        ],
+    ),
     "a renamed task": (_rename, ["runs: task train renamed to fit"]),
     "a renamed task that changed": (
         _rename_and_more,
@@ -245,6 +260,19 @@ def test_an_edit_is_told_by_its_effect_and_in_words(name: str) -> None:
         assert found[: len(expected)] == expected
         return
     assert found == expected
+
+
+def test_arguments_of_which_several_might_be_meant_are_not_taken_for_renamed() -> None:
+    def spec(*names: str) -> Spec:
+        tasks = {"a": {"run": "true", "in": [f"params.{name}" for name in names], "image": "busybox:1"}}
+        return {"version": 1, "name": "p", "params": dict.fromkeys(names, 1), "tasks": tasks}
+
+    found = part(spec("a", "b"), spec("c", "d"))
+    assert [str(change.kind) for change in found.pipelines[0].changes if change.key.startswith("params.")] == [
+        "removed", "removed", "new", "new",
+    ]  # fmt: skip
+    found = part(spec("a", "b"), spec("a", "d"))
+    assert "runs: params.b renamed to params.d (runs have to be given it by that name)" in lines(found)
 
 
 def test_code_is_told_by_its_files() -> None:

@@ -145,7 +145,12 @@ def words(change: Change) -> list[Word]:
         case Kind.REMOVED:
             found += [Word("removed, was" if change.before is not None else "removed"), *_value(change.before)]
         case Kind.RENAMED:
-            found = [Word("task"), *_value(change.before), Word("renamed to"), *_value(change.after)]
+            found = [
+                *([Word("task")] if change.task else []),
+                *_value(change.before),
+                Word("renamed to"),
+                *_value(change.after),
+            ]
         case Kind.CHANGED if change.before is None and change.after is None:
             found.append(Word("changed"))
         case Kind.CHANGED:

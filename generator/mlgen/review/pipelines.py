@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from mlgen.plan.model import Input, Param, Plan, Task, Value
+from mlgen.review.arguments import renamed_inputs, renamed_params, with_arguments
 from mlgen.review.change import Change, Effect, Kind, of_maps, of_value, ordered, worst
 from mlgen.review.names import with_names
 from mlgen.review.renames import renamed_tasks
 from mlgen.review.tasks import Listing, gate_text, gpu_text, source_text, task_changes
+
+T = TypeVar("T")
 
 RUNS, RULES, METADATA = Effect.RUNS, Effect.RULES, Effect.METADATA
 
@@ -56,7 +60,10 @@ def compare(before: Plan | None, after: Plan | None, old_code: Listing, new_code
         return PipelineReview(before, after, tuple(found))
     names = renamed_tasks(before, after)
     old = with_names(before, {was: now for now, was in names.items()})
-    found = [*_renamed(before, after), *_tasks(old, after, names, old_code, new_code), *_arguments(old, after)]
+    params, inputs = renamed_params(old, after), renamed_inputs(old, after)
+    read = with_arguments(old, {was: now for now, was in params.items()}, {was: now for now, was in inputs.items()})
+    found = [*_renamed(before, after), *_tasks(read, after, names, old_code, new_code)]
+    found += _arguments(old, after, params, inputs)
     found += of_value(before.description or None, after.description or None, METADATA, "description")
     found += of_value(before.owner or None, after.owner or None, METADATA, "owner")
     found += of_maps(before.labels, after.labels, METADATA, key="labels")
@@ -131,9 +138,10 @@ def _about(task: Task, plan: Plan) -> str:
     return ", ".join(said)
 
 
-def _arguments(old: Plan, new: Plan) -> Iterator[Change]:
+def _arguments(old: Plan, new: Plan, renamed: Mapping[str, str], renamed_in: Mapping[str, str]) -> Iterator[Change]:
     params = ({param.name: param for param in plan.params} for plan in (old, new))
     were, are = params
+    yield from _under(renamed, were, "params")
     for name in sorted({*were, *are}):
         key = f"params.{name}"
         if name not in were:
@@ -144,8 +152,17 @@ def _arguments(old: Plan, new: Plan) -> Iterator[Change]:
             yield from _param_changes(were[name], are[name], key)
     inputs = ({item.name: item for item in plan.inputs} for plan in (old, new))
     old_inputs, new_inputs = inputs
+    yield from _under(renamed_in, old_inputs, "inputs")
     for name in sorted({*old_inputs, *new_inputs}):
         yield from _input_changes(old_inputs.get(name), new_inputs.get(name), f"inputs.{name}")
+
+
+def _under(renamed: Mapping[str, str], were: dict[str, T], owner: str) -> Iterator[Change]:
+    """What is called otherwise; from then on `were` has it by its new name."""
+    for now, was in sorted(renamed.items()):
+        were[now] = were.pop(was)
+        note = "runs have to be given it by that name"
+        yield Change(RUNS, Kind.RENAMED, "", f"{owner}.{now}", f"{owner}.{was}", f"{owner}.{now}", note=note)
 
 
 def _param(param: Param) -> str:

@@ -58,6 +58,9 @@ def run_text(run: Script | Command) -> str:
 
 def _ins(before: Task, after: Task) -> Iterator[Change]:
     old, new = ({item.name: item for item in task.ins} for task in (before, after))
+    for was, now in _called(old, new):
+        yield Change(RUNS, Kind.CHANGED, after.name, "in", was, now, about=source_text(new[now]))
+        old[now] = replace(old.pop(was), name=now)
     for name in sorted({*old, *new}):
         key = f"in.{name}"
         if name not in old:
@@ -68,6 +71,13 @@ def _ins(before: Task, after: Task) -> Iterator[Change]:
             yield Change(RUNS, Kind.CHANGED, after.name, key, source_text(old[name]), source_text(new[name]))
         elif old[name] != new[name]:
             yield Change(RUNS, Kind.CHANGED, after.name, key, _in_type(old[name]), _in_type(new[name]))
+
+
+def _called(old: Mapping[str, In], new: Mapping[str, In]) -> list[tuple[str, str]]:
+    """What a program finds under another name than before: the names of one thing that is read once, then and now."""
+    gone = {item.source: name for name, item in sorted(old.items()) if name not in new}
+    come = {item.source: name for name, item in sorted(new.items()) if name not in old}
+    return [(gone[source], come[source]) for source in gone if source in come and not isinstance(source, Value)]
 
 
 def _read(task: str, key: str, verb: str, item: In, kind: Kind) -> Change:
