@@ -244,7 +244,7 @@ tasks:
 """
     assert told(spec(body)) == [
         ("tekton-variable", 9, 17),
-        ("tekton-variable", 12, 10),  # folded lines have no place of their own
+        ("tekton-variable", 14, 7),  # in a folded text, too
         ("gate-type", 15, 9),
         ("tekton-variable", 18, 20),
         ("tekton-variable", 18, 45),
