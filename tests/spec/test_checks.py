@@ -245,7 +245,7 @@ tasks:
     assert told(spec(body)) == [
         ("tekton-variable", 9, 17),
         ("tekton-variable", 14, 7),  # in a folded text, too
-        ("gate-type", 15, 9),
+        ("gate-type", 16, 7),
         ("tekton-variable", 18, 20),
         ("tekton-variable", 18, 45),
     ]
