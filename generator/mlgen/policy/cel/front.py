@@ -12,6 +12,7 @@ from typing import Any
 from mlgen.canonical import encode
 from mlgen.policy.cel import pairs
 from mlgen.policy.cel.library import DECLARATIONS, REPLACED
+from mlgen.policy.cel.retold import Untold, tellings
 from mlgen.policy.cel.wire import Checked, Node, Type, read
 
 _ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
@@ -79,8 +80,26 @@ class Checker:
         except RuntimeError as error:
             root = self._of_pairs(text)
             if root is not None:
+                self._retold(root)
                 return Compiled(root, None)
             raise _uncompiled(text, str(error)) from None
+
+    def _retold(self, root: Node) -> None:
+        """Type-check an expression with macros of two variables. Raises Uncompiled where it is mistyped."""
+        refused: list[Uncompiled] = []
+        try:
+            for told in tellings(root):
+                try:
+                    self._typed.compile(_ASKED.sub(_as_bool, told))
+                except RuntimeError as error:
+                    refused.append(_uncompiled(told, str(error)))
+                else:
+                    return
+        except Untold:
+            raise Uncompiled((Flaw("its macros of two variables cannot be checked here", 0),), False) from None
+        # Places in what was told are none in what was written.
+        known = all(one.known for one in refused)
+        raise Uncompiled(tuple(Flaw(flaw.message, 0) for flaw in refused[0].flaws[:1]), known)
 
     def _of_pairs(self, text: str) -> Node | None:
         """An expression with macros of two variables, which the library cannot check."""
