@@ -155,3 +155,49 @@ def test_a_rule_of_another_version_may_be_of_this_one(constraints: dict[str, obj
     thing = {"apiVersion": f"{corpus.GROUP}/v1", "kind": "Thing", "metadata": {"name": "x"}}
     found = verdicts.verdicts(judge, corpus.labelled(thing, "version", verdicts.NAMESPACE))
     assert ["no" if v.evaluated else "unknown" for v in found] == ([] if said == "nothing" else [said])
+
+
+def findings_of(expression: str) -> list[str]:
+    case = Case("one", {"validations": [{"expression": expression, "message": "no"}]})
+    files = corpus.documents(case, verdicts.PREFIX, verdicts.NAMESPACE)
+    data = "---\n".join(json.dumps(d) + "\n" for d in files).encode()
+    return [finding.message for finding in load({"policies/one.yaml": data})[1]]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "1 + 'a' == 2 || [1].all(i, v, true)",
+        "true || [1, 2].all(i, v, v.startsWith('a'))",
+        "true || [1, 2].exists(i, v, i == 'a')",
+        "true || {'a': 1}.all(k, v, v.startsWith('a'))",
+        "true || {'a': 1}.all(k, v, k > 1)",
+        "true || [1, 2].transformList(i, v, v + 1) == 3",
+        "true || {'a': 1}.transformMap(k, v, k) == {'a': 1}",
+        "true || 5.all(i, v, true)",
+        "true || [1].all(i, v, v)",
+        "true || [1].all(i, v, nope(v))",
+        "request.nope == '' || [1].all(i, v, true)",
+        "[1].transformList(i, v, v)",
+    ],
+)
+def test_a_mistyped_macro_of_two_variables_is_told(expression: str) -> None:
+    assert len(findings_of(expression)) == 1
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[1, 2].all(i, v, i + v > 0) && {'a': 1}.all(k, v, k.size() == v)",
+        "{'a': [1]}.all(k, l, l.all(i, v, k.startsWith('a') && i + v > 0))",
+        "object.spec.all(k, v, k.matches('a') || v > 1 || v.x == null)",
+        "object.spec.l.transformList(i, v, v.size() > 1, v.name) == ['a']",
+        "{'a': 1}.transformMap(k, v, string(v) + k) == {'a': '1a'}",
+        "[1].transformMapEntry(i, v, {string(v): i}) == {'1': 0}",
+        "[1u, 2u].existsOne(i, v, v == 2u) && -1.5 < 2.0 && has(object.spec) && b'a' == b'a'",
+        "object.?spec.?l[?0].optMap(x, x.all(k, v, v != k)).orValue(true) && request.name.size() > 0",
+        "[[1, 2]].map(l, l.all(i, v, v > i))[0] ? !(1 in [1, 2]) : 'a\\n\"' != \"'\"",
+    ],
+)
+def test_a_macro_of_two_variables_that_type_checks_is_taken(expression: str) -> None:
+    assert findings_of(expression) == []

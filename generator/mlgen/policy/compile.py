@@ -14,7 +14,7 @@ from mlgen.policy.cel.reads import fields
 from mlgen.policy.cel.refusals import refusals, written
 from mlgen.policy.cel.steps import Frame, Step
 from mlgen.policy.cel.values import NotEvaluated
-from mlgen.policy.cel.wire import Type
+from mlgen.policy.cel.wire import Checked, Type
 from mlgen.policy.model import Expression, MatchCondition, Policy, Validation, Variable
 from mlgen.spec.document import Document
 from mlgen.spec.reader import Route
@@ -158,6 +158,8 @@ class Compiler:
 
     def _result(self, route: Route, compiled: front.Compiled, kinds: tuple[str, ...]) -> Type | None:
         """The type of what an expression gives, where it is known; flaws are told."""
+        if compiled.retold:
+            self._retold(route, compiled.retold, kinds)
         checked = compiled.checked
         if checked is None or checked.type is None:
             return None
@@ -168,6 +170,15 @@ class Compiler:
             wanted = " or ".join("null" if kind == "null_type" else kind for kind in kinds)
             self._tell(route, front.Flaw(f"must evaluate to {wanted} but got {written(checked.type)}", 0))
         return checked.type
+
+    def _retold(self, route: Route, tellings: tuple[Checked, ...], kinds: tuple[str, ...]) -> None:
+        """Flaws that all tellings have: one of them is what was written."""
+        told = [{flaw.message for flaw in refusals(one, KNOWN)} for one in tellings]
+        for message in sorted(set.intersection(*told)):
+            self._tell(route, front.Flaw(message, 0))
+        types = [one.type for one in tellings]
+        if kinds and all(kind is not None and kind["type_name"] not in kinds for kind in types) and types[0]:
+            self._tell(route, front.Flaw(f"must evaluate to {' or '.join(kinds)} but got {written(types[0])}", 0))
 
     def _tell(self, route: Route, flaw: front.Flaw) -> None:
         end = min(flaw.start + 1, len(self.document.text(route)))

@@ -40,10 +40,14 @@ class Uncompiled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """root: what is evaluated. checked: the same, with the types of its nodes; None where it could not be checked."""
+    """root: what is evaluated. checked: the same, with the types of its nodes; None where it was told otherwise.
+
+    retold: all tellings that type-check; places in them are none in what was written.
+    """
 
     root: Node
     checked: Checked | None
+    retold: tuple[Checked, ...] = ()
 
 
 # The checker puts what is declared by a path in place of that path, also where `has` asks for it, and then takes the
@@ -80,23 +84,23 @@ class Checker:
         except RuntimeError as error:
             root = self._of_pairs(text)
             if root is not None:
-                self._retold(root)
-                return Compiled(root, None)
+                return Compiled(root, None, self._retold(root))
             raise _uncompiled(text, str(error)) from None
 
-    def _retold(self, root: Node) -> None:
+    def _retold(self, root: Node) -> tuple[Checked, ...]:
         """Type-check an expression with macros of two variables. Raises Uncompiled where it is mistyped."""
         refused: list[Uncompiled] = []
+        found: list[Checked] = []
         try:
             for told in tellings(root):
                 try:
-                    self._typed.compile(_ASKED.sub(_as_bool, told))
+                    found.append(read(self._typed.compile(_ASKED.sub(_as_bool, told)).serialize()))
                 except RuntimeError as error:
                     refused.append(_uncompiled(told, str(error)))
-                else:
-                    return
         except Untold:
             raise Uncompiled((Flaw("its macros of two variables cannot be checked here", 0),), False) from None
+        if found:
+            return tuple(found)
         # Places in what was told are none in what was written.
         known = all(one.known for one in refused)
         raise Uncompiled(tuple(Flaw(flaw.message, 0) for flaw in refused[0].flaws[:1]), known)

@@ -90,6 +90,7 @@ class _Writer:
 
     def pairs(self, node: two.Pairs) -> str:
         over, first, second, of_map = self.text(node.over), node.first, node.second, next(self.maps)
+        over = f"(true ? {over} : {'{}' if of_map else '[]'})"  # type-checks for the one, and for what is dyn
         outer, inner, other = (first, second, f"[{over}[{first}]]") if of_map else (second, first, "[0]")
         asked = self.text(node.predicate) if node.predicate is not None else "true"
         if node.transform is None:
