@@ -497,3 +497,12 @@ def test_a_change_that_leaves_no_object_is_told_at_its_pointer(
     (project / "policies" / "tests" / "own.yaml").write_text(json.dumps({"cases": [case]}))
     assert run(["policy", "test", "policies/own.yaml", "--format", "json"]) == 1
     assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["policy-case"]
+
+
+def test_a_value_that_no_rule_can_read_is_told_where_it_stands(project: Path, check: Check) -> None:
+    params = project / "policies" / "params.yaml"
+    params.write_text(params.read_text().replace('gpus: "2"', "gpus: x", 1))
+    found = check()
+    assert {(one["file"], one["line"]) for one in found} == {("policies/params.yaml", 16)}
+    assert all("a value that the rule can read" in one["fix"] for one in found)
+    assert len(found) <= 2, "at most one for each rule of the policy, none for each task"

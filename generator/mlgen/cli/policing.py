@@ -25,7 +25,7 @@ from mlgen.spec.model import Pipeline, Place
 from mlgen.spec.project import Environment
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
-    from mlgen.policy.judge import Judge, Verdict
+    from mlgen.policy.judge import Judge, Request, Verdict
     from mlgen.policy.model import Binding, Policies, Policy
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
@@ -105,14 +105,17 @@ class Inspector:
 
     def ask(self, data: Data, environment: Environment, *, retry: bool = False) -> list[Verdict]:
         """The verdicts on an object. retry: a pod that was judged already, under another name."""
+        request = self.request(data, environment)
+        return self.judge(request.resource, dict(request.namespace or {}), environment, retry=retry).judge(request)
+
+    def request(self, data: Data, environment: Environment) -> Request:
+        """What the API server is asked, when an object of an environment is made."""
         from mlgen.policy.judge import Request  # here: as above
 
         named = self.namespaces.get(environment.name)
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = self.namespace(environment)
-        resource, whole = resources(data), self.is_whole(named)
-        judge = self.judge(resource, named, environment, retry=retry)
-        return judge.judge(Request(stored(data), resource, namespace=named, whole=whole))
+        return Request(stored(data), resources(data), namespace=named, whole=self.is_whole(named))
 
     def namespace(self, environment: Environment) -> Data:
         """The Namespace of an environment, with the labels that policies/ gives it, if it has one of its name."""
@@ -180,10 +183,13 @@ class Inspector:
                 if subject.environment.name not in names:
                     names.append(subject.environment.name)
         for (*_, place), (subject, verdict, names) in causes.items():
-            yield policy_findings.of_verdict(subject, verdict, names, place)
+            in_params = place in self.policies.places.values()
+            yield policy_findings.of_verdict(subject, verdict, names, place, in_params=in_params)
 
     def places(self, subject: Subject, verdict: Verdict) -> list[Span]:
         """Where what causes a verdict is written: found by trying, else guessed from the names in the expression."""
+        if policy_findings.fails(verdict) and (value := self.value(subject, verdict)) is not None:
+            return [value]
         rule = (verdict.policy.name, verdict.validation)
         found: dict[str, Span] = {}
         weaker: dict[str, Span] = {}
@@ -205,6 +211,21 @@ class Inspector:
         if places := list((found or weaker).values()):
             return places if subject.kind in ("Pipeline", "PipelineRun") else places[:1]
         return [self.guess(subject, verdict)]
+
+    def value(self, subject: Subject, verdict: Verdict) -> Span | None:
+        """The value of its params without which an expression does not end in an error, if that is so of one."""
+        reference, environment = verdict.binding.param_ref or {}, subject.environment
+        where = str(reference.get("namespace") or environment.namespace)
+        key = (*(verdict.policy.param_kind or ("", "")), where, str(reference.get("name")))
+        given = self.policies.objects.get(key, {})
+        for name in given.get("data") or ():
+            less = {**given, "data": {k: text for k, text in given["data"].items() if k != name}}
+            own = replace(self.policies, objects={**self.policies.objects, key: less})
+            own = replace(own, policies=(verdict.policy,), bindings=(verdict.binding,))
+            said = self.make(own).judge(self.request(subject.data, environment))
+            if not any(policy_findings.fails(one) and one.validation == verdict.validation for one in said):
+                return self.policies.places[*key, name]
+        return None
 
     def in_order(
         self, rule: tuple[object, ...], subject: Subject, verdict: Verdict

@@ -21,8 +21,13 @@ _ARGUMENTS = (
 _NAMED = 3  # policies whose names stand in a sentence
 
 
-def of_verdict(subject: Subject, verdict: Verdict, names: Sequence[str], place: Span) -> Diagnostic:
-    """The finding of one cause. names: of all environments that it is in; subject: of the first."""
+def of_verdict(
+    subject: Subject, verdict: Verdict, names: Sequence[str], place: Span, *, in_params: bool = False
+) -> Diagnostic:
+    """The finding of one cause. names: of all environments that it is in; subject: of the first.
+
+    in_params: whether the place is a value of the policy's params.
+    """
     policy = verdict.policy
     title = policy.annotations.get("mlgen.dev/title", "")
     where = f"the environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
@@ -34,9 +39,17 @@ def of_verdict(subject: Subject, verdict: Verdict, names: Sequence[str], place: 
     code, verb = ("policy", "refuses") if "Deny" in verdict.actions else ("policy-warning", "warns of")
     why = f"{f'{title}: ' if title else ''}policy {policy.name} {verb} {subject.name}, in {where}"
     fix = policy.annotations.get("mlgen.dev/fix") or f"mend this, or talk to those who keep {verdict.place.file}"
+    if fails(verdict):
+        mended = "write a value that the rule can read" if in_params else f"mend the rule, in {verdict.place.file}"
+        fix = f"the rule itself fails, on what it is given: {mended}"
     related = (Related(f"the rule of {policy.name}", verdict.place),)
     secret = policy.annotations.get("mlgen.dev/secret") == "true"
     return Diagnostic(code, verdict.message, place, why, fix, related, secret)
+
+
+def fails(verdict: Verdict) -> bool:
+    """Whether an expression ended in an error, which is a refusal without a reason of its own."""
+    return verdict.evaluated and not verdict.reason
 
 
 def lacks_params(verdict: Verdict) -> bool:
@@ -74,7 +87,8 @@ def _mended(
 ) -> tuple[str, tuple[Related, ...]]:
     """How to come by params: by what other namespaces have, best by what is of no environment any more."""
     version, kind, where, name = wanted
-    others = {key[2]: place for key, place in policies.places.items() if key[:2] == (version, kind) and key[3] == name}
+    every = [(key, place) for key, place in policies.places.items() if key[:2] == (version, kind)]
+    others = {key[2]: place for key, place in every if key[3:] == (name,)}
     if not others or not name:
         return f"write it in policies/params.yaml: `metadata: {{name: {name or '…'}, namespace: {where}}}`", ()
     stale = [namespace for namespace in others if namespace not in known]

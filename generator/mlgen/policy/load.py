@@ -23,8 +23,9 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
     findings: list[Diagnostic] = []
     policies: dict[str, Policy] = {}
     bindings: dict[str, tuple[Document, Binding]] = {}
-    seen: dict[tuple[str, str, str, str], Span] = {}
+    seen: dict[tuple[str, ...], Span] = {}
     objects: dict[tuple[str, str, str, str], Mapping[str, Any]] = {}
+    values: dict[tuple[str, ...], Span] = {}
     broken: set[str] = set()  # policies that are left out, and those that such bindings name
     for document in (d for file, data in sorted(files.items()) for d in documents(file, data)):
         findings += document.diagnostics
@@ -57,7 +58,8 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
             bindings[str(name)] = (document, _binding(document))
         else:
             objects[key] = _as_stored(_as_meant(data))
-    loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects, seen)
+            values |= {(*key, name): document.span(("data", name)) for name in objects[key].get("data") or ()}
+    loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects, {**seen, **values})
     findings += _loose(loaded, {name: d for name, (d, _) in bindings.items()}, broken)
     return loaded, sort(findings)
 

@@ -83,10 +83,11 @@ class Binding:
 class Policies:
     """All that policy files hold, in the order of files and documents.
 
-    objects: the rest, by (apiVersion, kind, namespace or "", name): params, mostly. places: of their names.
+    objects: the rest, by (apiVersion, kind, namespace or "", name): params, mostly.
+    places: of the names of all, by the same, and of each value of their `data`, by that and its key.
     """
 
     policies: tuple[Policy, ...] = ()
     bindings: tuple[Binding, ...] = ()
     objects: Mapping[tuple[str, str, str, str], Mapping[str, Any]] = field(default_factory=dict)
-    places: Mapping[tuple[str, str, str, str], Span] = field(default_factory=dict)
+    places: Mapping[tuple[str, ...], Span] = field(default_factory=dict)
