@@ -20,7 +20,7 @@ FULL = Environment(
     "prod", "ml-prod", "s3://a/b", S3("https://s3.example", "eu-1", "s3"), (("ml-data", S3("https://o.example")),),
     Ledger("https://git.example/l.git", "ledger", "token", "task", 10, "signers"), "runner", 1000, "runtime:1",
     ("ghcr",), (("a100", GpuPool("nvidia.com/gpu", (("pool", "a100"),), ({"key": "gpu"},), 60)),), ("ghcr.io/acme/",),
-    Limits(8, 1 << 38, 86400), 3600, 3600, (("team", "risk"),),
+    Limits(8, 1 << 38, 86400), False, 3600, 3600, (("team", "risk"),),
 )  # fmt: skip
 
 CHANGED: dict[str, tuple[dict[str, Any], str]] = {
