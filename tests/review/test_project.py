@@ -43,6 +43,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
         'runs: prod.gpus.a100.tolerations removed, was [{"key":"gpu"}]',
     ),
     "registries": ({"registries": ("ghcr.io/",)}, "rules: prod.registries ghcr.io/acme/ → ghcr.io/"),
+    "limit_cpu": ({"limit_cpu": True}, "resources: prod.limit_cpu false → true"),
     "limits": ({"limits": Limits(16, 1 << 38, 86400)}, "rules: prod.limits.gpu 8 → 16"),
     "memory": ({"limits": Limits(8, 1 << 39, 86400)}, "rules: prod.limits.memory 256Gi → 512Gi"),
     "queue_seconds": ({"queue_seconds": 7200}, "resources: prod.queue 1h → 2h"),
