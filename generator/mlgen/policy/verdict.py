@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlgen.diagnostic import Span
-from mlgen.policy.cel.evaluate import Scope
 from mlgen.policy.cel.library.formats import Reasons
 from mlgen.policy.cel.library.strings import trim
 from mlgen.policy.cel.meter import METER, TooCostly
+from mlgen.policy.cel.scope import Scope
 from mlgen.policy.cel.values import CelError, NotEvaluated, Wordless
 from mlgen.policy.model import Binding, Expression, Policy, Validation
 

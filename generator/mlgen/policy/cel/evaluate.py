@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mlgen.policy.cel import operators
@@ -20,6 +20,8 @@ from mlgen.policy.cel.steps import (
     binary,
     equals_text,
     is_null,
+    list_of,
+    map_of,
     of_two,
     optional_field,
     otherwise,
@@ -29,7 +31,7 @@ from mlgen.policy.cel.steps import (
     variable,
     whole,
 )
-from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Partial, TypeValue, Uint, equal, type_name
+from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Partial, TypeValue, equal
 from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, MapOf, Node, Select
 
 TYPES = {
@@ -44,32 +46,6 @@ TYPES = {
 
 
 _WHOLE = frozenset({"object", "oldObject", "params", "variables"})
-
-
-@dataclass(slots=True)
-class Scope:
-    """What expressions see. roots: by name; a NotEvaluated among them is raised when it is read.
-
-    variables: by name, each evaluated when it is first read; `done` holds what was found.
-    """
-
-    roots: Mapping[str, Any]
-    variables: Mapping[str, Step]
-    done: dict[str, Any] = field(default_factory=dict)
-
-    def variable(self, name: str) -> Any:
-        found = self.done.get(name, NONE)
-        if found is NONE:
-            try:
-                found = self.variables[name]([self])
-            except CelError as error:
-                found = CelError(f'composited variable "{name}" fails to evaluate: {error}')
-            except NotEvaluated as unknown:
-                found = unknown
-            self.done[name] = found
-        if isinstance(found, CelError | NotEvaluated):
-            raise found
-        return found
 
 
 def build(node: Node) -> Step:
@@ -260,46 +236,12 @@ class _Builder:
         return call
 
     def list(self, node: ListOf, names: dict[str, int]) -> Step:
-        steps = [self.build(e, names) for e in node.elements]
-        optional = node.optional
-
-        def make(frame: Frame) -> list[Any]:
-            METER.spent += 10
-            if not optional:
-                return [s(frame) for s in steps]
-            found = []
-            for number, step in enumerate(steps):
-                value = step(frame)
-                if number not in optional:
-                    found.append(value)
-                elif value is not NONE:
-                    found.append(value.value)
-            return found
-
-        return make
+        return list_of([self.build(e, names) for e in node.elements], node.optional)
 
     def map(self, node: MapOf, names: dict[str, int]) -> Step:
         if node.message:
             return unknown(f"{node.message} is not known here")
-        entries = [(self.build(e.key, names), self.build(e.value, names), e.optional) for e in node.entries]
-
-        def make(frame: Frame) -> dict[Any, Any]:
-            METER.spent += 30
-            found: dict[Any, Any] = {}
-            for key_step, value_step, optional in entries:
-                key, value = key_step(frame), value_step(frame)
-                if optional:
-                    if value is NONE:
-                        continue
-                    value = value.value
-                if type(key) not in (str, int, Uint, bool):
-                    raise NotEvaluated(f"a map with a key of the type {type_name(key)}")
-                if key in found and operators.key_of(found, key) is NONE:
-                    raise NotEvaluated("a map has true or false beside 1 or 0 among its keys")
-                found[key] = value
-            return found
-
-        return make
+        return map_of([(self.build(e.key, names), self.build(e.value, names), e.optional) for e in node.entries])
 
     def pairs(self, node: two.Pairs, names: dict[str, int]) -> Step:
         over = self.build(node.over, names)

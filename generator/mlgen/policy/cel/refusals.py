@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from mlgen.policy.cel.evaluate import Scope, build
+from mlgen.policy.cel.evaluate import build
 from mlgen.policy.cel.front import DYN, Flaw
 from mlgen.policy.cel.library import regex, text_format
 from mlgen.policy.cel.meter import METER, TooCostly
 from mlgen.policy.cel.pairs import parts
+from mlgen.policy.cel.scope import Scope
 from mlgen.policy.cel.values import CelError, NotEvaluated
 from mlgen.policy.cel.wire import Call, Checked, Const, Ident, ListOf, MapOf, Node, Select, Type
 

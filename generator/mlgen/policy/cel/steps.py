@@ -10,7 +10,7 @@ from mlgen.policy.cel.library import TABLE
 from mlgen.policy.cel.meter import METER
 from mlgen.policy.cel.operators import NO_OVERLOAD
 from mlgen.policy.cel.signatures import Implementation
-from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, Wordless, type_name
+from mlgen.policy.cel.values import NONE, CelError, NotEvaluated, Optional, Partial, Uint, Wordless, type_name
 
 Frame = list[Any]  # [0] the Scope, then the variables of macros
 Step = Callable[[Frame], Any]
@@ -218,6 +218,47 @@ def otherwise(name: str, optional: Step, other: Step) -> Step:
         return value if name == "or" else value.value
 
     return step
+
+
+def list_of(steps: list[Step], optional: frozenset[int]) -> Step:
+    """optional: the indices of elements that are left out where they have no value."""
+
+    def make(frame: Frame) -> list[Any]:
+        METER.spent += 10
+        if not optional:
+            return [s(frame) for s in steps]
+        found = []
+        for number, step in enumerate(steps):
+            value = step(frame)
+            if number not in optional:
+                found.append(value)
+            elif value is not NONE:
+                found.append(value.value)
+        return found
+
+    return make
+
+
+def map_of(entries: list[tuple[Step, Step, bool]]) -> Step:
+    """entries: key, value, and whether the value is optional."""
+
+    def make(frame: Frame) -> dict[Any, Any]:
+        METER.spent += 30
+        found: dict[Any, Any] = {}
+        for key_step, value_step, optional in entries:
+            key, value = key_step(frame), value_step(frame)
+            if optional:
+                if value is NONE:
+                    continue
+                value = value.value
+            if type(key) not in (str, int, Uint, bool):
+                raise NotEvaluated(f"a map with a key of the type {type_name(key)}")
+            if key in found and operators.key_of(found, key) is NONE:
+                raise NotEvaluated("a map has true or false beside 1 or 0 among its keys")
+            found[key] = value
+        return found
+
+    return make
 
 
 SPECIAL: dict[str, Callable[..., Step]] = {"_&&_": conjunction, "_||_": disjunction, "_?_:_": choose, "!_": negation}
