@@ -10,7 +10,7 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.policy.cel import front
 from mlgen.policy.cel.evaluate import build
 from mlgen.policy.cel.needs import Reading
-from mlgen.policy.cel.reads import fields
+from mlgen.policy.cel.reads import fields, unlooped
 from mlgen.policy.cel.refusals import refusals, written
 from mlgen.policy.cel.steps import Frame, Step
 from mlgen.policy.cel.values import NotEvaluated
@@ -143,7 +143,7 @@ class Compiler:
             self.reading.add_variable(variable, compiled.root)
         else:
             self.reading.add(compiled.root)
-        return Expression(text, place, build(compiled.root), fields(compiled.root)), kind
+        return Expression(text, place, build(compiled.root), fields(compiled.root), unlooped(compiled.root)), kind
 
     def _checker(self, authorizer: bool, text: str) -> front.Checker:
         # With the variables that may be named in the text, and one by which the checker knows that there are some: an

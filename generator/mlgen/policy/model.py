@@ -16,12 +16,14 @@ class Expression:
     """text: as written. place: of the whole scalar. run: takes a frame, gives a value.
 
     fields: the paths that it reads of the object, such as ("spec", "steps"): what may have caused its verdict.
+    variables: those that it reads, if it has no loop of its own: when they are known, it costs next to nothing.
     """
 
     text: str
     place: Span
     run: Step
     fields: frozenset[tuple[str, ...]] = frozenset()
+    variables: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,9 +198,10 @@ def _validation(policy: Policy, binding: Binding, validation: Validation, sight:
 
 def _pay_for_message(validation: Validation, sight: _Sight) -> None:
     """The API server evaluates all messages, also those that nobody needs; what they cost is missing elsewhere."""
-    if validation.message_expression is not None:
+    message = validation.message_expression
+    if message is not None and (message.variables is None or not message.variables <= sight.scope.done.keys()):
         try:
-            sight.evaluate(validation.message_expression)
+            sight.evaluate(message)
         except Overspent:
             raise
         except (CelError, NotEvaluated):

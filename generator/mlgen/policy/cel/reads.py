@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlgen.policy.cel.pairs import of, parts
 from mlgen.policy.cel.wire import Call, Const, Fold, Ident, ListOf, MapOf, Node, Select
 
 Path = tuple[str, ...]
@@ -12,6 +13,27 @@ def fields(root: Node) -> frozenset[Path]:
     found: set[Path] = set()
     _walk(root, {"object": ()}, found)
     return frozenset(p for p in found if not any(q != p and q[: len(p)] == p for q in found))
+
+
+def unlooped(root: Node) -> frozenset[str] | None:
+    """The policy's variables that an expression reads; None where it has a macro, or more than a few calls."""
+    found: set[str] = set()
+    waiting, calls = [root], 0
+    while waiting:
+        node = waiting.pop()
+        calls += isinstance(node, Call)
+        if isinstance(node, Fold) or calls > 20 or (isinstance(node, Call) and (of(node) or node.function in _LONG)):
+            return None
+        if isinstance(node, Select) and node.operand == Ident("variables"):
+            found.add(node.name)
+        elif node == Ident("variables"):
+            return None
+        else:
+            waiting += parts(node)
+    return frozenset(found)
+
+
+_LONG = frozenset({"replace", "format", "matches", "find", "findAll"})  # of texts that may be long, more than once each
 
 
 def _walk(node: Node, names: dict[str, Path], found: set[Path]) -> Path | None:
