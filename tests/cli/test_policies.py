@@ -506,3 +506,12 @@ def test_a_value_that_no_rule_can_read_is_told_where_it_stands(project: Path, ch
     assert {(one["file"], one["line"]) for one in found} == {("policies/params.yaml", 16)}
     assert all("a value that the rule can read" in one["fix"] for one in found)
     assert len(found) <= 2, "at most one for each rule of the policy, none for each task"
+
+
+@pytest.mark.parametrize("name", ["other.yaml", ".other.yaml"])
+def test_what_another_engine_would_ask_is_no_pass(project: Path, check: Check, name: str) -> None:
+    (project / "policies" / name).write_text(
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: other}\n"
+    )
+    (one,) = check()
+    assert (one["code"], one["file"], one["line"]) == ("policy-not-evaluated", f"policies/{name}", 3)

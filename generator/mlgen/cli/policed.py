@@ -53,7 +53,9 @@ def check_policies(workspace: Workspace) -> list[Diagnostic]:
 
 def policy_files(workspace: Workspace) -> tuple[dict[str, bytes], list[Diagnostic]]:
     """Path -> bytes of policies/, and the findings of what in it is no file of the repository."""
-    names = [n for n in workspace.files.beside(f"{FOLDER}/") if n.endswith(_SUFFIXES) and not n.startswith(".")]
+    names = [
+        n for n in workspace.files.beside(f"{FOLDER}/") if n.endswith(_SUFFIXES) and not n.startswith(".#")
+    ]  # an editor's mark
     paths = [f"{FOLDER}/{name}" for name in names]
     lost = [path for path in paths if workspace.files.kind(path) not in ("file", "folder")]
     return {path: workspace.data(path) for path in paths if workspace.files.kind(path) == "file"}, [

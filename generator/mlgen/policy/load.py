@@ -61,7 +61,19 @@ def load(files: Mapping[str, bytes]) -> tuple[Policies, list[Diagnostic]]:
             values |= {(*key, name): document.span(("data", name)) for name in objects[key].get("data") or ()}
     loaded = Policies(tuple(policies.values()), tuple(b for _, b in bindings.values()), objects, {**seen, **values})
     findings += _loose(loaded, {name: d for name, (d, _) in bindings.items()}, broken)
+    findings += _foreign(loaded, broken)
     return loaded, sort(findings)
+
+
+def _foreign(loaded: Policies, broken: set[str]) -> Iterator[Diagnostic]:
+    """What may be another engine's policy: no object of Kubernetes' own core, nor params of a policy here."""
+    kinds = {policy.param_kind for policy in loaded.policies}
+    for key in loaded.objects if not broken else ():
+        if key[0] != "v1" and key[:2] not in kinds:
+            message = f"{key[1]} {key[3]} of {key[0]} is not evaluated"
+            why = "only ValidatingAdmissionPolicies are asked here, so it is no pass"
+            fix = "keep it in another folder; write what a pull request is to be told as a ValidatingAdmissionPolicy"
+            yield Diagnostic("policy-not-evaluated", message, loaded.places[key], why, fix)
 
 
 def documents(file: str, data: bytes) -> Iterator[Document]:
