@@ -240,6 +240,42 @@ spec: {policyName: own, validationActions: [Warn]}
     assert one["message"].startswith("failed expression: object.spec")
 
 
+@pytest.mark.parametrize(
+    ("operations", "expression", "code"),
+    [
+        ("[UPDATE]", "false", "policy"),
+        ("[CREATE, UPDATE]", "oldObject == null", "policy-not-evaluated"),
+        ("[UPDATE]", "object.spec == oldObject.spec", "policy-not-evaluated"),
+        ("[UPDATE]", "request.operation == 'UPDATE'", None),
+        ("[CREATE, UPDATE]", "oldObject == null || object.kind == 'Pipeline'", None),
+        ("[DELETE]", "false", None),
+    ],
+)
+def test_what_a_later_sync_is_asked_is_asked_here(
+    operations: str, expression: str, code: str | None, project: Path, check: Check
+) -> None:
+    (project / "policies" / "own.yaml").write_text(
+        f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: own}}
+spec:
+  matchConstraints:
+    resourceRules: [{{apiGroups: [tekton.dev], apiVersions: [v1], operations: {operations}, resources: [pipelines]}}]
+  validations:
+    - {{expression: "{expression}", message: "not so"}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: own}}
+spec: {{policyName: own, validationActions: [Deny]}}
+"""
+    )
+    found = check()
+    assert {one["code"] for one in found} == ({code} if code else set())
+    assert all(one["file"] == (CHURN if code == "policy" else "policies/own.yaml") for one in found)
+
+
 def test_a_secret_is_told_and_never_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = project / CHURN
     spec.write_text(spec.read_text().replace("MODE: fast", 'API_KEY: "correct horse battery"'))

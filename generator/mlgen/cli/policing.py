@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mlgen.cli import culprits, policy_findings
-from mlgen.cli.policy_binding import decided, reads_name, rests_on
+from mlgen.cli.policy_binding import decided, reads_change, reads_name, rests_on
 from mlgen.cli.policy_findings import params_of
 from mlgen.cli.subjects import Data, Subject, namespace, of_environment, pods_of, rendered, rendered_task, subjects
 from mlgen.diagnostic import Diagnostic, Span
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
 MOST_MADE = 10_000  # Tasks made for that, but for those that are judged alone: some seconds
+_NEVER_CHANGED = ("Pod", "Task", "PipelineRun", "Job")  # made anew, under another name
 _KINDS = (
     "Task",
     "Pipeline",
@@ -104,9 +105,17 @@ class Inspector:
                 self.told[key] = (subject, verdict)
 
     def ask(self, data: Data, environment: Environment, *, retry: bool = False) -> list[Verdict]:
-        """The verdicts on an object. retry: a pod that was judged already, under another name."""
+        """The verdicts on an object. retry: a pod that was judged already, under another name.
+
+        One that keeps its name when it changes is judged as a change, too: each sync but the first is one.
+        """
         request = self.request(data, environment)
-        return self.judge(request.resource, dict(request.namespace or {}), environment, retry=retry).judge(request)
+        named = dict(request.namespace or {})
+        found = self.judge(request.resource, named, environment, retry=retry).judge(request)
+        if data["kind"] not in _NEVER_CHANGED:
+            changed = replace(request, operation="UPDATE", old_unknown=True)
+            found += self.judge(request.resource, named, environment, change=True).judge(changed)
+        return found
 
     def request(self, data: Data, environment: Environment) -> Request:
         """What the API server is asked, when an object of an environment is made."""
@@ -133,14 +142,23 @@ class Inspector:
         """Whether all labels of a namespace are known."""
         return ("v1", "Namespace", "", str(named["metadata"]["name"])) in self.policies.objects
 
-    def judge(self, resource: tuple[str, str, str], named: Data, environment: Environment, *, retry: bool) -> Judge:
-        """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once."""
-        key = (resource, retry, tuple(sorted(named["metadata"]["labels"].items())))
+    def judge(
+        self, resource: tuple[str, str, str], named: Data, environment: Environment, *, retry: bool = False,
+        change: bool = False,
+    ) -> Judge:  # fmt: skip
+        """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once.
+
+        retry: of a pod's next attempt. change: of an update, by policies that say of it what they say of nothing new.
+        """
+        key = (resource, retry, change, tuple(sorted(named["metadata"]["labels"].items())))
         if key not in self.judges:
             policies: list[Policy] = []
             bindings: list[Binding] = []
             for policy in self.policies.policies:
-                rules = decided(policy.spec.get("matchConstraints"), resource, named)
+                given = policy.spec.get("matchConstraints")
+                rules = decided(given, resource, named, "UPDATE" if change else "CREATE")
+                if change and not reads_change(policy) and decided(given, resource, named) is not None:
+                    continue
                 if rules is not None and (not retry or reads_name(policy)):
                     policies.append(replace(policy, spec={**policy.spec, "matchConstraints": rules}))
             by_name, whole = {one.name: one for one in self.policies.policies}, self.is_whole(named)
@@ -149,7 +167,7 @@ class Inspector:
                 if of is not None and (keys := [] if whole else rests_on(of, binding.match, resource, named)):
                     self.undecided.setdefault((environment.name, binding.name), (binding, keys))
                     continue
-                rules = decided(binding.match, resource, named)
+                rules = decided(binding.match, resource, named, "UPDATE" if change else "CREATE")
                 if rules is not None:
                     bindings.append(replace(binding, match=rules))
             own = replace(self.policies, policies=tuple(policies), bindings=tuple(bindings))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from mlgen.cli.subjects import Data
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
-    from mlgen.policy.model import Policy
+    from mlgen.policy.model import Expression, Policy
 
 
-def decided(rules: Mapping[str, Any] | None, resource: tuple[str, str, str], named: Data) -> Mapping[str, Any] | None:
+def decided(
+    rules: Mapping[str, Any] | None, resource: tuple[str, str, str], named: Data, operation: str = "CREATE"
+) -> Mapping[str, Any] | None:
     """Rules for all objects of a kind in a namespace: none where they take all, None where they take none.
 
     The same rules where that rests on the object.
@@ -28,7 +30,7 @@ def decided(rules: Mapping[str, Any] | None, resource: tuple[str, str, str], nam
         taken = matches(
             given,
             resource=resource,
-            operation="CREATE",
+            operation=operation,
             name="",
             namespaced=True,
             objects=({},),
@@ -48,14 +50,26 @@ _NAMELESS = re.compile(
 _OBJECT = re.compile(r"\b(?:object|request)\b")
 
 
-def reads_name(policy: Policy) -> bool:
-    """Whether what a policy says of an object might rest on the object's name."""
-    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
-    expressions = [
+_CHANGE = re.compile(r"\b(?:oldObject|request)\b")
+
+
+def reads_change(policy: Policy) -> bool:
+    """Whether what a policy says of an object might be otherwise where there is an older one."""
+    return any(_CHANGE.search(expression.text) for expression in _expressions(policy))
+
+
+def _expressions(policy: Policy) -> list[Expression]:
+    return [
         *(c.expression for c in policy.match_conditions),
         *(v.expression for v in policy.variables),
         *(e for v in policy.validations for e in (v.expression, v.message_expression) if e is not None),
     ]
+
+
+def reads_name(policy: Policy) -> bool:
+    """Whether what a policy says of an object might rest on the object's name."""
+    rules = (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ()
+    expressions = _expressions(policy)
     return any(rule.get("resourceNames") for rule in rules) or any(
         _OBJECT.search(_NAMELESS.sub("", expression.text)) for expression in expressions
     )

@@ -18,12 +18,14 @@ class Request:
 
     whole: whether all of the namespace is known; else what labels and annotations it has is not.
     object: None for DELETE. name: where the object has none. kind: as the object says.
+    old_unknown: there is an older object, which nobody here knows.
     """
 
     object: Object | None
     resource: tuple[str, str, str]
     operation: str = "CREATE"
     old_object: Object | None = None
+    old_unknown: bool = False
     namespace: Object | None = None
     subresource: str = ""
     whole: bool = True
@@ -61,13 +63,14 @@ _NAMESPACE_UNKNOWN = frozenset({
     "generateName", "UID", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
     "generation", "finalizers",
 })  # fmt: skip
+_OLD = "oldObject, what the cluster has already, is not known here"
 _REQUEST_UNKNOWN = frozenset({"uid", "userInfo", "dryRun", "options"})
 
 
 def roots_of(request: Request) -> dict[str, Any]:
     return {
         "object": with_given("object", request.object),
-        "oldObject": with_given("oldObject", request.old_object),
+        "oldObject": NotEvaluated(_OLD) if request.old_unknown else with_given("oldObject", request.old_object),
         "request": _request(request),
         "namespaceObject": _namespace(request),
         "authorizer": NotEvaluated(UNKNOWN),
