@@ -35,6 +35,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "kept": script,
         "broken": "echo 'the keychain\033[2J is locked' >&2; exit 3",
         "silent": "echo secret-that-is-no-json",
+        "halved": """echo '{"Username": "u", "Secret": "secret-that-is-\\\\ud800"}'""",
     }.items():
         (tmp_path / f"docker-credential-{name}").write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / f"docker-credential-{name}").chmod(0o755)
@@ -107,6 +108,10 @@ def test_a_program_is_asked_once(tmp_path: Path, programs: Path) -> None:
         ({"credHelpers": {"ghcr.io": "../evil"}}, "cannot be one"),
         ({"auths": {"ghcr.io": {"auth": "s3cr3t!"}}}, "is not base64"),
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"auths": {"ghcr.io": {"username": "s3cr3t\\ud800", "password": "x"}}}', "is not text"),
+        ('{"auths": {"ghcr.io": {"identitytoken": "s3cr3t\\ud800"}}}', "is not text"),
+        ({"credHelpers": {"ghcr.io": "halved"}}, "printed no Username and Secret"),
     ],
 )
 def test_what_cannot_be_read_is_told_without_what_it_holds(

@@ -101,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise Failure(Kind.DENIED, f"{path}, with the logins of registries: {error.strerror}", fix) from None
-    except ValueError:  # its text is not shown: it holds passwords
+    except (ValueError, RecursionError):  # its text is not shown: it holds passwords
         raise Failure(Kind.DENIED, f"{path}, with the logins of registries, is not JSON", fix) from None
     return config if isinstance(config, dict) else {}
 
@@ -132,7 +132,15 @@ def _login(path: Path, auth: dict[str, Any]) -> Login | None:
     token = token if isinstance(token, str) else ""
     if not token and not (isinstance(user, str) and user and isinstance(password, str)):
         return None
+    if not _is_text(user, password, token):
+        why = f"a login in {path} is not text: half of a character stands alone in it"
+        raise Failure(Kind.DENIED, why, "log in again: `docker login` writes it anew")
     return Login(str(user or ""), str(password or ""), token)
+
+
+def _is_text(*values: object) -> bool:
+    """Whether it can be sent: JSON may have half of a character, as an escape, which no encoding has."""
+    return all(c < "\ud800" or c > "\udfff" for value in values for c in str(value or ""))
 
 
 def _asked(program: str, key: str) -> Login | None:
@@ -159,6 +167,8 @@ def _asked(program: str, key: str) -> Login | None:
     try:
         found = json.loads(done.stdout)
         user, secret = found["Username"], found["Secret"]
-    except (ValueError, KeyError, TypeError):  # what it printed may be a password: it is not shown
+        if not _is_text(user, secret):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):  # what it printed may be a password: it is not shown
         raise Failure(Kind.DENIED, f"{name} printed no Username and Secret as JSON", "upgrade it") from None
     return Login("", "", str(secret)) if user == _NO_USER else Login(str(user), str(secret))

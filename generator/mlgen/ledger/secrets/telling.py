@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mlgen.ledger.secrets.plain import is_plain
 
-MASK_PAIR = re.compile(r"^(?P<head>.?\s*(?:- )?(?P<key>name|value): )(?P<value>.*)$")
+_PAIR = re.compile(r"^(?P<head>.?\s*(?:- )?(?P<key>name|value): )(?P<value>.*)$")
 
 
 def without_secrets(text: str) -> str:
@@ -45,7 +45,7 @@ def lines_without_secrets(lines: Sequence[str], *, mark: int = 0) -> list[str]:
 def _paired(lines: Sequence[str]) -> Iterator[str]:
     name = ""
     for line in lines:
-        match = MASK_PAIR.match(line)
+        match = _PAIR.match(line)
         if match is None:
             yield line
         elif match["key"] == "name":
