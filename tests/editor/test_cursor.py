@@ -101,3 +101,22 @@ def test_columns_survive_every_encoding(line: str, column: int, encoding: Encodi
 def test_the_middle_of_a_character_is_its_beginning() -> None:
     assert to_column("a🎉b", 2, "utf-16") == 1
     assert to_column("a🎉b", 99, "utf-16") == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: " + "[" * 900_000,
+        "x: " + "{a: " * 200_000,
+        "x: [a" + '"' * 900_000,
+        "x" + " " * 900_000 + "y",
+        "x: {" + "a: " * 300_000,
+    ],
+    ids=["open", "maps", "quotes", "blanks", "keys"],
+)
+def test_no_line_takes_longer_than_it_is_long(text: str) -> None:
+    """Were any of these quadratic, this would not end."""
+    for column in (2, 800_000, len(text)):
+        locate(["version: 1", text], 1, column)
+    assert locate(["x: " + "[" * 65], 0, 68).what == "text", "deeper than a spec may be"
+    assert locate(["x: " + "[" * 64], 0, 67).what == "value"

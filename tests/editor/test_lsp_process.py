@@ -26,6 +26,23 @@ def test_garbage_ends_no_session(client: Client) -> None:
     assert client.end() == 0
 
 
+def test_what_cannot_be_read_as_a_question_is_answered_all_the_same(client: Client) -> None:
+    client.begin()
+    client.open(NAME)
+    for number, position in enumerate([{"line": -1, "character": 0}, {"line": 1.5, "character": "x"}, None, 2**70]):
+        for method in ("hover", "completion", "definition", "rename"):
+            params = {"textDocument": {"uri": client.uri(NAME)}, "position": position, "newName": "x"}
+            assert client.ask_all(f"textDocument/{method}", **params)["error"]["code"] == -32602, (number, method)
+    assert client.at("hover", NAME, 900, 900) is None
+    assert client.end() == 0
+
+
+def test_a_message_without_an_end_is_not_waited_for(client: Client) -> None:
+    client.begin()
+    client.send(b"Content-Length: 99999999999999\r\n\r\nx")
+    assert client.gone() == 3
+
+
 def test_an_editor_that_dies_takes_the_server_along(client: Client) -> None:
     client.begin()
     client.open(NAME)

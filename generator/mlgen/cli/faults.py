@@ -87,6 +87,7 @@ FAILURES: dict[str, str] = {
     "no-tekton": "a cluster without Tekton Pipelines",
     "no-ssh-keygen": "no program ssh-keygen, with which commits are signed",
     "not-a-store": "an endpoint at which something else than an object store answers",
+    "not-an-editor": "a message to the language server that no editor sends",
     "not-applied": "a cluster that does not have what the spec renders to, or has another version of it",
     "not-in-a-pod": "mlgen-runtime started elsewhere than in a task's pod",
     "not-kept": "outs of a task that stage-out could not read or keep",

@@ -7,13 +7,29 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, cast
 
 from lsprotocol import types
 
 from mlgen.cli.lsp_answers import answer_of_names, answer_of_places
 from mlgen.cli.lsp_session import Server
-from mlgen.diagnostic import Fault, sentence
+from mlgen.diagnostic import CannotAnswer, Fault, sentence
+
+MOST_BYTES = 64 << 20  # of a message: a spec has one MiB at most, but an editor may show any file
+
+
+class _Bounded:
+    """What an editor says, as long as its messages are of a length that an editor's have. Read as the library does."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.readline = stream.readline
+
+    def read(self, size: int) -> bytes:
+        if size > MOST_BYTES:
+            why = f"a header announces {size:,} bytes"
+            raise CannotAnswer("not-an-editor", "what speaks here is no editor", why=why, fix="start it from an editor")
+        return self._stream.read(size)
 
 
 def serve(stdin: BinaryIO, stdout: BinaryIO) -> int:
@@ -23,7 +39,7 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     server = make()
-    server.start_io(stdin, stdout)
+    server.start_io(cast("BinaryIO", _Bounded(stdin)), stdout)
     return 0 if server.protocol._shutdown else 1
 
 

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from lsprotocol import types
 from pygls import uris
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from mlgen import __version__
 from mlgen.cli import lsp_words as words
@@ -39,11 +41,24 @@ class _State:
     judging: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class _Protocol(LanguageServerProtocol):
+    """Every question has an answer: also one whose place, say, is no place. The library leaves it to wait for ever."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            if "method" in data and isinstance(data.get("id"), (int, str)):
+                self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
+            raise
+
+
 class Server(LanguageServer):
     """One editor's session."""
 
     def __init__(self) -> None:
-        super().__init__("mlgen", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Incremental)
+        sync = types.TextDocumentSyncKind.Incremental
+        super().__init__("mlgen", __version__, text_document_sync_kind=sync, protocol_cls=_Protocol)
         self.state = _State()
 
     @property

@@ -25,6 +25,7 @@ class Brackets:
     def __init__(self, text: str) -> None:
         self.text, self.start, self.open = text, 0, list[Level]()
         self.commented = False
+        self._blank = True  # whether nothing stands between `start` and what is read
         at = 0
         while at < len(text):
             at = self._read(at)
@@ -32,7 +33,7 @@ class Brackets:
     def _read(self, at: int) -> int:
         """Read what is at an offset; where to read on."""
         text, char = self.text, self.text[at]
-        begins = not text[self.start : at].strip() if char in "\"'[{" else False
+        begins, self._blank = self._blank and char in "\"'[{", self._blank and char.isspace()
         if begins and char in "\"'":
             return _closing(text, at)
         if char == "#" and (at == 0 or text[at - 1].isspace()):
@@ -41,17 +42,17 @@ class Brackets:
             return len(text) if newline < 0 else newline
         if begins:
             self.open.append(Level(char))
-            self.start = at + 1
+            self.start, self._blank = at + 1, True
         elif char in "]}" and self.open:
             self.open.pop()
-            self.start = at + 1
+            self.start, self._blank = at + 1, True
         elif char == "," and self.open:
             self.open[-1].key = None
             self.open[-1].items.append(unquoted(text[self.start : at].strip()))
-            self.start = at + 1
+            self.start, self._blank = at + 1, True
         elif char == ":" and self._ends_key(at):
             self.open[-1].key = unquoted(text[self.start : at].strip())
-            self.start = at + 1
+            self.start, self._blank = at + 1, True
         return at + 1
 
     def _ends_key(self, at: int) -> bool:

@@ -15,11 +15,11 @@ from mlgen.spec.reader import Route
 
 MOST_LINES = 20_000  # that are looked at above the cursor
 MOST_FLOW = 100_000  # characters of a list or map in brackets before the cursor
+MOST_OPEN = 64  # brackets in one another, which is what a spec may have
 
-# Quoted or plain, up to a colon that ends it. Lazy, but each character is looked at once.
-_KEY = re.compile(
-    r"""(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'\[\]{},#&*!|>%@`][^#]*?)\s*:(?=\s|$)(?P<rest>.*)"""
-)
+# Quoted or plain, up to a colon that ends it. Possessive: each character is looked at once.
+_PLAIN = r"""[^\s"'\[\]{},#&*!|>%@`](?:[^#:\s]|:(?!\s|$)|\s++(?!:(?:\s|$)))*+"""
+_KEY = re.compile(rf"""(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|{_PLAIN})\s*:(?=\s|$)(?P<rest>.*)""")
 _DASHES = re.compile(r"(?:-\s+|-$)+")
 _BLOCK_SCALAR = re.compile(r"\s*[|>][-+0-9]*\s*(#.*)?$")
 _WORD_END = re.compile(r"[^\s,\]}:#\"']*")
@@ -130,7 +130,7 @@ def _flow(lines: Sequence[str], entry: _Entry, line: int, column: int, route: Ro
     whole = lines[line] if line < len(lines) else ""
     text = "\n".join([*lines[entry.line : line], whole[:column]])[entry.rest :][-MOST_FLOW:]
     brackets = Brackets(text)
-    if brackets.commented or not brackets.open:
+    if brackets.commented or not 0 < len(brackets.open) <= MOST_OPEN:
         return Cursor(route, "text", "", line, column, column)
     for level in brackets.open[:-1]:
         route = (*route, 0 if level.kind == "[" else level.key or "")
