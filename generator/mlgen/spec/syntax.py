@@ -73,7 +73,24 @@ _WORDS: dict[str, _Words] = {
 
 def explain(source: Source, problem: Problem, last: Scalar | None) -> Diagnostic:
     """The finding for an error of libyaml. last: the scalar read before it."""
-    return _unclosed(source, problem, last) or _SPECIAL.get(problem.problem, _plain)(source, problem, last)
+    return (
+        _conflict(source)
+        or _unclosed(source, problem, last)
+        or _SPECIAL.get(problem.problem, _plain)(source, problem, last)
+    )
+
+
+def _conflict(source: Source) -> Diagnostic | None:
+    """Lines that Git left where two changes met: whatever libyaml stumbled over, they are what is wrong."""
+    for number, text in enumerate(source.lines, 1):
+        if text.startswith(("<<<<<<< ", ">>>>>>> ")):
+            words = _Words(
+                "a conflict of two changes is not resolved here",
+                "Git marks both with lines of <, = and > where a merge met them",
+                "keep what is meant, and remove the lines with the marks",
+            )
+            return _finding(Span(source.file, number, 1, number, len(text.rstrip()) + 1), words)
+    return None
 
 
 def _finding(span: Span, words: _Words, related: tuple[Related, ...] = (), code: str = "yaml-syntax") -> Diagnostic:
