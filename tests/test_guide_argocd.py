@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlgen.cli import gc_tasks
+from mlgen.cli.collecting import tasks as gc_tasks
 from mlgen.cli.main import run
 from mlgen.cli.verbs import VERBS
 from mlgen.render import argocd

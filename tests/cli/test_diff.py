@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlgen.cli.main import run
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from tests.cli.pinned import LOCK, TASK, change, make, project, spec
 from tests.revisions import commit, lay, run_git
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlgen import git
+from mlgen.cli.ledgers.records import open_records
 from mlgen.cli.main import run as mlgen
-from mlgen.cli.records import open_records
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.folding.spool import Spool
 from mlgen.store import Folder

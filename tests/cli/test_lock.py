@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from mlgen.cli import locking, rewriting
 from mlgen.cli.main import run as mlgen
+from mlgen.cli.projects import locking, rewriting
 from mlgen.review.change import short
 from mlgen.spec.lock_text import HEAD
 from tests.registry.hub import Asked, Hub, Reply, digest, image, push, real, serve

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.cli.cluster_logs import Hearing
+from mlgen.cli.cluster.logs import Hearing
 from mlgen.cli.main import run as mlgen
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Printed, Waits
 from mlgen.ledger.records.task import State

@@ -73,7 +73,7 @@ def test_a_verb_of_the_ledger_loads_no_other() -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
     loaded = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     names = loaded.stdout.splitlines()[-1].split()
-    assert [one for one in names if one.startswith("mlgen.cli.ledger_")] == ["mlgen.cli.ledger_hook"]
+    assert [one for one in names if one.startswith("mlgen.cli.ledgers.")] == ["mlgen.cli.ledgers.hook"]
 
 
 def test_version() -> None:
@@ -248,7 +248,7 @@ def test_a_start_imports_little(verb: str, tmp_path: Path) -> None:
 def test_guides_that_are_named_are_there_and_where_users_find_them() -> None:
     """Who installed mlgen has no generator/: a guide has an address."""
     rooms = ROOT / "generator/mlgen"
-    helps = "".join(path.read_text() for path in [*rooms.glob("cli/*.py"), *rooms.glob("editor/*.py")])
+    helps = "".join(path.read_text() for path in [*rooms.glob("cli/**/*.py"), *rooms.glob("editor/*.py")])
     named = re.findall(r"https://github.com/mlgen/mlgen/(?:blob|tree)/main/([^\s\"]+)", helps)
     assert len(named) > 3
     assert all((ROOT / path.rstrip(").")).exists() for path in named)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from mlgen.cli import policing
 from mlgen.cli.main import run
-from mlgen.cli.policy_binding import reads_name
-from mlgen.cli.subjects import rendered, rendered_task
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.policies import policing
+from mlgen.cli.policies.binding import reads_name
+from mlgen.cli.policies.subjects import rendered, rendered_task
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.policy.load import load
 
 ROOT = Path(__file__).parents[2]

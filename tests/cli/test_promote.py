@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.cli import rewriting
 from mlgen.cli.main import run
-from mlgen.cli.sources import rendering_of
+from mlgen.cli.projects import rewriting
+from mlgen.cli.projects.sources import rendering_of
 from tests.cli.pinned import FILES, change, make, project, rendered, spec
 from tests.revisions import commit, lay, repository, run_git
 
@@ -325,7 +325,7 @@ def test_an_mlgen_yaml_that_was_edited_meanwhile_is_not_written_over(
         (root / "mlgen.yaml").write_text(edited)
         return rendering_of(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mlgen.cli.promotion.rendering_of", edit)
+    monkeypatch.setattr("mlgen.cli.projects.promotion.rendering_of", edit)
     code, _, err = mlgen("promote", "--to", "prod")
     assert code == 3
     assert "error[project-changed]" in err

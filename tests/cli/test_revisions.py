@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlgen import git
-from mlgen.cli import revisions
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects import revisions
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Fault, Misuse
 from mlgen.plan.text import to_json
 from tests.cli.pinned import FILES, change, make, spec

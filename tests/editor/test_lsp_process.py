@@ -69,8 +69,8 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     assert lsp.app is not None
     monkeypatch.setitem(sys.modules, "pygls.lsp.server", None)
-    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_session", raising=False)
-    monkeypatch.delitem(sys.modules, "mlgen.cli.lsp_server", raising=False)
+    monkeypatch.delitem(sys.modules, "mlgen.cli.editing.session", raising=False)
+    monkeypatch.delitem(sys.modules, "mlgen.cli.editing.server", raising=False)
     assert mlgen(["lsp"]) == 2
     told = capsys.readouterr()
     assert told.out == ""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.cli.policed import policy_files
-from mlgen.cli.subjects import Plain, namespace
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.policies.policed import policy_files
+from mlgen.cli.policies.subjects import Plain, namespace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.policy.cases import resources
 from mlgen.policy.judge import Judge, Request
 from mlgen.policy.load import load

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlgen.cli.sources import rendering_of
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.sources import rendering_of
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.render.argocd import KINDS, application_name, argocd_manifests
 from mlgen.spec.project import ArgoCD, Environment, Project
 from tests.cli.test_main import mlgen

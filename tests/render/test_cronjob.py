@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.render.cronjob import MAX_NAME, cron_manifests, cron_name, project_text
 from mlgen.render.files import scope_of, write
 from mlgen.render.rendering import render_all

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.render.files import compare, scope_of, write
 from mlgen.render.rendering import render_all
 from tests import oracle

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.render.published import published_manifests
 from mlgen.runtime.invocation import PublishedPod, read_invocation
 from mlgen.runtime.publish import wanted

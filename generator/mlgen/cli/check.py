@@ -14,10 +14,10 @@ from mlgen import diagnostic
 from mlgen.cli import output, reporting, watching
 from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFiles
-from mlgen.cli.policed import check_policies
+from mlgen.cli.policies.policed import check_policies
+from mlgen.cli.projects.sources import check_pinned
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.reporting import ReportForm, Target
-from mlgen.cli.sources import check_pinned
-from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Fault, Findings, Misuse
 from mlgen.reports.data import to_data
 from mlgen.reports.report import Report

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from mlgen import git
-from mlgen.cli.folder import Folder
+from mlgen.cli.projects.folder import Folder
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.git.attributes import ENCODING, Conversion, conversions
 from mlgen.plan.model import Plan

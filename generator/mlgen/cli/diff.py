@@ -14,13 +14,14 @@ from typing import Annotated
 import typer
 
 from mlgen import git
-from mlgen.cli import output, reporting, revisions
+from mlgen.cli import output, reporting
 from mlgen.cli.main import new_app
-from mlgen.cli.pins import SHORT
+from mlgen.cli.projects import revisions
+from mlgen.cli.projects.pins import SHORT
+from mlgen.cli.projects.sides import policies, sides
+from mlgen.cli.projects.workspace import PROJECT_FILE, Workspace
 from mlgen.cli.render import OUT
-from mlgen.cli.sides import policies, sides
 from mlgen.cli.unrendered import unrendered
-from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse
 from mlgen.git import revision
 from mlgen.git.changed import changed

@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.collecting.marking import Marking, keep_pinned, keep_running, open_marking, sharing
+from mlgen.cli.collecting.sweeping import Sweeping
+from mlgen.cli.collecting.tasks import tasks
+from mlgen.cli.collecting.text import Tally, answer, lines
 from mlgen.cli.counting import Counting
-from mlgen.cli.gc_tasks import tasks
-from mlgen.cli.gc_text import Tally, answer, lines
+from mlgen.cli.ledgers.records import Records, open_records
 from mlgen.cli.main import new_app
-from mlgen.cli.marking import Marking, keep_pinned, keep_running, open_marking, sharing
 from mlgen.cli.options import EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
-from mlgen.cli.records import Records, open_records
-from mlgen.cli.sweeping import Sweeping
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, visible
 from mlgen.ledger.gc.keeping import Policy, Survey
 from mlgen.ledger.gc.sweep import Judge

@@ -10,7 +10,7 @@ import typer
 
 from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFile
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.plan.graph import dot, mermaid
 
 app = new_app()

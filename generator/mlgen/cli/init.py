@@ -16,10 +16,10 @@ import typer
 
 from mlgen import __version__
 from mlgen.cli import schema
-from mlgen.cli.argocd import argocd_files
 from mlgen.cli.main import new_app
+from mlgen.cli.projects.argocd import argocd_files
+from mlgen.cli.projects.workspace import PROJECT_FILE, Workspace
 from mlgen.cli.render import OUT
-from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.render.files import Scope, write
 from mlgen.store import disk

@@ -11,14 +11,14 @@ from mlgen.cli.main import LazyGroup, new_app, with_directory
 
 # name -> (its line in the help, module, function): a module is imported when its verb is used.
 VERBS: dict[str, tuple[str, str, str]] = {
-    "fold": ("Land what waits in the spool", "ledger_fold", "fold"),
-    "reconcile": ("Tell of what no pod in a cluster could, then fold", "reconcile", "reconcile"),
-    "verify": ("Verify that nothing in the ledger was changed", "ledger_verify", "verify"),
-    "export": ("Give the ledger in a form that others read", "ledger_export", "export"),
-    "import": ("Take OpenLineage events of others", "ledger_import", "import_events"),
-    "index": ("Bring the index up to date, and say where it is", "ledger_index", "index"),
-    "epoch": ("Erase records: the history begins anew without them", "ledger_epoch", "epoch"),
-    "hook": ("Print a pre-receive hook for a Git server", "ledger_hook", "hook"),
+    "fold": ("Land what waits in the spool", "ledgers.fold", "fold"),
+    "reconcile": ("Tell of what no pod in a cluster could, then fold", "ledgers.reconcile", "reconcile"),
+    "verify": ("Verify that nothing in the ledger was changed", "ledgers.verify", "verify"),
+    "export": ("Give the ledger in a form that others read", "ledgers.export", "export"),
+    "import": ("Take OpenLineage events of others", "ledgers.importing", "import_events"),
+    "index": ("Bring the index up to date, and say where it is", "ledgers.index", "index"),
+    "epoch": ("Erase records: the history begins anew without them", "ledgers.epoch", "epoch"),
+    "hook": ("Print a pre-receive hook for a Git server", "ledgers.hook", "hook"),
 }
 
 

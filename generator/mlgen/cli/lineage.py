@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli.history import ask
+from mlgen.cli.ledgers.history import ask
 from mlgen.cli.main import new_app
 from mlgen.cli.options import MOST, EnvOption
 from mlgen.cli.output import answer_json, note
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.ledger.index.history import History
 from mlgen.ledger.questions.drawing import to_dot, to_mermaid, to_tree
 from mlgen.ledger.questions.graph import Graph

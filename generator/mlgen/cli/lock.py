@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from mlgen import diagnostic
-from mlgen.cli import locking, output
-from mlgen.cli.locking import Changes
+from mlgen.cli import output
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
-from mlgen.cli.rewriting import alone, held, rewrite
-from mlgen.cli.workspace import LOCK_FILE, Workspace
+from mlgen.cli.projects import locking
+from mlgen.cli.projects.locking import Changes
+from mlgen.cli.projects.rewriting import alone, held, rewrite
+from mlgen.cli.projects.workspace import LOCK_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span, visible
 from mlgen.registry.failure import Kind
 from mlgen.registry.reference import IMAGE

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from mlgen.cli import words
+from mlgen.cli.ledgers.records import open_records
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption
 from mlgen.cli.output import note
-from mlgen.cli.records import open_records
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import TaskRecord
@@ -40,7 +40,7 @@ def logs(
     """
     records = open_records(Workspace.around(), env)
     if records.in_cluster:
-        from mlgen.cli.cluster_logs import show  # here: logs on this machine need none of it
+        from mlgen.cli.cluster.logs import show  # here: logs on this machine need none of it
 
         show(records, run, task, follow=follow)
         return

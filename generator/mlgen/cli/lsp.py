@@ -27,7 +27,9 @@ def lsp(
     Runs nothing, writes nothing, reads nothing outside the repository. Exit 1 when the editor ends without a farewell.
     """
     try:
-        from mlgen.cli import lsp_server  # here: an extra that others lack, and half a second of imports
+        from mlgen.cli.editing import (
+            server as lsp_server,  # here: an extra that others lack, and half a second of imports
+        )
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise

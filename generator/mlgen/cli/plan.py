@@ -7,7 +7,7 @@ import sys
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFile
 from mlgen.cli.output import answer_json
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import visible
 from mlgen.plan.show import to_text
 from mlgen.plan.text import to_json

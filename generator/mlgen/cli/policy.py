@@ -11,7 +11,7 @@ from mlgen.cli.main import LazyGroup, new_app, with_directory
 
 # name -> (its line in the help, module, function)
 VERBS: dict[str, tuple[str, str, str]] = {
-    "test": ("Try the policies by their cases, in policies/tests/", "policy_trying", "try_policies"),
+    "test": ("Try the policies by their cases, in policies/tests/", "policies.trying", "try_policies"),
 }
 
 

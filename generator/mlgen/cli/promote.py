@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli import pins, promotion, revisions
+from mlgen.cli.ledgers.records import environment_of
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
-from mlgen.cli.promotion import Move
-from mlgen.cli.records import environment_of
+from mlgen.cli.projects import pins, promotion, revisions
+from mlgen.cli.projects.promotion import Move
+from mlgen.cli.projects.rewriting import alone, rewrite
+from mlgen.cli.projects.workspace import PROJECT_FILE, Workspace
 from mlgen.cli.render import OUT
-from mlgen.cli.rewriting import alone, rewrite
-from mlgen.cli.workspace import PROJECT_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, failed, sentence
 from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.render.files import Changes, compare, scope_of, write

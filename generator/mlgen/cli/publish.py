@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from mlgen.cli.ledgers.records import Records, environment_of
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption, SpecFiles
 from mlgen.cli.output import answer_json
-from mlgen.cli.records import Records, environment_of
-from mlgen.cli.sources import placed, planned
+from mlgen.cli.projects.sources import placed, planned
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.uploading import upload
-from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse, visible
 from mlgen.plan.model import Plan
 from mlgen.render.limits import check_limits

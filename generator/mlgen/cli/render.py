@@ -12,14 +12,15 @@ from typing import Annotated
 
 import typer
 
-from mlgen.cli import differing, reporting
+from mlgen.cli import reporting
 from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFiles
 from mlgen.cli.output import answer_json
+from mlgen.cli.projects import differing
+from mlgen.cli.projects.sources import rendering_of
+from mlgen.cli.projects.untracked import Untracked, untracked_in
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.reporting import ReportForm
-from mlgen.cli.sources import rendering_of
-from mlgen.cli.untracked import Untracked, untracked_in
-from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.render.files import Changes, Difference, compare, environments_in, scope_of, to_stdout, write

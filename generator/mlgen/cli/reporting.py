@@ -18,7 +18,7 @@ import typer
 from mlgen import __version__
 from mlgen.cli import output
 from mlgen.cli.explain import manual
-from mlgen.cli.workspace import Workspace
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
 from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.reports.data import to_data

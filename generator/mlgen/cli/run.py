@@ -15,14 +15,14 @@ import typer
 
 from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.ledgers.records import Records, open_records
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
 from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
-from mlgen.cli.records import Records, open_records
+from mlgen.cli.projects.sources import plan_in
+from mlgen.cli.projects.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.cli.run_json import to_json
-from mlgen.cli.sources import plan_in
-from mlgen.cli.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import State, TaskRecord
@@ -120,7 +120,8 @@ def _in_cluster(
     form: Format,
 ) -> int:
     # Here: a run on this machine needs none of it.
-    from mlgen.cli import cluster_request, cluster_run
+    from mlgen.cli.cluster import request as cluster_request
+    from mlgen.cli.cluster import run as cluster_run
 
     if detach and logs:
         raise Misuse("options", "--detach and --logs exclude each other", fix="give one of them")

@@ -10,13 +10,13 @@ import typer
 
 from mlgen.cli import comparison, runs_text
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.history import ask
+from mlgen.cli.ledgers.history import ask
+from mlgen.cli.ledgers.records import open_records
 from mlgen.cli.main import new_app
 from mlgen.cli.options import MOST, EnvOption, Format, FormatOption
 from mlgen.cli.output import answer_json, note, width
-from mlgen.cli.records import open_records
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.times import TIMES, moment_of
-from mlgen.cli.workspace import Workspace
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.index.history import History
 from mlgen.ledger.questions import query
@@ -122,7 +122,7 @@ def show(run: RunArgument, *, env: EnvOption = "local", form: FormatOption = For
 def _going(environment: Environment, run: str) -> Misuse | None:
     if environment.namespace is None:
         return None
-    from mlgen.cli.going import going  # here: the ledger answers nearly all questions without a cluster
+    from mlgen.cli.cluster.going import going  # here: the ledger answers nearly all questions without a cluster
 
     return going(environment, run)
 

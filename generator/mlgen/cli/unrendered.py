@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mlgen.cli.projects.untracked import untracked_in
+from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.render import OUT
-from mlgen.cli.untracked import untracked_in
-from mlgen.cli.workspace import Workspace
 from mlgen.review.change import Sentence
 from mlgen.review.make import Part
 

@@ -11,8 +11,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
+from mlgen.cli.ledgers.records import Records
 from mlgen.cli.output import coloured, note
-from mlgen.cli.records import Records
 from mlgen.diagnostic import visible
 from mlgen.runtime.publish import Item, Published, publish
 from mlgen.worktree import Tree

@@ -1,0 +1,1 @@
+"""What `mlgen lsp` is beside its verb: an editor's files, its session, the protocol."""
