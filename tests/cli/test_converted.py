@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlgen.cli.main import run
-from tests.cli.pinned import change, make, project, spec
+from tests.cli.pinned import Mlgen, change, project, spec
 from tests.revisions import lay, run_git
 
-Mlgen = Callable[..., tuple[int, str, str]]
 YEN = "GB_1988-80"  # in which the byte of `¥` is that of `$`
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make(tmp_path / "r")
-    monkeypatch.chdir(tmp_path / "r")
-    return tmp_path / "r"
-
-
-@pytest.fixture
-def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def told(answer: str) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -18,27 +17,10 @@ from hypothesis import strategies as st
 
 from mlgen.cli.main import run
 from mlgen.cli.projects.workspace import Workspace
-from tests.cli.pinned import LOCK, TASK, change, make, project, spec
+from tests.cli.pinned import LOCK, TASK, Mlgen, change, make, project, spec
 from tests.revisions import commit, lay, run_git
 
-Mlgen = Callable[..., tuple[int, str, str]]
 GOLDEN = Path(__file__).parent / "diff"
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make(tmp_path / "r")
-    monkeypatch.chdir(tmp_path / "r")
-    return tmp_path / "r"
-
-
-@pytest.fixture
-def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def found(mlgen: Mlgen, *arguments: str) -> dict[str, Any]:

@@ -5,32 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlgen.cli.main import run
-from tests.cli.pinned import DIGEST, FILES, change, make, project, rendered, spec
+from tests.cli.pinned import DIGEST, FILES, Mlgen, change, project, rendered, spec
 from tests.revisions import commit, lay, repository, run_git
-
-Mlgen = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make(tmp_path / "r")
-    monkeypatch.chdir(tmp_path / "r")
-    return tmp_path / "r"
-
-
-@pytest.fixture
-def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def pin(root: Path, to: str, env: str = "prod") -> None:

@@ -9,35 +9,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlgen.cli.main import run
 from mlgen.cli.projects import rewriting
 from mlgen.cli.projects.sources import rendering_of
-from tests.cli.pinned import FILES, change, make, project, rendered, spec
+from tests.cli.pinned import FILES, Mlgen, change, project, rendered, spec
 from tests.revisions import commit, lay, repository, run_git
 
 ROOT = Path(__file__).parents[2]
-Mlgen = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make(tmp_path / "r")
-    monkeypatch.chdir(tmp_path / "r")
-    return tmp_path / "r"
-
-
-@pytest.fixture
-def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def head(root: Path) -> str:

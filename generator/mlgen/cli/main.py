@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -83,6 +83,26 @@ class _Root(LazyGroup):
 
     def get_help(self, _ctx: object) -> str:
         return help_text()
+
+
+def verbs_below(verbs: Mapping[str, tuple[str, str, str]]) -> typer.Typer:
+    """The Typer of a verb that has verbs of its own: name -> its line in the help, module below cli/, function."""
+
+    class Verbs(LazyGroup):
+        def get_command(self, _ctx: object, name: str) -> Any:
+            if name not in verbs:
+                return None
+            _, module, function = verbs[name]
+            verb = new_app()
+            verb.command(name)(getattr(importlib.import_module(f"mlgen.cli.{module}"), function))
+            return with_directory(typer.main.get_command(verb))
+
+        def format_commands(self, _ctx: object, formatter: Any) -> None:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, line) for name, (line, _, _) in verbs.items()])
+
+    Verbs.verbs = verbs
+    return new_app(cls=Verbs, no_args_is_help=True)
 
 
 def new_app(**settings: Any) -> typer.Typer:
