@@ -4,12 +4,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlgen.cli.policies.subjects import Data
+from mlgen.spec.project import Environment
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
-    from mlgen.policy.model import Expression, Policy
+    from mlgen.policy.judge import Judge
+    from mlgen.policy.model import Binding, Expression, Policies, Policy
+
+
+class Judges:
+    """A judge of each kind of object in a namespace, kept.
+
+    undecided: bindings of which only the cluster knows whether they are of what an environment renders, by environment
+    and name, with the labels of the namespace on which that rests.
+    """
+
+    def __init__(self, policies: Policies) -> None:
+        from mlgen.policy.judge import Judge  # here: with a library of 50 MB, which only projects with policies load
+
+        self.make = Judge
+        self.policies = policies
+        self.undecided: dict[tuple[str, str], tuple[Binding, list[str]]] = {}
+        self._kept: dict[tuple[object, ...], Judge] = {}
+
+    def knows(self, named: Data) -> bool:
+        """Whether all labels of a namespace are known."""
+        return ("v1", "Namespace", "", str(named["metadata"]["name"])) in self.policies.objects
+
+    def of(
+        self, resource: tuple[str, str, str], named: Data, environment: Environment, *, retry: bool = False,
+        change: bool = False,
+    ) -> Judge:  # fmt: skip
+        """The judge of one kind of object in a namespace.
+
+        retry: of a pod's next attempt. change: of an update, by policies that say of it what they say of nothing new.
+        """
+        key = (resource, retry, change, tuple(sorted(named["metadata"]["labels"].items())))
+        if key not in self._kept:
+            operation = "UPDATE" if change else "CREATE"
+            policies: list[Policy] = []
+            bindings: list[Binding] = []
+            for policy in self.policies.policies:
+                given = policy.spec.get("matchConstraints")
+                rules = decided(given, resource, named, operation)
+                if change and not reads_change(policy) and decided(given, resource, named) is not None:
+                    continue
+                if rules is not None and (not retry or reads_name(policy)):
+                    policies.append(replace(policy, spec={**policy.spec, "matchConstraints": rules}))
+            by_name, whole = {one.name: one for one in self.policies.policies}, self.knows(named)
+            for binding in self.policies.bindings:
+                of = by_name.get(binding.policy)
+                if of is not None and (keys := [] if whole else rests_on(of, binding.match, resource, named)):
+                    self.undecided.setdefault((environment.name, binding.name), (binding, keys))
+                    continue
+                rules = decided(binding.match, resource, named, operation)
+                if rules is not None:
+                    bindings.append(replace(binding, match=rules))
+            self._kept[key] = self.make(replace(self.policies, policies=tuple(policies), bindings=tuple(bindings)))
+        return self._kept[key]
 
 
 def decided(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlgen.cli.policies import culprits
 from mlgen.cli.policies import findings as policy_findings
-from mlgen.cli.policies.binding import decided, reads_change, reads_name, rests_on
+from mlgen.cli.policies.binding import Judges
 from mlgen.cli.policies.findings import params_of
 from mlgen.cli.policies.subjects import (
     Data,
@@ -37,8 +37,8 @@ from mlgen.spec.model import Pipeline, Place
 from mlgen.spec.project import Environment
 
 if TYPE_CHECKING:  # the library of CEL is loaded where there are policies
-    from mlgen.policy.judge import Judge, Request, Verdict
-    from mlgen.policy.model import Binding, Policies, Policy
+    from mlgen.policy.judge import Request, Verdict
+    from mlgen.policy.model import Policies
 
 MOST_TRIED = 300  # places that are found by trying, in one check: a rule that all break is mended at a few of them
 MOST_MADE = 10_000  # Tasks made for that, but for those that are judged alone: some seconds
@@ -54,15 +54,10 @@ class Inspector:
     """
 
     def __init__(self, policies: Policies, environments: Sequence[Environment], project: Document) -> None:
-        from mlgen.policy.judge import Judge  # here: with a library of 50 MB, which only projects with policies load
-
-        self.make = Judge
-        self.policies = policies
-        self.judges: dict[tuple[object, ...], Judge] = {}
+        self.policies, self.judges = policies, Judges(policies)
         self.environments, self.project = environments, Place(project, ())
         self.namespaces = {e.name: self.namespace(e) for e in environments}
         self.lacking: dict[str, dict[tuple[str, str], Verdict]] = {}  # environment -> by policy and binding
-        self.undecided: dict[tuple[str, str], tuple[Binding, list[str]]] = {}  # by environment and binding
         self.tektons: dict[str, Images | None] = {}  # by namespace
         # (policy, validation, pipeline, task, environment) -> its first subject, by their rank
         self.told: dict[tuple[object, ...], tuple[Subject, Verdict]] = {}
@@ -115,10 +110,10 @@ class Inspector:
         """
         request = self.request(data, environment)
         named = dict(request.namespace or {})
-        found = self.judge(request.resource, named, environment, retry=retry).judge(request)
+        found = self.judges.of(request.resource, named, environment, retry=retry).judge(request)
         if data["kind"] not in _NEVER_CHANGED:
             changed = replace(request, operation="UPDATE", old_unknown=True)
-            found += self.judge(request.resource, named, environment, change=True).judge(changed)
+            found += self.judges.of(request.resource, named, environment, change=True).judge(changed)
         return found
 
     def request(self, data: Data, environment: Environment) -> Request:
@@ -128,7 +123,7 @@ class Inspector:
         named = self.namespaces.get(environment.name)
         if named is None or named["metadata"]["name"] != environment.namespace:
             named = self.namespace(environment)
-        return Request(stored(data), resources(data), namespace=named, whole=self.is_whole(named))
+        return Request(stored(data), resources(data), namespace=named, whole=self.judges.knows(named))
 
     def namespace(self, environment: Environment) -> Data:
         """The Namespace of an environment, with the labels that policies/ gives it, if it has one of its name."""
@@ -142,42 +137,6 @@ class Inspector:
             "metadata": {**metadata, "labels": {**found["metadata"]["labels"], **metadata.get("labels", {})}},
         }
 
-    def is_whole(self, named: Data) -> bool:
-        """Whether all labels of a namespace are known."""
-        return ("v1", "Namespace", "", str(named["metadata"]["name"])) in self.policies.objects
-
-    def judge(
-        self, resource: tuple[str, str, str], named: Data, environment: Environment, *, retry: bool = False,
-        change: bool = False,
-    ) -> Judge:  # fmt: skip
-        """The judge of one kind of object in a namespace: which policies and bindings are of it is decided once.
-
-        retry: of a pod's next attempt. change: of an update, by policies that say of it what they say of nothing new.
-        """
-        key = (resource, retry, change, tuple(sorted(named["metadata"]["labels"].items())))
-        if key not in self.judges:
-            policies: list[Policy] = []
-            bindings: list[Binding] = []
-            for policy in self.policies.policies:
-                given = policy.spec.get("matchConstraints")
-                rules = decided(given, resource, named, "UPDATE" if change else "CREATE")
-                if change and not reads_change(policy) and decided(given, resource, named) is not None:
-                    continue
-                if rules is not None and (not retry or reads_name(policy)):
-                    policies.append(replace(policy, spec={**policy.spec, "matchConstraints": rules}))
-            by_name, whole = {one.name: one for one in self.policies.policies}, self.is_whole(named)
-            for binding in self.policies.bindings:
-                of = by_name.get(binding.policy)
-                if of is not None and (keys := [] if whole else rests_on(of, binding.match, resource, named)):
-                    self.undecided.setdefault((environment.name, binding.name), (binding, keys))
-                    continue
-                rules = decided(binding.match, resource, named, "UPDATE" if change else "CREATE")
-                if rules is not None:
-                    bindings.append(replace(binding, match=rules))
-            own = replace(self.policies, policies=tuple(policies), bindings=tuple(bindings))
-            self.judges[key] = self.make(own)
-        return self.judges[key]
-
     def findings(self) -> Iterator[Diagnostic]:
         """One for each cause, with all environments that it is in."""
         known = [str(one.namespace) for one in self.environments if one.namespace]
@@ -187,7 +146,7 @@ class Inspector:
             if environment.namespace and self.plans and self.images(environment) is None:
                 place = self.policies.places[params_of(environment.namespace)]
                 yield policy_findings.of_images(environment, place)
-            for (name, _), (binding, keys) in self.undecided.items():
+            for (name, _), (binding, keys) in self.judges.undecided.items():
                 if name == environment.name:
                     yield policy_findings.of_labels(binding, keys, environment)
         causes: dict[tuple[str, int | None, bool, Span], tuple[Subject, Verdict, list[str]]] = {}
@@ -244,7 +203,7 @@ class Inspector:
             less = {**given, "data": {k: text for k, text in given["data"].items() if k != name}}
             own = replace(self.policies, objects={**self.policies.objects, key: less})
             own = replace(own, policies=(verdict.policy,), bindings=(verdict.binding,))
-            said = self.make(own).judge(self.request(subject.data, environment))
+            said = self.judges.make(own).judge(self.request(subject.data, environment))
             if not any(policy_findings.fails(one) and one.validation == verdict.validation for one in said):
                 return self.policies.places[*key, name]
         return None
