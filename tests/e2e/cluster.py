@@ -42,8 +42,8 @@ def render(repository: Path, environment: str, out: Path) -> tuple[list[Manifest
     assert done.returncode == 0, done.stderr
     files = sorted(out.rglob("*.yaml"))
     assert files, f"nothing was rendered from {repository}"
-    read = [(file.parent.name == "runs", yaml.safe_load(file.read_text())) for file in files]
-    return [data for is_run, data in read if not is_run], [data for is_run, data in read if is_run]
+    read = [(file.parent.name, yaml.safe_load(file.read_text())) for file in files]
+    return [data for of, data in read if of == "manifests"], [data for of, data in read if of == "runs"]
 
 
 def moved(manifests: list[Manifest], namespace: str) -> Manifest:
