@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlgen.cli.main import run
-from tests.cli.pinned import Mlgen, make
+from tests.cli.pinned import Say, make
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def mlgen(capsys: pytest.CaptureFixture[str]) -> Mlgen:
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
     def call(*arguments: str) -> tuple[int, str, str]:
         code = run(list(arguments))
         return (code, *capsys.readouterr())

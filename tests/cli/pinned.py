@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.revisions import commit, lay, repository
 
-Mlgen = Callable[..., tuple[int, str, str]]  # a command line, in this process: its exit code, stdout and stderr
+Say = Callable[..., tuple[int, str, str]]  # a command line, in this process: its exit code, stdout and stderr
 DIGEST = "sha256:" + "1" * 64
 SPEC = """\
 version: 1

@@ -70,15 +70,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = mlgen(arguments)
-        return code, *capsys.readouterr()
-
-    return call
-
-
 def test_a_clean_file_is_a_yes(project: Path, say: Any) -> None:
     assert say("check", "pipelines/clean.yaml") == (0, "1 spec checked: nothing to mend\n", "")
     assert say("check") == (0, "1 spec checked: nothing to mend\n", "")

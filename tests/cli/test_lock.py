@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from mlgen.cli.main import run as mlgen
 from mlgen.cli.projects import locking, rewriting
 from mlgen.review.change import short
 from mlgen.spec.lock_text import HEAD
@@ -44,15 +43,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mlgen.yaml").write_text("version: 1\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = mlgen(arguments)
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

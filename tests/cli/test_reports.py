@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from mlgen.cli.main import run as mlgen
 from mlgen.cli.reporting import ReportForm
 from tests.reports import lab
 from tests.reports.hostile import TEXTS
@@ -36,15 +35,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
     monkeypatch.chdir(root)
     return root
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = mlgen(arguments)
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def below(folder: str) -> list[tuple[str, str, int]]:
