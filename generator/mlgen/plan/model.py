@@ -76,12 +76,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """What enters a task. type: of what is read. optional: the source is an optional out, so it may be unset."""
+    """What enters a task. type: of what is read. optional: the source is an optional out, so it may be unset.
+
+    late: the source is an out of a late task (`Task.late`), so it is no result. many: of all items of a fan, in order:
+    of a value a json list, of an artifact a folder; type is that of one.
+    """
 
     name: str
     source: Source
     type: Type
     optional: bool = False
+    late: bool = False
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,42 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """What differs between the items of a fan: a variable of the task, and a value that a winner hands on."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Which item is the winner. metric: an out of the task."""
+
+    metric: str
+    highest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """A task that runs once an item (decision 0031). Items are numbered from 0; the first variable is the
+    outermost loop.
+
+    rows: of each item the text of each variable, where they are known beforehand; None: they come from `lists`, or are
+    asked for.
+    lists: of each variable its texts, or the json out that is the list.
+    parallel: items at once, None without a bound. failures: failed items that the task bears.
+    """
+
+    kind: str  # "sweep" or "for"
+    variables: tuple[Variable, ...]
+    rows: tuple[tuple[str, ...], ...] | None
+    lists: tuple[OutRef | tuple[str, ...], ...] = ()
+    parallel: int | None = None
+    failures: int = 0
+    pick: Pick | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A node of the graph. All times in seconds, cpu in thousandths of a core."""
 
@@ -195,6 +237,12 @@ class Task:
     env: tuple[tuple[str, str], ...]
     secrets: tuple[SecretRef, ...]
     file: str = ""  # the task file that it comes from; not part of the digest
+    fan: Fan | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether its outs are not results of one TaskRun, so that who reads them looks into the bucket."""
+        return self.fan is not None
 
     @property
     def needs(self) -> tuple[str, ...]:

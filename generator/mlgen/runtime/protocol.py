@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlgen.ledger.records.task import Item
 from mlgen.runtime.pod import Platform
 from mlgen.values import Type
 
@@ -25,12 +26,39 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """kind: "value", or for artifacts "out" (of another task) or "input" (existed before the run)."""
+    """kind: "value", or for artifacts "out" (of another task) or "input" (existed before the run).
+
+    late: what stage-in finds among the outcomes of a task, "value" or "out" all the same (decision 0031).
+    """
 
     name: str
     kind: str
     type: Type
     optional: bool = False
+    late: Late | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An out, or a fan's variable, of a late task. fan: whether of one; else of a single execution.
+
+    pick: the metric, by which `highest` or lowest one item is chosen; None: all of them, as a list or folder.
+    """
+
+    task: str
+    out: str
+    fan: bool
+    pick: str | None = None
+    highest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FanDocument:
+    """What staging knows of a fan: its variables, how many failed items it bears, and who is the winner's metric."""
+
+    variables: tuple[tuple[str, Type], ...]
+    failures: int = 0
+    pick: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +94,7 @@ class TaskDocument:
     image_digest: str | None
     timeout_seconds: int
     platform: Platform | None = None  # None: this machine
+    fan: FanDocument | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -152,6 +181,7 @@ class Execution:
     tekton: dict[str, str] | None = None
     source: str = ""  # the spec's path below the repository
     repository: str | None = None  # its web URL, for the source location of records
+    item: Item | None = None  # which of a fan's
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from mlgen import __version__, canonical
 from mlgen.ledger.records.artifact import of_dataset, to_dataset
 from mlgen.ledger.records.fields import DIGEST, NAME, RUN_ID, TASK, BadRecord, Fields, NewerFormat
-from mlgen.ledger.records.task import MAX_BYTES, RecordTooLarge, Source, State, TaskRecord
+from mlgen.ledger.records.task import MAX_BYTES, Item, RecordTooLarge, Source, State, TaskRecord
 
 FORMAT = 1
 MAX_MESSAGE = 4000  # characters of an error message that a record keeps: the last ones, where programs say why
@@ -20,7 +20,8 @@ _FACET_URL = re.compile(re.escape(OUR_FACETS) + r"/(\d{1,6})/.*")
 
 
 def to_json(record: TaskRecord) -> dict[str, object]:
-    """The RunEvent. What is not known is null, so that every record has the same keys."""
+    """The RunEvent. What is not known is null, so that every record has the same keys, but for those of the few:
+    `reconciled`, `item`, `cached` with `originalRunId`."""
     r = record
     job = {"namespace": f"mlgen/{r.env}", "name": f"{r.pipeline}.{r.task}", "facets": {}}
     if r.source is not None:
@@ -50,6 +51,8 @@ def to_json(record: TaskRecord) -> dict[str, object]:
         "usage": r.usage,
         "tekton": r.tekton,
         **({"reconciled": True} if r.reconciled else {}),
+        **({"item": {"index": r.item.index, "of": r.item.of, "values": r.item.values}} if r.item else {}),
+        **({"cached": True, "originalRunId": r.original_run_id} if r.original_run_id is not None else {}),
     }
     facets: dict[str, object] = {"mlgen_task": about, "parent": _parent_facet(r)}
     if r.error is not None:
@@ -118,6 +121,8 @@ def _too_large(record: TaskRecord, size: int) -> str:
         for kind in ("params", "metrics", "values")
         for name, value in getattr(record, kind).items()
     }
+    if record.item is not None:
+        parts |= {f"value {name}": value for name, value in record.item.values.items()}
     sizes = {name: len(canonical.encode(value)) for name, value in parts.items()}
     sizes["the list of ins and outs"] = 500 * (len(record.inputs) + len(record.outputs))
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
@@ -165,6 +170,8 @@ def of_fields(data: Fields) -> TaskRecord:
         usage=about.optional_mapping("usage"),
         tekton=about.optional_mapping("tekton"),
         reconciled=about.get("reconciled") is True,
+        item=_item(about),
+        original_run_id=about.text("originalRunId", RUN_ID) if about.get("cached") is True else None,
     )
     # What a standard reader sees and what ours sees must be the same.
     said = {
@@ -194,6 +201,13 @@ def _state(text: str) -> State:
         return State(text)
     except ValueError:
         raise BadRecord(f"state is {text[:40]!r}, not one of {', '.join(State)}") from None
+
+
+def _item(about: Fields) -> Item | None:
+    if about.get("item") is None:
+        return None
+    item = about.object("item")
+    return Item(item.integer("index"), item.integer("of"), item.mapping("values"))
 
 
 def _source(job: Fields) -> Source | None:

@@ -43,12 +43,23 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """Which of a fan's executions (decision 0031). index: from 0. of: how many. values: of the fan's variables."""
+
+    index: int
+    of: int
+    values: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """One execution of a task. Times: RFC 3339 in UTC, ending in Z. Digests: "sha256:" and 64 hex digits.
 
     run_id: a UUID, the idempotency key (`local_run_id` and its kin). run_uid: of the run that it is part of.
     exit_code: of the author's program, -1 for a signal, None when it never ended. error: a sentence for people.
     reconciled: written from outside, because no pod could tell; dropped once the pod's own is there.
+    item: of a task that runs many times. original_run_id: of the execution that made the outputs, where this one
+    did not run its program but found them made.
     """
 
     run_id: str
@@ -80,12 +91,15 @@ class TaskRecord:
     usage: Mapping[str, Json] | None = None
     tekton: Mapping[str, Json] | None = None
     reconciled: bool = False
+    item: Item | None = None
+    original_run_id: str | None = None
 
     @property
     def path(self) -> str:
         """Its path in the ledger (design §8): the day is that of the event's time."""
         folder = run_folder(self.ended_at, self.env, self.run, self.run_uid)
-        return f"{folder}/{self.task}-{self.attempt}.{self.run_id[:8]}.json"
+        item = f".{self.item.index}" if self.item is not None else ""
+        return f"{folder}/{self.task}{item}-{self.attempt}.{self.run_id[:8]}.json"
 
 
 def run_folder(time: str, env: str, run: str, run_uid: str) -> str:
@@ -93,9 +107,10 @@ def run_folder(time: str, env: str, run: str, run_uid: str) -> str:
     return f"runs/{time[:4]}/{time[5:7]}/{time[8:10]}/{env}/{run}.{run_uid[:8]}"
 
 
-def local_run_id(run_uid: str, task: str, attempt: int) -> str:
-    """The runId of an execution by the local engine."""
-    return str(uuid5(UUID(run_uid), f"{task}/{attempt}"))
+def local_run_id(run_uid: str, task: str, attempt: int, index: int | None = None) -> str:
+    """The runId of an execution by the local engine. index: of a fan's item."""
+    item = "" if index is None else f"/{index}"
+    return str(uuid5(UUID(run_uid), f"{task}{item}/{attempt}"))
 
 
 def pod_run_id(task_run_uid: str, pod_uid: str) -> str:

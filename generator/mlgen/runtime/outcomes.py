@@ -1,0 +1,108 @@
+"""What became of the items of late tasks, in the bucket: how a reader learns what no Tekton result can tell it.
+
+`_outcomes/<pipeline>/<run uid>/<task>/<index>-<attempt>.json` below the environment's artifacts (decision 0031), put
+once the execution's record is durable. A single execution of a late task that is no fan has index 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlgen import canonical
+from mlgen.canonical import Json
+from mlgen.ledger.records.fields import RUN_ID, BadRecord, loads
+from mlgen.ledger.records.task import State
+
+PREFIX = "_outcomes"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one execution ended. texts: of outs, as results have them: None for an optional one not written.
+
+    values: of the fan's variables, parsed. metrics: parsed, by the name of the out. Only a COMPLETE one has texts.
+    """
+
+    index: int
+    attempt: int
+    run_id: str
+    state: State
+    texts: Mapping[str, str | None]
+    values: Mapping[str, Json]
+    metrics: Mapping[str, Json]
+
+
+def folder(pipeline: str, run_uid: str, task: str) -> str:
+    """Where the outcomes of a task in a run lie, below the artifacts."""
+    return f"{PREFIX}/{pipeline}/{run_uid}/{task}"
+
+
+def key(pipeline: str, run_uid: str, task: str, index: int, attempt: int) -> str:
+    """Where one outcome lies, below the artifacts."""
+    return f"{folder(pipeline, run_uid, task)}/{index}-{attempt}.json"
+
+
+def to_bytes(outcome: Outcome) -> bytes:
+    """Canonical JSON: told twice, the same object."""
+    return canonical.encode(
+        {
+            "version": VERSION,
+            "index": outcome.index,
+            "attempt": outcome.attempt,
+            "runId": outcome.run_id,
+            "state": str(outcome.state),
+            "texts": outcome.texts,
+            "values": outcome.values,
+            "metrics": outcome.metrics,
+        }
+    )
+
+
+def from_bytes(data: bytes) -> Outcome:
+    """The inverse. Raises BadRecord for what is no outcome."""
+    fields = loads(data)
+    if fields.integer("version") > VERSION:
+        raise BadRecord("the outcome was written by a newer mlgen: upgrade the runtime image")
+    texts = fields.mapping("texts")
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise BadRecord("texts are not texts")
+    try:
+        state = State(fields.text("state"))
+    except ValueError:
+        raise BadRecord("state is none") from None
+    return Outcome(
+        fields.integer("index"),
+        fields.integer("attempt"),
+        fields.text("runId", RUN_ID),
+        state,
+        {name: text if isinstance(text, str) else None for name, text in texts.items()},
+        fields.mapping("values"),
+        fields.mapping("metrics"),
+    )
+
+
+def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome an item, in order: that of its highest attempt; of equals a COMPLETE one, then by runId."""
+    best: dict[int, Outcome] = {}
+
+    def rank(one: Outcome) -> tuple[int, bool, str]:
+        return one.attempt, one.state is State.COMPLETE, one.run_id
+
+    for outcome in outcomes:
+        if outcome.index not in best or rank(outcome) > rank(best[outcome.index]):
+            best[outcome.index] = outcome
+    return [best[index] for index in sorted(best)]
+
+
+def winner(outcomes: Iterable[Outcome], metric: str, *, highest: bool) -> Outcome | None:
+    """The item with the best metric, of equals that of the lowest index; None where none that succeeded has it."""
+    best: tuple[float, Outcome] | None = None
+    for outcome in latest(outcomes):
+        value = outcome.metrics.get(metric)
+        if outcome.state is not State.COMPLETE or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if best is None or (value > best[0] if highest else value < best[0]):
+            best = (value, outcome)
+    return best[1] if best else None
