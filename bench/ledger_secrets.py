@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import ledger_places  # noqa: F401 - it makes the path to what follows
 import ledgers
-from mlgen.ledger.secrets import find
+from mlgen.secrets import find
 from tests.ledger.secret_cases import as_data, cases
 
 RECORDS = 5000

@@ -6,9 +6,9 @@ import pytest
 
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.records.task import State
-from mlgen.ledger.secrets import find
 from mlgen.local.events import Noted
 from mlgen.plan.model import Param
+from mlgen.secrets import find
 from mlgen.values import Type
 from tests.local.plans import in_, out, plan, task
 from tests.local.runs import Project, Told

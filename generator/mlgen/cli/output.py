@@ -13,7 +13,7 @@ from typing import IO
 
 from mlgen import diagnostic
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
-from mlgen.ledger.secrets.telling import without_secrets
+from mlgen.secrets.telling import without_secrets
 
 RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 

@@ -19,8 +19,8 @@ from mlgen.cli.projects.rewriting import alone, rewrite
 from mlgen.cli.projects.workspace import PROJECT_FILE, Workspace
 from mlgen.cli.render import OUT
 from mlgen.diagnostic import CannotAnswer, Findings, Misuse, failed, sentence
-from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.render.files import Changes, compare, scope_of, write
+from mlgen.secrets.telling import without_secrets
 from mlgen.spec.edit import with_pin
 from mlgen.spec.project import Environment
 

@@ -22,8 +22,8 @@ from mlgen.cli.projects.untracked import Untracked, untracked_in
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.reporting import ReportForm
 from mlgen.diagnostic import Misuse, visible
-from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.render.files import Changes, Difference, compare, environments_in, scope_of, to_stdout, write
+from mlgen.secrets.telling import without_secrets
 from mlgen.spec.project import Environment, Project
 
 app = new_app()

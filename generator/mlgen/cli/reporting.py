@@ -20,9 +20,9 @@ from mlgen.cli import output
 from mlgen.cli.explain import manual
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
-from mlgen.ledger.secrets.telling import without_secrets
 from mlgen.reports.data import to_data
 from mlgen.reports.report import Report
+from mlgen.secrets.telling import without_secrets
 
 
 class ReportForm(StrEnum):

@@ -11,7 +11,7 @@ from typing import Any
 from mlgen.cli.output import RED, YELLOW, coloured, paint, shown
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
-from mlgen.ledger.secrets.telling import without_secrets
+from mlgen.secrets.telling import without_secrets
 
 GREEN = "\x1b[32m"
 COLOURS = {State.COMPLETE: GREEN, State.FAIL: RED, State.ABORT: YELLOW}

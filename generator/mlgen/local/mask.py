@@ -6,8 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from mlgen.ledger.secrets import MASK as MASK_TEXT
 from mlgen.runtime import secrets as forms
+from mlgen.secrets import MASK as MASK_TEXT
 
 MASK = MASK_TEXT.encode()
 

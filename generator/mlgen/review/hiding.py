@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mlgen.ledger.secrets.telling import value_without_secrets
-from mlgen.ledger.secrets.telling import without_secrets as hidden
 from mlgen.review.change import Change, Sentence
 from mlgen.review.make import EnvironmentReview, Part, Review
 from mlgen.review.pipelines import PipelineReview
+from mlgen.secrets.telling import value_without_secrets
+from mlgen.secrets.telling import without_secrets as hidden
 
 
 def without_secrets(review: Review) -> Review:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
-from mlgen.ledger.secrets.telling import lines_without_secrets
 from mlgen.reports.markdown import LIMIT, block, fold, inline, table
 from mlgen.review.amounts import Amount
 from mlgen.review.change import Change, Sentence, Word, group_words, grouped, rank
@@ -22,6 +21,7 @@ from mlgen.review.picture import Picture
 from mlgen.review.pipelines import PipelineReview
 from mlgen.review.telling import EFFECTS, FOLDER, SETTINGS, counted, file_note, file_title, publishing, title
 from mlgen.review.unified import unified
+from mlgen.secrets.telling import lines_without_secrets
 
 MARKER = "<!-- mlgen-diff -->"  # how CI finds the comment that it edits
 MOST_BYTES = 12_000  # of one list or fold, before the rest of it is counted: one alone must not push out all others

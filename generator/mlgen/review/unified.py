@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import unified_diff
 
-from mlgen.ledger.secrets.telling import lines_without_secrets
+from mlgen.secrets.telling import lines_without_secrets
 
 AROUND = 3  # lines that are the same, before and after
 WIDTH = 200  # characters of a line that are shown; a task's document is one line of thousands

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
-from mlgen.ledger.secrets import MASK, Finding, find
+from mlgen.secrets import MASK, Finding, find
 
 SHORTEST_LINE = 4  # characters: a line of a secret below it, such as the "{" of a key file, hides nothing
 

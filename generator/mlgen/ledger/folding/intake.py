@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mlgen.ledger import secrets
+from mlgen import secrets
 from mlgen.ledger.folding.folded import Folded, Refused
 from mlgen.ledger.folding.spool import Spool, fits
 from mlgen.ledger.folding.waiting import Waiting

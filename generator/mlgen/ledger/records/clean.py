@@ -9,7 +9,7 @@ from mlgen.ledger.records import run, runevent
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.ledger.secrets import MASK, Finding, find
+from mlgen.secrets import MASK, Finding, find
 
 _FACET = "run.facets.mlgen_task."
 Kept = TypeVar("Kept", TaskRecord, RunRecord)

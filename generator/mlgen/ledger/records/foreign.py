@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from mlgen import secrets
 from mlgen.canonical import Json
-from mlgen.ledger import secrets
 from mlgen.ledger.records import imported
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.fields import BadRecord, decode
-from mlgen.ledger.secrets import Finding
-from mlgen.ledger.secrets.masking import scrub
+from mlgen.secrets import Finding
+from mlgen.secrets.masking import scrub
 
 MAX_LINE = 4 << 20  # bytes of a line: an event of 1 MiB and what a producer puts between its tokens
 MAX_WHOLE = 64 << 20  # bytes of a file that is no NDJSON, and so is read whole

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import Source, TaskRecord
-from mlgen.ledger.secrets.masking import masked, scrub_values
+from mlgen.secrets.masking import masked, scrub_values
 
 
 def masked_task(record: TaskRecord) -> TaskRecord:

@@ -10,9 +10,9 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 
-from mlgen.ledger.secrets.look import RANDOM
-from mlgen.ledger.secrets.plain import SHORTEST_PIECE
-from mlgen.ledger.secrets.shapes import Span
+from mlgen.secrets.look import RANDOM
+from mlgen.secrets.plain import SHORTEST_PIECE
+from mlgen.secrets.shapes import Span
 
 SHORTEST, LONGEST = 20, 100  # of what is random in a string: less is an id, more is data, such as an embedding
 

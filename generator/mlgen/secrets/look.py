@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mlgen.ledger.secrets.plain import is_plain
+from mlgen.secrets.plain import is_plain
 
 MASK = "***"
 RANDOM = "a random string"
@@ -36,7 +36,7 @@ def find(data: bytes | str) -> list[Finding]:
     if is_plain(raw):
         return []
     # Here: its expressions take 15 ms of a pod's start, and most pods need none of them.
-    from mlgen.ledger.secrets.search import places
+    from mlgen.secrets.search import places
 
     # The same secret may be found in two ways.
     found = (Finding(place, kind) for place, kind in places(raw.decode(errors="replace")))

@@ -20,9 +20,9 @@ from mlgen.ledger.records.clean import clean_run, clean_task
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import Source, TaskRecord
-from mlgen.ledger.secrets import Finding, find, look, search, words
-from mlgen.ledger.secrets.masking import masked, scrub, scrub_values
-from mlgen.ledger.secrets.plain import is_plain
+from mlgen.secrets import Finding, find, look, search, words
+from mlgen.secrets.masking import masked, scrub, scrub_values
+from mlgen.secrets.plain import is_plain
 from tests.ledger import records, secret_cases
 from tests.ledger.secret_cases import as_data, cases
 

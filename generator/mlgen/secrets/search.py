@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mlgen.ledger.secrets import assigned, names, shapes, words
-from mlgen.ledger.secrets.look import MASK, RANDOM
-from mlgen.ledger.secrets.plain import is_plain
-from mlgen.ledger.secrets.shapes import Span
+from mlgen.secrets import assigned, names, shapes, words
+from mlgen.secrets.look import MASK, RANDOM
+from mlgen.secrets.plain import is_plain
+from mlgen.secrets.shapes import Span
 
 LONGEST_PLACE = 120  # characters
 SHORTEST = 8  # characters of a text that has one in it: "pwd=1234"

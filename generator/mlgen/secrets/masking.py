@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from mlgen.canonical import Json
-from mlgen.ledger.secrets.look import MASK, RANDOM
-from mlgen.ledger.secrets.names import explains, named, names_in_list, names_in_object
-from mlgen.ledger.secrets.search import spans
-from mlgen.ledger.secrets.shapes import Span
+from mlgen.secrets.look import MASK, RANDOM
+from mlgen.secrets.names import explains, named, names_in_list, names_in_object
+from mlgen.secrets.search import spans
+from mlgen.secrets.shapes import Span
 
 _PASSES = 4
 _Scrubbed = TypeVar("_Scrubbed", Json, dict[str, Json])

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from string import ascii_lowercase, ascii_uppercase
 
-from mlgen.ledger.secrets.names import named
-from mlgen.ledger.secrets.shapes import Span, is_placeholder
-from mlgen.ledger.secrets.words import unexplained
+from mlgen.secrets.names import named
+from mlgen.secrets.shapes import Span, is_placeholder
+from mlgen.secrets.words import unexplained
 
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _VALUE = r"([^\s\"'\\,;&<>(){}\[\]]{4,512})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from mlgen.ledger.secrets.shapes import is_placeholder
-from mlgen.ledger.secrets.words import unexplained
+from mlgen.secrets.shapes import is_placeholder
+from mlgen.secrets.words import unexplained
 
 _PASSWORDS = frozenset(["password", "passwd", "pwd", "passphrase", "passwort"])
 _SHORT = frozenset(["pass", "pw"])  # a password's, of an account; else also what goes over data for a second time

@@ -1,7 +1,8 @@
-"""Secrets in what is about to be recorded: where one is, and the same without it.
+"""Secrets in what is about to be recorded, or was written into a spec: where one is, and the same without it.
 
-Everybody who can read the ledger reads all of it, for ever, so nothing secret may get in. Secrets that a task declares
-are known and looked for as they are (`runtime.secrets`); here is what nobody declared, known by its looks:
+Everybody who can read a repository or its ledger reads all of it, for ever, so nothing secret may get in. Secrets that
+a task declares are known and looked for as they are (`runtime.secrets`); here is what nobody declared, known by its
+looks:
 
   - tokens and keys with the shape that their issuer gave them, and passwords in URLs (`shapes`);
   - values that a name calls secret, above them (`names`) or before them in a text (`assigned`);
@@ -11,6 +12,6 @@ A guess, so it takes nothing away but the text itself: a writer masks it, and go
 to a reader: `find(bytes of masking.scrub(x))` is empty, so that no record that mlgen writes is refused for a secret.
 """
 
-from mlgen.ledger.secrets.look import MASK, Finding, find
+from mlgen.secrets.look import MASK, Finding, find
 
 __all__ = ["MASK", "Finding", "find"]

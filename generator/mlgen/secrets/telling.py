@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from mlgen.ledger.secrets.plain import is_plain
+from mlgen.secrets.plain import is_plain
 
 _PAIR = re.compile(r"^(?P<head>.?\s*(?:- )?(?P<key>name|value): )(?P<value>.*)$")
 
@@ -14,15 +14,15 @@ def without_secrets(text: str) -> str:
     """The same with its lines; what only looks random stays, as names and ids do."""
     if is_plain(text.encode(errors="surrogatepass")):
         return text
-    from mlgen.ledger.secrets.masking import masked  # here: most texts need none of its expressions
+    from mlgen.secrets.masking import masked  # here: most texts need none of its expressions
 
     return masked(text, guesses=False)
 
 
 def value_without_secrets(name: str, value: str) -> str:
     """A value that is shown under its name, which may call it secret. name: such as env.API_KEY."""
-    from mlgen.ledger.secrets.look import MASK  # here: as above
-    from mlgen.ledger.secrets.names import named
+    from mlgen.secrets.look import MASK  # here: as above
+    from mlgen.secrets.names import named
 
     return MASK if named(name.rpartition(".")[2], value) is not None else without_secrets(value)
 
