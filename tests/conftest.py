@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+E2E = Path(__file__).parent / "e2e"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one process runs where two share the tests: a file, and all that is done to the one cluster."""
+    for item in items:
+        item.add_marker(
+            pytest.mark.xdist_group(
+                "cluster" if item.path.parent == E2E else item.path.relative_to(E2E.parent).as_posix()
+            )
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
