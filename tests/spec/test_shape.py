@@ -63,7 +63,7 @@ BAD: list[tuple[Kind, str, list[str]]] = [
     ("pipeline", HEAD + "  b: {run: x, env: {A: 1, B: [x]}, secrets: {C: 1}}\n",
      ["5:30 wrong-type", "5:49 wrong-type"]),
     ("pipeline", HEAD + "finally:\n  z: {run: x, after: [a], spot: 1}\n", ["6:15 unknown-key", "6:27 reserved-key"]),
-    ("pipeline", HEAD + "sweep: {}\nparam: {}\n", ["5:1 reserved-key", "6:1 unknown-key"]),
+    ("pipeline", HEAD + "slo: {}\nparam: {}\n", ["5:1 reserved-key", "6:1 unknown-key"]),
     ("pipeline", HEAD + "params: {sweep: 1, on: x}\n", []),  # reserved are keys of tasks, not names
     ("pipeline", HEAD + "params: {a: {}, b: , c: {type: str}, d: {choices: []}, e: {type: json, foo: 1}, f: [1]}\n",
      ["5:10 missing-key", "5:17 wrong-type", "5:32 bad-value", "5:42 bad-value", "5:72 unknown-key"]),
@@ -138,7 +138,7 @@ GPU = "write a whole number or a text, such as gpu: 1"
         ("  b: {run: x, out: [{no: file}]}\n", "item 1 of `out` is a map, not a text", OUT_MAP),
         ("  b: {run: x, gpu: [1]}\n", "`gpu` is a list, not a whole number or a text", GPU),
         ("labels: {a: 0x10}\n", "`a` is a whole number, not a text", 'quote it: "0x10"'),
-        ("sweep: 1\n", 'not yet: "sweep" is kept for a later version of mlgen', "remove it"),
+        ("slo: 1\n", 'not yet: "slo" is kept for a later version of mlgen', "remove it"),
     ],
 )
 def test_findings_say_what_to_write(text: str, message: str, fix: str) -> None:

@@ -2,13 +2,13 @@
 
 A gate is split at its top-level `and`s, and both engines follow the same split (design §5):
 on params alone, == != in of strings and booleans: `when`. On outs of one task: that task decides, when it ends.
-On params alone but more than that: a task whose outs the gated task reads anyway. Everything else: one gate task,
-`if-<task>`, the only extra pod there is.
+On params alone but more than that: a task whose outs the gated task reads anyway. Everything else, also what reads
+outs of a late task (decision 0031): one gate task, `if-<task>`, the only extra pod there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from mlgen.gates import Compare, Gate, In, Literal, Ref, conjuncts, parse_gate, refs, to_text
@@ -31,8 +31,12 @@ def gate_task_name(consumer: str) -> str:
     return f"if-{consumer}"
 
 
-def split(gated: Mapping[str, tuple[Gate, tuple[str, ...]]], type_of: TypeOf) -> Split:
+def split(
+    gated: Mapping[str, tuple[Gate, tuple[str, ...]]], type_of: TypeOf, late: Collection[str] = frozenset()
+) -> Split:
     """Split all gates. gated: task -> its gate and the tasks whose outs it reads (none for a finally task).
+
+    late: tasks that decide nothing for others, as their outs are not results of one TaskRun.
 
     The numbering goes by the name of the gated task, so that the order of a file changes nothing.
     """
@@ -41,7 +45,8 @@ def split(gated: Mapping[str, tuple[Gate, tuple[str, ...]]], type_of: TypeOf) ->
         gate, reads = gated[consumer]
         # Parsed again from its one spelling: blanks and brackets of the author change no plan.
         parts = dict.fromkeys(to_text(part) for part in conjuncts(gate))
-        found.conditions[consumer] = tuple(_condition(found, consumer, text, reads, type_of) for text in parts)
+        able = tuple(task for task in reads if task not in late)
+        found.conditions[consumer] = tuple(_condition(found, consumer, text, able, type_of) for text in parts)
         name = gate_task_name(consumer)
         if name in found.evaluations and any(c.evaluator == name for c in found.conditions[consumer]):
             evaluations = tuple(found.evaluations.pop(name).values())
@@ -50,14 +55,15 @@ def split(gated: Mapping[str, tuple[Gate, tuple[str, ...]]], type_of: TypeOf) ->
     return found
 
 
-def _condition(found: Split, consumer: str, text: str, reads: tuple[str, ...], type_of: TypeOf) -> Condition:
+def _condition(found: Split, consumer: str, text: str, able: tuple[str, ...], type_of: TypeOf) -> Condition:
+    """able: the tasks before it that can decide for it."""
     gate = parse_gate(text)
     owners = sorted({ref.owner for ref in refs(gate)} - {"params"})
     if not owners and when_operands(gate, type_of) is not None:
         return Condition(text, gate)
-    evaluator = owners[0] if len(owners) == 1 else gate_task_name(consumer)
-    if not owners and reads:
-        evaluator = min(reads)
+    evaluator = owners[0] if len(owners) == 1 and owners[0] in able else gate_task_name(consumer)
+    if not owners and able:
+        evaluator = min(able)
     evaluations = found.evaluations.setdefault(evaluator, {})
     if text not in evaluations:
         types = sorted({str(ref): type_of(ref.owner, ref.name) for ref in refs(gate)}.items())

@@ -7,7 +7,7 @@ from typing import cast
 
 from mlgen import canonical
 from mlgen.diagnostic import Diagnostic, Findings
-from mlgen.plan import gating
+from mlgen.plan import fans, gating
 from mlgen.plan.model import (
     Code,
     Command,
@@ -36,6 +36,7 @@ from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.spec.checks.context import type_of
 from mlgen.spec.checks.names import MAX_NODE
 from mlgen.spec.checks.wiring import names_read, needs
+from mlgen.spec.fans import is_many
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
 from mlgen.spec.settings import Amount, GpuAsk, SecretKey
@@ -61,6 +62,7 @@ class _Maker:
         self.pipeline, self.files, self.lock = pipeline, files, lock
         self.codes: dict[tuple[str, ...], Code] = {}
         self.reads = {t.name: self.read_by(t) for t in pipeline.all_tasks}
+        self.late = {t.name for t in pipeline.all_tasks if t.fan}
         self.split = gating.split(
             {
                 t.name: (t.gate.gate, () if t.final else self.reads[t.name])
@@ -68,6 +70,7 @@ class _Maker:
                 if t.gate and t.gate.gate
             },
             self.type_of,
+            self.late,
         )
         self.check_gate_tasks()
 
@@ -161,6 +164,7 @@ class _Maker:
             env=tuple(sorted((n, str(s.value)) for n, s in _settings(get("env")).items())),
             secrets=tuple(_secret(n, s) for n, s in sorted(_settings(get("secrets")).items())),
             file=task.file.path if task.file else "",
+            fan=fans.fan(task),
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:
@@ -174,8 +178,11 @@ class _Maker:
                 source: Source = OutRef(owner, name)
                 if owner in ("params", "inputs"):
                     source = ParamRef(name) if owner == "params" else InputRef(name)
-                optional = isinstance(source, OutRef) and self.pipeline.tasks[owner].outs[name].optional
-                return In(item.name, source, self.type_of(owner, name), optional)
+                producer = self.pipeline.tasks.get(owner) if isinstance(source, OutRef) else None
+                many = is_many(producer)
+                out = producer.outs.get(name) if producer else None  # None also for a winner's variable
+                optional = out is not None and out.optional and not many
+                return In(item.name, source, self.type_of(owner, name), optional, owner in self.late, many)
         raise AssertionError(f"{item.name} was checked")
 
     def image(self, reference: str | None) -> Image | None:

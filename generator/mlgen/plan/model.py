@@ -295,6 +295,8 @@ class Plan:
         """(from, to, label) of tasks: label is the out's name, "if" for a gate, "after" for an order alone."""
         for task in self.tasks:
             data = {(i.source.task, i.source.out) for i in task.ins if isinstance(i.source, OutRef)}
+            lists = task.fan.lists if task.fan else ()
+            data |= {(source.task, source.out) for source in lists if isinstance(source, OutRef)}
             for producer, out in sorted(data):
                 yield producer, task.name, out
             for producer in task.reads:

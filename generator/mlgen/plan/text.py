@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlgen.plan.model import Evaluation, In, InputRef, OutRef, ParamRef, Plan, Script, Size, Task, Value
+from mlgen.plan.model import Evaluation, Fan, In, InputRef, OutRef, ParamRef, Plan, Script, Size, Task, Value
 
 
 def to_json(plan: Plan) -> dict[str, object]:
@@ -63,7 +63,24 @@ def task_json(task: Task) -> dict[str, object]:
         retries=task.retries,
         env=dict(task.env),
         secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
+        fan=_fan(task.fan) if task.fan else None,
     )
+
+
+def _fan(fan: Fan) -> dict[str, object]:
+    """Without items there is `rows: []`, which is another thing than no rows."""
+    lists = [{"from": str(source)} if isinstance(source, OutRef) else list(source) for source in fan.lists]
+    return {
+        "kind": fan.kind,
+        "variables": [{"name": v.name, "type": v.type} for v in fan.variables],
+        **({} if fan.rows is None else {"rows": [list(row) for row in fan.rows]}),
+        **_given(
+            lists=lists,
+            parallel=fan.parallel,
+            failures=fan.failures or None,
+            pick=f"{'max' if fan.pick.highest else 'min'} {fan.pick.metric}" if fan.pick else None,
+        ),
+    }
 
 
 def _size(size: Size | None) -> str | None:
@@ -81,4 +98,11 @@ def _in(item: In) -> dict[str, object]:
             where: dict[str, object] = {"value": source.text}
         case ParamRef() | InputRef() | OutRef():
             where = {"from": str(source)}
-    return _given(name=item.name, type=item.type, optional=item.optional or None, **where)
+    return _given(
+        name=item.name,
+        type=item.type,
+        optional=item.optional or None,
+        late=item.late or None,
+        many=item.many or None,
+        **where,
+    )

@@ -14,6 +14,7 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.gates import GateError, parse_gate
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
+from mlgen.spec.fans import read_fan
 from mlgen.spec.model import (
     GateText,
     In,
@@ -49,7 +50,7 @@ PIPELINE_KEYS = (
     "tasks",
     "finally",
 )
-TASK_KEYS = ("run", "use", "in", "out", "if", "after", *SETTINGS)
+TASK_KEYS = ("run", "use", "in", "out", "if", "after", "sweep", "for", "pick", "parallel", "failures", *SETTINGS)
 TASK_FILE_KEYS = ("version", "kind", "name", "description", "in", "out", "run", *SETTINGS)
 MAX_BYTES = 128  # of a string or json out's text, unless `max` says more (design §5)
 
@@ -195,6 +196,7 @@ class _Builder:
             gate=self.gate(value["if"], place / "if") if isinstance(value.get("if"), str) else None,
             own=own,
             settings={**defaults, **own},
+            **({} if final else read_fan(value, place, self.ref, self.found)),
         )
         return task if used is None else self.with_file(task, used)
 

@@ -177,6 +177,52 @@ class TaskFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """A range of numbers to draw from, both its ends included."""
+
+    minimum: float
+    maximum: float
+    log: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What one name of a fan goes through: texts, whole numbers, a json out, or what is drawn from.
+
+    values None: it could not be read. type None: it could not be told, as of values that do not agree.
+    """
+
+    name: str
+    place: Place
+    values: tuple[str, ...] | range | Ref | Draw | None
+    type: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """`sweep` or `for` as written. way: "grid", "list" or "random"; None where it could not be read.
+
+    axes: by the order of the file, the first is the outermost loop. Of a list all have as many values as it has rows,
+    but for rows that lack one, and so is what check tells.
+    """
+
+    kind: str  # "sweep" or "for"
+    way: str | None
+    place: Place
+    axes: tuple[Axis, ...]
+    trials: Setting | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Which item is the winner."""
+
+    metric: str
+    highest: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task or finally task as written. ins_known, outs_known: False where a part could not be read, so that
     nothing is concluded from what is missing there."""
@@ -195,6 +241,10 @@ class Task:
     own: Mapping[str, Setting] = field(default_factory=dict)  # settings written at the task
     settings: Mapping[str, Setting] = field(default_factory=dict)  # with defaults or the task file's laid under
     file: TaskFile | None = None
+    fan: Fan | None = None
+    pick: Setting | None = None  # of a Pick
+    parallel: Setting | None = None
+    failures: Setting | None = None
 
 
 @dataclass(frozen=True, slots=True)

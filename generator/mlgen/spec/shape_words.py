@@ -85,7 +85,8 @@ class Words:
         first, second = sorted(keys, key=lambda key: self.document.key_span((*route, key)))
         span, related = (self.document.key_span((*route, key)) for key in (second, first))
         message = f"{_name(route)} has `{first}` and `{second}`"
-        self.tell("bad-value", message, span, "one of them says what runs", "remove one", Related("the other", related))
+        why = "one of them says which trials there are" if route[-1:] == ("sweep",) else "one of them says what runs"
+        self.tell("bad-value", message, span, why, "remove one", Related("the other", related))
 
     def wrong_type(self, route: Route, value: object, types: Sequence[str], part: Schema) -> None:
         why = part.get("description", "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks.arguments import argument_problem
-from mlgen.spec.checks.context import Context, a, listed, near, type_of
+from mlgen.spec.checks.context import Context, a, listed, near, type_read
 from mlgen.spec.model import In, Literal, Param, Pipeline, Ref, Task, TaskFile
 from mlgen.spec.settings import RESOURCES, SETTINGS
 from mlgen.values import Type, accepts
@@ -97,7 +97,7 @@ def _limits(wanted: Param) -> str:
 
 def _ref_misfit(pipeline: Pipeline, task: Task, ref: Ref, wanted: Param, file: TaskFile) -> Misfit | None:
     assert wanted.type is not None
-    found = type_of(pipeline, ref.owner, ref.name)
+    found = type_read(pipeline, ref.owner, ref.name)
     if found is not None and not accepts(wanted.type, found):
         fitting = _fitting(pipeline, task, wanted.type)
         fix = (

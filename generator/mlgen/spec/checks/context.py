@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from heapq import nlargest
 
+from mlgen.spec import fans
 from mlgen.spec.model import Files, Out, Pipeline, Ref, Task
 from mlgen.spec.project import Project
 from mlgen.values import Type
@@ -64,7 +65,8 @@ def out_of(pipeline: Pipeline, ref: Ref) -> Out | None:
 
 
 def type_of(pipeline: Pipeline, owner: str, name: str) -> Type | None:
-    """The type of `owner.name`; None where it cannot be told (that is said elsewhere)."""
+    """The type of `owner.name`, of a fan without a winner that of one item; None where it cannot be told (that is said
+    elsewhere)."""
     if owner == "params":
         param = pipeline.params.get(name)
         return param.type if param else None
@@ -72,5 +74,16 @@ def type_of(pipeline: Pipeline, owner: str, name: str) -> Type | None:
         given = pipeline.inputs.get(name)
         return given.type if given else None
     task: Task | None = pipeline.tasks.get(owner)
+    axis = fans.variable(task, name)
+    if axis is not None:
+        return axis.type
     out = task.outs.get(name) if task else None
     return out.type if out else None
+
+
+def type_read(pipeline: Pipeline, owner: str, name: str) -> Type | None:
+    """As `type_of`, but of a fan without a winner what its readers get: a list of values, a folder of artifacts."""
+    kind = type_of(pipeline, owner, name)
+    if kind is None or not fans.is_many(pipeline.tasks.get(owner)):
+        return kind
+    return Type.DIRECTORY if kind.is_artifact else Type.JSON

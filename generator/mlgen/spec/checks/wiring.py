@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from mlgen.diagnostic import Diagnostic, Span
 from mlgen.gates import refs as gate_refs
-from mlgen.spec import graph
+from mlgen.spec import fans, graph
 from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.model import Pipeline, Ref, Setting, Task
 
@@ -15,8 +15,9 @@ MOST_SHOWN = 20  # tasks of a cycle that are named
 
 
 def names_read(task: Task) -> Iterator[tuple[str, str]]:
-    """(owner, name) of every reference of a task, of its `in` first and then of its gate."""
+    """(owner, name) of every reference of a task, of its `in` first, then of its `for` and then of its gate."""
     yield from ((i.source.owner, i.source.name) for i in task.ins if isinstance(i.source, Ref))
+    yield from ((ref.owner, ref.name) for ref in fans.refs(task.fan))
     if task.gate and task.gate.gate:
         yield from (ref.key for ref in gate_refs(task.gate.gate))
 
@@ -26,9 +27,11 @@ def all_refs(task: Task) -> Iterator[tuple[str, str, Span]]:
     for item in task.ins:
         if isinstance(item.source, Ref):
             yield item.source.owner, item.source.name, item.source.place.span
+    for ref in fans.refs(task.fan):
+        yield ref.owner, ref.name, ref.place.span
     if task.gate and task.gate.gate:
-        for ref in gate_refs(task.gate.gate):
-            yield ref.owner, ref.name, task.gate.place.inner(ref.start, ref.end)
+        for compared in gate_refs(task.gate.gate):
+            yield compared.owner, compared.name, task.gate.place.inner(compared.start, compared.end)
 
 
 def references(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -58,7 +61,7 @@ def _out(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span) -> I
     producer = pipeline.tasks.get(owner)
     if producer is None:
         yield from _unknown_task(pipeline, task, owner, name, span)
-    elif name not in producer.outs and producer.outs_known:
+    elif name not in producer.outs and producer.outs_known and fans.variable(producer, name) is None:
         guess = near(name, producer.outs)
         why = f'"{owner}" has the outs: {listed(producer.outs)}'
         where = f"{producer.file.path}" if producer.file else f"line {producer.place.key_span.line}"
