@@ -44,9 +44,7 @@ def ask_wave(search: Search, told: Sequence[Told], index: int) -> list[dict[str,
     return found
 
 
-def ask(
-    search: Search, told: Sequence[Told], index: int, running: Mapping[int, Mapping[str, str]]
-) -> dict[str, str]:
+def ask(search: Search, told: Sequence[Told], index: int, running: Mapping[int, Mapping[str, str]]) -> dict[str, str]:
     """The values, as texts, of one trial: the same for the same arguments, everywhere.
 
     running: values of trials that have begun and of which nothing is told; the sampler keeps away from them.
@@ -76,9 +74,7 @@ def _sampler(search: Search, index: int) -> optuna.samplers.BaseSampler:
     seed = int.from_bytes(hashlib.sha256(f"{search.seed}/{index}".encode()).digest()[:4], "big")
     if search.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(
-        n_startup_trials=search.startup, multivariate=True, constant_liar=True, seed=seed
-    )
+    return optuna.samplers.TPESampler(n_startup_trials=search.startup, multivariate=True, constant_liar=True, seed=seed)
 
 
 def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:

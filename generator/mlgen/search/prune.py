@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from zlib import crc32
 
 from mlgen.search.model import Prune, Report, Search, Told
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """reports: of values that are the better the higher they are."""
+
+    index: int
+    completed: bool
+    reports: list[Report]
 
 
 def stop_step(search: Search, index: int, told: Sequence[Told], reports: Sequence[Report]) -> int | None:
@@ -20,23 +30,26 @@ def stop_step(search: Search, index: int, told: Sequence[Told], reports: Sequenc
     if rule is None or not reports:
         return None
     sign = 1.0 if search.highest else -1.0
-    completed = [t for t in told if t.score is not None]
-    own = [(step, sign * value) for step, value in reports]
+
+    def trial(index: int, reports: Sequence[Report], *, completed: bool = False) -> _Trial:
+        return _Trial(index, completed, [(step, sign * value) for step, value in reports])
+
+    own, others = trial(index, reports), [trial(t.index, t.reports, completed=t.score is not None) for t in told]
     if rule.name in ("median", "percentile"):
-        if not completed or len(completed) < rule.startup:
-            return None
-        return _below(rule, [dict(t.reports) for t in completed], sign, own)
-    return _halved(rule, search, index, told, sign, own)
+        return _below(rule, own, [dict(other.reports) for other in others if other.completed])
+    return _halved(rule, search.seed, own, others)
 
 
-def _below(rule: Prune, others: list[dict[int, float]], sign: float, own: list[Report]) -> int | None:
+def _below(rule: Prune, own: _Trial, others: list[dict[int, float]]) -> int | None:
     """Where the best so far is below what `keep` per cent of the others had at that step."""
+    if len(others) < max(rule.startup, 1):
+        return None
     best = -math.inf
-    for step, value in own:
+    for step, value in own.reports:
         best = max(best, value)
         if step < rule.warmup:
             continue
-        there = sorted(sign * values[step] for values in others if step in values)
+        there = sorted(values[step] for values in others if step in values)
         if there and best < _percentile(there, 100 - rule.keep):
             return step
     return None
@@ -51,21 +64,20 @@ def _percentile(ordered: list[float], percent: float) -> float:
     return ordered[low] + (ordered[low + 1] - ordered[low]) * (at - low)
 
 
-def _halved(
-    rule: Prune, search: Search, index: int, told: Sequence[Told], sign: float, own: list[Report]
-) -> int | None:
+def _halved(rule: Prune, seed: int, own: _Trial, others: list[_Trial]) -> int | None:
     """At steps that grow by `reduction`, one trial in `reduction` goes on; of hyperband, beginning later in each of its
     brackets. Source: Li et al., arXiv:1603.06560 and 1810.05934."""
-    delay, among = 0, told
+    delay = 0
     if rule.name == "hyperband":
-        last = rule.last or max((t.reports[-1][0] + 1 for t in told if t.score is not None and t.reports), default=None)
+        ends = [other.reports[-1][0] + 1 for other in others if other.completed and other.reports]
+        last = rule.last or max(ends, default=None)
         if last is None:
             return None
         budgets = _budgets(rule, last)
-        delay = _bracket(budgets, search.seed, index)
-        among = [t for t in told if _bracket(budgets, search.seed, t.index) == delay]
-    competing = [_rungs(rule, delay, [(step, sign * value) for step, value in t.reports]) for t in among]
-    for rung, (step, value) in enumerate(_rungs(rule, delay, own)):
+        delay = _bracket(budgets, seed, own.index)
+        others = [other for other in others if _bracket(budgets, seed, other.index) == delay]
+    competing = [_rungs(rule, delay, other.reports) for other in others]
+    for rung, (step, value) in enumerate(_rungs(rule, delay, own.reports)):
         values = sorted([value, *(other[rung][1] for other in competing if len(other) > rung)], reverse=True)
         if value < values[max(len(values) // rule.reduction - 1, 0)]:
             return step

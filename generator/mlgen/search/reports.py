@@ -42,13 +42,14 @@ def read_file(path: Path) -> tuple[Report, ...]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return ()
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ()
-        try:
-            return read(file.read(MAX_BYTES).decode(errors="replace"))
-        except OSError:
-            return ()
+        return read(os.read(descriptor, MAX_BYTES).decode(errors="replace"))
+    except OSError:
+        return ()
+    finally:
+        os.close(descriptor)
 
 
 def thinned(reports: tuple[Report, ...], most: int) -> tuple[Report, ...]:
