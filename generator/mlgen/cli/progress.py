@@ -10,7 +10,7 @@ from mlgen.cli import words
 from mlgen.cli.screen import Screen
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
-from mlgen.local.events import Ended, Event, Noted, OnEvent, Skipped, Started
+from mlgen.local.events import Ended, Event, Noted, OnEvent, Reused, Skipped, Started
 from mlgen.local.log import tail
 
 TAIL_LINES = 12  # of a failed attempt's log
@@ -44,6 +44,8 @@ class Progress(AbstractContextManager[OnEvent]):
                     self._say_log(event)
             case Skipped():
                 screen.skipped(event.task, words.skip(event.reason, event.why))
+            case Reused():
+                screen.reused(event.task, event.run)
             case Noted():
                 screen.note(event.text)
 

@@ -8,6 +8,7 @@ import re
 import sys
 import uuid
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.projects.sources import plan_in
 from mlgen.cli.projects.workspace import LOCK_FILE, PROJECT_FILE, Workspace
+from mlgen.cli.resuming import resumption
+from mlgen.cli.resuming.base import Ask
 from mlgen.cli.run_json import to_json
 from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.records.entry import from_bytes
@@ -34,6 +37,7 @@ from mlgen.local.run import run as run_locally
 from mlgen.local.rundir import RunFolder
 from mlgen.plan.model import Plan
 from mlgen.render.names import given_labels
+from mlgen.runtime import plans
 from mlgen.store import BUCKETS
 from mlgen.values import to_short_text
 
@@ -56,6 +60,15 @@ def run(
     detach: Annotated[bool, typer.Option("--detach", help="In a cluster: do not follow the run to its end.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="RUN", help="The run's name.")] = None,
     logs: Annotated[bool, typer.Option("--logs", help="In a cluster: show what the tasks print, as they do.")] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Run only what failed in RUN, or changed since.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TASK", help="Run a task and all after it, reusing the rest.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="TASK", help="Run one task, reusing what is before it.")
+    ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -67,12 +80,17 @@ def run(
     source = workspace.source_for(env)
     plan = plan_in(workspace, env, file)
     records = open_records(workspace, env)
+    ask = Ask(resume, start, only)
     if records.in_cluster:
-        raise typer.Exit(_in_cluster(records, source, plan, param or [], name, detach=detach, logs=logs, form=form))
+        raise typer.Exit(
+            _in_cluster(records, source, plan, param or [], name, ask=ask, detach=detach, logs=logs, form=form)
+        )
     if detach or logs:
         option = "--detach" if detach else "--logs"
         raise Misuse("bad-option", f"{option} is for runs in a cluster", fix="leave it out: `mlgen logs` shows them")
-    arguments = parse_arguments(plan, param or [], project=workspace.root, cwd=Path.cwd())
+    resumed = resumption.resume(records, plan, ask, param or []) if ask else None
+    given = param or [] if resumed is None else resumed.given
+    arguments = parse_arguments(plan, given, project=workspace.root, cwd=Path.cwd())
     job = Job(
         plan=plan,
         arguments=arguments,
@@ -88,7 +106,11 @@ def run(
         labels=given_labels(plan, records.environment),
         slots=os.cpu_count() or 1,
     )
+    if resumed is not None:
+        resumed.tell()
+        job = replace(job, known=resumed.known, reused=resumed.reused, left_out=resumed.left_out, resumes=resumed.uid)
     records.recover()
+    plans.keep(plan, records.store)
     clock = SystemClock()
     with Progress(job.run, [task.name for task in plan.all_tasks]) as on_event:
         outcome = run_locally(
@@ -115,6 +137,7 @@ def _in_cluster(
     given: list[str],
     name: str | None,
     *,
+    ask: Ask,
     detach: bool,
     logs: bool,
     form: Format,

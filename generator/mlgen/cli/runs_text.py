@@ -123,7 +123,7 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
 def _task(execution: Execution, *, logs: str | None) -> list[str]:
     record = execution.record
     lines = [f"{record.task}  {_attempt(record)}"]
-    if logs is not None:
+    if logs is not None and record.original_run_id is None:
         lines.append(f"  log      mlgen logs {record.run} {record.task}{logs}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
     lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]

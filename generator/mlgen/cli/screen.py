@@ -90,6 +90,11 @@ class Screen(AbstractContextManager["Screen"]):
         self.rests(task, done=True)
         self.say(task, f"{paint(word, YELLOW, sys.stderr)}{colon}{more}")
 
+    def reused(self, task: str, run: str) -> None:
+        """A task need not run, as that run made what it leaves."""
+        self.rests(task, done=True)
+        self.say(task, f"{paint('reused', GREEN, sys.stderr)} from {shown(run)}")
+
     def quote(self, lines: Iterable[str]) -> None:
         """Lines of a log, below what was said last. Tokens that nobody declared are in the log, and not here."""
         for line in without_secrets("\n".join(lines)).splitlines():

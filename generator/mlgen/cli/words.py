@@ -11,6 +11,7 @@ from mlgen.local import why
 from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
 from mlgen.plan.model import Plan
 from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
+from mlgen.runtime.reused import NOT_ASKED
 
 
 def ending(state: State, exit_code: int | None, error: str | None) -> str:
@@ -34,6 +35,8 @@ def of_failure(state: State, failure: Failure | None) -> str:
 
 def of_record(record: TaskRecord) -> str:
     """How a task's last attempt ended; attempts are counted from 1."""
+    if record.original_run_id is not None:
+        return "reused"
     words = ending(record.state, record.exit_code, record.error)
     return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}"
 
@@ -42,6 +45,8 @@ def skip(reason: str, because: str) -> str:
     """Why a task did not run. because: in words for people, "" where that is not known."""
     if reason == GATE_FALSE:
         return f"skipped: its gate was false{because and f': {because}'}"
+    if reason == NOT_ASKED:
+        return "not asked for"
     if reason == STOPPING:
         return f"not started{because and f': {because}'}"
     known = {MISSING: "what it reads was not made", PARENT: "a task that it waits for was skipped"}

@@ -11,10 +11,10 @@ from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
 from mlgen.local.attempt import Attempt
-from mlgen.local.events import Ended, Noted, OnEvent, Skipped, Started
+from mlgen.local.events import Ended, Noted, OnEvent, Reused, Skipped, Started
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
-from mlgen.local.rundir import RunFolder
+from mlgen.local.rundir import AttemptStarted, RunFolder
 from mlgen.local.rundir import Started as RunStarted
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule, state_of
 from mlgen.local.spooler import Spooler
@@ -22,7 +22,8 @@ from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
 from mlgen.runtime.clock import Clock, timestamp
-from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending
+from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending, fix
+from mlgen.runtime.reused import record_in
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.runtime.stage_out import Staged
 from mlgen.store import Store
@@ -46,7 +47,7 @@ class Engine:
     """The state of one run while it runs."""
 
     def __init__(self, job: Job, folder: RunFolder, started: RunStarted, secrets: dict[str, str], parts: Parts) -> None:
-        self.schedule = Schedule(job.plan, job.arguments.params)
+        self.schedule = Schedule(job.plan, job.arguments.params, known=job.known, left_out=job.left_out)
         self.interrupted = False
         self._job, self._folder, self._started, self._secrets, self._parts = job, folder, started, secrets, parts
         self._active: dict[str, Attempt] = {}
@@ -56,6 +57,7 @@ class Engine:
 
     def run_tasks(self) -> RunRecord:
         """Run `tasks` to their end; what became of them."""
+        self._reuse()
         self._loop(self.schedule.take)
         statuses = self.schedule.statuses
         s = self._started
@@ -73,6 +75,7 @@ class Engine:
             commit=s.commit,
             labels=s.labels,
             owner=s.owner,
+            resumes=s.resumes,
         )
 
     def tell_run(self, run: RunRecord) -> None:
@@ -96,6 +99,27 @@ class Engine:
         self._loop(lambda: next(waiting, None))
         for task in waiting:
             self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
+
+    def _reuse(self) -> None:
+        """Tell of what need not run, before anything does: a run that is cut off has it, to be resumed itself."""
+        into = self._job.into(self._started)
+        for task in [t for t in self._job.plan.tasks if t.name in self._job.reused]:
+            original = self._job.reused[task.name]
+            record = record_in(original, into)
+            folder = self._folder.attempt(task.name, record.attempt)
+            folder.path.mkdir()
+            kept = fix(record)
+            write(folder.record, kept.data)  # first: an attempt that was started and has no record was cut off
+            folder.write_start(
+                AttemptStarted(
+                    self._job.document(task),
+                    self._job.execution(task, record.attempt, self.schedule, self._started),
+                    record.started_at,
+                )
+            )
+            self._parts.at("reused")
+            self._parts.spooler.put(kept.data)
+            self._parts.on_event(Reused(task.name, original.run))
 
     def _now(self) -> str:
         return timestamp(self._parts.clock.now())

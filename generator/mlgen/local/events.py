@@ -42,13 +42,21 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """A task need not run: an earlier run made what it leaves. run: that one's name."""
+
+    task: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """A line for people: the run goes on, and something is not as it should be."""
 
     text: str
 
 
-Event = Started | Ended | Skipped | Noted
+Event = Started | Ended | Skipped | Reused | Noted
 OnEvent = Callable[[Event], None]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlgen.ledger.records.task import local_run_id
+from mlgen.ledger.records.task import Source as Commit
+from mlgen.ledger.records.task import TaskRecord, local_run_id
 from mlgen.local import environment, guardian, shorttmp
 from mlgen.local.arguments import Arguments
 from mlgen.local.rundir import Started
@@ -14,6 +15,7 @@ from mlgen.local.schedule import Schedule
 from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Source, Task
 from mlgen.runtime.documents import of_task
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
+from mlgen.runtime.reused import Into
 from mlgen.runtime.texts import read_result, result
 
 ENGINE = "local"
@@ -27,6 +29,8 @@ class Job:
     name it. environ: the user's environment. code: of each `Code.folders` of the plan, posix path -> file.
     labels: of the spec and the environment.
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
+    known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
+    tasks, by the runs that made what they leave. left_out: tasks that were not asked for. resumes: a run's uid.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     """
 
@@ -42,6 +46,10 @@ class Job:
     commit: str | None = None
     repository: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    reused: Mapping[str, TaskRecord] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    resumes: str | None = None
     slots: int = 1
     grace_seconds: float = 10.0
 
@@ -60,6 +68,20 @@ class Job:
             tasks={task.name: task.retries for task in self.plan.tasks},
             labels=dict(self.labels),
             owner=self.plan.owner or None,
+            resumes=self.resumes,
+        )
+
+    def into(self, started: Started) -> Into:
+        """What the records of tasks that are not run again say of this run."""
+        source = Commit(self.commit, self.plan.source, self.repository) if self.commit else None
+        return Into(
+            run=self.run,
+            uid=self.uid,
+            at=started.started_at,
+            params=started.params,
+            spec_digest=started.spec_digest,
+            plan_digest=started.plan_digest,
+            source=source,
         )
 
     def document(self, task: Task) -> TaskDocument:

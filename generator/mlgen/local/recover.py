@@ -122,6 +122,7 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
             commit=started.commit,
             labels=started.labels,
             owner=started.owner,
+            resumes=started.resumes,
         )
         write(folder.run_json, entry.to_bytes(run))
     return folder.run_json.read_bytes()

@@ -50,6 +50,7 @@ class Started:
     tasks: dict[str, int]
     labels: dict[str, str] = field(default_factory=dict)
     owner: str | None = None
+    resumes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

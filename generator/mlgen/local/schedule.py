@@ -17,6 +17,7 @@ from mlgen.ledger.records.task import State
 from mlgen.local import why
 from mlgen.plan.model import Condition, GateTask, OutRef, Plan, Task
 from mlgen.runtime.ending import CANCELLED, ENGINE_LOST
+from mlgen.runtime.reused import NOT_ASKED, REUSED
 from mlgen.values import parse
 
 SUCCEEDED, FAILED, COMPLETED, NONE = "Succeeded", "Failed", "Completed", "None"
@@ -44,10 +45,18 @@ class Schedule:
     whys: of each task that does not run, the reason in words for people, which names what is to blame.
 
     params: texts of the run's params. Results are texts by out name, None for an optional out not written; a
-    condition's is `if-<index>`, "true" or "false".
+    condition's is `if-<index>`, "true" or "false". known: results of tasks and gate tasks that need not run.
+    left_out: tasks, finally tasks among them, that were not asked for.
     """
 
-    def __init__(self, plan: Plan, params: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        params: Mapping[str, str],
+        *,
+        known: Mapping[str, Mapping[str, str | None]] | None = None,
+        left_out: Iterable[str] = (),
+    ) -> None:
         self._plan = plan
         self._params: dict[str, Json] = {p.name: parse(p.type, params[p.name]) for p in plan.params}
         self._tasks = {task.name: task for task in plan.tasks}
@@ -67,7 +76,12 @@ class Schedule:
         self.finally_statuses: dict[str, TaskStatus] = {}
         self.whys: dict[str, str] = {}
         self.stopping = False
+        self._left_out = frozenset(left_out)
         self._news: list[str] = []
+        for name, results in (known or {}).items():
+            self._know(name, results)
+        for name in sorted(self._left_out):
+            self._skip(name, NOT_ASKED, why.NOT_ASKED)
         self._settle([name for name, count in self._waits.items() if not count])
 
     @property
@@ -82,6 +96,13 @@ class Schedule:
             return NONE
         found = {s.status for s in self.statuses.values()}
         return FAILED if FAILED in found else COMPLETED if NONE in found else SUCCEEDED
+
+    def _know(self, name: str, results: Mapping[str, str | None]) -> None:
+        self._pending.discard(name)
+        self.results[name] = results
+        if name in self._tasks:
+            self.statuses[name] = TaskStatus(SUCCEEDED, REUSED)
+        self._done(name)
 
     def skipped_news(self) -> list[tuple[str, str]]:
         """Tasks skipped since the last call, with their reasons."""
@@ -118,7 +139,10 @@ class Schedule:
         """The finally tasks that run, once `tasks` is settled; the others get their status here."""
         chosen = []
         for task in self._plan.finally_tasks:
-            if any(c.evaluator is not None and c.evaluator not in self.results for c in task.conditions):
+            if task.name in self._left_out:
+                self.finally_statuses[task.name] = TaskStatus(NONE, NOT_ASKED)
+                self.whys[task.name] = why.NOT_ASKED
+            elif any(c.evaluator is not None and c.evaluator not in self.results for c in task.conditions):
                 self.finally_statuses[task.name] = TaskStatus(NONE, MISSING)
                 self.whys[task.name] = why.missing(task, {c.evaluator for c in task.conditions} - self.results.keys())
             elif (false := self._false(task)) is not None:
@@ -176,7 +200,7 @@ class Schedule:
                 self._news.append(name)
             if reason == GATE_FALSE:  # the only skip that tasks waiting with `after` do not share
                 decidable += self._done(name)
-            elif reason != STOPPING:
+            elif reason not in (STOPPING, NOT_ASKED):
                 work += [(child, PARENT, self._because_of(name, child)) for child in self._children[name]]
         return decidable
 

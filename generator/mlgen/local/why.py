@@ -11,6 +11,7 @@ from mlgen.plan.model import Condition, OutRef, Task
 from mlgen.values import to_short_text
 
 INTERRUPTED = "the run was interrupted"
+NOT_ASKED = "it was not asked for"
 
 
 def gate_false(condition: Condition, read: Callable[[Ref], Json]) -> str:

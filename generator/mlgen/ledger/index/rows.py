@@ -63,7 +63,7 @@ def rest(r: TaskRecord) -> str:
     """
     if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
         raise BadRecord(f"it has a count beyond {LARGEST:,}")
-    known = ("exit_code", "error", "cache_key", "usage", "tekton")
+    known = ("exit_code", "error", "cache_key", "usage", "tekton", "original_run_id")
     found: dict[str, object] = {"reason": r.reason}
     found |= {name: value for name in known if (value := getattr(r, name)) is not None}
     found |= {name: values for name in ("metrics", "values") if (values := getattr(r, name))}

@@ -29,6 +29,7 @@ class RunRecord:
     """A run as a whole. state, ended_at and tasks speak of `tasks`, not of `finally`. Times: RFC 3339 in UTC.
 
     labels, owner: of the spec and mlgen.yaml, as the run began; of a record by an earlier mlgen, none.
+    resumes: the uid of the run of which it reused what need not run again.
     reconciled: written from outside, because the run itself could not; dropped once its own is there.
     """
 
@@ -46,6 +47,7 @@ class RunRecord:
     reconciled: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    resumes: str | None = None
 
     @property
     def path(self) -> str:
@@ -71,6 +73,7 @@ def to_json(run: RunRecord) -> dict[str, Json]:
         "labels": dict(run.labels),
         "owner": run.owner,
         **({"reconciled": True} if run.reconciled else {}),
+        **({"resumes": run.resumes} if run.resumes is not None else {}),
     }
 
 
@@ -120,4 +123,5 @@ def of_fields(data: Fields) -> RunRecord:
         reconciled=data.get("reconciled") is True,
         labels={name: labels.text(name) for name in data.optional_mapping("labels") or ()},
         owner=data.optional_text("owner"),
+        resumes=data.optional_text("resumes", RUN_ID),
     )

@@ -1,0 +1,178 @@
+"""What a run that takes up another reuses and runs: decided from the plan, the ledger and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from mlgen.canonical import Json
+from mlgen.cli.ledgers.records import Records
+from mlgen.cli.output import note
+from mlgen.cli.resuming import base
+from mlgen.cli.resuming.base import Ask
+from mlgen.cli.resuming.taken import take
+from mlgen.diagnostic import Misuse
+from mlgen.ledger.questions.read import Run
+from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.local.params import parse_arguments
+from mlgen.local.schedule import GATE_FALSE
+from mlgen.plan.known import Known, Past, Texts, downstream, know, upstream
+from mlgen.plan.model import Plan, Task
+from mlgen.plan.text import task_json
+from mlgen.runtime import plans
+from mlgen.runtime.reused import texts_of
+
+MOST_TOLD = 20  # tasks, in a line each
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """run, uid: of the one that is taken up. given: the arguments, as on the command line.
+
+    known: of tasks and gate tasks that need not run, what their readers get. reused: the records of those tasks.
+    left_out: tasks, finally tasks among them, that are not asked for. again: task -> why it runs.
+    """
+
+    run: str
+    uid: str
+    given: tuple[str, ...]
+    known: Mapping[str, Texts]
+    reused: Mapping[str, TaskRecord]
+    left_out: frozenset[str]
+    again: Mapping[str, str]
+
+    def tell(self) -> None:
+        """What is reused and what runs, for people."""
+        count = len(self.reused)
+        reused = ", ".join(self.reused) if count <= MOST_TOLD else f"{count} tasks"
+        note(f"from {self.run}: {f'{reused} reused' if count else 'nothing is reused'}")
+        for name, why in list(self.again.items())[:MOST_TOLD]:
+            note(f"runs again: {name} ({why})")
+        if len(self.again) > MOST_TOLD:
+            note(f"runs again: {len(self.again) - MOST_TOLD} more")
+
+
+def resume(
+    records: Records,
+    plan: Plan,
+    ask: Ask,
+    given: Sequence[str],
+    *,
+    has: Callable[[str], bool] | None = None,
+    fits: Callable[[str], str | None] = lambda _text: None,
+) -> Resumption:
+    """Decide what runs again. given: `name=value`s of the command line. has: as of `parse_arguments`.
+
+    fits: why the engine cannot hand on a text that is known, None where it can.
+    Raises Misuse where what was asked for cannot be, with what is missing and why; CannotAnswer.
+    """
+    ask.check(plan)
+    run = base.find(records, plan, ask)
+    project, cwd = records.workspace.root, Path.cwd()
+    taken = take(plan, run, given, project=project, cwd=cwd, artifacts=records.environment.artifacts)
+    arguments = parse_arguments(plan, taken.given, project=project, cwd=cwd, has=has)
+    found = {e.record.task: e.record for e in run.outcomes}
+    looking = _Looking(records, plan, run)
+    past = {task.name: looking.past(task, found.get(task.name)) for task in plan.tasks}
+
+    def there(name: str) -> str | None:
+        about = past[name]
+        assert isinstance(about, Past), "asked only of what is known else"
+        return looking.gone(found[name]) or next(
+            filter(None, (fits(text) for text in about.texts.values() if text)), None
+        )
+
+    known = know(plan, past, params=arguments.params, changed=taken.changed, asked=_asked(plan, ask), there=there)
+    return _chosen(plan, run, ask, known, given=taken.given, found=found)
+
+
+def _asked(plan: Plan, ask: Ask) -> set[str]:
+    if ask.start is not None:
+        return {ask.start} | downstream(plan, ask.start)
+    return {ask.only} if ask.only is not None else set()
+
+
+def _chosen(
+    plan: Plan, run: Run, ask: Ask, known: Known, *, given: tuple[str, ...], found: Mapping[str, TaskRecord]
+) -> Resumption:
+    texts, again, left_out = known.texts, known.again, frozenset[str]()
+    if ask.only is not None:
+        before = upstream(plan, ask.only)
+        texts = {name: one for name, one in texts.items() if name in before}
+        left_out = frozenset(t.name for t in plan.all_tasks if t.name not in before and t.name != ask.only)
+        again = {name: why for name, why in again.items() if name not in left_out}
+    wanted = ask.start or ask.only
+    if wanted is not None:
+        _refuse_unknown(plan, run, ask, wanted, {n: why for n, why in again.items() if n not in _asked(plan, ask)})
+    elif not again:
+        fix = "--from TASK runs a task and all after it again; without --resume, everything"
+        raise Misuse("nothing-to-run", f"all that {run.name} did is known, and nothing of it has changed", fix=fix)
+    reused = {task.name: found[task.name] for task in plan.tasks if task.name in texts}
+    return Resumption(run.name, run.uid, given, texts, reused, left_out, again)
+
+
+def _refuse_unknown(plan: Plan, run: Run, ask: Ask, wanted: str, missing: Mapping[str, str]) -> None:
+    if not missing:
+        return
+    first = next(iter(missing))
+    what = f"{len(missing)} tasks" if missing.keys() - {first} else f'"{first}"'
+    is_only = ask.only is not None
+    fix = f"--resume {run.name} {'alone ' if ask.resume else ''}runs again whatever has to"
+    if not is_only and first in upstream(plan, wanted):
+        fix += f"; or begin there: --from {first}"
+    raise Misuse(
+        "not-known",
+        f'{what} would have to run as well{" before" if is_only else " beside"} "{wanted}": not known from {run.name}',
+        why="\n".join(f"{name}: {why}" for name, why in list(missing.items())[:MOST_TOLD]),
+        fix=fix,
+    )
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """Looks at what a run left, in ledger and store."""
+
+    records: Records
+    plan: Plan
+    run: Run
+    _plans: dict[str, Mapping[str, Mapping[str, Json]] | None] = field(default_factory=dict)
+
+    def past(self, task: Task, record: TaskRecord | None) -> Past | str:
+        """What the run has of a task, or why it has nothing."""
+        if record is None:
+            return self._without_record(task.name)
+        if record.state is not State.COMPLETE:
+            return "it failed" if record.state is State.FAIL else "it was cut off"
+        if task.fan is not None:
+            return "it runs once an item"
+        texts = texts_of(record, task, self.records.environment.artifacts)
+        if isinstance(texts, str):
+            return texts
+        if record.plan_digest == self.plan.digest:
+            return Past(cast("Mapping[str, Json]", task_json(task)), texts)
+        tasks = self._kept(record.plan_digest)
+        if tasks is None:
+            return "the spec changed, and the plan that it ran by is not kept"
+        about = tasks.get(task.name)
+        return "it is new" if about is None else Past(about, texts)
+
+    def _kept(self, digest: str) -> Mapping[str, Mapping[str, Json]] | None:
+        if digest not in self._plans:
+            self._plans[digest] = plans.kept(digest, self.records.store)
+        return self._plans[digest]
+
+    def _without_record(self, task: str) -> str:
+        status = self.run.record.tasks.get(task) if self.run.record else None
+        if status is None:
+            return "it is new"
+        return "its gate was false" if status.reason == GATE_FALSE else "it was not started"
+
+    def gone(self, record: TaskRecord) -> str | None:
+        """Which of the bytes that a task made are not there any more; None where all are."""
+        artifacts = self.records.environment.artifacts
+        for artifact in record.outputs:
+            if not self.records.store.has(artifact.uri.removeprefix(f"{artifacts}/")):
+                return f"its {artifact.name} is not there any more"
+        return None
