@@ -108,9 +108,10 @@ def test_the_trials_of_a_wave_keep_away_from_each_other() -> None:
 
 
 def test_pruned_and_failed_trials_are_told_too() -> None:
-    told = sorted(run(SEARCH)[:12], key=lambda t: t.score or 0.0)  # the best of all is the last
-    pruned = [*told[:-1], dataclasses.replace(told[-1], score=None, pruned=True, reports=((0, -9.0), (1, -8.0)))]
-    failed = [*told[:-1], dataclasses.replace(told[-1], score=None)]
+    told = sorted(run(SEARCH)[:12], key=lambda t: t.score or 0.0)
+    reports = ((0, -9.0), (1, -8.0))
+    pruned = [*told[:6], *(dataclasses.replace(t, score=None, pruned=True, reports=reports) for t in told[6:])]
+    failed = [*told[:6], *(dataclasses.replace(t, score=None) for t in told[6:])]
 
     answers = [ask_wave(SEARCH, each, 12) for each in (told, pruned, failed)]
 
