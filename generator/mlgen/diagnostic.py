@@ -153,6 +153,8 @@ CODES: dict[str, str] = {
     "changed-by-git": "a file that Git lays down with other bytes than it keeps",
     "code-collision": "two code folders with a file at one path",
     "digest-mismatch": "bytes that are not those of the digest",
+    # secrets
+    "literal-secret": "a token, key or password in a file that names secrets",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
     "unknown-environment": "an environment that mlgen.yaml does not have",

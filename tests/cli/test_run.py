@@ -35,7 +35,7 @@ tasks:
     run: |
       cat "$raw" > "$copy"
       echo "$word" > "$said"
-      test "$fail" = no || { echo "it broke here at https://anna:hunter2@git.example" >&2; exit 7; }
+      test "$fail" = no || { echo "it broke here at https://anna:hun"'ter2@git.example' >&2; exit 7; }
     in: [inputs.raw, params.word, params.fail]
     out: {copy: dataset, said: string}
   big:

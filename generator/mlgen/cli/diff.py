@@ -102,7 +102,7 @@ def diff(
 
     Exit 0: answered. Findings in a spec as it is now: exit 1.
     """
-    workspace = Workspace.around()
+    workspace = Workspace.around().to_show()
     names = list(env or [])
     if len(names) > 2 or (len(names) == 2 and base is not None):
         why = "two environments are compared with each other, each as it is now"

@@ -39,7 +39,7 @@ class Doubt:
 
         def is_told(place: Span) -> bool:
             before = bisect_right(starts, _start(place))
-            return before > 0 and _within(place, told[before - 1])
+            return before > 0 and within(place, told[before - 1])
 
         return [f for f in findings if not is_told(f.span)]
 
@@ -60,7 +60,7 @@ def _outermost(spans: Iterable[Span]) -> list[Span]:
     """The spans that are in no other one, in the order of the file. Those of values are nested or apart."""
     outer: list[Span] = []
     for span in sorted(spans, key=lambda s: (*_start(s), -s.end_line, -s.end_column)):
-        if not outer or not _within(span, outer[-1]):
+        if not outer or not within(span, outer[-1]):
             outer.append(span)
     return outer
 
@@ -69,7 +69,8 @@ def _start(span: Span) -> tuple[int, int]:
     return span.line, span.column
 
 
-def _within(inner: Span, outer: Span) -> bool:
+def within(inner: Span, outer: Span) -> bool:
+    """Whether a place is a part of another one, or the same."""
     return (
         inner.file == outer.file
         and (outer.line, outer.column) <= (inner.line, inner.column)

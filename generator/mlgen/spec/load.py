@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from mlgen import diagnostic
@@ -10,9 +10,10 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import build, build_task_file
 from mlgen.spec.checks import check
 from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.literal_secrets import literal_secrets
 from mlgen.spec.checks.task_file import check_task_file
 from mlgen.spec.document import Document
-from mlgen.spec.doubt import Doubt
+from mlgen.spec.doubt import Doubt, within
 from mlgen.spec.model import Pipeline, TaskFile
 from mlgen.spec.project import Project
 from mlgen.spec.project_build import build_lock, build_project
@@ -66,10 +67,20 @@ def _load(
     document: Document, kind: Kind, meaning: Callable[[set[Route]], tuple[T, Iterable[Diagnostic]]]
 ) -> tuple[T | None, list[Diagnostic]]:
     shape, bad = check_shape(document, kind)
+    told = [*document.diagnostics, *shape]
+    # Also in what is refused, as one told less is a token that nobody revokes.
+    secrets = list(literal_secrets(document, kind))
     if not isinstance(document.data, dict) or () in bad:
-        return None, diagnostic.sort([*document.diagnostics, *shape])
+        return None, diagnostic.sort([*told, *_untold(secrets, told)])
     made, found = meaning(bad)
-    return made, _first(diagnostic.sort([*document.diagnostics, *shape, *Doubt(document, bad).untold(found)]))
+    told += Doubt(document, bad).untold(found)
+    return made, _first(diagnostic.sort([*told, *_untold(secrets, told)]))
+
+
+def _untold(secrets: Iterable[Diagnostic], told: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """The findings less those about what is refused already as a thing that may hold a secret, such as a URL's user."""
+    places = [finding.span for finding in told if finding.secret]
+    return (one for one in secrets if not any(within(one.span, place) for place in places))
 
 
 def _excess(pipeline: Pipeline) -> Diagnostic | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
@@ -29,11 +30,26 @@ class Configured(Folder):
     _project_data: bytes | None = None  # of a mlgen.yaml that nobody has written yet
     _written: Self | None = None  # the one with the mlgen.yaml that lies there meanwhile
     _sources: dict[str, Self] = field(default_factory=dict)
+    _shows_only: bool = False
+
+    def to_show(self) -> Self:
+        """The same, of which nothing is made but a picture of changes: a literal secret in it hinders nobody then.
+
+        Else no one could review the commit that takes it out, nor any after it that is compared with one before.
+        """
+        self._shows_only = True
+        return self
+
+    def refuses(self, found: Iterable[Diagnostic]) -> bool:
+        """Whether nothing is to be made of files with these findings."""
+        if (self._around or self)._shows_only:
+            found = (finding for finding in found if finding.code != "literal-secret")
+        return diagnostic.failed(found)
 
     def afresh(self) -> Self:
         """The same folder with nothing read yet, for who looks again after a while."""
         found = type(self)(self.root)
-        found.repository = self.repository
+        found.repository, found._shows_only = self.repository, self._shows_only
         output.source = found._source
         return found
 
@@ -144,7 +160,7 @@ class Configured(Folder):
     def project(self) -> Project:
         """As `project_as_read`. Raises Findings when mlgen.yaml has errors."""
         found = self._project[1]
-        if diagnostic.failed(found):
+        if self.refuses(found):
             raise Findings(found)
         return self._pinned_project
 

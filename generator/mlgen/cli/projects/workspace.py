@@ -173,7 +173,7 @@ class Workspace(Configured):
         """The plans of specs; all are loaded before any is made, so that all findings come at once."""
         loaded = [self._load(*self._read(path)) for path in paths]
         found = [*self._project[1], *self._lock[1], *(d for one in loaded for d in one.found)]
-        if diagnostic.failed(found):
+        if self.refuses(found):
             raise Findings([*found, *self._converted(paths, [])])
         made = [self._make(one) for one in loaded]
         if changed := self._converted(paths, made):
