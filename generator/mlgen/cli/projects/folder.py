@@ -23,6 +23,7 @@ class Folder:
     root: Path
     commit: str | None = None
     _around: Folder | None = None  # the one that this is of another commit of, so that git is asked once
+    _shows_only: bool = False
 
     def own(self, path: str) -> Path:
         """A folder below the project's that mlgen writes to. Raises Misuse where a link leads out of the repository.

@@ -30,7 +30,6 @@ class Configured(Folder):
     _project_data: bytes | None = None  # of a mlgen.yaml that nobody has written yet
     _written: Self | None = None  # the one with the mlgen.yaml that lies there meanwhile
     _sources: dict[str, Self] = field(default_factory=dict)
-    _shows_only: bool = False
 
     def to_show(self) -> Self:
         """The same, of which nothing is made but a picture of changes: a literal secret in it hinders nobody then.
