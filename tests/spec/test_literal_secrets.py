@@ -55,9 +55,7 @@ def test_what_names_a_secret_or_is_none_is_not(text: str) -> None:
 
 
 def test_a_project_names_secrets() -> None:
-    text = (
-        "environments: {p: {s3: {secret: prod-Keys.9x7f2}, ledger: {secret: git-token-7f}}}"
-    )
+    text = "environments: {p: {s3: {secret: prod-Keys.9x7f2}, ledger: {secret: git-token-7f}}}"
     assert told(text, "project") == []
     text = f"environments: {{p: {{labels: {{by: {TOKEN}}}}}}}"
     assert told(text, "project") == [('"environments.p.labels.by" looks like a GitLab token', 1, 33)]
