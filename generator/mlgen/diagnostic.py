@@ -143,6 +143,14 @@ CODES: dict[str, str] = {
     "redundant-after": "an `after` that a data edge says already",
     "gate-syntax": "a gate that cannot be read",
     "gate-type": "a gate that compares what cannot be compared",
+    # tasks that run many times
+    "bad-sweep": "a sweep whose trials cannot be made",
+    "bad-loop": "a `for` through what is no list",
+    "bad-pick": "a `pick` that says of no trial that it is the best",
+    "too-many-items": "a task that would run too often",
+    "not-many": "a bound on items where there are none, or that bounds nothing",
+    "late-needs-script": "a value of a task with items given to a command list",
+    "too-much-to-read": "more of all items than one task can be given",
     # task files
     "unknown-in": "an in that the task file does not have",
     "missing-in": "an in of the task file that is not given",

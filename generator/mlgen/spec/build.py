@@ -242,7 +242,9 @@ class _Builder:
         if match:
             return Ref(match[1], match[2], place)
         fix = "write params.NAME, inputs.NAME or TASK.OUT"
-        if isinstance(place.route[-1], str):
+        if place.route[-2:-1] == ("for",):
+            fix = f"write a list: [{text[:40]}], or TASK.OUT"
+        elif isinstance(place.route[-1], str):
             fix += "; a text that means itself is {value: …}"
         why = "a text in this place names where a value comes from"
         self.tell(place, "bad-ref", f'"{text[:80]}" is not a reference', why, fix)

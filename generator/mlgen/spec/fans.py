@@ -56,7 +56,7 @@ class _Reader:
             return Setting(Pick(match["metric"], match["end"] == "max"), place)
         why = "readers get what the best trial left: the one with the highest or lowest metric"
         message = f'"{value[:80]}" does not say which trial is the best'
-        self.found.append(place.finding("bad-value", message, why, "write max or min and a metric, such as: max auc"))
+        self.found.append(place.finding("bad-pick", message, why, "write max or min and a metric, such as: max auc"))
         return None
 
     def fan(self, data: dict[str, object], place: Place) -> Fan | None:
@@ -109,7 +109,7 @@ class _Reader:
             message = "the range has no end" if len(whole) < 2 else "the range has a step of 0"
             if len(whole) > 3:
                 message = f"the range has {len(whole)} numbers"
-            self.found.append(place.finding("bad-value", message, RANGE_RULE, "write [from, up to and without, step]"))
+            self.found.append(place.finding("bad-loop", message, RANGE_RULE, "write [from, up to and without, step]"))
             return None
         return range(*whole)
 

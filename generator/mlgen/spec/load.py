@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic
+from mlgen.spec import fans
 from mlgen.spec.build import build, build_task_file
 from mlgen.spec.checks import check
 from mlgen.spec.checks.context import Context
@@ -88,6 +89,8 @@ def _excess(pipeline: Pipeline) -> Diagnostic | None:
     values = sum(len(task.ins) + len(task.outs) for task in pipeline.all_tasks)
     held = (setting.value for task in pipeline.all_tasks for setting in task.settings.values())
     values += sum(len(value) for value in held if isinstance(value, dict | tuple))
+    counts = ((fans.count(task.fan) or 0, len(task.fan.axes)) for task in pipeline.all_tasks if task.fan)
+    values += sum(items * variables for items, variables in counts if items <= fans.MAX_ITEMS)  # else told by itself
     scripts = sum(len(task.step.script or "") for task in pipeline.all_tasks if task.step)
     if values <= MAX_VALUES and scripts <= MAX_SCRIPTS:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
-from mlgen.spec.checks import arguments, callers, files, names, platform, types, wiring
+from mlgen.spec.checks import arguments, callers, fan_readers, fans, files, names, platform, types, wiring
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
 from mlgen.spec.reader import MAX_FINDINGS
@@ -28,6 +28,13 @@ CHECKS: tuple[Check, ...] = (
     wiring.redundant_after,
     types.gates,
     types.optional_ins,
+    fans.items,
+    fans.rows,
+    fans.picks,
+    fans.bounds,
+    fans.names_of_variables,
+    fan_readers.commands,
+    fan_readers.ins,
     callers.task_files,
     files.code,
     files.task_files,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks.arguments import argument_problem
 from mlgen.spec.checks.context import Context, a, listed, near, type_read
-from mlgen.spec.model import In, Literal, Param, Pipeline, Ref, Task, TaskFile
+from mlgen.spec.model import Axis, In, Literal, Param, Pipeline, Ref, Task, TaskFile
 from mlgen.spec.settings import RESOURCES, SETTINGS
 from mlgen.values import Type, accepts
 
@@ -40,7 +40,8 @@ def _overrides(task: Task) -> Iterator[Diagnostic]:
 
 
 def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]:
-    given = {item.name for item in task.ins}
+    varied = {axis.name: axis for axis in task.fan.axes} if task.fan else {}
+    given = {item.name for item in task.ins} | varied.keys()
     for name, wanted in file.ins.items():
         if task.ins_known and name not in given and "" not in given:  # an in without a name could not be read
             at = task.place / "in" if "in" in _written(task) else task.place
@@ -49,6 +50,9 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
                 f"add {name}: a reference to {a(wanted.type or 'value')}",
             )
             yield at.key_finding("missing-in", f'task "{task.name}" does not give "{name}"', why, fix)
+    for name, axis in varied.items():
+        if name in file.ins:
+            yield from _variable(task, axis, file.ins[name], file)
     for item in task.ins:
         if item.name in file.ins:
             yield from _edge(pipeline, task, item, file.ins[item.name], file)
@@ -58,6 +62,23 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
             fix = f"write {guess}: {item.source}" if guess else "remove it"
             why = f"its ins are: {listed(file.ins)}"
             yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name[:80]}"', span, why, fix)
+
+
+def _variable(task: Task, axis: Axis, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:
+    """A variable of the caller's fan is an in of the file."""
+    misfit = wanted.type is not None and axis.type is not None and not accepts(wanted.type, axis.type)
+    if misfit and not isinstance(axis.values, Ref) and wanted.type is not Type.JSON:
+        message = f'"{axis.name}" of task "{task.name}" does not fit: its values are of type {axis.type}'
+        asked = a(wanted.type or "value")
+        yield axis.place.key_finding("edge-type", message, f"{file.path} asks for {asked}", f"write {asked} each")
+    texts = axis.values if isinstance(axis.values, tuple) and not misfit else ()
+    for text in texts:
+        problem = argument_problem(wanted, text) if wanted.type is not None and not wanted.type.is_artifact else None
+        if problem is not None:
+            message = f'"{axis.name}" of task "{task.name}" does not fit: {problem}'
+            fix = f"write values that fit{_limits(wanted)}"
+            yield axis.place.key_finding("edge-type", message, f"{file.path} says so of its in", fix)
+            break
 
 
 def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:

@@ -88,14 +88,14 @@ def variable(name: str, what: str, place: Place) -> Iterator[Diagnostic]:
     """What becomes an environment variable in small letters: a param, input, in or out."""
     if not VARIABLE.fullmatch(name):
         message = f'"{name[:80]}" is not a name for {what}'
-        yield Diagnostic("bad-name", message, _named_at(place), _VARIABLE_RULE, rename(name, "_"))
+        yield Diagnostic("bad-name", message, named_at(place), _VARIABLE_RULE, rename(name, "_"))
     elif name.endswith("_proxy"):
         why = "curl, Git and Python's HTTP clients read *_proxy variables and would send their traffic there"
         message = f'"{name}" is refused as a name for {what}'
-        yield Diagnostic("reserved-name", message, _named_at(place), why, "rename it")
+        yield Diagnostic("reserved-name", message, named_at(place), why, "rename it")
 
 
-def _named_at(place: Place) -> Span:
+def named_at(place: Place) -> Span:
     """Where a name stands: a map's key, or an item of a list."""
     return place.key_span if isinstance(place.route[-1], str) else place.span
 
@@ -140,7 +140,7 @@ def variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 
 def _variables(task: Task) -> Iterator[Diagnostic]:
     seen: dict[str, tuple[str, Place]] = {}
-    for name, what, place in _named(task):
+    for name, what, place in named(task):
         if name not in seen:
             seen[name] = what, place
             continue
@@ -148,8 +148,8 @@ def _variables(task: Task) -> Iterator[Diagnostic]:
         message = f'task "{task.name[:80]}" has {first} and {what} called "{name[:80]}"'
         why = "ins, outs, env and secrets of a task are environment variables of one process"
         fix = "rename one" + ("; the map form of `in` gives any name: {name: task.out}" if first == "an in" else "")
-        related = (Related(f"{first} of this name", _named_at(where)),)
-        yield Diagnostic("name-collision", message, _named_at(place), why, fix, related)
+        related = (Related(f"{first} of this name", named_at(where)),)
+        yield Diagnostic("name-collision", message, named_at(place), why, fix, related)
     for item in task.ins:
         if item.keyed:  # else the name is the producer's, and told there
             yield from variable(item.name, "an in", item.place)
@@ -159,7 +159,8 @@ def _variables(task: Task) -> Iterator[Diagnostic]:
         yield from _environment_variable(name, place)
 
 
-def _named(task: Task) -> Iterator[tuple[str, str, Place]]:
+def named(task: Task) -> Iterator[tuple[str, str, Place]]:
+    """(name, what it is, place) of each environment variable that a task has by its spec, but for those of a fan."""
     yield from ((i.name, "an in", i.place) for i in task.ins if i.name)
     yield from ((o.name, "an out", o.place) for o in task.outs.values())
     yield from _environment(task)

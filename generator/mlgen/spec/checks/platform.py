@@ -122,6 +122,9 @@ def _task_texts(task: Task) -> Iterator[tuple[Place, str]]:
     env = task.settings.get("env")
     if env and isinstance(env.value, dict):
         yield from ((s.place, str(s.value)) for s in env.value.values() if isinstance(s, Setting))
+    for axis in task.fan.axes if task.fan else ():
+        listed_texts = axis.values if isinstance(axis.values, tuple) else ()
+        yield from ((axis.place, text) for text in listed_texts if TEKTON.search(text))
     for item in task.ins:
         if isinstance(item.source, Literal):
             yield _long(item.place, "value"), item.source.text

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.gates import GateError, check_types
+from mlgen.gates import GateError, check_types, refs
 from mlgen.gates import Ref as GateRef
 from mlgen.spec.checks.context import Context, out_of, type_of
+from mlgen.spec.fans import is_many
 from mlgen.spec.model import GateText, Pipeline, Ref
 from mlgen.values import Type
 
@@ -20,10 +21,29 @@ def gates(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
         if task.gate and task.gate.error:
             yield _unread(pipeline, task.gate, task.gate.error)
         elif task.gate and task.gate.gate:
-            for error in check_types(task.gate.gate, lambda ref: type_of(pipeline, ref.owner, ref.name)):
+            yield from _lists(pipeline, task.gate)
+            for error in check_types(task.gate.gate, lambda ref: _compared_type(pipeline, ref)):
                 yield Diagnostic(
                     "gate-type", error.message, task.gate.place.inner(error.start, error.end), why, error.fix
                 )
+
+
+def _compared_type(pipeline: Pipeline, ref: GateRef) -> Type | None:
+    """None also for what is a list, which `_lists` tells."""
+    return None if is_many(pipeline.tasks.get(ref.owner)) else type_of(pipeline, ref.owner, ref.name)
+
+
+def _lists(pipeline: Pipeline, gate: GateText) -> Iterator[Diagnostic]:
+    """A gate reads no out of a task that runs many times and has no winner: a list is no value."""
+    for ref in refs(gate.gate) if gate.gate else ():
+        task = pipeline.tasks.get(ref.owner)
+        if task is not None and is_many(task) and ref.name in task.outs:
+            message = f"{ref} is a list, with an entry an item: a gate compares values"
+            why = f'"{ref.owner}" runs many times, and nothing says which item is meant'
+            metric = next((out.name for out in task.outs.values() if out.type is Type.METRIC), "METRIC")
+            fix = f"pick the best: pick: max {metric}" if task.fan and task.fan.kind == "sweep" else ""
+            fix = fix or "have a task read the list and leave the value to compare"
+            yield Diagnostic("gate-type", message, gate.place.inner(ref.start, ref.end), why, fix)
 
 
 def _unread(pipeline: Pipeline, gate: GateText, error: GateError) -> Diagnostic:

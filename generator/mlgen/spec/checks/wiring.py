@@ -62,11 +62,26 @@ def _out(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span) -> I
     if producer is None:
         yield from _unknown_task(pipeline, task, owner, name, span)
     elif name not in producer.outs and producer.outs_known and fans.variable(producer, name) is None:
-        guess = near(name, producer.outs)
+        if producer.fan and any(axis.name == name for axis in producer.fan.axes):
+            yield _unpicked(task, producer, name, span)
+            return
+        handed_on = [*producer.outs, *(a.name for a in producer.fan.axes if producer.pick)] if producer.fan else []
+        guess = near(name, handed_on or producer.outs)
         why = f'"{owner}" has the outs: {listed(producer.outs)}'
         where = f"{producer.file.path}" if producer.file else f"line {producer.place.key_span.line}"
         fix = (f"write {owner}.{guess}, or " if guess else "") + f'add "{name}" to the outs of "{owner}" ({where})'
         yield Diagnostic("unknown-out", f'task "{task.name}" asks "{owner}" for "{name}"', span, why, fix)
+
+
+def _unpicked(task: Task, producer: Task, name: str, span: Span) -> Diagnostic:
+    """A variable of a fan is one value only where one item is picked."""
+    message = f'task "{task.name}" asks "{producer.name}" for "{name}", a variable of its `sweep`'
+    why = "which of its values is not said: no trial is picked"
+    fix = f'add pick: max METRIC to "{producer.name}" (line {producer.place.key_span.line})'
+    if producer.fan and producer.fan.kind == "for":
+        message = f'task "{task.name}" asks "{producer.name}" for "{name}", a variable of its `for`'
+        why, fix = "it has another value for each item", "go through the same list here, or read an out of the items"
+    return Diagnostic("unknown-out", message, span, why, fix)
 
 
 def _unknown_task(pipeline: Pipeline, task: Task, owner: str, out: str | None, span: Span) -> Iterator[Diagnostic]:
