@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Container
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -30,12 +31,13 @@ from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import rundir
+from mlgen.local.containers.client import Client
 from mlgen.local.events import Outcome
 from mlgen.local.job import Job
 from mlgen.local.params import parse_arguments
 from mlgen.local.run import run as run_locally
 from mlgen.local.rundir import RunFolder
-from mlgen.plan.model import Plan
+from mlgen.plan.model import Image, Plan
 from mlgen.render.names import given_labels
 from mlgen.runtime import plans
 from mlgen.store import BUCKETS
@@ -46,6 +48,13 @@ app = new_app()
 RUN_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # of Kubernetes' generated names: they spell no word
 SUFFIX_LENGTH = 5
+
+
+class Engine(StrEnum):
+    """Whose containers run the tasks of a run on this machine."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
 
 
 @app.command()
@@ -59,6 +68,10 @@ def run(
     env: EnvOption = "local",
     detach: Annotated[bool, typer.Option("--detach", help="In a cluster: do not follow the run to its end.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="RUN", help="The run's name.")] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option("--engine", help="On this machine: run each task in the image that it declares, by this engine."),
+    ] = None,
     logs: Annotated[bool, typer.Option("--logs", help="In a cluster: show what the tasks print, as they do.")] = False,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Run only what failed in RUN, or changed since.")
@@ -81,6 +94,8 @@ def run(
     plan = plan_in(workspace, env, file)
     records = open_records(workspace, env)
     ask = Ask(resume, start, only)
+    if records.in_cluster and engine is not None:
+        raise Misuse("bad-option", f"--engine is for runs on this machine, and {env} is a cluster", fix="leave it out")
     if records.in_cluster:
         raise typer.Exit(
             _in_cluster(records, source, plan, param or [], name, ask=ask, detach=detach, logs=logs, form=form)
@@ -90,6 +105,7 @@ def run(
         raise Misuse("bad-option", f"{option} is for runs in a cluster", fix="leave it out: `mlgen logs` shows them")
     resumed = resumption.resume(records, plan, ask, param or []) if ask else None
     given = param or [] if resumed is None else resumed.given
+    client, images = _containers(engine, plan)
     arguments = parse_arguments(plan, given, project=workspace.root, cwd=Path.cwd())
     job = Job(
         plan=plan,
@@ -105,6 +121,8 @@ def run(
         repository=workspace.project.repository,
         labels=given_labels(plan, records.environment),
         slots=os.cpu_count() or 1,
+        client=client,
+        images=images,
     )
     if resumed is not None:
         resumed.tell()
@@ -154,6 +172,18 @@ def _in_cluster(
     )
     shown = commit or _no_commit(source)
     return cluster_run.run(records, plan, request, cluster_run.Choices(detach, logs, form, shown))
+
+
+def _containers(engine: Engine | None, plan: Plan) -> tuple[Client | None, dict[Image, Image]]:
+    """The container engine that was asked for, and the plan's images as it has them."""
+    if engine is None:
+        return None, {}
+    # Here: most runs have no container.
+    from mlgen.local.containers import client, images
+
+    images.check(plan)
+    found = client.find(engine, os.environ)
+    return found, images.bring(plan, found, tell=lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _no_commit(workspace: Workspace) -> str:

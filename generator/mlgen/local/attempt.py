@@ -12,6 +12,8 @@ from pathlib import Path
 from mlgen.ledger.records.clean import Clean
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import code, shorttmp
+from mlgen.local.containers import command
+from mlgen.local.containers.container import Container
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes
 from mlgen.local.rundir import AttemptFolder, AttemptStarted
@@ -26,6 +28,7 @@ from mlgen.runtime.ending import (
     Ending,
     fix,
     of_exit_code,
+    of_pod_exit_code,
     record_of,
     signal_name,
 )
@@ -53,6 +56,8 @@ class Attempt:
     log: Log | None = None
     deadline: float | None = None  # of the program: when it is asked to end, then when it is made to
     asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
+    container: Container | None = None  # None: the program is a process of this machine
+    image: str = ""  # what the container is made from
 
     @property
     def moves_bytes(self) -> bool:
@@ -81,8 +86,9 @@ class Attempt:
     def launch(self, processes: Processes, env: Mapping[str, str], wakeups: Wakeups) -> str | None:
         """Start the author's program; the problem, if it cannot be started."""
         self.log = Log(self.folder.log, self.secrets.values(), wakeups)
+        args, env = self._command(env)
         try:
-            self.process = processes.spawn(self._command(), cwd=self.folder.tree.work, env=env, output=self.log.output)
+            self.process = processes.spawn(args, cwd=self.folder.tree.work, env=env, output=self.log.output)
         except OSError as error:
             what = self.task.run.args[0] if not isinstance(self.task.run, Script) else "sh"
             return f"{what[:200]} cannot be started: {error.strerror or error}"
@@ -90,12 +96,32 @@ class Attempt:
             self.log.handed_over()
         return None
 
-    def _command(self) -> list[str]:
-        if not isinstance(self.task.run, Script):
-            return list(self.task.run.args)
-        # A file, as in a pod: the kernel allows an argument 128 KiB, and here the text can be read afterwards.
-        write(self.folder.script, (prelude() + self.task.run.text).encode())
-        return ["/bin/sh", str(self.folder.script)]
+    def _command(self, env: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
+        """What is started, and with which variables. env: of the program."""
+        if isinstance(self.task.run, Script):
+            # A file, as in a pod: the kernel allows an argument 128 KiB, and here the text can be read afterwards.
+            write(self.folder.script, (prelude() + self.task.run.text).encode())
+        if self.container is not None:
+            return self._container_command(self.container, env), self._client_environment(self.container)
+        if isinstance(self.task.run, Script):
+            return ["/bin/sh", str(self.folder.script)], env
+        return list(self.task.run.args), env
+
+    def _client_environment(self, container: Container) -> Mapping[str, str]:
+        return command.environment(container.client, self.secrets, self.execution.run_uid)
+
+    def _container_command(self, container: Container, env: Mapping[str, str]) -> list[str]:
+        return command.command(
+            container.client,
+            self.task,
+            image=self.image,
+            name=container.name,
+            uid=self.execution.run_uid,
+            tree=self.folder.tree,
+            script=self.folder.script,
+            variables=env,
+            secrets=self.secrets.keys(),
+        )
 
     def ended(self, code: int, ended_at: str) -> Ending:
         """How the program's end is told. code: its exit code, or minus the number of a signal that ended it."""
@@ -106,6 +132,18 @@ class Attempt:
             error = f"the program had not ended after {self.task.timeout_seconds} s, its timeout"
             return Ending(State.FAIL, TIMED_OUT, exit_code, error, self.started_at, ended_at)
         return of_exit_code(exit_code, self.started_at, ended_at, signal=signal_name(-code))
+
+    def ended_container(self, container: Container, code: int, ended_at: str) -> Ending:
+        """How the end of a container's client is told, whose exit code that is; the container is gone afterwards."""
+        end = container.end()
+        if self.asked_to_end is not None:
+            return self.ended(code if end.exit_code is None else end.exit_code, ended_at)
+        if not end.started:
+            # 127 with no container: a command that is not in the image; the client's own words are in the log.
+            problem = f"{container.client.name} could not start a container of {self.image}: the log says why"
+            return self.failed(problem, None, ended_at)
+        exit_code = max(code, SIGNALLED) if end.exit_code is None else end.exit_code
+        return of_pod_exit_code(exit_code, self.started_at, ended_at, out_of_memory=end.out_of_memory)
 
     def stopped(self, exit_code: int | None, ended_at: str) -> Ending:
         """How an attempt is told that an interrupted run took away."""

@@ -11,6 +11,9 @@ from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
 from mlgen.local.attempt import Attempt
+from mlgen.local.containers.command import INSIDE, reference
+from mlgen.local.containers.container import Container
+from mlgen.local.containers.container import name as container_name
 from mlgen.local.events import Ended, Noted, OnEvent, Reused, Skipped, Started
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
@@ -157,6 +160,9 @@ class Engine:
             started_at=self._now(),
             began=self._parts.clock.monotonic(),
         )
+        if job.client is not None and task.image is not None:
+            name = container_name(job.run, task.name, attempt.execution.run_id)
+            attempt.container, attempt.image = Container(job.client, name), reference(task.image)
         self._active[task.name] = attempt
         attempt.begin()
         self._parts.at("started")
@@ -175,7 +181,7 @@ class Engine:
             return
         if problem is None:
             self._parts.at("staged")
-            tree = attempt.folder.tree
+            tree = attempt.folder.tree if attempt.container is None else INSIDE
             env = self._job.variables(attempt.task, attempt.execution, tree, attempt.secrets, self._about_run)
             problem = attempt.launch(self._parts.processes, env, self._parts.wakeups)
             self._parts.at("launched")
@@ -194,7 +200,7 @@ class Engine:
                 process, attempt.process, attempt.deadline = attempt.process, None, None
                 exit_code = self._parts.processes.end(process)
                 self._parts.at("ended")
-                self._conclude(attempt, attempt.ended(exit_code, self._now()))
+                self._ended(attempt, exit_code)
             elif attempt.deadline is not None and now >= attempt.deadline:
                 if attempt.asked_to_end is None:
                     self._ask_to_end(attempt, TIMED_OUT)
@@ -203,6 +209,18 @@ class Engine:
                     attempt.deadline = None
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up()
+
+    def _ended(self, attempt: Attempt, exit_code: int) -> None:
+        if (container := attempt.container) is None:
+            self._conclude(attempt, attempt.ended(exit_code, self._now()))
+            return
+        now = self._now()  # beside the loop: its engine is asked twice, a tenth of a second each
+        ask = partial(attempt.ended_container, container, exit_code, now)
+        self._parts.wakeups.in_thread(lambda: partial(self._told_by_engine, attempt, ask()))
+
+    def _told_by_engine(self, attempt: Attempt, ending: Ending) -> None:
+        if self._active.get(attempt.task.name) is attempt:  # else given up
+            self._conclude(attempt, ending)
 
     def _ask_to_end(self, attempt: Attempt, why: str) -> None:
         assert attempt.process is not None

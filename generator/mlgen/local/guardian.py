@@ -6,6 +6,9 @@ however it came about, it kills every group still registered and every process w
 MLGEN_RUN_UID=<run uid> (Linux): those forked but not yet registered, and those that left their group with setsid.
 The line `ended` says that the engine saw all its tasks end: then one look suffices, else it keeps looking for a
 while, since a process between fork and exec does not carry the variable yet.
+
+With further arguments, the command of a container engine and a label, it removes the run's containers too: their
+processes may be those of a daemon, of another user or in a machine of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import time
 VARIABLE = "MLGEN_RUN_UID"
 INTERVAL_SECONDS = 0.05
 QUIET_LOOKS = 20  # looks in a row that find nothing: 1 s, far more than a fork needs to reach its exec
+CONTAINER_LOOKS = 4
 MOST_LOOKS = 200  # a process that even SIGKILL does not end waits for a dead disk: nobody should wait for it
 
 
@@ -63,7 +67,29 @@ def sweep(uid: str, quiet_looks: int = 1) -> None:
         time.sleep(INTERVAL_SECONDS)
 
 
-def main(uid: str) -> None:
+def remove_containers(program: str, label: str) -> None:
+    """Remove all containers with a label, until a second look finds none."""
+    for _ in range(CONTAINER_LOOKS):
+        found = _said([program, "ps", "--all", "--quiet", "--filter", f"label={label}"])
+        if found:
+            _said([program, "rm", "--force", *found])
+        else:
+            time.sleep(INTERVAL_SECONDS)
+
+
+def _said(command: list[str]) -> list[str]:
+    import subprocess  # here: a run without containers, as most are, waits for no import of it
+
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.split()
+
+
+def main(uid: str, program: str | None = None, label: str = "") -> None:
     """Follow the engine until its end of the pipe closes, then end what is left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
@@ -79,7 +105,9 @@ def main(uid: str) -> None:
     for group in groups:
         kill_group(group)
     sweep(uid, 1 if ended else QUIET_LOOKS)
+    if program is not None and not ended:
+        remove_containers(program, label)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -10,9 +10,11 @@ from mlgen.ledger.records.task import Source as Commit
 from mlgen.ledger.records.task import TaskRecord, local_run_id
 from mlgen.local import environment, guardian, shorttmp
 from mlgen.local.arguments import Arguments
+from mlgen.local.containers.client import Client
 from mlgen.local.rundir import Started
 from mlgen.local.schedule import Schedule
-from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Source, Task
+from mlgen.plan.model import Image, InputRef, OutRef, ParamRef, Plan, Source, Task
+from mlgen.runtime import pod
 from mlgen.runtime.documents import of_task
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.reused import Into
@@ -32,6 +34,8 @@ class Job:
     known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
     tasks, by the runs that made what they leave. left_out: tasks that were not asked for. resumes: a run's uid.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
+    client: the container engine that runs the tasks' programs; None: they are processes of this machine.
+    images: each image of the plan as that engine has it.
     """
 
     plan: Plan
@@ -52,6 +56,8 @@ class Job:
     resumes: str | None = None
     slots: int = 1
     grace_seconds: float = 10.0
+    client: Client | None = None
+    images: Mapping[Image, Image] = field(default_factory=dict)
 
     def started(self, started_at: str) -> Started:
         """What recovery must know of the run."""
@@ -85,9 +91,11 @@ class Job:
         )
 
     def document(self, task: Task) -> TaskDocument:
-        """What a task is. Without its image: here its program runs in no container, and a record must not say so."""
+        """What a task is. Where its program runs in no container, without an image: a record must not say so."""
         whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts)
-        return replace(whole, image=None, image_digest=None)
+        if self.client is None or task.image is None:
+            return replace(whole, image=None, image_digest=None)
+        return replace(whole, image_digest=self.images[task.image].digest)
 
     def execution(self, task: Task, attempt: int, schedule: Schedule, started: Started) -> Execution:
         """What this run decides about an attempt of a task whose parents are done."""
@@ -103,7 +111,7 @@ class Job:
             spec_digest=started.spec_digest,
             plan_digest=started.plan_digest,
             commit=self.commit,
-            engine=ENGINE,
+            engine=ENGINE if self.client is None else self.client.name,
             source=self.plan.source,
             repository=self.repository,
         )
@@ -122,9 +130,15 @@ class Job:
     def variables(
         self, task: Task, execution: Execution, tree: Tree, secrets: Mapping[str, str], about_run: Mapping[str, str]
     ) -> dict[str, str]:
-        """The environment of the author's program. about_run: MLGEN_RUN_STATUS and MLGEN_TASKS of a finally task."""
-        found = {**environment.inherited(self.environ), **dict(task.env), **secrets}
-        found.setdefault("TMPDIR", str(shorttmp.lead_to(tree.tmp, execution.run_id)))
+        """The environment of the author's program. about_run: MLGEN_RUN_STATUS and MLGEN_TASKS of a finally task.
+
+        tree: as the program sees it; in a container it has a pod's variables, and none of this machine's.
+        """
+        if self.client is None:
+            found = {**environment.inherited(self.environ), **dict(task.env), **secrets}
+            found.setdefault("TMPDIR", str(shorttmp.lead_to(tree.tmp, execution.run_id)))
+        else:
+            found = {**pod.HOME, **dict(task.env), **secrets}
         for item in task.ins:
             text = read_result(execution.ins[item.name], optional=item.optional)
             if text is None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.local import guardian
+from mlgen.local.containers.client import LABEL, Client
+from mlgen.local.containers.container import sweep as sweep_containers
 from mlgen.local.guardian import kill_group
 
 Process = subprocess.Popen[bytes]
@@ -20,10 +22,11 @@ class Processes:
     """Starts and ends the groups, and tells the guardian, which ends them should this engine be killed.
 
     A guardian that somebody killed is started again. at: called at named points, where a test may end this process.
+    client: the container engine that programs run by, whose containers are ended likewise.
     """
 
-    def __init__(self, uid: str, at: Callable[[str], None]) -> None:
-        self._uid, self._at = uid, at
+    def __init__(self, uid: str, at: Callable[[str], None], client: Client | None = None) -> None:
+        self._uid, self._at, self._client = uid, at, client
         self._groups: dict[int, Process] = {}
         self._guardian = self._start_guardian()
 
@@ -52,6 +55,8 @@ class Processes:
         for process in self._groups.values():
             kill_group(process.pid)
             process.wait()
+        if self._client is not None:
+            sweep_containers(self._client, self._uid)
         if not self._written("ended\n"):
             guardian.sweep(self._uid)
         assert self._guardian.stdin is not None
@@ -59,13 +64,16 @@ class Processes:
         self._guardian.wait()
 
     def _start_guardian(self) -> Process:
+        client = self._client
+        containers = [] if client is None else [client.program, f"{LABEL}={self._uid}"]
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", guardian.__file__, self._uid],
+            [sys.executable, "-I", "-S", guardian.__file__, self._uid, *containers],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={},  # it must not carry the uid of a run that this one may be part of
+            # It must not carry the uid of a run that this one may be part of; a client's variables have none.
+            env={} if client is None else dict(client.environ),
             bufsize=0,
             start_new_session=True,  # so that no Ctrl-C reaches it
         )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import RecordTooLarge, State, TaskRecord
 from mlgen.local import guardian, rundir, shorttmp
+from mlgen.local.containers.client import NAMES, find
+from mlgen.local.containers.container import sweep
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.local.whole import is_whole, write
@@ -67,6 +72,7 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
 def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], object], now: str) -> bool:
     """Whether it had not ended: something had to be written for it."""
     guardian.sweep(started.uid)
+    _remove_containers(folder, started.uid)
     records = []
     fault = folder.fault()
     error = f"the engine could not go on before this ended: {fault}" if fault else CUT_OFF
@@ -82,6 +88,14 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
             records.append(found)
     spool(_fixed_run(folder, started, records, now))
     return cut_off
+
+
+def _remove_containers(folder: RunFolder, uid: str) -> None:
+    """End what an engine's containers still run, where its guardian was killed as well."""
+    starts = [attempt.read_start() for attempt in folder.attempts()]
+    for name in sorted({start.execution.engine for start in starts if start is not None} & set(NAMES)):
+        with suppress(CannotAnswer):  # an engine that is gone runs nothing
+            sweep(find(name, os.environ), uid)
 
 
 def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:

@@ -58,7 +58,7 @@ def run(
             _keep_code(job, folder)
             at("created")
             spooler = Spooler(spool)
-            processes = Processes(job.uid, at)
+            processes = Processes(job.uid, at, job.client)
             parts = Parts(store, open_at, spooler, processes, wakeups, clock, on_event, at)
             engine = Engine(job, folder, started, secrets, parts)
             try:

@@ -11,15 +11,6 @@ from mlgen.spec.quantities import cpu_text, duration_text
 
 SHM_VOLUME = "shm"
 
-# A user that no passwd entry names has none of these, and getpass, pip or torch fail without.
-HOME: dict[str, str] = {
-    "HOME": f"{pod.ROOT}/home",
-    "USER": "mlgen",
-    "LOGNAME": "mlgen",
-    "TMPDIR": f"{pod.ROOT}/tmp",
-    "XDG_CACHE_HOME": f"{pod.ROOT}/home/.cache",
-}
-
 # The runtime makes a missing working directory itself, as root's; a sub-path the kubelet makes for the pod's group.
 WORK_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": f"{pod.ROOT}/work", "subPath": "work"}
 
@@ -76,7 +67,7 @@ def _prelude(task: Task) -> str:
 
 
 def _env(task: Task, *, final: bool) -> list[Data]:
-    texts = HOME | {name: pod.escape(text) for name, text in task.env}
+    texts = pod.HOME | {name: pod.escape(text) for name, text in task.env}
     texts |= {i.name: _text(i) for i in task.ins}
     texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
     if final:

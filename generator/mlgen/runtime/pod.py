@@ -56,6 +56,16 @@ SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 ARTIFACTS = "/tekton/artifacts"  # of Tekton's artifacts, which mlgen does not use
 
 
+# A user that no passwd entry names has none of these, and getpass, pip or torch fail without.
+HOME: dict[str, str] = {
+    "HOME": f"{ROOT}/home",
+    "USER": "mlgen",
+    "LOGNAME": "mlgen",
+    "TMPDIR": f"{ROOT}/tmp",
+    "XDG_CACHE_HOME": f"{ROOT}/home/.cache",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where things are in a pod, as our containers see them."""
