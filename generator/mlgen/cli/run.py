@@ -166,10 +166,14 @@ def _in_cluster(
 
     if detach and logs:
         raise Misuse("options", "--detach and --logs exclude each other", fix="give one of them")
-    commit = _commit(source, plan)
-    request = cluster_request.make(
-        source, plan, records.environment, given, name=_name(plan, name, taken=()), commit=commit
-    )
+    commit, resumed = _commit(source, plan), None
+    if ask:
+        has = cluster_request.has(source)
+        resumed = resumption.resume(records, plan, ask, given, has=has, fits=cluster_request.fits)
+        resumed.tell()
+        given = list(resumed.given)
+    named = _name(plan, name, taken=())
+    request = cluster_request.make(source, plan, records.environment, given, name=named, commit=commit, resumed=resumed)
     shown = commit or _no_commit(source)
     return cluster_run.run(records, plan, request, cluster_run.Choices(detach, logs, form, shown))
 

@@ -119,6 +119,8 @@ class Against:
         """(code, why) of a record that does not fit; a run that the cluster has no more is noted as `gone`."""
         if record.env != self.env:
             return None
+        if record.original_run_id is not None:  # no pod of this run made it
+            return None
         if record.tekton is None:
             return "unknown-execution", f"it was made by the engine {record.engine[:40]}, not in the cluster"
         told = self._told.get(_key(record))

@@ -16,13 +16,14 @@ from mlgen.cluster import failure, view
 from mlgen.cluster.api import Object
 from mlgen.cluster.belonging import PLAN_DIGEST, Gathered
 from mlgen.cluster.shape import Unfit
-from mlgen.cluster.view import NONE, Attempt, Objects
+from mlgen.cluster.view import NONE, SUCCEEDED, Attempt, Objects
 from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
-from mlgen.ledger.records.fields import DIGEST, BadRecord
+from mlgen.ledger.records.fields import DIGEST, RUN_ID, TASK, BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.reused import RESUMES, REUSED, REUSED_TASKS
 from mlgen.values import parse, parse_json
 
 EVICTED = "PodEvicted"
@@ -226,13 +227,25 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
         started_at=status.get("startTime") or about.get("creationTimestamp") or ended_at,
         ended_at=ended_at,
         params=_values(entries[0]["params"]) if entries else {},
-        tasks={name: settled.get(name, TaskStatus(NONE, "")) for name in names},
+        tasks={name: settled.get(name, TaskStatus(NONE, "")) for name in names} | _reused(notes),
         spec_digest=notes[_SPEC_DIGEST],
         commit=notes.get("mlgen.dev/commit") or None,
         labels=_labels(notes),
         owner=about["labels"].get("mlgen.dev/owner") or None,
         reconciled=True,
+        resumes=_resumes(notes),
     )
+
+
+def _reused(notes: Mapping[str, str]) -> dict[str, TaskStatus]:
+    """The tasks that are no part of a run, as an earlier one made what they leave."""
+    names = notes.get(REUSED_TASKS, "").split(",")
+    return {name: TaskStatus(SUCCEEDED, REUSED) for name in names if TASK.fullmatch(name)}
+
+
+def _resumes(notes: Mapping[str, str]) -> str | None:
+    uid = notes.get(RESUMES, "")
+    return uid if RUN_ID.fullmatch(uid) else None
 
 
 def _labels(notes: Mapping[str, str]) -> dict[str, str]:

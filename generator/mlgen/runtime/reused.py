@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.records.task import Source, State, TaskRecord, local_run_id
-from mlgen.ledger.secrets import MASK
+from mlgen.secrets import MASK
 from mlgen.plan.model import Task
 from mlgen.runtime.texts import pointer
 from mlgen.values import Type, to_text
 
 REUSED = "Reused"  # the reason in run.json and record of a task that did not run, as an earlier run made what it leaves
+RESUMES = "mlgen.dev/resumes"  # annotation of a PipelineRun: the uid of the run that it takes up
+REUSED_TASKS = "mlgen.dev/reused"  # the same: the names of tasks that are no part of it, with commas between
 NOT_ASKED = "NotAskedFor"  # of one that `--only` left out
 
 

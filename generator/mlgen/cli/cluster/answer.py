@@ -10,6 +10,7 @@ from mlgen.cluster.events import Outcome
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.runtime import pod
+from mlgen.runtime.reused import REUSED
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.values import parse, to_short_text
 
@@ -39,6 +40,8 @@ def _ended(plan: Plan, outcome: Outcome, task: str) -> str:
         attempt = f", attempt {ending.attempt + 1}" if ending.attempt else ""
         return words.of_failure(ending.state, ending.failure) + attempt
     status = outcome.tasks.get(task) or outcome.others.get(task)
+    if status is not None and status.reason == REUSED:
+        return "reused"
     because = words.blame(outcome.tasks, outcome.state)
     return words.why_skipped(plan, task, status.reason if status else "", because)
 

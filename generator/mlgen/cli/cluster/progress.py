@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -46,6 +47,11 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
     def paused(self) -> AbstractContextManager[None]:
         """Without a live picture, inside."""
         return self._screen.paused()
+
+    def reused(self, tasks: Iterable[str], run: str) -> None:
+        """Tasks that are no part of the run, as an earlier one made what they leave."""
+        for task in tasks:
+            self._screen.reused(task, run)
 
     def hear(self, event: Event) -> None:
         """Show an event; of gate tasks and `record`, which no author wrote, only what goes wrong."""

@@ -10,12 +10,16 @@ from typing import Any
 
 from mlgen.cli.output import note
 from mlgen.cli.projects.workspace import Workspace
+from mlgen.cli.resuming.resumption import Resumption
+from mlgen.cluster import start
 from mlgen.diagnostic import Findings, Misuse
 from mlgen.local.arguments import Arguments
 from mlgen.local.params import parse_arguments
 from mlgen.plan.model import Plan
+from mlgen.render import resumed as render_resumed
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
+from mlgen.render.resumed import Reduced
 from mlgen.runtime import pod, publish
 from mlgen.runtime.publish import Item
 from mlgen.runtime.secrets import check_given
@@ -30,10 +34,11 @@ Object = dict[str, Any]
 class Request:
     """run: the PipelineRun. pipeline, tasks: what must be on the cluster. given: what -p names.
 
-    files: what the pipeline was planned from.
+    files: what the pipeline was planned from. resumed: what of an earlier run is reused, None of a run of its own.
     """
 
     run: Object
+    resumed: Resumption | None
     pipeline: Object
     tasks: tuple[Object, ...]
     given: tuple[Item, ...]
@@ -48,11 +53,12 @@ def make(
     *,
     name: str,
     commit: str | None,
+    resumed: Resumption | None = None,
 ) -> Request:
     """Raises Findings where the plan cannot run in the environment; Misuse for an argument that cannot be meant."""
     if found := workspace.located(plan, check_limits(plan, environment)):
         raise Findings(found)
-    parsed = parse_arguments(plan, arguments, project=workspace.root, cwd=Path.cwd(), has=_has(workspace))
+    parsed = parse_arguments(plan, arguments, project=workspace.root, cwd=Path.cwd(), has=has(workspace))
     named = {argument.partition("=")[0] for argument in arguments}
     inputs, items = _inputs(workspace, parsed, named, environment)
     texts = {**parsed.params, **inputs}
@@ -65,10 +71,13 @@ def make(
     about = {"commit": commit, "repository": workspace.project.repository}
     run["metadata"]["annotations"] |= {f"mlgen.dev/{key}": text for key, text in about.items() if text}
     run["spec"]["params"] = list(_params(run["spec"].get("params") or [], texts))
-    return Request(run, pipeline, tuple(tasks), tuple(items), workspace.files)
+    if resumed is not None:
+        run = render_resumed.resumed(run, pipeline, plan, Reduced(resumed.known, resumed.left_out, resumed.uid))
+        run["spec"]["status"] = start.PENDING  # until its records are kept, which name its uid
+    return Request(run, resumed, pipeline, tuple(tasks), tuple(items), workspace.files)
 
 
-def _has(workspace: Workspace) -> Callable[[str], bool]:
+def has(workspace: Workspace) -> Callable[[str], bool]:
     return lambda path: workspace.files.kind(path) in ("file", "folder")
 
 
@@ -115,3 +124,6 @@ def _params(rendered: list[Object], texts: Mapping[str, str]) -> Iterator[Object
 def _plain(data: object) -> Any:
     """A copy, to be changed: parts of a manifest are shared with others."""
     return json.loads(json.dumps(data))
+
+
+fits = render_resumed.holds_variable

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster import answer as cluster_answer
 from mlgen.cli.cluster import ledger as cluster_ledger
+from mlgen.cli.cluster import reusing
 from mlgen.cli.cluster.applied import check_applied
 from mlgen.cli.cluster.kube import connect
 from mlgen.cli.cluster.ledger import Told
@@ -26,8 +28,12 @@ from mlgen.cluster.events import Outcome
 from mlgen.cluster.follow import CANCEL, Follower
 from mlgen.diagnostic import CannotAnswer, Fault
 from mlgen.plan.model import Plan
+from mlgen.runtime import plans
 from mlgen.runtime.publish import wanted
 from mlgen.spec.project import Environment
+
+
+KEEP_SECONDS = 5.0  # for which a bucket that is away is waited for, to keep a plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +54,23 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
     with Interrupts() as interrupts:
         interrupts.hold()
         stored = start.create(api, request.run, pause=time.sleep)
+        if request.resumed is not None:
+            reusing.put(records, plan, stored, request.resumed)
+            start.release(api, stored, pause=time.sleep)
         if choices.detach:
             _tell_name(stored, choices.form)
             _tell_ways(stored, records.environment.name)
             return 0
         names = [task.name for task in plan.all_tasks]
+        entries = reusing.entries(plan, request.resumed)
         progress = ClusterProgress(_name(stored), plan, records.environment.name)
+        if request.resumed is not None:
+            progress.reused(request.resumed.reused, request.resumed.run)
         follower = Follower(
             api,
             stored,
-            tasks=[task.name for task in plan.tasks],
-            finals=[task.name for task in plan.finally_tasks],
+            tasks=[task.name for task in plan.tasks if task.name in entries],
+            finals=[task.name for task in plan.finally_tasks if task.name in entries],
             on_event=progress.hear,
             clock=SystemClock(),
             logs=lambda task: choices.logs and task in names,
@@ -67,6 +79,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
     if outcome is None:
         _tell_ways(stored, records.environment.name)
         return 130
+    outcome = reusing.whole(plan, outcome, request.resumed)
     told = cluster_ledger.ask(records, outcome, lambda task: follower.said(task, task))
     _answer(plan, outcome, told, choices, records.environment)
     return 130 if interrupted else 0 if outcome.ok else 1
@@ -77,6 +90,7 @@ def _publish(records: Records, plan: Plan, request: Request) -> None:
 
     Who may start runs need not have the bucket's keys: what the plan pins was published before the merge, as a rule.
     """
+    _keep_plan(records, plan)
     pinned = wanted([plan])
     if request.given:
         upload(records, [*pinned, *request.given], request.files)
@@ -87,6 +101,12 @@ def _publish(records: Records, plan: Plan, request: Request) -> None:
             if fault.code != "store-unreachable":
                 raise
             note(f"whether all that the run needs is published cannot be seen from here: {fault.message}")
+
+
+def _keep_plan(records: Records, plan: Plan) -> None:
+    """For who resumes the run; that it cannot be put from here is no fault of the run."""
+    with suppress(Fault, OSError):
+        plans.keep(plan, records.open_at(records.environment.artifacts, patience_seconds=KEEP_SECONDS))
 
 
 def _follow(follower: Follower, progress: ClusterProgress, interrupts: Interrupts) -> tuple[Outcome | None, bool]:

@@ -11,7 +11,7 @@ from mlgen import canonical
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.artifact import Artifact
-from mlgen.ledger.secrets import MASK
+from mlgen.secrets import MASK
 from mlgen.plan.model import Input, InputRef, Param, Plan
 from mlgen.runtime import bundle
 from mlgen.runtime.texts import pointer

@@ -1,0 +1,66 @@
+"""What a run in a cluster reuses of an earlier one: its records there, and its part in the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlgen.cli.ledgers.records import Records
+from mlgen.cli.resuming.resumption import Resumption
+from mlgen.cluster.api import Object
+from mlgen.cluster.events import Outcome
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import Source
+from mlgen.plan.model import Plan
+from mlgen.runtime import pod
+from mlgen.runtime.ending import fix
+from mlgen.runtime.reused import NOT_ASKED, REUSED, Into, record_in
+from mlgen.runtime.texts import result
+from mlgen.values import parse
+
+
+def entries(plan: Plan, resumed: Resumption | None) -> frozenset[str]:
+    """The tasks, finally tasks among them, that are part of the run."""
+    names = frozenset(task.name for task in plan.all_tasks)
+    return names if resumed is None else names - resumed.reused.keys() - resumed.left_out
+
+
+def put(records: Records, plan: Plan, stored: Object, resumed: Resumption) -> None:
+    """Put the records of what is reused into the spool, for the run that is stored, and not begun.
+
+    Again is harmless, also after a kill: their times are that of the run's creation, so they have the same bytes.
+    """
+    about = stored["metadata"]
+    notes = about.get("annotations") or {}
+    commit = notes.get("mlgen.dev/commit")
+    texts = {name: text for name, _, text in (given.partition("=") for given in resumed.given)}
+    params = {p.name: parse(p.type, text) for p in plan.params if (text := texts.get(p.name, p.default)) is not None}
+    into = Into(
+        run=about["name"],
+        uid=about["uid"],
+        at=about["creationTimestamp"],
+        params=params,
+        spec_digest=plan.spec_digest,
+        plan_digest=plan.digest,
+        source=Source(commit, plan.source, notes.get("mlgen.dev/repository")) if commit else None,
+    )
+    for original in resumed.reused.values():
+        records.put(fix(record_in(original, into)).data)
+
+
+def whole(plan: Plan, outcome: Outcome, resumed: Resumption | None) -> Outcome:
+    """What became of a run, with the tasks that were no part of it."""
+    if resumed is None:
+        return outcome
+    tasks = dict(outcome.tasks)
+    others = dict(outcome.others)
+    tasks |= {name: TaskStatus("Succeeded", REUSED) for name in resumed.reused}
+    left_out = {name: TaskStatus("None", NOT_ASKED) for name in resumed.left_out}
+    names = [task.name for task in plan.tasks]
+    tasks |= {name: status for name, status in left_out.items() if name in names}
+    others |= {name: status for name, status in left_out.items() if name not in names}
+    results = dict(outcome.results)
+    for name in resumed.reused:
+        outs = plan.task(name).outs
+        texts = {out.name: result(resumed.known[name][out.name], optional=out.optional) for out in outs}
+        results[name] = {out: pod.escape(text) for out, text in texts.items()}
+    return replace(outcome, tasks={name: tasks[name] for name in names}, others=others, results=results)
