@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.records.task import Source, State, TaskRecord, local_run_id
-from mlgen.secrets import MASK
 from mlgen.plan.model import Task
 from mlgen.runtime.texts import pointer
+from mlgen.secrets import MASK
 from mlgen.values import Type, to_text
 
 REUSED = "Reused"  # the reason in run.json and record of a task that did not run, as an earlier run made what it leaves

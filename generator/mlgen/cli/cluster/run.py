@@ -32,7 +32,6 @@ from mlgen.runtime import plans
 from mlgen.runtime.publish import wanted
 from mlgen.spec.project import Environment
 
-
 KEEP_SECONDS = 5.0  # for which a bucket that is away is waited for, to keep a plan
 
 

@@ -11,10 +11,10 @@ from mlgen import canonical
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.artifact import Artifact
-from mlgen.secrets import MASK
 from mlgen.plan.model import Input, InputRef, Param, Plan
 from mlgen.runtime import bundle
 from mlgen.runtime.texts import pointer
+from mlgen.secrets import MASK
 from mlgen.store import BUCKETS, measure
 from mlgen.values import Type, parse, to_short_text, to_text
 
