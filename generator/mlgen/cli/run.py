@@ -22,6 +22,7 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
 from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
+from mlgen.cli.projects.secrets import kept_secrets
 from mlgen.cli.projects.sources import plan_in
 from mlgen.cli.projects.workspace import LOCK_FILE, PROJECT_FILE, Workspace
 from mlgen.cli.resuming import resumption
@@ -115,6 +116,7 @@ def run(
         project=workspace.root,
         artifacts=records.environment.artifacts,
         environ=os.environ,
+        kept_secrets=kept_secrets(workspace, plan),
         env=env,
         code=_code(workspace, plan),
         commit=_commit(workspace, plan),

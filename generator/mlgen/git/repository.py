@@ -180,6 +180,11 @@ class Repository:
         found = self._run(["ls-files", "-z", "--cached", "--", *map(str, paths)])
         return [path for path in found.decode(errors="surrogateescape").split("\0") if path]
 
+    def untracked(self, paths: Iterable[Path]) -> list[str]:
+        """The files at or below paths that Git neither tracks nor ignores: posix paths below the work tree."""
+        found = self._run(["ls-files", "-z", "--others", "--exclude-standard", "--", *map(str, paths)])
+        return [path for path in found.decode(errors="surrogateescape").split("\0") if path]
+
     def is_clean(self, paths: Iterable[str]) -> bool:
         """Whether HEAD has these files and folders, by their paths below the work tree, just as they are there now.
 

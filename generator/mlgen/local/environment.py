@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mlgen.diagnostic import Misuse
+from mlgen.local.secrets_file import FILE
 from mlgen.plan.model import Plan
 
 INHERITED = re.compile(
@@ -20,7 +21,7 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def secrets(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
-    """The secrets of all tasks, variable -> value, from the environment variables of those names.
+    """The secrets of all tasks, variable -> value. environ: the user's, over what a file of secrets holds.
 
     Raises Misuse, naming all that are missing, before anything starts.
     """
@@ -30,10 +31,9 @@ def secrets(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
         names = ", ".join(ref.variable for ref in missing)
         raise Misuse(
             "missing-secret",
-            f"not set in the environment: {names}",
-            why="; ".join(f"{r.variable} is key {r.key} of secret {r.secret} in a cluster" for r in missing)
-            + "; a local run takes it from the environment variable of that name",
-            fix=f"export {missing[0].variable}=… and run again",
+            f"not set, neither in the environment nor in {FILE}: {names}",
+            why="; ".join(f"{r.variable} is key {r.key} of secret {r.secret} in a cluster" for r in missing),
+            fix=f"export {missing[0].variable}=…, or write a line NAME=value for each into {FILE}, with `chmod 600`",
         )
     return {name: environ[name] for name in wanted}
 

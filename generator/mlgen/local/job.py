@@ -28,7 +28,8 @@ class Job:
     """One run of a plan on this machine.
 
     project: the folder of mlgen.yaml. env: the environment's name. artifacts: where its artifacts lie, as records
-    name it. environ: the user's environment. code: of each `Code.folders` of the plan, posix path -> file.
+    name it. environ: the user's environment. kept_secrets: those of a file, name -> text, for variables that the
+    environment does not have. code: of each `Code.folders` of the plan, posix path -> file.
     labels: of the spec and the environment.
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
     known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
@@ -46,6 +47,7 @@ class Job:
     artifacts: str
     environ: Mapping[str, str]
     env: str = "local"
+    kept_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     code: Mapping[tuple[str, ...], Mapping[str, Path]] = field(default_factory=dict)
     commit: str | None = None
     repository: str | None = None

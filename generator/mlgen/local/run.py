@@ -46,7 +46,7 @@ def run(
     CannotAnswer and OSError when the run cannot go on: every process is ended then, and recovery tells the rest. To be
     called in the main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
     """
-    secrets = environment.secrets(job.plan, job.environ)
+    secrets = environment.secrets(job.plan, {**job.kept_secrets, **job.environ})
     _refuse_secret_arguments(job, secrets)
     uris = {name: location.uri for name, location in job.arguments.inputs.items()}
     for line in check_given(job.run, job.arguments.values(job.plan), uris):

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import Misuse
 from mlgen.secrets import MASK, Finding, find
 
 SHORTEST_LINE = 4  # characters: a line of a secret below it, such as the "{" of a key file, hides nothing
+SHORTEST_CODE = 8  # characters in base64: less is in many texts by chance
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 def needles(secrets: Iterable[str]) -> tuple[str, ...]:
-    """What is looked for: each secret, and each line of one that has several, as it is and as JSON escapes it.
+    """What is looked for: each secret, and each line of one that has several, in each form that it takes by accident.
 
-    Longest first, as it must match.
+    As it is, as JSON escapes it, as a URL does, and in base64 at any place of a longer text, as in a header `Basic` of
+    HTTP. A program that wants to show a secret can still do so: reversed, in hex, encrypted. Longest first, as it must
+    match.
     """
     found: set[str] = set()
     for secret in secrets:
@@ -25,7 +31,20 @@ def needles(secrets: Iterable[str]) -> tuple[str, ...]:
     found = {text for text in found if text.strip()}
     for text in list(found):
         found |= {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        found |= {quoted(text, safe="", errors="surrogateescape") for quoted in (quote, quote_plus)}
+        found |= set(_in_base64(text.encode(errors="surrogateescape")))
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """The characters that are the secret's own in the base64 of a text with the secret in it, by where it begins there.
+
+    Each character holds six bits: those at the edges that hold bits of what is before or behind are left out.
+    """
+    for before in range(3):
+        whole = b64encode(bytes(before) + secret)[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6].decode()
+        if len(whole) >= SHORTEST_CODE:
+            yield from (whole, whole.translate(_URL_SAFE))
 
 
 def held_secret(texts: Iterable[str], secrets: Mapping[str, str]) -> str | None:
