@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from mlgen import values
 from mlgen.plan.model import Fan, OutRef, Pick, Variable
+from mlgen.search.model import Dimension, Search
 from mlgen.spec import model as spec
 from mlgen.values import Type
 
@@ -24,17 +25,44 @@ def fan(task: spec.Task) -> Fan | None:
     found = task.fan
     if found is None:
         return None
-    known = not any(isinstance(axis.values, spec.Ref) for axis in found.axes)
+    known = not found.search and not any(isinstance(axis.values, spec.Ref) for axis in found.axes)
     pick = task.pick.value if task.pick else None
     return Fan(
         kind=found.kind,
         variables=tuple(Variable(axis.name, axis.type or Type.JSON) for axis in found.axes),
         rows=tuple(_rows(found)) if known else None,
-        lists=() if known else tuple(_list(axis) for axis in found.axes),
+        lists=() if known or found.search else tuple(_list(axis) for axis in found.axes),
         parallel=int(str(task.parallel.value)) if task.parallel else None,
         failures=int(str(task.failures.value)) if task.failures else 0,
         pick=Pick(pick.metric, pick.highest) if isinstance(pick, spec.Pick) else None,
+        search=_search(found, found.search, task) if found.search else None,
     )
+
+
+def _search(found: spec.Fan, keys: spec.SearchKeys, task: spec.Task) -> Search:
+    assert task.pick is not None, "checked"
+    assert isinstance(task.pick.value, spec.Pick), "checked"
+    assert found.trials is not None, "checked"
+    trials, parallel = int(str(found.trials.value)), int(str(task.parallel.value)) if task.parallel else 1
+    return Search(
+        space=tuple(_dimension(axis) for axis in found.axes),
+        trials=trials,
+        metric=task.pick.value.metric,
+        highest=task.pick.value.highest,
+        parallel=min(parallel, trials),
+        seed=found.seed,
+        sampler=keys.sampler,
+        startup=keys.startup,
+        prune=keys.prune,
+    )
+
+
+def _dimension(axis: spec.Axis) -> Dimension:
+    assert axis.type is not None, f"{axis.name} was checked"
+    if isinstance(axis.values, spec.Draw):
+        draw = axis.values
+        return Dimension(axis.name, axis.type, (), float(draw.minimum), float(draw.maximum), draw.log)
+    return Dimension(axis.name, axis.type, _texts(axis))
 
 
 def _list(axis: spec.Axis) -> OutRef | Row:

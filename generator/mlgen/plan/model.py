@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlgen import canonical
 from mlgen.gates import Gate
+from mlgen.search.model import Search
 from mlgen.values import Type
 
 
@@ -198,8 +199,8 @@ class Fan:
     """A task that runs once an item (decision 0031). Items are numbered from 0; the first variable is the
     outermost loop.
 
-    rows: of each item the text of each variable, where they are known beforehand; None: they come from `lists`, or are
-    asked for.
+    rows: of each item the text of each variable, where they are known beforehand; None: they come from `lists`, or
+    `search` proposes them.
     lists: of each variable its texts, or the json out that is the list.
     parallel: items at once, None without a bound. failures: failed items that the task bears.
     """
@@ -211,6 +212,14 @@ class Fan:
     parallel: int | None = None
     failures: int = 0
     pick: Pick | None = None
+    search: Search | None = None
+
+    @property
+    def of(self) -> int | None:
+        """How many items there are; None: only the run knows."""
+        if self.search is not None:
+            return self.search.trials
+        return None if self.rows is None else len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def _fan(fan: Fan) -> dict[str, object]:
             lists=lists,
             parallel=fan.parallel,
             failures=fan.failures or None,
+            search=fan.search.to_json() if fan.search else None,
             pick=f"{'max' if fan.pick.highest else 'min'} {fan.pick.metric}" if fan.pick else None,
         ),
     }

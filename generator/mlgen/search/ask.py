@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.search.model import Dimension, Search, Told
-from mlgen.values import Type
+from mlgen.values import Type, to_text
 
 if TYPE_CHECKING:
     import optuna
@@ -120,4 +120,4 @@ def _text(dimension: Dimension, value: Any) -> str:
     if dimension.type is Type.INTEGER:
         return str(int(value))
     rounded = float(f"{value:.{DIGITS}g}")
-    return repr(min(max(rounded, dimension.low), dimension.high))
+    return to_text(min(max(rounded, dimension.low), dimension.high))

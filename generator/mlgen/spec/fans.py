@@ -9,10 +9,12 @@ from typing import TypedDict
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.model import Axis, Draw, Fan, Pick, Place, Ref, Setting, Task
+from mlgen.spec.searches import read_search
 from mlgen.values import Type, to_text, type_of
 
 MAX_ITEMS = 2000  # of a fan: each is a pod and a record (decision 0031)
-WAYS = ("grid", "list", "random")
+WAYS = ("grid", "list", "random", "search")
+DRAWN = ("random", "search")  # ways in which `trials` says how many
 PICK = re.compile(r"(?P<end>max|min) (?P<metric>[a-z][a-z0-9_]*)")
 RANGE_RULE = "as Python's range: {range: 5} is 0 to 4, {range: [1, 11]} is 1 to 10, {range: [0, 100, 20]} has a step"
 
@@ -74,7 +76,7 @@ class _Reader:
         value = data.get(way) if way else None
         axes: tuple[Axis, ...] = ()
         if isinstance(value, dict):
-            read = self.domain if way == "random" else self.axis
+            read = self.domain if way in DRAWN else self.axis
             axes = tuple(read(name, item, place / str(way) / name) for name, item in value.items())
         elif isinstance(value, list):
             axes = self.columns(value, place / "list")
@@ -86,6 +88,7 @@ class _Reader:
             axes,
             _count(data.get("trials"), place / "trials", 1),
             seed if isinstance(seed, int) and seed >= 0 else 0,
+            read_search(data, place, self.found) if way == "search" else None,
         )
 
     def axis(self, name: str, value: object, place: Place, *, loop: bool = False) -> Axis:
@@ -161,7 +164,7 @@ def agreed(values: list[object]) -> Type | None:
 
 def count(fan: Fan) -> int | None:
     """How many items a fan has; None where only a run knows, or where it could not be read."""
-    if fan.way == "random":
+    if fan.way in DRAWN:
         return int(str(fan.trials.value)) if fan.trials else None
     lengths = [len(axis.values) if isinstance(axis.values, tuple | range) else None for axis in fan.axes]
     if not lengths or None in lengths:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.gates import Gate, GateError
+from mlgen.search.model import Prune
 from mlgen.spec.document import Document
 from mlgen.values import Type
 
@@ -199,8 +200,17 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchKeys:
+    """How a search is made (decision 0032). startup: trials drawn at random before the sampler learns."""
+
+    sampler: str = "tpe"
+    startup: int = 10
+    prune: Prune | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fan:
-    """`sweep` or `for` as written. way: "grid", "list" or "random"; None where it could not be read.
+    """`sweep` or `for` as written. way: "grid", "list", "random" or "search"; None where it could not be read.
 
     axes: by the order of the file, the first is the outermost loop. Of a list all have as many values as it has rows,
     but for rows that lack one, and so is what check tells.
@@ -212,6 +222,7 @@ class Fan:
     axes: tuple[Axis, ...]
     trials: Setting | None = None
     seed: int = 0
+    search: SearchKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
