@@ -127,7 +127,7 @@ CODES: dict[str, str] = {
     "bad-digest": "a digest that is not sha256",
     "bad-uri": "a URI that cannot be used as an input",
     "scheme-not-yet": "a URI scheme that is kept for later",
-    "version-not-yet": "a task by name and version, which is kept for later",
+    "version-not-yet": "a task by name and a version that is no whole number",
     "bad-image": "an image reference that cannot be read",
     # wiring
     "bad-ref": "a text that is not a reference",
@@ -155,6 +155,13 @@ CODES: dict[str, str] = {
     "unknown-in": "an in that the task file does not have",
     "missing-in": "an in of the task file that is not given",
     "use-override": "a key that the caller of a task file may not set",
+    "use-cycle": "pipelines that use each other",
+    "use-too-deep": "pipelines that use pipelines, more than 8 deep",
+    "nested-finally": "a finally task in a pipeline that another one uses",
+    "unknown-source": "a task from a repository that mlgen.yaml does not name",
+    "bad-source": "a repository that cannot be a source of tasks",
+    "source-not-locked": "a task from another repository that mlgen.lock does not pin",
+    "source-changed": "files of another repository that are not those that mlgen.lock pins",
     # files
     "path-escape": "a path that leaves the repository",
     "no-such-path": "a path that does not exist",

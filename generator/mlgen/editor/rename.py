@@ -11,7 +11,6 @@ from mlgen.diagnostic import Diagnostic, Severity, Span, sentence
 from mlgen.editor import names
 from mlgen.editor.names import Name, Occurrence
 from mlgen.editor.scene import Scene
-from mlgen.spec.checks.context import Context
 from mlgen.spec.document import read
 from mlgen.spec.load import load_pipeline, load_task_file
 from mlgen.spec.model import Task, TaskFile
@@ -97,7 +96,7 @@ def _broken(scene: Scene, edits: Sequence[Edit]) -> Diagnostic | None:
 
 def _errors(scene: Scene, text: str) -> list[Diagnostic]:
     document = read(scene.file, text.encode(errors="replace"))
-    context = Context(scene.around.files, scene.around.project, scene.around.lock)
+    context = scene.around.context
     if scene.kind == "task":
         found = load_task_file(document, context)[1]
     else:

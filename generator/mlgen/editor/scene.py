@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mlgen.spec.build import build, build_task_file
+from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
 from mlgen.spec.model import Files, Pipeline, TaskFile
 from mlgen.spec.paths import uses
@@ -26,6 +27,10 @@ class Around:
     project_document: Document | None = None
     lock: Mapping[str, str] = field(default_factory=dict)
     task_file: Callable[[str], TaskFile | None] = lambda _path: None
+
+    @property
+    def context(self) -> Context:
+        return Context(self.files, self.project, self.lock, frozenset(self.project.sources))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from mlgen.gates import Compare, Gate, In, Literal, Ref, conjuncts, parse_gate, refs, to_text
+from mlgen.gates import Compare, Gate, In, Literal, Operand, Ref, conjuncts, parse_gate, refs, to_text
 from mlgen.plan.model import Condition, Evaluation, GateTask
 from mlgen.values import Type
 
@@ -71,24 +71,27 @@ def _condition(found: Split, consumer: str, text: str, able: tuple[str, ...], ty
     return Condition(text, gate, evaluator, evaluations[text].index)
 
 
-def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Ref, bool, tuple[Ref | Literal, ...]] | None:
+def when_operands(gate: Gate, type_of: TypeOf) -> tuple[Operand, bool, tuple[Operand, ...]] | None:
     """A condition as Tekton's `when` has it: (input, whether `in` rather than `notin`, values); None: not expressible.
 
     Tekton compares texts, so numbers are out: "1.0" is not "1" there. And it takes any "$(" in them for a variable.
     """
-    values: tuple[Ref | Literal, ...]
+    left: Operand
+    values: tuple[Operand, ...]
     match gate:
         case Compare(op="==" | "!=" as op, left=Ref() as left, right=right):
             positive, values = op == "==", (right,)
         case Compare(op="==" | "!=" as op, left=Literal() as right, right=Ref() as left):
             positive, values = op == "==", (right,)
-        case In(left=Ref() as left, choices=choices, negated=negated):
+        case Compare(op="==" | "!=" as op, left=Literal(value=str() | bool()) as left, right=Literal() as right):
+            positive, values = op == "==", (right,)  # of a nested pipeline's param, which is a constant there
+        case In(left=Ref() | Literal(value=str() | bool()) as left, choices=choices, negated=negated):
             positive, values = not negated, choices
         case _:
             return None
-    sides = [left, *(v for v in values if isinstance(v, Ref))]
+    sides = [side for side in (left, *values) if isinstance(side, Ref)]
     if any(side.owner != "params" or type_of("params", side.name) not in (Type.STRING, Type.BOOLEAN) for side in sides):
         return None
-    if any(isinstance(v, Literal) and "$(" in str(v.value) for v in values):
+    if any(isinstance(v, Literal) and "$(" in str(v.value) for v in (left, *values)):
         return None
     return left, positive, values

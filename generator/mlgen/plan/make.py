@@ -163,7 +163,8 @@ class _Maker:
             retries=cast(int | None, get("retries")) or 0,
             env=tuple(sorted((n, str(s.value)) for n, s in _settings(get("env")).items())),
             secrets=tuple(_secret(n, s) for n, s in sorted(_settings(get("secrets")).items())),
-            file=task.file.path if task.file else "",
+            file=task.file.path if task.file else task.place.document.file if task.callers else "",
+            group=tuple(caller.name for caller in task.callers),
             fan=fans.fan(task),
         )
 

@@ -245,7 +245,8 @@ class Task:
     retries: int
     env: tuple[tuple[str, str], ...]
     secrets: tuple[SecretRef, ...]
-    file: str = ""  # the task file that it comes from; not part of the digest
+    file: str = ""  # the task file or nested pipeline that it comes from; not part of the digest
+    group: tuple[str, ...] = ()  # the tasks that use the pipelines it lies in, outermost first; not part of the digest
     fan: Fan | None = None
 
     @property

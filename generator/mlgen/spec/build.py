@@ -30,7 +30,7 @@ from mlgen.spec.model import (
     Task,
     TaskFile,
 )
-from mlgen.spec.paths import resolve
+from mlgen.spec.paths import resolve_use
 from mlgen.spec.reader import Route
 from mlgen.spec.settings import SETTINGS, read_settings
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
@@ -49,6 +49,7 @@ PIPELINE_KEYS = (
     "defaults",
     "tasks",
     "finally",
+    "outs",
 )
 TASK_KEYS = ("run", "use", "in", "out", "if", "after", "sweep", "for", "pick", "parallel", "failures", *SETTINGS)
 TASK_FILE_KEYS = ("version", "kind", "name", "description", "in", "out", "run", *SETTINGS)
@@ -89,6 +90,7 @@ def build_task_file(document: Document, bad: Collection[Route] = ()) -> tuple[Ta
         step=builder.step(top.get("run"), place / "run"),
         settings=read_settings(top, place, builder.found),
         outs_known=builder.doubt.knows((), "out", TASK_FILE_KEYS),
+        description=_text(top.get("description")) or "",
     )
     return found, builder.found
 
@@ -119,6 +121,7 @@ class _Builder:
                 for n, t in _map(top.get("finally")).items()
             },
             known=frozenset(key for key in ("params", "inputs", "tasks") if self.doubt.knows((), key, PIPELINE_KEYS)),
+            outs=tuple(self.ins(top.get("outs"), place / "outs")),
         )
 
     def tell(self, place: Place, code: str, message: str, why: str = "", fix: str = "") -> None:
@@ -151,6 +154,7 @@ class _Builder:
             self.number(value.get("minimum")),
             self.number(value.get("maximum")),
             _text(value.get("description")) or "",
+            value.get("optional") is True,
         )
 
     def number(self, value: object) -> float | None:
@@ -203,7 +207,7 @@ class _Builder:
     def with_file(self, task: Task, used: str) -> Task:
         """The task with its file's command and outs. The caller's defaults do not reach into a task file."""
         try:
-            file = self.task_files.get(resolve(used, self.document.file))
+            file = self.task_files.get(resolve_use(used, self.document.file))
         except ValueError:
             file = None
         if file is None:

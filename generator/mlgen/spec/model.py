@@ -86,7 +86,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """type None: it could not be told. default and choices are texts."""
+    """type None: it could not be told. default and choices are texts. optional: who calls may leave it out."""
 
     name: str
     place: Place
@@ -96,6 +96,11 @@ class Param:
     minimum: float | None = None
     maximum: float | None = None
     description: str = ""
+    optional: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is None and not self.optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A reusable task: a task's keys, with types (as params have) instead of refs."""
+    """A reusable task: a task's keys, with types (as params have) instead of refs.
+
+    nested: the pipeline that a caller uses as if it were a task; then there is neither step nor settings.
+    """
 
     path: str
     place: Place
@@ -175,6 +183,16 @@ class TaskFile:
     step: Step | None
     settings: Mapping[str, Setting]
     outs_known: bool = True
+    description: str = ""
+    nested: Pipeline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A task that uses a pipeline. name: as it is in the plan. place: of its `use`."""
+
+    name: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +254,8 @@ class Pick:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task or finally task as written. ins_known, outs_known: False where a part could not be read, so that
-    nothing is concluded from what is missing there."""
+    nothing is concluded from what is missing there. callers: of a task that was laid in from a nested pipeline, the
+    outermost first."""
 
     name: str
     place: Place
@@ -252,6 +271,7 @@ class Task:
     own: Mapping[str, Setting] = field(default_factory=dict)  # settings written at the task
     settings: Mapping[str, Setting] = field(default_factory=dict)  # with defaults or the task file's laid under
     file: TaskFile | None = None
+    callers: tuple[Caller, ...] = ()
     fan: Fan | None = None
     pick: Setting | None = None  # of a Pick
     parallel: Setting | None = None
@@ -260,7 +280,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A spec. tasks and finally_tasks: in the order of the file.
+    """A spec. tasks and finally_tasks: in the order of the file. outs: what it leaves to who uses it as a task.
 
     known: the sections ("params", "inputs", "tasks") that were read whole; nothing is concluded from what is missing
     in another one.
@@ -277,6 +297,7 @@ class Pipeline:
     tasks: Mapping[str, Task]
     finally_tasks: Mapping[str, Task]
     known: frozenset[str] = frozenset({"params", "inputs", "tasks"})
+    outs: tuple[In, ...] = ()
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

@@ -94,12 +94,21 @@ class ArgoCD:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRepository:
+    """Another repository, whose tasks specs use. ref: a branch, a tag or the full id of a commit."""
+
+    url: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """mlgen.yaml. environments: by name; `local` is always there. argocd: None where it is not asked for."""
 
     repository: str | None = None
     environments: tuple[Environment, ...] = (Environment("local"),)
     argocd: ArgoCD | None = None
+    sources: Mapping[str, SourceRepository] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment | None:
         return next((e for e in self.environments if e.name == name), None)

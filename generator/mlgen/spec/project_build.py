@@ -18,6 +18,7 @@ from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
 from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project
 from mlgen.spec.reader import Route
+from mlgen.spec.sources import build_sources
 
 
 def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Project, list[Diagnostic]]:
@@ -31,7 +32,8 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
     found.setdefault("local", Environment("local"))
     builder.found += argocd(top, set(found), Place(document, ()), builder.doubt)
     environments = tuple(found[name] for name in sorted(found))
-    return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd"))), builder.found
+    sources = build_sources(top, Place(document, ()), builder.found)
+    return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd")), sources), builder.found
 
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:

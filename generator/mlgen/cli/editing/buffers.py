@@ -13,9 +13,9 @@ from mlgen.diagnostic import Diagnostic, Fault
 from mlgen.editor.scene import Around, Scene, look
 from mlgen.spec.checks.context import Context
 from mlgen.spec.document import Document, read
-from mlgen.spec.load import load_lock, load_project, load_task_file
-from mlgen.spec.model import TaskFile
+from mlgen.spec.load import load_lock, load_project
 from mlgen.spec.project import Project
+from mlgen.spec.used import Used
 from mlgen.worktree import Worktree
 
 # What a file of ours says of itself in its first column, wherever it lies.
@@ -176,12 +176,8 @@ def _around(files: Unsaved) -> Around:
     project_document, lock_document = document(PROJECT_FILE), document(LOCK_FILE)
     project = load_project(project_document)[0] if project_document else Project()
     lock = load_lock(lock_document)[0] if lock_document else {}
-    known: dict[str, TaskFile | None] = {}
+    def readable(path: str) -> Document:
+        return document(path) or read(path, b"")
 
-    def task_file(path: str) -> TaskFile | None:
-        if path not in known:
-            found = document(path)
-            known[path] = load_task_file(found, Context(files, project, lock))[0] if found else None
-        return known[path]
-
-    return Around(files, project, project_document, lock, task_file)
+    used = Used(readable, Context(files, project, lock, frozenset(project.sources)))
+    return Around(files, project, project_document, lock, lambda path: used.file(path)[0])

@@ -18,6 +18,7 @@ from mlgen.spec.document import Document, read
 from mlgen.spec.load import load_lock, load_project
 from mlgen.spec.model import Place
 from mlgen.spec.project import Environment, Project
+from mlgen.spec.sources import Locked, build_locked, fault
 
 PROJECT_FILE, LOCK_FILE = folder.PROJECT_FILE, "mlgen.lock"
 
@@ -30,6 +31,7 @@ class Configured(Folder):
     _project_data: bytes | None = None  # of a mlgen.yaml that nobody has written yet
     _written: Self | None = None  # the one with the mlgen.yaml that lies there meanwhile
     _sources: dict[str, Self] = field(default_factory=dict)
+    _faults: dict[str, Diagnostic | None] = field(default_factory=dict)
 
     def to_show(self) -> Self:
         """The same, of which nothing is made but a picture of changes: a literal secret in it hinders nobody then.
@@ -152,8 +154,25 @@ class Configured(Folder):
         return load_lock(self._read(LOCK_FILE)[0]) if is_there else ({}, lost)
 
     @cached_property
+    def locked(self) -> dict[str, Locked]:
+        """The sources of mlgen.lock, as far as they can be read."""
+        return build_locked(self._read(LOCK_FILE)[0]) if self.optional(LOCK_FILE)[1] else {}
+
+    @cached_property
     def _context(self) -> Context:
-        return Context(self.files, self._project[0], self._lock[0])
+        # A commit that an environment is pinned to has its own sources, whatever mlgen.yaml says by now.
+        sources = self._project[0].sources if self._project_of is None else self.locked
+        return Context(self.files, self._project[0], self._lock[0], frozenset(sources))
+
+    def source_fault(self, name: str) -> Diagnostic | None:
+        """Why the files in vendor/ of a source are not to be used; it is told at the source in mlgen.yaml."""
+        if name not in self._faults:
+            wanted = None if self._project_of else self._project[0].sources.get(name)
+            span = Span(LOCK_FILE, 1, 1, 1, 2)
+            if wanted is not None:
+                span = Place(self._project_document, ("sources", name)).key_span
+            self._faults[name] = fault(name, wanted, self.locked, self.files, span)
+        return self._faults[name]
 
     @property
     def project(self) -> Project:

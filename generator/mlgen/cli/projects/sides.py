@@ -7,7 +7,7 @@ may name, their text says what they name: task files, code, inputs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from mlgen.cli.projects import revisions
 from mlgen.cli.projects.workspace import LOCK_FILE, PROJECT_FILE, Workspace
@@ -17,7 +17,7 @@ from mlgen.review.make import Side
 from mlgen.review.tasks import Listing
 from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.spec.document import Document
-from mlgen.spec.paths import resolve
+from mlgen.spec.paths import resolve, resolve_use
 
 POLICIES = "policies"
 
@@ -128,7 +128,8 @@ def _holders(document: Document) -> Iterator[dict[str, object]]:
 def _named(document: Document) -> Iterator[tuple[str, bool]]:
     """The paths that a spec or task file names, below the project's folder, and whether each is an input's."""
     for holder in _holders(document):
-        yield from ((_path(t, document), False) for key in ("code", "use") for t in _texts(holder.get(key)))
+        yield from ((_path(t, document), False) for t in _texts(holder.get("code")))
+        yield from ((_path(t, document, resolve_use), False) for t in _texts(holder.get("use")))
     top = document.data if isinstance(document.data, dict) else {}
     inputs = top.get("inputs")
     for given in inputs.values() if isinstance(inputs, dict) else []:
@@ -137,7 +138,7 @@ def _named(document: Document) -> Iterator[tuple[str, bool]]:
                 yield _path(split_digest(text)[0], document), True
 
 
-def _path(text: str, document: Document) -> str:
+def _path(text: str, document: Document, resolve: Callable[[str, str], str] = resolve) -> str:
     try:
         return resolve(text, document.file)
     except ValueError:  # `check` tells it

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mlgen import diagnostic
@@ -17,10 +18,12 @@ from mlgen.plan.make import make
 from mlgen.plan.model import Plan
 from mlgen.render.limits import Problem, check_all
 from mlgen.spec.document import Document
-from mlgen.spec.load import load_pipeline, load_task_file
+from mlgen.spec.flat import flatten
+from mlgen.spec.load import load_pipeline
 from mlgen.spec.model import Pipeline, Task, TaskFile
-from mlgen.spec.paths import uses
+from mlgen.spec.paths import source_of
 from mlgen.spec.project import Environment
+from mlgen.spec.used import Used, is_task_file
 
 OWN_FOLDERS = ("runs", "artifacts", "ledger.git")
 PROJECT_FILE, LOCK_FILE, PIPELINES = project.PROJECT_FILE, project.LOCK_FILE, named.PIPELINES
@@ -28,7 +31,8 @@ PROJECT_FILE, LOCK_FILE, PIPELINES = project.PROJECT_FILE, project.LOCK_FILE, na
 
 @dataclass(frozen=True)
 class Loaded:
-    """A spec and what was found in it and its task files. pipeline None: too broken to be read."""
+    """A spec and what was found in it and what it uses. pipeline: with nested ones laid in, where nothing is wrong;
+    None: too broken to be read."""
 
     path: str
     pipeline: Pipeline | None
@@ -40,7 +44,6 @@ class Loaded:
 class Workspace(Configured):
     """A project. Specs are named by their path below its folder."""
 
-    _task_files: dict[str, tuple[TaskFile | None, list[Diagnostic]]] = field(default_factory=dict)
     planned: dict[str, tuple[Plan, Pipeline]] = field(default_factory=dict)  # by `check`: the specs without an error
 
     @staticmethod
@@ -99,8 +102,8 @@ class Workspace(Configured):
         if path in (PROJECT_FILE, LOCK_FILE):
             return []
         document, digest = self._read(path)
-        if _is_task_file(document):
-            return self._task_file(path)[1]
+        if is_task_file(document):
+            return self.used.file(path)[1]
         loaded = self._load(document, digest)
         if loaded.pipeline is None or diagnostic.failed(loaded.found):
             return loaded.found
@@ -113,27 +116,29 @@ class Workspace(Configured):
 
     def _converted(self, paths: Iterable[str], plans: Iterable[Plan]) -> list[Diagnostic]:
         rules = [f"policies/{name}" for name in self.files.beside("policies/")]
-        return converted(self, [PROJECT_FILE, LOCK_FILE, *paths, *self._task_files, *rules], plans)
+        return converted(self, [PROJECT_FILE, LOCK_FILE, *paths, *self.used.files, *rules], plans)
 
     def _load(self, document: Document, digest: str) -> Loaded:
-        task_files, found = self._used(document)
-        pipeline, own = load_pipeline(document, task_files, self._context)
+        files, found = self.used.of(document)
+        pipeline, own = load_pipeline(document, files, self._context)
+        sources = sorted({source_of(path) for path in self._reached(files)} - {""})
+        found += [one for source in sources if (one := self.source_fault(source))]
+        if pipeline is not None and not diagnostic.failed([*own, *found]):
+            pipeline, more = flatten(pipeline)
+            found += more
         return Loaded(document.file, pipeline, digest, [*own, *found])
 
-    def _used(self, document: Document) -> tuple[dict[str, TaskFile], list[Diagnostic]]:
-        """The task files that a spec uses, with what is wrong with them. What is no file is told with the spec."""
-        files, found = {}, list[Diagnostic]()
-        for path in dict.fromkeys(path for path, _ in uses(document) if self.files.kind(path) == "file"):
-            task_file, findings = self._task_file(path)
-            found += findings
-            if task_file is not None:
-                files[path] = task_file
-        return files, found
+    @cached_property
+    def used(self) -> Used:
+        """What specs use."""
+        return Used(lambda path: self._read(path)[0], self._context)
 
-    def _task_file(self, path: str) -> tuple[TaskFile | None, list[Diagnostic]]:
-        if path not in self._task_files:
-            self._task_files[path] = load_task_file(self._read(path)[0], self._context)
-        return self._task_files[path]
+    def _reached(self, files: Mapping[str, TaskFile]) -> Iterator[str]:
+        """The paths of what a spec uses, and of what that uses."""
+        for path, file in files.items():
+            yield path
+            if file.nested is not None:
+                yield from self._reached({t.file.path: t.file for t in file.nested.tasks.values() if t.file})
 
     def _make(self, loaded: Loaded) -> Plan:
         assert loaded.pipeline is not None
@@ -144,8 +149,8 @@ class Workspace(Configured):
         found, tasks = [*self._project[1], *self._lock[1]], list[Task | TaskFile]()
         for path in paths:
             document, digest = self._read(path)
-            if _is_task_file(document):
-                task_file, more = self._task_file(path)
+            if is_task_file(document):
+                task_file, more = self.used.file(path)
                 tasks += [task_file] if task_file else []
             else:
                 loaded = self._load(document, digest)
@@ -158,13 +163,13 @@ class Workspace(Configured):
 
     @property
     def task_files(self) -> list[str]:
-        """The task files that the specs loaded so far use."""
-        return sorted(self._task_files)
+        """The task files and nested pipelines that the specs loaded so far use."""
+        return sorted(self.used.files)
 
     def plan(self, file: Path) -> Plan:
         """The plan of one spec. Raises Findings when it or mlgen.yaml has errors; Misuse for a task file."""
         (path,) = self.specs([file])
-        if _is_task_file(self._read(path)[0]):
+        if is_task_file(self._read(path)[0]):
             fix = "name the spec of a pipeline; `mlgen check` reads task files too"
             raise Misuse("task-file", f"{file} is a task file, not a pipeline", fix=fix)
         return self.plans([path])[0]
@@ -185,7 +190,3 @@ class Workspace(Configured):
         pipeline = self._load(*self._read(plan.source)).pipeline
         assert pipeline is not None, f"{plan.source} was planned"
         return places.diagnostics(problems, pipeline)
-
-
-def _is_task_file(document: Document) -> bool:
-    return isinstance(document.data, dict) and document.data.get("kind") == "task"

@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     arguments.params,
     arguments.inputs,
     wiring.references,
+    wiring.outs,
     wiring.finally_tasks,
     wiring.cycles,
     wiring.unused,

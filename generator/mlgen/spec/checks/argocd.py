@@ -13,7 +13,7 @@ from mlgen.spec.checks.names import NODE, rename
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
 
-KEYS = ("version", "repository", "argocd", "environments")  # of mlgen.yaml
+KEYS = ("version", "repository", "argocd", "sources", "environments")  # of mlgen.yaml
 
 _GLOB = re.compile(r"[*?\[\]{}!]")  # what an AppProject takes for a pattern: it would allow other repositories
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,250}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlgen.diagnostic import Diagnostic
+from mlgen.diagnostic import Diagnostic, Related
 from mlgen.spec.checks.arguments import argument_problem
 from mlgen.spec.checks.context import Context, a, listed, near, type_read
 from mlgen.spec.model import Axis, In, Literal, Param, Pipeline, Ref, Task, TaskFile
 from mlgen.spec.settings import RESOURCES, SETTINGS
 from mlgen.values import Type, accepts
+
+_OF_A_CALLER = ("use", "in", "if", "after")  # what the caller of a pipeline may say
 
 Misfit = tuple[str, str]  # what is wrong with what is given, and how to mend it
 
@@ -19,9 +21,33 @@ def task_files(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     for task in pipeline.all_tasks:
         if task.use is None:
             continue
-        yield from _overrides(task)
+        if task.file is not None and task.file.nested is not None:
+            yield from _nested(task, task.file.nested)
+        else:
+            yield from _overrides(task)
         if task.file is not None:
             yield from _ins(pipeline, task, task.file)
+
+
+def _nested(task: Task, nested: Pipeline) -> Iterator[Diagnostic]:
+    """What may not be said of all tasks of a pipeline at once; and finally tasks, which would be others in the whole."""
+    assert task.use is not None
+    for key in _written(task):
+        if key not in _OF_A_CALLER:
+            message = f'task "{task.name}" uses a pipeline and sets `{key}`'
+            why = f"{nested.path} has {len(nested.tasks)} tasks, each with its own; their caller may set in, if and after"
+            fix = f"set it in {nested.path}, or use a task of it by itself"
+            yield (task.place / key).key_finding("use-override", message, why, fix)
+    if task.final:
+        message, fix = f'the finally task "{task.name}" uses a pipeline', "use a task file, or move it to `tasks`"
+        why = "finally tasks run all at once, and read nothing of each other"
+        yield task.use.place.finding("nested-finally", message, why, fix)
+    elif first := next(iter(nested.finally_tasks.values()), None):
+        message = f'{nested.path} has the finally task "{first.name}"'
+        why = "it would run when all of this pipeline has ended, not when the tasks beside it have"
+        fix = "move it to `finally` of the pipelines that use it, or to its `tasks`"
+        related = (Related("the finally task", first.place.key_span),)
+        yield task.use.place.finding("nested-finally", message, why, fix, related)
 
 
 def _written(task: Task) -> dict[str, object]:
@@ -43,7 +69,7 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
     varied = {axis.name: axis for axis in task.fan.axes} if task.fan else {}
     given = {item.name for item in task.ins} | varied.keys()
     for name, wanted in file.ins.items():
-        if task.ins_known and name not in given and "" not in given:  # an in without a name could not be read
+        if task.ins_known and wanted.is_required and name not in given and "" not in given:  # an in without a name could not be read
             at = task.place / "in" if "in" in _written(task) else task.place
             why, fix = (
                 f"{file.path} has the ins: {listed(file.ins)}",
@@ -92,7 +118,8 @@ def _edge(pipeline: Pipeline, task: Task, item: In, wanted: Param, file: TaskFil
         problem, fix = misfit
         asked = a(wanted.type) + (f", one of {listed(wanted.choices)}" if wanted.choices else "")
         message = f'"{item.name}" of task "{task.name}" does not fit: {problem}'
-        yield item.place.finding("edge-type", message, f"{file.path} asks for {asked}", fix)
+        related = (Related("it is asked for here", wanted.place.key_span),)
+        yield item.place.finding("edge-type", message, f"{file.path} asks for {asked}", fix, related)
 
 
 def _literal_misfit(given: Literal, wanted: Param) -> Misfit | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from heapq import nlargest
@@ -15,11 +15,12 @@ from mlgen.values import Type
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """lock: image reference -> digest, of mlgen.lock."""
+    """lock: image reference -> digest, of mlgen.lock. sources: the repositories that `use` may name."""
 
     files: Files
     project: Project = field(default_factory=Project)
     lock: Mapping[str, str] = field(default_factory=dict)
+    sources: Collection[str] = ()
 
 
 MOST = 12  # names that a finding lists

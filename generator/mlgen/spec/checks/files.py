@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from mlgen.diagnostic import Diagnostic, Related
 from mlgen.spec.checks.arguments import RELATIVE, STARTS, left_repository
-from mlgen.spec.checks.context import Context
+from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.checks.nearby import as_written
 from mlgen.spec.model import Pipeline, Place, Task
-from mlgen.spec.paths import resolve
+from mlgen.spec.paths import Escape, named, resolve, resolve_use, versioned
 
 _LIBRARY = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+")  # a task by name and version
 
@@ -77,7 +77,7 @@ def _folder(written: str, place: Place, context: Context) -> tuple[str, Diagnost
     try:
         path = resolve(written, place.document.file)
     except ValueError as error:
-        return "", place.finding("no-such-path", str(error), STARTS, RELATIVE)
+        return "", unresolved(error, place)
     match context.files.kind(path):
         case "folder":
             return path, None
@@ -99,21 +99,25 @@ def _folder(written: str, place: Place, context: Context) -> tuple[str, Diagnost
 
 
 def task_files(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
-    """What `use` names is a task file of the repository."""
+    """What `use` names is a task file or a pipeline of the repository, in a version that is there."""
     for task in pipeline.all_tasks:
         if task.use is not None:
             yield from _use(str(task.use.value), task.use.place, context)
 
 
 def _use(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
+    if named(written):
+        yield from _version(written, place, context)
+        return
     if _LIBRARY.fullmatch(written):
-        fix = "write the path of a task file, such as ./tasks/register.yaml"
-        yield place.finding("version-not-yet", "tasks by name and version are not supported yet", "", fix)
+        why = "a version is a whole number: within one, nothing changes that its callers would notice"
+        fix = f"write {written.partition('@')[0]}@1, or the path of a task file, such as ./tasks/register.yaml"
+        yield place.finding("version-not-yet", f'"{written[:80]}" is no name and version', why, fix)
         return
     try:
         path = resolve(written, place.document.file)
     except ValueError as error:
-        yield place.finding("no-such-path", str(error), STARTS, RELATIVE)
+        yield unresolved(error, place)
         return
     kind = context.files.kind(path)
     if kind == "escape":
@@ -123,3 +127,62 @@ def _use(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
         guess = as_written(written, place.document.file, context.files, "file")
         fix = f"write {guess}" if guess else "write the path of a task file, such as ./tasks/register.yaml"
         yield place.finding("no-such-path", message, STARTS, fix)
+
+
+def _version(written: str, place: Place, context: Context) -> Iterator[Diagnostic]:
+    """The finding of a name and version that is not there."""
+    try:
+        path = resolve_use(written, place.document.file)
+    except ValueError as error:
+        yield unresolved(error, place)
+        return
+    wanted = named(written)
+    assert wanted is not None
+    if wanted.source and wanted.source not in context.sources:
+        known = sorted(context.sources)
+        guess = near(wanted.source, known)
+        fix = (f"write {guess}/{wanted.name}@{wanted.version}, or " if guess else "") + (
+            f'add it: sources: {{{wanted.source}: {{url: "https://…", ref: main}}}}'
+        )
+        message = f'mlgen.yaml has no source "{wanted.source}"'
+        yield place.finding("unknown-source", message, f"the sources are: {listed(known)}", fix)
+        return
+    match context.files.kind(path):
+        case "file":
+            return
+        case "escape":
+            yield left_repository(path, place)
+        case _ if wanted.source:
+            message = f"{wanted} is not in this repository"
+            why = f"what is used of {wanted.source} is kept in {path}, so that it is reviewed here"
+            yield place.finding("source-not-locked", message, why, "mlgen lock fetches it")
+        case _:
+            others = sorted(set(_versions(path, context)), key=lambda v: abs(v - wanted.version))
+            message = f"there is no {wanted}"
+            fix = f"write {wanted.name}@{others[0]}" if others else _other_name(wanted.name, path, context)
+            yield place.finding("no-such-path", message, f"it would be the file {path}", fix)
+
+
+def _versions(path: str, context: Context) -> Iterator[int]:
+    """The versions that there are of a name."""
+    name = versioned(path)[0]
+    for other in context.files.beside(path):
+        stem, version = versioned(other)
+        if stem == name and version is not None:
+            yield version
+
+
+def _other_name(name: str, path: str, context: Context) -> str:
+    there = {versioned(other) for other in context.files.beside(path) if other.endswith(".yaml")}
+    guess = near(name, {stem for stem, version in there if version is not None})
+    if guess is None:
+        return f"make {path}, or write the path of a task file"
+    return f"write {guess}@{max(version for stem, version in there if stem == guess and version is not None)}"
+
+
+def unresolved(error: ValueError, place: Place) -> Diagnostic:
+    """The finding for a path that is none."""
+    if isinstance(error, Escape):
+        why = "what another repository brings along is read from its own folder only"
+        return place.finding("path-escape", str(error), why, "let it name files of its own repository")
+    return place.finding("no-such-path", str(error), STARTS, RELATIVE)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Place, Setting, Task
+from mlgen.spec.paths import versioned
 
 VARIABLE = re.compile(r"[a-z]([a-z0-9_]{0,38}[a-z0-9])?")
 NODE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -22,7 +23,7 @@ _LABEL_PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*
 
 _VARIABLE_RULE = "it becomes an environment variable: a small letter, then small letters, digits and _, at most 40"
 _NODE_RULE = "it becomes part of a Kubernetes name: a small letter, then small letters, digits and -, not - at the end"
-_LENGTH_RULE = "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed"
+LENGTH_RULE = "a pod is called <pipeline>-<run>-<task>-pod-retryN, in 63 characters; longer ones are cut and hashed"
 
 
 def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
@@ -35,17 +36,17 @@ def pipeline_name(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]
         yield place.finding("bad-name", f'"{name[:80]}" is not a name for a pipeline', _NODE_RULE, fix)
     elif len(name) >= MAX_NODE:
         message = f'the name "{name[:80]}" has {len(name)} characters: with a task\'s, {MAX_NODE} are allowed'
-        yield place.finding("name-too-long", message, _LENGTH_RULE, "choose a shorter name, and rename the file")
+        yield place.finding("name-too-long", message, LENGTH_RULE, "choose a shorter name, and rename the file")
     yield from own_file(name, pipeline.path, "pipeline", place)
 
 
 def own_file(name: str, path: str, what: str, place: Place) -> Iterator[Diagnostic]:
     """A pipeline and a reusable task are called as their files are. Of a name that is none, that is told."""
-    stem = _stem(path)
+    stem = versioned(path)[0]
     if name != stem and NODE.fullmatch(name):
         message = f'the {what} is called "{name[:80]}" and its file "{stem[:80]}"'
         why = "runs, manifests and records carry the name, and people look for the file by it"
-        fix = f"rename the file {name[:80]}.yaml"
+        fix = f"rename the file {name[:80]}{_stem(path).removeprefix(stem)}.yaml"
         if NODE.fullmatch(stem):
             fix = f"write name: {stem[:80]}, or {fix}"
         yield place.finding("name-mismatch", message, why, fix)
@@ -53,7 +54,7 @@ def own_file(name: str, path: str, what: str, place: Place) -> Iterator[Diagnost
 
 def rename_with_file(name: str, path: str) -> str:
     """How to mend the name of a pipeline or reusable task, which is its file's too."""
-    stem, fix = _stem(path), rename(name, "-")
+    stem, fix = versioned(path)[0], rename(name, "-")
     if NODE.fullmatch(stem):
         return f"write name: {stem[:80]}, as the file is called"
     return f"{fix}, and rename the file {fix.removeprefix('write ')}.yaml" if fix.startswith("write ") else fix
@@ -128,7 +129,7 @@ def _length(pipeline: str, name: str, place: Place) -> Iterator[Diagnostic]:
     length = len(pipeline) + len(name)
     if length > MAX_NODE > len(pipeline):  # else the pipeline's name is told
         message = f'the names "{pipeline}" and "{name[:80]}" have {length} characters together, {MAX_NODE} are allowed'
-        yield place.key_finding("name-too-long", message, _LENGTH_RULE, f"shorten them by {length - MAX_NODE}")
+        yield place.key_finding("name-too-long", message, LENGTH_RULE, f"shorten them by {length - MAX_NODE}")
 
 
 def variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from mlgen.gates import GateError, check_types, refs
 from mlgen.gates import Ref as GateRef
 from mlgen.spec.checks.context import Context, out_of, type_of
 from mlgen.spec.fans import is_many
-from mlgen.spec.model import GateText, Pipeline, Ref
+from mlgen.spec.model import GateText, Pipeline, Ref, Task
 from mlgen.values import Type
 
 
@@ -71,12 +71,17 @@ def _compared(pipeline: Pipeline, ref: GateRef) -> str | None:
 def optional_ins(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     """A command list has no optional in: only a script can ask whether a variable is set."""
     for task in pipeline.tasks.values():
-        if task.step is None or task.step.args is None:
-            continue
-        for item in task.ins:
-            out = out_of(pipeline, item.source) if isinstance(item.source, Ref) else None
-            if out and out.optional:
-                message = f'task "{task.name}" is a command list and reads "{item.source}", which may not be written'
-                why = "the variable is unset then, and a pod's environment cannot be unset for a command list"
-                fix = f'write `run` as a script: [ -z "${{{item.name}:-}}" ] || …'
-                yield item.place.finding("optional-needs-script", message, why, fix)
+        yield from optional_ins_of(task, pipeline)
+
+
+def optional_ins_of(task: Task, pipeline: Pipeline) -> Iterator[Diagnostic]:
+    """As `optional_ins`, of one task."""
+    if task.step is None or task.step.args is None:
+        return
+    for item in task.ins:
+        out = out_of(pipeline, item.source) if isinstance(item.source, Ref) else None
+        if out and out.optional:
+            message = f'task "{task.name}" is a command list and reads "{item.source}", which may not be written'
+            why = "the variable is unset then, and a pod's environment cannot be unset for a command list"
+            fix = f'write `run` as a script: [ -z "${{{item.name}:-}}" ] || …'
+            yield item.place.finding("optional-needs-script", message, why, fix)

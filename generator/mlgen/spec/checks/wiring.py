@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from mlgen.diagnostic import Diagnostic, Span
+from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.gates import refs as gate_refs
 from mlgen.spec import fans, graph
 from mlgen.spec.checks.context import Context, listed, near
-from mlgen.spec.model import Pipeline, Ref, Setting, Task
+from mlgen.spec.model import Pipeline, Place, Ref, Setting, Task
 
 OWNERS = ("params", "inputs")
 MOST_SHOWN = 20  # tasks of a cycle that are named
@@ -70,7 +70,11 @@ def _out(pipeline: Pipeline, task: Task, owner: str, name: str, span: Span) -> I
         why = f'"{owner}" has the outs: {listed(producer.outs)}'
         where = f"{producer.file.path}" if producer.file else f"line {producer.place.key_span.line}"
         fix = (f"write {owner}.{guess}, or " if guess else "") + f'add "{name}" to the outs of "{owner}" ({where})'
-        yield Diagnostic("unknown-out", f'task "{task.name}" asks "{owner}" for "{name}"', span, why, fix)
+        yield Diagnostic("unknown-out", f'{_who(task)} asks "{owner}" for "{name}"', span, why, fix)
+
+
+def _who(task: Task) -> str:
+    return "`outs`" if task.place.route == ("outs",) else f'task "{task.name}"'
 
 
 def _unpicked(task: Task, producer: Task, name: str, span: Span) -> Diagnostic:
@@ -87,16 +91,38 @@ def _unpicked(task: Task, producer: Task, name: str, span: Span) -> Diagnostic:
 def _unknown_task(pipeline: Pipeline, task: Task, owner: str, out: str | None, span: Span) -> Iterator[Diagnostic]:
     """A task that is not there. out: the one that is read; None: it is only waited for."""
     if owner in pipeline.finally_tasks:
-        message, why = f'task "{task.name}" waits for the finally task "{owner}"', "it runs when all others have ended"
+        message, why = f'{_who(task)} waits for the finally task "{owner}"', "it runs when all others have ended"
         yield Diagnostic("finally-ref", message, span, why, f'move "{owner}" to `tasks`')
     elif "tasks" in pipeline.known:
         guess = near(owner, [*pipeline.tasks, *(OWNERS if out else ())])
         fix = f"write {guess}" + (f".{out}" if out else "") if guess else "add the task, or remove the reference"
         message, why = (
-            f'task "{task.name}" refers to "{owner}", which is no task',
+            f'{_who(task)} refers to "{owner}", which is no task',
             f"the tasks are: {listed(pipeline.tasks)}",
         )
         yield Diagnostic("unknown-task", message, span, why, fix)
+
+
+def outs(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
+    """What a pipeline leaves to who uses it is outs of its tasks, each under a name of its own."""
+    seen = dict[str, Place]()
+    for item in pipeline.outs:
+        source = item.source
+        if not isinstance(source, Ref):
+            if source is not None:  # else it was told as what it is
+                why = "`outs` is what tasks leave, for who uses this pipeline as a task"
+                yield item.place.finding("bad-ref", f'the out "{item.name}" is a literal', why, "write TASK.OUT")
+        elif source.owner in OWNERS:
+            why = "`outs` is what tasks leave; who uses this pipeline has its params and inputs already"
+            yield source.place.finding("bad-ref", f'the out "{item.name}" is {source}', why, "write TASK.OUT")
+        else:
+            asking = Task("outs", pipeline.place / "outs", final=False)
+            yield from _out(pipeline, asking, source.owner, source.name, source.place.span)
+        if item.name and item.name in seen:
+            message = f'the out "{item.name}" stands here a second time'
+            related = (Related("the first one", seen[item.name].span),)
+            yield item.place.finding("name-collision", message, "", "write a map, {NAME: TASK.OUT}", related)
+        seen.setdefault(item.name, item.place)
 
 
 def finally_tasks(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
