@@ -1,11 +1,11 @@
-"""Pipeline → Pipeline without pipelines in it: their tasks laid in, as if written out, and what callers leave out added.
+"""Pipeline → Pipeline without pipelines in it: their tasks laid in, as if written out, and defaults given.
 
 Done when checks found nothing; what only shows in the whole is told here: names too long, or taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -161,9 +161,7 @@ class _Level:
         """A fan with the outs that it goes through as they are called in the whole."""
         sources = [self.source(axis.values) if isinstance(axis.values, Ref) else axis.values for axis in fan.axes]
         axes = zip(fan.axes, sources, strict=True)
-        return replace(
-            fan, axes=tuple(a if isinstance(new, Literal) else replace(a, values=new) for a, new in axes)
-        )
+        return replace(fan, axes=tuple(a if isinstance(new, Literal) else replace(a, values=new) for a, new in axes))
 
     def source(self, source: Source) -> Source:
         """What a reference of this pipeline means in the whole."""
@@ -198,7 +196,7 @@ class _Level:
     def _gate(self, task: Task) -> GateText | None:
         """A task's gate in the whole: that of who uses its pipeline, and its own."""
         own = task.gate.gate if task.gate else None
-        if own is None or not self.callers and not self.inner:
+        if own is None or (not self.callers and not self.inner):
             return task.gate if self.gate is None else self.gate
         parts = [self.gate.gate] if self.gate and self.gate.gate else []
         for part in gates.conjuncts(own):
@@ -237,7 +235,9 @@ class _Level:
 
 def _false(gate: Gate) -> Gate:
     """A gate of constants that is false, so that it needs no pod to be decided: texts and booleans compared."""
-    if isinstance(gate, gates.Compare | gates.In) and all(isinstance(o, gates.Literal) and isinstance(o.value, str) for o in gates.operands(gate)):
+    if isinstance(gate, gates.Compare | gates.In) and all(
+        isinstance(o, gates.Literal) and isinstance(o.value, str) for o in gates.operands(gate)
+    ):
         return gate
     return gates.Compare("==", gates.Literal(value=False), gates.Literal(value=True))
 

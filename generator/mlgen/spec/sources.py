@@ -53,7 +53,9 @@ def _problems(name: str, url: str, ref: str, place: Place) -> Iterator[Diagnosti
         check_url(url)
     except Misuse as error:
         at = place / "url"
-        found = at.finding("bad-source", error.message, error.why, error.fix.replace("name a Secret in ledger.secret; ", ""))
+        found = at.finding(
+            "bad-source", error.message, error.why, error.fix.replace("name a Secret in ledger.secret; ", "")
+        )
         yield Diagnostic(found.code, found.message, found.span, found.why, found.fix, secret=True)
     if not _REF.fullmatch(ref) or _NO_REF.search(ref):
         why = "it is asked of the repository as it stands"

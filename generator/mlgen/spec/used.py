@@ -61,7 +61,9 @@ class Used:
         if place is not None and len(chain) > MAX_LEVELS:
             message = f"pipelines use each other more than {MAX_LEVELS} deep"
             why = f"this one is used by {' ← '.join(reversed(chain))}"
-            return None, [place.finding("use-too-deep", message, why, "write some of the tasks out where they are used")]
+            return None, [
+                place.finding("use-too-deep", message, why, "write some of the tasks out where they are used")
+            ]
         files, found = self.of(document, chain)
         pipeline, own = load_pipeline(document, files, self.context)
         related = () if place is None else (Related("it is used here", place.span),)
@@ -70,9 +72,7 @@ class Used:
 
 
 def _with(one: Diagnostic, related: tuple[Related, ...]) -> Diagnostic:
-    return Diagnostic(
-        one.code, one.message, one.span, one.why, one.fix, (*one.related, *related), one.secret
-    )
+    return Diagnostic(one.code, one.message, one.span, one.why, one.fix, (*one.related, *related), one.secret)
 
 
 def _circle(place: Place, circle: tuple[str, ...]) -> Diagnostic:
@@ -110,5 +110,7 @@ def _outs(pipeline: Pipeline) -> list[Out]:
         task = pipeline.tasks.get(owner)
         out = task.outs.get(name) if task else None
         optional = bool(out and out.optional) and not is_many(task)
-        found.append(Out(item.name, item.place, type_read(pipeline, owner, name), optional, out and out.max_bytes))
+        found.append(
+            Out(item.name, item.place, type_read(pipeline, owner, name), optional, out.max_bytes if out else None)
+        )
     return found

@@ -176,6 +176,7 @@ def _around(files: Unsaved) -> Around:
     project_document, lock_document = document(PROJECT_FILE), document(LOCK_FILE)
     project = load_project(project_document)[0] if project_document else Project()
     lock = load_lock(lock_document)[0] if lock_document else {}
+
     def readable(path: str) -> Document:
         return document(path) or read(path, b"")
 

@@ -30,12 +30,14 @@ def task_files(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 
 
 def _nested(task: Task, nested: Pipeline) -> Iterator[Diagnostic]:
-    """What may not be said of all tasks of a pipeline at once; and finally tasks, which would be others in the whole."""
+    """What may not be said of all tasks of a pipeline at once; and finally tasks, which would be others in it."""
     assert task.use is not None
     for key in _written(task):
         if key not in _OF_A_CALLER:
             message = f'task "{task.name}" uses a pipeline and sets `{key}`'
-            why = f"{nested.path} has {len(nested.tasks)} tasks, each with its own; their caller may set in, if and after"
+            why = (
+                f"{nested.path} has {len(nested.tasks)} tasks, each with its own; their caller may set in, if and after"
+            )
             fix = f"set it in {nested.path}, or use a task of it by itself"
             yield (task.place / key).key_finding("use-override", message, why, fix)
     if task.final:
@@ -69,7 +71,9 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
     varied = {axis.name: axis for axis in task.fan.axes} if task.fan else {}
     given = {item.name for item in task.ins} | varied.keys()
     for name, wanted in file.ins.items():
-        if task.ins_known and wanted.is_required and name not in given and "" not in given:  # an in without a name could not be read
+        if (
+            task.ins_known and wanted.is_required and name not in given and "" not in given
+        ):  # an in without a name could not be read
             at = task.place / "in" if "in" in _written(task) else task.place
             why, fix = (
                 f"{file.path} has the ins: {listed(file.ins)}",
