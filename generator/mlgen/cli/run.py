@@ -7,7 +7,7 @@ import random
 import re
 import sys
 import uuid
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +34,7 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.containers.client import Client
 from mlgen.local.events import Outcome
-from mlgen.local.job import Job
+from mlgen.local.job import ENGINE, Job
 from mlgen.local.params import parse_arguments
 from mlgen.local.run import run as run_locally
 from mlgen.local.rundir import RunFolder
@@ -83,6 +83,14 @@ def run(
     only: Annotated[
         str | None, typer.Option("--only", metavar="TASK", help="Run one task, reusing what is before it.")
     ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option("--backfill", metavar="PARAM=FIRST..LAST", help="A run for each date of a range, both included."),
+    ] = None,
+    step: Annotated[str | None, typer.Option("--step", help="From date to date: 1d (default), 2w, 1mo, 1y.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", metavar="N", min=1, max=32, help="Of a backfill: runs at once.")
+    ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -95,6 +103,21 @@ def run(
     plan = plan_in(workspace, env, file)
     records = open_records(workspace, env)
     ask = Ask(resume, start, only)
+    if dates is not None or step is not None or parallel is not None:
+        _refuse_with_backfill(dates, ask, detach=detach, logs=logs)
+        from mlgen.cli.backfilling import backfill as backfilling  # here: a single run needs none of it
+
+        wanted = backfilling.Wanted(
+            file=file,
+            text=dates or "",
+            step=step or "1d",
+            parallel=parallel or 1,
+            given=param or [],
+            name=None if name is None else _name(plan, name, taken=()),
+            more=[] if engine is None else ["--engine", engine],
+            form=form,
+        )
+        raise typer.Exit(backfilling.backfill(records, plan, wanted, has=_has(records, source)))
     if records.in_cluster and engine is not None:
         raise Misuse("bad-option", f"--engine is for runs on this machine, and {env} is a cluster", fix="leave it out")
     if records.in_cluster:
@@ -104,7 +127,17 @@ def run(
     if detach or logs:
         option = "--detach" if detach else "--logs"
         raise Misuse("bad-option", f"{option} is for runs in a cluster", fix="leave it out: `mlgen logs` shows them")
-    resumed = resumption.resume(records, plan, ask, param or []) if ask else None
+    resumed = (
+        resumption.resume(
+            records,
+            plan,
+            ask,
+            param or [],
+            engine=engine or ENGINE,
+        )
+        if ask
+        else None
+    )
     given = param or [] if resumed is None else resumed.given
     client, images = _containers(engine, plan)
     arguments = parse_arguments(plan, given, project=workspace.root, cwd=Path.cwd())
@@ -171,7 +204,7 @@ def _in_cluster(
     commit, resumed = _commit(source, plan), None
     if ask:
         has = cluster_request.has(source)
-        resumed = resumption.resume(records, plan, ask, given, has=has, fits=cluster_request.fits)
+        resumed = resumption.resume(records, plan, ask, given, engine="tekton", has=has, fits=cluster_request.fits)
         resumed.tell()
         given = list(resumed.given)
     named = _name(plan, name, taken=())
@@ -190,6 +223,20 @@ def _containers(engine: Engine | None, plan: Plan) -> tuple[Client | None, dict[
     images.check(plan)
     found = client.find(engine, os.environ)
     return found, images.bring(plan, found, tell=lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _refuse_with_backfill(dates: str | None, ask: Ask, *, detach: bool, logs: bool) -> None:
+    if dates is None:
+        raise Misuse("bad-option", "--step and --parallel are for --backfill", fix="leave them out, or add --backfill")
+    if ask or detach or logs:
+        given = "--detach and --logs" if detach or logs else "--resume, --from and --only"
+        fix = "leave them out: what a date's run lacks is resumed by itself"
+        raise Misuse("bad-option", f"{given} are for a single run, not for --backfill", fix=fix)
+
+
+def _has(records: Records, source: Workspace) -> Callable[[str], bool] | None:
+    """What a spec names, where it is not read from the folder."""
+    return (lambda path: source.files.kind(path) in ("file", "folder")) if records.in_cluster else None
 
 
 def _no_commit(workspace: Workspace) -> str:

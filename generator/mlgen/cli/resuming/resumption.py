@@ -60,12 +60,13 @@ def resume(
     ask: Ask,
     given: Sequence[str],
     *,
+    engine: str,
     has: Callable[[str], bool] | None = None,
     fits: Callable[[str], str | None] = lambda _text: None,
 ) -> Resumption:
     """Decide what runs again. given: `name=value`s of the command line. has: as of `parse_arguments`.
 
-    fits: why the engine cannot hand on a text that is known, None where it can.
+    engine: of the new run, as records call it. fits: why it cannot hand on a text that is known, None where it can.
     Raises Misuse where what was asked for cannot be, with what is missing and why; CannotAnswer.
     """
     ask.check(plan)
@@ -74,7 +75,7 @@ def resume(
     taken = take(plan, run, given, project=project, cwd=cwd, artifacts=records.environment.artifacts)
     arguments = parse_arguments(plan, taken.given, project=project, cwd=cwd, has=has)
     found = {e.record.task: e.record for e in run.outcomes}
-    looking = _Looking(records, plan, run)
+    looking = _Looking(records, plan, run, engine)
     past = {task.name: looking.past(task, found.get(task.name)) for task in plan.tasks}
 
     def there(name: str) -> str | None:
@@ -137,6 +138,7 @@ class _Looking:
     records: Records
     plan: Plan
     run: Run
+    engine: str
     _plans: dict[str, Mapping[str, Mapping[str, Json]] | None] = field(default_factory=dict)
 
     def past(self, task: Task, record: TaskRecord | None) -> Past | str:
@@ -145,6 +147,8 @@ class _Looking:
             return self._without_record(task.name)
         if record.state is not State.COMPLETE:
             return "it failed" if record.state is State.FAIL else "it was cut off"
+        if record.engine != self.engine:
+            return f"it ran by the engine {record.engine}"
         if task.fan is not None:
             return "it runs once an item"
         texts = texts_of(record, task, self.records.environment.artifacts)

@@ -1,0 +1,1 @@
+"""A pipeline run for each date of a range: which dates, which runs there are already, and those that are left."""

@@ -1,0 +1,160 @@
+"""`mlgen run FILE --backfill PARAM=FIRST..LAST`: a run for each date, those that are complete left alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlgen.cli.backfilling import dates, known
+from mlgen.cli.backfilling.known import Turn
+from mlgen.cli.backfilling.pool import Ended, Pool
+from mlgen.cli.ledgers.records import Records
+from mlgen.cli.options import Format
+from mlgen.cli.output import answer_json, answer_of_a_deed, note
+from mlgen.cli.runs_text import table
+from mlgen.diagnostic import Misuse, visible
+from mlgen.ledger.records.task import State
+from mlgen.local.params import parse_arguments
+from mlgen.plan.model import Plan
+from mlgen.spec.checks.arguments import argument_problem
+from mlgen.values import Type
+
+MOST_NAMED = 63 - len("-2026-10-31-r9999")  # characters: a run has at most 63
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for. given: `name=value`s of the command line. more: options that each run gets as they are."""
+
+    file: Path
+    text: str
+    step: str
+    parallel: int
+    given: Sequence[str]
+    name: str | None = None
+    more: Sequence[str] = ()
+    form: Format = Format.TEXT
+
+
+@dataclass
+class _Row:
+    turn: Turn
+    state: str | None = None
+    uid: str | None = None
+    code: int = 0
+    seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.state == State.COMPLETE and self.code == 0
+
+
+@dataclass
+class _Report:
+    rows: dict[str, _Row] = field(default_factory=dict)
+
+    def started(self, turn: Turn) -> None:
+        note(f"{turn.value}  {turn.run} started{', taking up an earlier one' if turn.resumes else ''}")
+
+    def ended(self, ended: Ended) -> None:
+        turn = ended.turn
+        self.rows[turn.value] = row = _Row(turn, ended.state, ended.uid, ended.code, ended.seconds)
+        note(f"{turn.value}  {turn.run} {_state(row)}  ({ended.seconds:.1f} s)")
+        for line in () if row.ok else ended.tail:
+            note(f"{turn.value}  | {line}")
+
+
+def backfill(records: Records, plan: Plan, wanted: Wanted, *, has: Callable[[str], bool] | None = None) -> int:
+    """Run what is left of a range of dates; the exit code. has: as of `parse_arguments`.
+
+    Raises Misuse where no run could be meant, before any begins.
+    """
+    asked = dates.read(wanted.text, wanted.step)
+    values = [one.isoformat() for one in asked.dates]
+    _check_param(plan, wanted, asked.param, values)
+    given = [*wanted.given, f"{asked.param}={values[0]}"]
+    parse_arguments(plan, given, project=records.workspace.root, cwd=Path.cwd(), has=has)
+    start = wanted.name or known.prefix(plan, wanted.given)
+    if len(start) > MOST_NAMED:
+        raise Misuse("bad-name", f"{start}-{values[0]} is too long for a run's name", fix="give a shorter one: --name")
+    turns = known.turns(records, plan, {value: f"{start}-{value}" for value in values})
+    report = _Report({turn.value: _of_before(turn) for turn in turns})
+    waiting = [turn for turn in turns if not turn.done and not turn.goes_on]
+    with ExitStack() as stack:
+        scratch = stack.enter_context(TemporaryDirectory(prefix="mlgen-backfill-"))
+        pool = Pool(lambda turn: _arguments(records, wanted, asked.param, turn), Path(scratch))
+        whole = pool.run(waiting, wanted.parallel, on_start=report.started, on_end=report.ended)
+    rows = list(report.rows.values())
+    with answer_of_a_deed():
+        if wanted.form is Format.JSON:
+            answer_json({"param": asked.param, "env": records.environment.name, **_json(rows)})
+        else:
+            sys.stdout.write(_text(rows))
+    return 130 if not whole else 0 if all(row.ok for row in rows) else 1
+
+
+def _check_param(plan: Plan, wanted: Wanted, param: str, values: Sequence[str]) -> None:
+    """Raises Misuse for a param that cannot hold each of the dates."""
+    texts = [p.name for p in plan.params if p.type is Type.STRING]
+    found = next((p for p in plan.params if p.name == param), None)
+    if found is None or found.type is not Type.STRING:
+        what = f'"{param[:80]}" is no param of {plan.name}' if found is None else f'"{param}" is of type {found.type}'
+        fix = f"name a param of type string: {', '.join(texts)}" if texts else "give the spec one, of type string"
+        raise Misuse("bad-option", f"--backfill: {what}, so that it can hold no date", fix=fix)
+    if any(one.partition("=")[0] == param for one in wanted.given):
+        raise Misuse("bad-option", f"{param} is given by -p and by --backfill", fix="leave one of them out")
+    for value in values:
+        if problem := argument_problem(found, value):
+            raise Misuse("bad-argument", f'param "{param}": {problem}', fix="take a range of dates that it may have")
+
+
+def _arguments(records: Records, wanted: Wanted, param: str, turn: Turn) -> list[str]:
+    given = [*wanted.given, f"{param}={turn.value}"]
+    found = ["run", str(wanted.file), "--env", records.environment.name, "--name", turn.run, "--format", "json"]
+    found += [part for one in given for part in ("-p", one)]
+    found += ["--resume", turn.resumes] if turn.resumes is not None else []
+    return [*found, *wanted.more]
+
+
+def _of_before(turn: Turn) -> _Row:
+    return _Row(turn, State.COMPLETE if turn.done else None, turn.uid)
+
+
+def _state(row: _Row) -> str:
+    if row.turn.goes_on:
+        return "still runs"
+    if row.state is None:
+        return "not run"
+    return str(row.state) if row.ok or row.state != State.COMPLETE else f"{row.state}, its finally failed"
+
+
+def _json(rows: Sequence[_Row]) -> dict[str, object]:
+    runs = [
+        {
+            "value": row.turn.value,
+            "run": row.turn.run,
+            "uid": row.uid,
+            "state": row.state,
+            "before": row.turn.done or row.turn.goes_on,
+            "resumes": row.turn.resumes,
+        }
+        for row in rows
+    ]
+    return {"runs": runs, "complete": sum(row.ok for row in rows), "failed": sum(not row.ok for row in rows)}
+
+
+def _text(rows: Sequence[_Row]) -> str:
+    cells = [("DATE", "RUN", "STATE", "TOOK")]
+    for row in rows:
+        took = "before" if row.turn.done else "" if row.seconds is None else f"{row.seconds:.1f} s"
+        cells.append((row.turn.value, row.turn.run, _state(row), took))
+    lines = table(cells)
+    changed = sum(row.turn.changed for row in rows)
+    if changed:
+        lines.append(f"{changed} complete before the spec changed; another --name runs them anew")
+    lines.append(f"{sum(row.ok for row in rows)} of {len(rows)} complete")
+    return "".join(visible(line) + "\n" for line in lines)
