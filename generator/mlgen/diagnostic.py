@@ -145,6 +145,7 @@ CODES: dict[str, str] = {
     "gate-type": "a gate that compares what cannot be compared",
     # tasks that run many times
     "bad-sweep": "a sweep whose trials cannot be made",
+    "bad-search": "a search that has nothing to look for, or a key that is not its own",
     "bad-loop": "a `for` through what is no list",
     "bad-pick": "a `pick` that says of no trial that it is the best",
     "too-many-items": "a task that would run too often",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
-from mlgen.spec.checks import arguments, callers, fan_readers, fans, files, names, platform, types, wiring
+from mlgen.spec.checks import arguments, callers, fan_readers, fans, files, names, platform, searches, types, wiring
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
 from mlgen.spec.reader import MAX_FINDINGS
@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     fans.picks,
     fans.bounds,
     fans.names_of_variables,
+    searches.searches,
     fan_readers.commands,
     fan_readers.ins,
     callers.task_files,

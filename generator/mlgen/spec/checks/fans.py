@@ -40,16 +40,18 @@ def _one_fan(task: Task) -> Iterator[Diagnostic]:
 
 
 def _draws(fan: Fan) -> Iterator[Diagnostic]:
-    """trials and seed are for random, which needs the first."""
+    """trials and seed are for random and search, which need the first."""
     if fan.kind != "sweep" or fan.way is None:
         return
     written = fan.place.value
     given = written if isinstance(written, dict) else {}
-    if fan.way == "random" and "trials" not in given:
+    if fan.way in fans.DRAWN and "trials" not in given:
         message, why = "the sweep does not say how many trials are drawn", "random draws never end by themselves"
-        yield (fan.place / "random").key_finding("bad-sweep", message, why, "add trials: 20, beside `random`")
+        if fan.way == "search":
+            message, why = "the sweep does not say how many trials there are", "a search never ends by itself"
+        yield (fan.place / fan.way).key_finding("bad-sweep", message, why, f"add trials: 20, beside `{fan.way}`")
     for key in ("trials", "seed"):
-        if fan.way != "random" and key in given:
+        if fan.way not in fans.DRAWN and key in given:
             message, why = f"a {fan.way} has no `{key}`", "its trials are those written down"
             yield (fan.place / key).key_finding("bad-sweep", message, why, "remove it, or draw at `random`")
 
