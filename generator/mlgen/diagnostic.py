@@ -173,6 +173,9 @@ CODES: dict[str, str] = {
     "literal-secret": "a token, key or password in a file that names secrets",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
+    "no-spot": "a task on spot nodes where no environment says which those are",
+    "spot-unsafe": "a task that may be preempted, and is not run again then",
+    "spot-loses-work": "a long task that may be preempted, without a checkpoint",
     "unknown-environment": "an environment that mlgen.yaml does not have",
     "bad-pin": "a pin that is not the full id of a commit",
     "unknown-pin": "a pin to a commit that is not here",
@@ -206,7 +209,15 @@ CODES: dict[str, str] = {
 }
 
 WARNINGS = frozenset(
-    {"unpinned-image", "unused", "redundant-after", "shebang", "policy-without-binding", "policy-warning"}
+    {
+        "unpinned-image",
+        "unused",
+        "redundant-after",
+        "shebang",
+        "policy-without-binding",
+        "policy-warning",
+        "spot-loses-work",
+    }
 )
 
 

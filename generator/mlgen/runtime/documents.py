@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from mlgen.plan import model
 from mlgen.runtime.pod import Platform
-from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS, Evaluation, In, Out, TaskDocument
+from mlgen.runtime.protocol import (
+    GATE_TIMEOUT_SECONDS,
+    RECORD_TIMEOUT_SECONDS,
+    CheckpointDocument,
+    Evaluation,
+    In,
+    Out,
+    TaskDocument,
+)
+from mlgen.runtime.retrying import Policy
 
 
 def of_task(
@@ -27,7 +36,17 @@ def of_task(
         image_digest=task.image.digest if task.image else None,
         timeout_seconds=task.timeout_seconds,
         platform=platform,
+        retry=policy_of(task),
+        checkpoint=CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds) if task.checkpoint else None,
     )
+
+
+def policy_of(task: model.Task) -> Policy | None:
+    """What stages must know of a task's further attempts; None where any failure is tried again, at once."""
+    if task.retry is None and task.idempotent:
+        return None
+    retry = task.retry or model.Retry()
+    return Policy(task.retries, retry.backoff_seconds, retry.infrastructure, retry.codes, task.idempotent)
 
 
 def of_gate_task(

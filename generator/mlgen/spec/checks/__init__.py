@@ -6,7 +6,19 @@ from collections.abc import Callable, Iterable
 
 from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
-from mlgen.spec.checks import arguments, callers, fan_readers, fans, files, names, platform, searches, types, wiring
+from mlgen.spec.checks import (
+    arguments,
+    attempts,
+    callers,
+    fan_readers,
+    fans,
+    files,
+    names,
+    platform,
+    searches,
+    types,
+    wiring,
+)
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline
 from mlgen.spec.reader import MAX_FINDINGS
@@ -45,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     platform.scripts,
     platform.shebangs,
     platform.tekton_variables,
+    attempts.spot,
 )
 
 
