@@ -163,6 +163,11 @@ CODES: dict[str, str] = {
     "bad-source": "a repository that cannot be a source of tasks",
     "source-not-locked": "a task from another repository that mlgen.lock does not pin",
     "source-changed": "files of another repository that are not those that mlgen.lock pins",
+    # caching
+    "uncacheable": "a task that is to be cached and cannot be",
+    "bad-cache-key": "a cache key that is neither a param nor a literal",
+    "unset-cache-key": "a cache key that says nothing",
+    "unpinned-cache": "a cached task whose image is a tag",
     # files
     "path-escape": "a path that leaves the repository",
     "no-such-path": "a path that does not exist",
@@ -173,9 +178,6 @@ CODES: dict[str, str] = {
     "literal-secret": "a token, key or password in a file that names secrets",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
-    "no-spot": "a task on spot nodes where no environment says which those are",
-    "spot-unsafe": "a task that may be preempted, and is not run again then",
-    "spot-loses-work": "a long task that may be preempted, without a checkpoint",
     "unknown-environment": "an environment that mlgen.yaml does not have",
     "bad-pin": "a pin that is not the full id of a commit",
     "unknown-pin": "a pin to a commit that is not here",
@@ -211,12 +213,12 @@ CODES: dict[str, str] = {
 WARNINGS = frozenset(
     {
         "unpinned-image",
+        "unpinned-cache",
         "unused",
         "redundant-after",
         "shebang",
         "policy-without-binding",
         "policy-warning",
-        "spot-loses-work",
     }
 )
 

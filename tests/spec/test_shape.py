@@ -59,7 +59,7 @@ BAD: list[tuple[Kind, str, list[str]]] = [
     ("pipeline", HEAD + "  b: {run: x, retries: 10, gpu: 1.0, timeout: 30, memory: 2, cpu: true}\n",
      ["5:24 bad-value", "5:33 wrong-type", "5:47 wrong-type", "5:59 wrong-type", "5:67 wrong-type"]),
     ("pipeline", HEAD + "  b: {run: x, after: a, if: true, cache: 1, Image: x}\n",
-     ["5:22 wrong-type", "5:29 wrong-type", "5:35 reserved-key", "5:45 unknown-key"]),
+     ["5:22 wrong-type", "5:29 wrong-type", "5:42 wrong-type", "5:45 unknown-key"]),
     ("pipeline", HEAD + "  b: {run: x, env: {A: 1, B: [x]}, secrets: {C: 1}}\n",
      ["5:30 wrong-type", "5:49 wrong-type"]),
     ("pipeline", HEAD + "finally:\n  z: {run: x, after: [a], spot: 1}\n", ["6:15 unknown-key", "6:27 reserved-key"]),

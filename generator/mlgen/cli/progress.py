@@ -39,6 +39,7 @@ class Progress(AbstractContextManager[OnEvent]):
             case Ended():
                 screen.rests(event.task, done=not event.retried)
                 more = words.ending(event.state, event.exit_code, event.error).removeprefix(event.state.word)
+                more = ", cached" if event.cached else more
                 screen.ended(event.task, event.state, more, event.seconds, event.attempt, retried=event.retried)
                 if event.state is State.FAIL:
                     self._say_log(event)

@@ -91,6 +91,9 @@ def run(
     parallel: Annotated[
         int | None, typer.Option("--parallel", metavar="N", min=1, max=32, help="Of a backfill: runs at once.")
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every task; what they make can be taken by later runs.")
+    ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -158,6 +161,7 @@ def run(
         slots=os.cpu_count() or 1,
         client=client,
         images=images,
+        look=not no_cache,
     )
     if resumed is not None:
         resumed.tell()

@@ -38,7 +38,8 @@ def of_record(record: TaskRecord) -> str:
     if record.original_run_id is not None:
         return "reused"
     words = ending(record.state, record.exit_code, record.error)
-    return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}"
+    made = f", cached: made by {record.original_run_id}" if record.original_run_id is not None else ""
+    return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}{made}"
 
 
 def skip(reason: str, because: str) -> str:

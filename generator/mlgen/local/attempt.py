@@ -6,10 +6,10 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.clean import Clean
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import code, shorttmp
@@ -21,6 +21,9 @@ from mlgen.local.rundir import AttemptFolder, AttemptStarted
 from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Script, Task
+from mlgen.runtime.cache import Entry, settle
+from mlgen.runtime.cache_key import digest_of
+from mlgen.runtime.cached import Asked, arrive, keep, taken
 from mlgen.runtime.ending import (
     CANCELLED,
     SIGNALLED,
@@ -33,22 +36,19 @@ from mlgen.runtime.ending import (
     record_of,
     signal_name,
 )
-from mlgen.runtime.outs import StagingError, reason_of
+from mlgen.runtime.outs import StagingError
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.retrying import Cause
-from mlgen.runtime.saving import Saving
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
-from mlgen.store import Store, StoreError
+from mlgen.store import Store
+
+MOST_FILES = 2000  # of code, that an entry of the cache lists
 
 
 @dataclass
 class Attempt:
-    """What is known of an attempt. kept_code: the run's copy of its code. secrets: those of this task.
-
-    earlier_checkpoints: where else to look for a checkpoint, where this run has none.
-    """
+    """What is known of an attempt. kept_code: the run's copy of its code. secrets: those of this task."""
 
     task: Task
     document: TaskDocument
@@ -61,12 +61,11 @@ class Attempt:
     process: Process | None = None
     log: Log | None = None
     deadline: float | None = None  # of the program: when it is asked to end, then when it is made to
+    hit: Entry | None = None  # what an earlier execution made: then the program need not run
+    notes: list[str] = field(default_factory=list)  # lines for people, of staging
     asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
     container: Container | None = None  # None: the program is a process of this machine
     image: str = ""  # what the container is made from
-    earlier_checkpoints: tuple[str, ...] = ()
-    launched: bool = False
-    saving: Saving | None = None  # of the task's checkpoint
 
     @property
     def moves_bytes(self) -> bool:
@@ -74,25 +73,34 @@ class Attempt:
         artifacts = any(i.kind != "value" for i in self.document.ins) or any(
             o.type.is_artifact for o in self.document.outs
         )
-        return artifacts or self.kept_code is not None or self.saving is not None
+        return artifacts or self.kept_code is not None or self.document.cache is not None
 
     def begin(self) -> None:
         """Make the folder, and say in it what recovery must know should this be the last that is heard."""
         self.folder.path.mkdir()
         self.folder.write_start(AttemptStarted(self.document, self.execution, self.started_at))
 
-    def stage_in(self, store: Store, open_at: OpenStore) -> str | None:
-        """Make ready what the program reads; the problem, if it cannot be."""
+    def stage_in(self, open_at: OpenStore, asked: Asked) -> str | None:
+        """Make ready what the program reads, or find that it need not run; the problem, if neither can be."""
         try:
-            prepare(self.folder.tree, checkpoint=self.saving is not None)
-            if self.kept_code is not None:
-                code.lay(self.kept_code, self.folder.tree.work)
-            stage_in(self.document, self.execution, self.folder.tree, store, open_at)
-            if self.saving is not None:
-                self.saving.checkpoint.restore(self.earlier_checkpoints)
+            prepare(self.folder.tree)
+            bring = partial(self._bring, asked.store, open_at)
+            self.hit = arrive(self.document, self.execution, self.folder.tree, asked, bring)
         except StagingError as error:
             return str(error)
         return None
+
+    def _bring(self, store: Store, open_at: OpenStore) -> None:
+        if self.kept_code is not None:
+            code.lay(self.kept_code, self.folder.tree.work)
+        stage_in(self.document, self.execution, self.folder.tree, store, open_at)
+
+    def take(self, store: Store, ended_at: str) -> Staged:
+        """What became of an attempt whose program need not run."""
+        assert self.hit is not None
+        staged = taken(self.document, self.execution, store, self.hit, started_at=self.started_at, ended_at=ended_at)
+        self._clean(keep=False)
+        return staged
 
     def launch(self, processes: Processes, env: Mapping[str, str], wakeups: Wakeups) -> str | None:
         """Start the author's program; the problem, if it cannot be started."""
@@ -105,9 +113,6 @@ class Attempt:
             return f"{what[:200]} cannot be started: {error.strerror or error}"
         finally:
             self.log.handed_over()
-        self.launched = True
-        if self.saving is not None:
-            self.saving.start()
         return None
 
     def _command(self, env: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
@@ -155,7 +160,7 @@ class Attempt:
         if not end.started:
             # 127 with no container: a command that is not in the image; the client's own words are in the log.
             problem = f"{container.client.name} could not start a container of {self.image}: the log says why"
-            return self.failed(problem, Cause.PROGRAM if code in (126, 127) else Cause.INFRASTRUCTURE, ended_at)
+            return self.failed(problem, None, ended_at)
         exit_code = max(code, SIGNALLED) if end.exit_code is None else end.exit_code
         return of_pod_exit_code(exit_code, self.started_at, ended_at, out_of_memory=end.out_of_memory)
 
@@ -163,33 +168,30 @@ class Attempt:
         """How an attempt is told that an interrupted run took away."""
         return Ending(State.ABORT, CANCELLED, exit_code, "the run was interrupted", self.started_at, ended_at)
 
-    def failed(self, problem: str, cause: Cause, ended_at: str) -> Ending:
+    def failed(self, problem: str, exit_code: int | None, ended_at: str) -> Ending:
         """How an attempt is told whose program never started."""
-        return Ending(State.FAIL, STEP_FAILED, None, problem, self.started_at, ended_at, cause)
+        return Ending(State.FAIL, STEP_FAILED, exit_code, problem, self.started_at, ended_at)
 
     def stage_out(self, store: Store, ending: Ending) -> Staged:
         """Keep what the program left, and remove what nobody needs any more."""
         staged = stage_out(self.document, self.execution, self.folder.tree, store, ending, secrets=self.secrets)
-        if self.saving is not None:
-            self._end_checkpoint(self.saving, staged.record.state)
         self._clean(keep=staged.record.state is not State.COMPLETE)
         return staged
-
-    def _end_checkpoint(self, saving: Saving, state: State) -> None:
-        """Keep what the program left for the next attempt, or forget all of a task that is done."""
-        if state is not State.COMPLETE:
-            saving.save()
-            return
-        try:
-            saving.checkpoint.remove()
-        except (StoreError, CannotAnswer, OSError) as error:  # what stays is for `mlgen gc`
-            saving.say(f"its checkpoint is not removed: {reason_of(error)}")
 
     def give_up(self, ended_at: str) -> Staged:
         """What is told of an attempt whose staging nobody waits for any more."""
         ending = self.stopped(None, ended_at)
         inputs = staged_inputs(self.folder.tree)
-        return Staged(record_of(self.document, self.execution, ending, inputs=inputs), {})
+        key = digest_of(self.document, self.folder.tree)
+        return Staged(record_of(self.document, self.execution, ending, inputs=inputs, cache_key=key), {})
+
+    def keep_entry(self, store: Store, staged: Staged) -> None:
+        """What the cache is told of the attempt, once its record is durable."""
+        if self.hit is not None:
+            settle(store, self.hit, self.execution.run_id)
+        elif self.document.cache is not None and staged.record.state is State.COMPLETE:
+            files = code.listing(self.kept_code) if self.kept_code is not None else {}
+            keep(self.document, self.folder.tree, store, staged, files if len(files) <= MOST_FILES else None)
 
     def write_record(self, staged: Staged) -> tuple[Staged, Clean[TaskRecord]]:
         """Fix the record's bytes in the folder; of a record that no ledger takes, one that says so."""
@@ -200,7 +202,7 @@ class Attempt:
     def _clean(self, *, keep: bool) -> None:
         """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""
         shorttmp.forget(self.folder.tree.tmp, self.execution.run_id)
-        names = ("in", "home", "tmp", "checkpoint") if keep else ("in", "home", "tmp", "checkpoint", "work", "out")
+        names = ("in", "home", "tmp") if keep else ("in", "home", "tmp", "work", "out")
         for name in names:
             folder = self.folder.path / name
             try:

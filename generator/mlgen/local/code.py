@@ -10,6 +10,7 @@ from pathlib import Path
 from mlgen.canonical import folder_digest
 from mlgen.diagnostic import CannotAnswer
 from mlgen.plan.model import Code
+from mlgen.store import measure
 
 CHUNK = 1 << 20
 
@@ -32,6 +33,12 @@ def keep(code: Code, files: Mapping[str, Path], folder: Path) -> None:
             why="a record says by digest which code ran, so a run has one state of it",
             fix="run it again",
         )
+
+
+def listing(kept: Path) -> dict[str, str]:
+    """The files of kept code: posix path -> 64 hex of sha256."""
+    files = (path for path in sorted(kept.rglob("*")) if path.is_file())
+    return {path.relative_to(kept).as_posix(): measure(path).digest.removeprefix("sha256:") for path in files}
 
 
 def lay(kept: Path, work: Path) -> None:

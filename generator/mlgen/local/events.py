@@ -20,7 +20,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt of a task ended. retried: another follows. seconds: from its start, staging included."""
+    """An attempt of a task ended. retried: another follows. seconds: from its start, staging included.
+
+    cached: its program did not run, as its outs were made before.
+    """
 
     task: str
     attempt: int
@@ -30,6 +33,7 @@ class Ended:
     log: Path
     seconds: float
     retried: bool
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from mlgen.ledger.records.task import Source as Commit
 from mlgen.ledger.records.task import TaskRecord, local_run_id
-from mlgen.local import environment, guardian, shorttmp
+from mlgen.local import environment, guardian, host, shorttmp
 from mlgen.local.arguments import Arguments
 from mlgen.local.containers.client import Client
 from mlgen.local.rundir import Started
@@ -16,14 +17,14 @@ from mlgen.local.schedule import Schedule
 from mlgen.plan.model import Image, InputRef, OutRef, ParamRef, Plan, Source, Task
 from mlgen.runtime import pod
 from mlgen.runtime.documents import of_task
-from mlgen.runtime.protocol import Execution, TaskDocument, Tree
+from mlgen.runtime.protocol import CacheDocument, Execution, TaskDocument, Tree
 from mlgen.runtime.reused import Into
 from mlgen.runtime.texts import read_result, result
 
 ENGINE = "local"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One run of a plan on this machine.
 
@@ -34,6 +35,7 @@ class Job:
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
     known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
     tasks, by the runs that made what they leave. left_out: tasks that were not asked for. resumes: a run's uid.
+    look: whether tasks that may be cached are looked for; what they make is kept all the same.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     client: the container engine that runs the tasks' programs; None: they are processes of this machine.
     images: each image of the plan as that engine has it.
@@ -60,6 +62,7 @@ class Job:
     grace_seconds: float = 10.0
     client: Client | None = None
     images: Mapping[Image, Image] = field(default_factory=dict)
+    look: bool = True
 
     def started(self, started_at: str) -> Started:
         """What recovery must know of the run."""
@@ -95,9 +98,23 @@ class Job:
     def document(self, task: Task) -> TaskDocument:
         """What a task is. Where its program runs in no container, without an image: a record must not say so."""
         whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts)
-        if self.client is None or task.image is None:
+        run_in = self.images[task.image] if self.client is not None and task.image is not None else None
+        whole = replace(whole, cache=self._cache(whole, run_in))
+        if run_in is None:
             return replace(whole, image=None, image_digest=None)
-        return replace(whole, image_digest=self.images[task.image].digest)
+        return replace(whole, image_digest=run_in.digest)
+
+    def _cache(self, whole: TaskDocument, run_in: Image | None) -> CacheDocument | None:
+        """What a key must hold of what programs run in: an image, or this machine; None where nobody can tell."""
+        if whole.cache is None or (run_in is not None and run_in.digest is None):
+            return None
+        where = self.host if run_in is None else {"image": run_in.digest or ""}
+        return replace(whole.cache, parts=tuple(sorted({**dict(whole.cache.parts), **where}.items())))
+
+    @cached_property
+    def host(self) -> dict[str, str]:
+        """What stands for an image in keys of the cache."""
+        return host.parts(self.environ)
 
     def execution(self, task: Task, attempt: int, schedule: Schedule, started: Started) -> Execution:
         """What this run decides about an attempt of a task whose parents are done."""
@@ -108,7 +125,7 @@ class Job:
             run_id=local_run_id(self.uid, task.name, attempt),
             attempt=attempt,
             ins={i.name: result(self._text(i.source, schedule), optional=i.optional) for i in task.ins},
-            gate_values={f"params.{name}": params[name] for name in _params_of_gates(task)},
+            gate_values={f"params.{name}": params[name] for name in _params_read(task)},
             params=started.params,
             spec_digest=started.spec_digest,
             plan_digest=started.plan_digest,
@@ -149,12 +166,11 @@ class Job:
                 found[item.name] = str(tree.input(item.name)) if item.type.is_artifact else text
         for out in task.outs:
             found[out.name] = str(tree.output(out.name))
-        if task.checkpoint is not None:
-            found[task.checkpoint.name] = str(tree.checkpoint)
         # The guardian knows a run's processes by this variable, so no author's may replace it.
         return {**found, **about_run, guardian.VARIABLE: self.uid}
 
 
-def _params_of_gates(task: Task) -> set[str]:
+def _params_read(task: Task) -> set[str]:
     refs = (ref for evaluation in task.evaluates for ref, _ in evaluation.types)
-    return {ref.partition(".")[2] for ref in refs if ref.startswith("params.")}
+    keyed = {task.cache.key.name} if task.cache and isinstance(task.cache.key, ParamRef) else set[str]()
+    return keyed | {ref.partition(".")[2] for ref in refs if ref.startswith("params.")}

@@ -15,14 +15,14 @@ class Spooler:
 
     def __init__(self, spool: Callable[[bytes], object]) -> None:
         self._spool = spool
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[bytes, Callable[[], object]] | None] = SimpleQueue()
         self._error: Exception | None = None
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def put(self, data: bytes) -> None:
-        """Put it soon."""
-        self._queue.put(data)
+    def put(self, data: bytes, then: Callable[[], object] = lambda: None) -> None:
+        """Put it soon. then: what is done when it is durable; fails as the put does."""
+        self._queue.put((data, then))
 
     def close(self) -> None:
         """Wait until all is put. Raises what the first put raised that did; later ones were not tried."""
@@ -36,8 +36,10 @@ class Spooler:
         self._queue.put(None)
 
     def _work(self) -> None:
-        while (data := self._queue.get()) is not None and self._error is None:
+        while (asked := self._queue.get()) is not None and self._error is None:
+            data, then = asked
             try:
                 self._spool(data)
+                then()
             except Exception as error:  # it is raised in the main thread
                 self._error = error

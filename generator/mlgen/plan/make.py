@@ -9,7 +9,7 @@ from mlgen import canonical
 from mlgen.diagnostic import Diagnostic, Findings
 from mlgen.plan import fans, gating
 from mlgen.plan.model import (
-    Checkpoint,
+    Cache,
     Code,
     Command,
     Evaluation,
@@ -23,7 +23,6 @@ from mlgen.plan.model import (
     Param,
     ParamRef,
     Plan,
-    Retry,
     Script,
     SecretRef,
     Size,
@@ -35,18 +34,18 @@ from mlgen.registry.reference import IMAGE
 from mlgen.spec import model as spec
 from mlgen.spec import quantities
 from mlgen.spec.checks.arguments import is_remote, split_digest
+from mlgen.spec.checks.caching import ask_of
 from mlgen.spec.checks.context import type_of
 from mlgen.spec.checks.names import MAX_NODE
 from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.fans import is_many
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
-from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey
+from mlgen.spec.settings import Amount, GpuAsk, SecretKey
 from mlgen.values import Type
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_CPU_MILLIS = 1000
-DEFAULT_EVERY_SECONDS = 300
 DEFAULT_MEMORY = Size("1Gi", 1 << 30)
 
 
@@ -65,7 +64,7 @@ class _Maker:
         self.pipeline, self.files, self.lock = pipeline, files, lock
         self.codes: dict[tuple[str, ...], Code] = {}
         self.reads = {t.name: self.read_by(t) for t in pipeline.all_tasks}
-        self.late = {t.name for t in pipeline.all_tasks if t.fan}
+        self.late = {t.name for t in pipeline.all_tasks if t.fan or (ask_of(t) and "gpu" in t.settings)}
         self.split = gating.split(
             {
                 t.name: (t.gate.gate, () if t.final else self.reads[t.name])
@@ -146,7 +145,6 @@ class _Maker:
         if shm is None and gpu:
             shm = Size(quantities.size_text(memory.bytes // 4), memory.bytes // 4)
         reads = self.reads[task.name]
-        retries = cast(Retries | None, get("retries")) or Retries(0)
         return Task(
             name=task.name,
             run=_run(task.step),
@@ -164,16 +162,13 @@ class _Maker:
             shm=shm,
             gpu=Gpu(gpu.pool, gpu.count) if gpu else None,
             timeout_seconds=cast(int | None, get("timeout")) or DEFAULT_TIMEOUT_SECONDS,
-            retries=retries.count,
+            retries=cast(int | None, get("retries")) or 0,
             env=tuple(sorted((n, str(s.value)) for n, s in _settings(get("env")).items())),
             secrets=tuple(_secret(n, s) for n, s in sorted(_settings(get("secrets")).items())),
             file=task.file.path if task.file else task.place.document.file if task.callers else "",
             group=tuple(caller.name for caller in task.callers),
             fan=fans.fan(task),
-            retry=_retry(retries),
-            idempotent=get("idempotent") is not False,
-            checkpoint=_checkpoint(cast(CheckpointAsk | None, get("checkpoint"))),
-            spot=get("spot") is True,
+            cache=_cache(task),
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:
@@ -217,20 +212,19 @@ def _run(step: spec.Step | None) -> Script | Command:
     return Script(step.script) if step.script is not None else Command(step.args or ())
 
 
-def _retry(retries: Retries) -> Retry | None:
-    """None where it says no more than a count: equal meaning is an equal plan."""
-    if retries.on is None:
-        return Retry(retries.backoff_seconds) if retries.backoff_seconds else None
-    codes = tuple(sorted(end for end in retries.on if isinstance(end, int)))
-    return Retry(retries.backoff_seconds, INFRASTRUCTURE in retries.on, codes)
-
-
-def _checkpoint(asked: CheckpointAsk | None) -> Checkpoint | None:
-    return Checkpoint(asked.name, asked.every_seconds or DEFAULT_EVERY_SECONDS) if asked else None
-
-
 def _size(amount: Amount | None) -> Size | None:
     return Size(amount.text, amount.bytes) if amount else None
+
+
+def _cache(task: spec.Task) -> Cache | None:
+    ask = ask_of(task)
+    if ask is None:
+        return None
+    key: ParamRef | Value | None = None
+    if ask.key is not None:
+        kind, text = ask.key
+        key = Value(kind, text) if kind is not None else ParamRef(text.removeprefix("params."))
+    return Cache(ask.max_age_seconds, key)
 
 
 def _settings(value: object) -> dict[str, spec.Setting]:

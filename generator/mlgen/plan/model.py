@@ -155,27 +155,6 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """After which failures a task is tried again, and how long after (decision 0035).
-
-    backoff_seconds: before the first; doubled before each further one. infrastructure, codes: after a failure that is
-    not the program's own, and after these exit codes of it, sorted. Both None: after any failure.
-    """
-
-    backoff_seconds: int = 0
-    infrastructure: bool | None = None
-    codes: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A folder that survives attempts, at the variable `name`."""
-
-    name: str
-    every_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
 class Condition:
     """One conjunct of a gate; a task runs when all of its conditions are true.
 
@@ -244,6 +223,14 @@ class Fan:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """That what an earlier execution made may be taken (decision 0033). key: what else must be the same."""
+
+    max_age_seconds: int | None = None
+    key: ParamRef | Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A node of the graph. All times in seconds, cpu in thousandths of a core."""
 
@@ -269,15 +256,22 @@ class Task:
     file: str = ""  # the task file or nested pipeline that it comes from; not part of the digest
     group: tuple[str, ...] = ()  # the tasks that use the pipelines it lies in, outermost first; not part of the digest
     fan: Fan | None = None
-    retry: Retry | None = None  # None: after any failure, at once
-    idempotent: bool = True
-    checkpoint: Checkpoint | None = None
-    spot: bool = False
+    cache: Cache | None = None
+
+    @property
+    def looked_up(self) -> bool:
+        """Whether in a cluster a pod of its own looks for it in the cache, so that a hit takes no GPU."""
+        return self.cache is not None and self.gpu is not None and self.fan is None
+
+    @property
+    def lookup_name(self) -> str:
+        """What that pod is called in the pipeline."""
+        return f"cache-{self.name}"
 
     @property
     def late(self) -> bool:
         """Whether its outs are not results of one TaskRun, so that who reads them looks into the bucket."""
-        return self.fan is not None
+        return self.fan is not None or self.looked_up
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -86,27 +86,8 @@ def _parts(task: Task) -> Iterator[tuple[str, str]]:
         yield "image", task.image.reference + ("" if task.image.digest else "  (unpinned)")
     if task.code:
         yield "code", f"{', '.join(task.code.folders)}  {task.code.digest[:19]}…"
+    yield "cache", _cache(task)
     yield "pod", _pod(task)
-    yield "again", ", ".join(again(task))
-    if task.checkpoint:
-        every = duration_text(task.checkpoint.every_seconds)
-        yield "keeps", f"{task.checkpoint.name}, the folder that survives attempts, saved every {every}"
-
-
-def again(task: Task) -> Iterator[str]:
-    """When a task is tried again, where a spec says more than how often."""
-    if task.retry is not None:
-        retry = task.retry
-        ends = [*(["failures of the infrastructure"] if retry.infrastructure else [])]
-        if retry.codes:
-            ends.append(f"exit code{'' if len(retry.codes) == 1 else 's'} {', '.join(map(str, retry.codes))}")
-        if retry.codes is not None:
-            yield f"after {' and '.join(ends)} only"
-        if retry.backoff_seconds:
-            first = f"{duration_text(retry.backoff_seconds)} later"
-            yield f"{first}, then twice as long each time" if task.retries > 1 else first
-    if not task.idempotent:
-        yield "never once its program has begun: it is not idempotent"
 
 
 def gate(task: Task) -> Iterator[tuple[str, str]]:
@@ -136,10 +117,22 @@ def _decider(condition: Condition) -> str:
     )
 
 
+def _cache(task: Task) -> str:
+    if task.cache is None:
+        return ""
+    age, key = task.cache.max_age_seconds, task.cache.key
+    parts = [
+        "yes, of any age" if age is None else f"yes, at most {duration_text(age)} old",
+        f"key {_cut(key.text) if isinstance(key, Value) else key}" if key is not None else "",
+        "never in a cluster: the image is not pinned" if task.image and not task.image.digest else "",
+        f"looked up by a pod without GPU, {task.lookup_name}" if task.looked_up else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 def _pod(task: Task) -> str:
     cpu, memory = total(task)
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
-    gpu += ", on spot nodes" if task.spot else ""
     disk_most = disk_bytes(task)
     disk = f", {size_text(disk_most)} disk" if disk_most is not None else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""

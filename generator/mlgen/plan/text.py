@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlgen.plan.model import Evaluation, Fan, In, InputRef, OutRef, ParamRef, Plan, Retry, Script, Size, Task, Value
+from mlgen.plan.model import Cache, Evaluation, Fan, In, InputRef, OutRef, ParamRef, Plan, Script, Size, Task, Value
 
 
 def to_json(plan: Plan) -> dict[str, object]:
@@ -61,15 +61,10 @@ def task_json(task: Task) -> dict[str, object]:
         gpu=_given(pool=task.gpu.pool, count=task.gpu.count) if task.gpu else None,
         timeoutSeconds=task.timeout_seconds,
         retries=task.retries,
-        retry=_retry(task.retry) if task.retry else None,
-        idempotent=None if task.idempotent else False,
-        checkpoint=_given(name=task.checkpoint.name, everySeconds=task.checkpoint.every_seconds)
-        if task.checkpoint
-        else None,
-        spot=task.spot or None,
         env=dict(task.env),
         secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
         fan=_fan(task.fan) if task.fan else None,
+        cache=_cache(task.cache) if task.cache else None,
     )
 
 
@@ -90,10 +85,13 @@ def _fan(fan: Fan) -> dict[str, object]:
     }
 
 
-def _retry(retry: Retry) -> dict[str, object]:
-    found = _given(backoffSeconds=retry.backoff_seconds or None)
-    if retry.codes is not None:
-        found |= {"infrastructure": retry.infrastructure, "codes": list(retry.codes)}
+def _cache(cache: Cache) -> dict[str, object]:
+    found: dict[str, object] = {"on": True, **_given(maxAgeSeconds=cache.max_age_seconds)}
+    match cache.key:
+        case Value(type=kind, text=text):
+            found["key"] = {"type": str(kind), "value": text}
+        case ParamRef():
+            found["key"] = {"from": str(cache.key)}
     return found
 
 

@@ -5,7 +5,6 @@ only what the spec and the environment say, so that a Task changes with nothing 
 of an in, ids, digests of spec and plan) comes beside it, in `Execution`; `runtime.pod` says how a pod gets each.
 
     <root>/in/<name>     an artifact to read              <root>/out/<name>   what the author writes
-    <root>/checkpoint    the folder that survives attempts, where a task has one
     <root>/work          working directory                <root>/home <root>/tmp
     <root>/alive         a FIFO that a script holds open while it runs (pods)
     <state>/             stage-in, stage-out and results only: the author's code cannot write here
@@ -20,7 +19,6 @@ from typing import Any
 
 from mlgen.ledger.records.task import Item
 from mlgen.runtime.pod import Platform
-from mlgen.runtime.retrying import Policy
 from mlgen.values import Type
 
 VERSION = 1
@@ -81,11 +79,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckpointDocument:
-    """A folder that survives attempts, at the variable `name`."""
+class CacheDocument:
+    """What staging knows of a task's cache (decision 0033). parts: of its key, as far as no run decides them.
 
-    name: str
-    every_seconds: int
+    param: that is part of the key as well. max_age_seconds: None for any.
+    """
+
+    parts: tuple[tuple[str, str], ...]
+    param: str | None = None
+    max_age_seconds: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        found = {"parts": dict(self.parts), "param": self.param, "maxAgeSeconds": self.max_age_seconds}
+        return {key: value for key, value in found.items() if value is not None}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> CacheDocument:
+        parts = tuple(sorted((str(name), str(text)) for name, text in data["parts"].items()))
+        return CacheDocument(parts, data.get("param"), data.get("maxAgeSeconds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +116,7 @@ class TaskDocument:
     timeout_seconds: int
     platform: Platform | None = None  # None: this machine
     fan: FanDocument | None = None
-    retry: Policy | None = None
-    checkpoint: CheckpointDocument | None = None
+    cache: CacheDocument | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -127,12 +137,7 @@ class TaskDocument:
             "imageDigest": self.image_digest,
             "timeoutSeconds": self.timeout_seconds,
             **({"platform": self.platform.to_json()} if self.platform else {}),
-            **({"retry": self.retry.to_json()} if self.retry else {}),
-            **(
-                {"checkpoint": {"name": self.checkpoint.name, "everySeconds": self.checkpoint.every_seconds}}
-                if self.checkpoint
-                else {}
-            ),
+            **({"cache": self.cache.to_json()} if self.cache else {}),
         }
 
     @staticmethod
@@ -160,10 +165,7 @@ class TaskDocument:
             image_digest=data["imageDigest"],
             timeout_seconds=data["timeoutSeconds"],
             platform=Platform.from_json(data["platform"]) if data.get("platform") else None,
-            retry=Policy.from_json(data["retry"]) if data.get("retry") else None,
-            checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
-            if data.get("checkpoint")
-            else None,
+            cache=CacheDocument.from_json(data["cache"]) if data.get("cache") else None,
         )
 
     @staticmethod
@@ -218,10 +220,6 @@ class Tree:
 
     def output(self, name: str) -> Path:
         return self.root / "out" / name
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / "checkpoint"
 
     @property
     def work(self) -> Path:

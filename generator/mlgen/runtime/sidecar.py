@@ -8,6 +8,7 @@ from functools import partial
 
 from mlgen.ledger.folding.spool import Spool
 from mlgen.runtime import tekton
+from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import check_recordable, fix, record_of
 from mlgen.runtime.handover import FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
@@ -112,7 +113,13 @@ class Sidecar:
         if verdict.release is not None:
             tekton.skip_after({"stage-in": post.places.stage_in_run, "main": post.places.main_run}[verdict.release])
         ending = verdict.ending(self._started_at, timestamp(post.clock.now()))
-        record = record_of(post.document, post.execution, ending, inputs=staged_inputs(post.tree))
+        record = record_of(
+            post.document,
+            post.execution,
+            ending,
+            inputs=staged_inputs(post.tree),
+            cache_key=digest_of(post.document, post.tree),
+        )
         return post.handover.decide(fix(record, post.secrets.values()).data)
 
     @property

@@ -11,14 +11,14 @@ from mlgen.diagnostic import Fault
 from mlgen.gates import Ref, parse_gate
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
-from mlgen.runtime.retrying import Cause
 from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
-from mlgen.store import BadArtifact, Missing, Store, StoreError, hold
+from mlgen.store import Missing, Store, StoreError, hold
 from mlgen.values import parse
 
 
@@ -50,20 +50,26 @@ def stage_out(
     """
     values, problems = read_values(document, tree, secrets or {})
     outputs: tuple[Artifact, ...] = ()
-    cause = Cause.PROGRAM
     if ending.state is State.COMPLETE:
         artifacts = [out for out in document.outs if out.type.is_artifact]
         problems += [str(not_written(out)) for out in artifacts if not out.optional and not _exists(tree, out)]
         if not problems:
-            outputs, problems, cause = _keep_all(document, execution, tree, store, artifacts)
+            outputs, problems = _keep_all(document, execution, tree, store, artifacts)
         if problems:
-            ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems), cause=cause)
+            ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems))
             outputs = ()
     if ending.error is not None:
         ending = replace(ending, error=masked(ending.error, (secrets or {}).values()))
     metrics, others = metrics_and_values(document, values.parsed)
     record = record_of(
-        document, execution, ending, inputs=staged_inputs(tree), outputs=outputs, metrics=metrics, values=others
+        document,
+        execution,
+        ending,
+        inputs=staged_inputs(tree),
+        outputs=outputs,
+        metrics=metrics,
+        values=others,
+        cache_key=digest_of(document, tree),
     )
     if ending.state is not State.COMPLETE:
         return Staged(record, {})
@@ -107,9 +113,8 @@ def _exists(tree: Tree, out: Out) -> bool:
 
 def _keep_all(
     document: TaskDocument, execution: Execution, tree: Tree, store: Store, artifacts: list[Out]
-) -> tuple[tuple[Artifact, ...], list[str], Cause]:
-    """What could be kept, what could not, and whose fault that was."""
-    kept, problems, cause = [], [], Cause.PROGRAM
+) -> tuple[tuple[Artifact, ...], list[str]]:
+    kept, problems = [], []
     for out in artifacts:
         if not _exists(tree, out):
             continue
@@ -119,12 +124,10 @@ def _keep_all(
             content = store.put_artifact(key, tree.output(out.name), beneath=tree.root)
         except (StoreError, Fault, OSError) as error:
             problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
-            if not isinstance(error, BadArtifact | Missing):  # those are what the program left
-                cause = Cause.INFRASTRUCTURE
         else:
             uri = f"{store.uri}/{key}"
             kept.append(Artifact(out.name, uri, content.digest, content.size_bytes, content.media_type, str(out.type)))
-    return tuple(kept), problems, cause
+    return tuple(kept), problems
 
 
 def _texts(

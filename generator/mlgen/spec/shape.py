@@ -27,7 +27,8 @@ Schema = dict[str, Any]
 LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allOf"})
 
 RESERVED_IN_TASKS = frozenset({
-    "cache", "schedule", "on", "slo", "deploy", "nodes", "service", "notify", "workspace", "queue", "priority",
+    "schedule", "on", "slo", "deploy", "nodes", "service", "notify", "workspace", "queue", "priority", "spot",
+    "checkpoint",
 })  # fmt: skip
 RESERVED_IN_ENVIRONMENTS = frozenset({"ca", "kueue"})
 

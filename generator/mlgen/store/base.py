@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from mlgen.store.beneath import Held
 from mlgen.store.content import Content
 from mlgen.store.errors import BadKey, Mismatch, TooLarge
 
@@ -86,16 +85,16 @@ class Store(Protocol):
         """Whether an artifact, file or folder, is kept under a key, whole. Reads none of its bytes."""
         ...
 
+    def size_of(self, key: str) -> int | None:
+        """The bytes of an artifact that is kept whole; None where it is not. None of them are read."""
+        ...
+
     def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         """Keep a file or a folder, and say what it holds. The same content again is fine, other raises Taken.
 
         beneath: a folder above `path` below which others write: no link is followed there, whenever it comes. None:
         its parent. Raises BadArtifact, Missing when there is nothing at `path`.
         """
-        ...
-
-    def put_file(self, key: str, held: Held) -> Content:
-        """Keep an open file, whatever becomes of its name, and say what was kept. Raises Taken, as `put_artifact`."""
         ...
 
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:

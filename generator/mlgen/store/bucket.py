@@ -118,17 +118,24 @@ class Bucket:
         with refusals(self.place):
             return any(find(self.objects, name) is not None for name in (check_key(key), key + MANIFEST))
 
+    def size_of(self, key: str) -> int | None:
+        with refusals(self.place):
+            if (found := find(self.objects, check_key(key))) is not None:
+                return int(found.meta["size"])
+            with suppress(BadArtifact):
+                listing = self._listing(key, is_folder=False)
+                if listing is not None:
+                    there = {item.key: item.size_bytes for item in self.items(key)} if listing else {}
+                    if all(there.get(f"{key}/{one.path}") == one.size_bytes for one in listing):
+                        return sum(one.size_bytes for one in listing)
+            return None
+
     def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         check_key(key)
         with refusals(self.place), hold(path, beneath=beneath) as held:
             if held.is_folder:
                 return self._upload_folder(key, held)
             return upload(self.objects, key, held, self._where(key)).content(path.name)
-
-    def put_file(self, key: str, held: Held) -> Content:
-        check_key(key)
-        with refusals(self.place):
-            return upload(self.objects, key, held, self._where(key)).content(held.path.name)
 
     def _upload_folder(self, key: str, folder: Held) -> Content:
         names = [check_key(f"{key}/{name}") and name for name in folder.files()]  # all good before any goes up

@@ -16,7 +16,7 @@ from mlgen.store import disk
 from mlgen.store.base import SMALL, Item, check_digest, check_key, check_size
 from mlgen.store.beneath import Held, hold
 from mlgen.store.content import Content, copy_file, measure, measure_held
-from mlgen.store.errors import Missing, Taken
+from mlgen.store.errors import BadArtifact, Missing, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +110,20 @@ class Folder:
     def has(self, key: str) -> bool:
         return os.path.lexists(self._path(key))
 
+    def size_of(self, key: str) -> int | None:
+        try:
+            with hold(self._path(key)) as held:
+                if not held.is_folder:
+                    return held.size_bytes
+                return sum(_size_below(held, name) for name in held.files())
+        except (Missing, BadArtifact, FileNotFoundError, NotADirectoryError):
+            return None
+
     def put_artifact(self, key: str, path: Path, *, beneath: Path | None = None) -> Content:
         target = self._path(key)
         with self._disk(), hold(path, beneath=beneath) as held:
             disk.make_folder(target.parent)
             content = (self._put_folder if held.is_folder else self._put_file)(target, held)
-            if content is None:
-                content = measure_held(held)
-                if measure(target).digest != content.digest:
-                    raise Taken(f"another artifact is kept as {key} in {self.uri} already")
-            disk.sync(target.parent)
-            return content
-
-    def put_file(self, key: str, held: Held) -> Content:
-        target = self._path(key)
-        with self._disk():
-            disk.make_folder(target.parent)
-            content = self._put_file(target, held)
             if content is None:
                 content = measure_held(held)
                 if measure(target).digest != content.digest:
@@ -199,6 +196,11 @@ class Folder:
                 why="nothing was half written: what a store keeps appears whole or not at all",
                 fix=f"make room on the disk of {self.root} and run the same command again",
             ) from None
+
+
+def _size_below(folder: Held, name: str) -> int:
+    with folder.open(name) as held:
+        return held.size_bytes
 
 
 def _is_plain(entry: os.DirEntry[str]) -> bool:

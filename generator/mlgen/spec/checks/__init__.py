@@ -8,7 +8,7 @@ from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
 from mlgen.spec.checks import (
     arguments,
-    attempts,
+    caching,
     callers,
     fan_readers,
     fans,
@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     fan_readers.commands,
     fan_readers.ins,
     callers.task_files,
+    caching.caches,
     files.code,
     files.task_files,
     platform.pools,
@@ -57,7 +58,6 @@ CHECKS: tuple[Check, ...] = (
     platform.scripts,
     platform.shebangs,
     platform.tekton_variables,
-    attempts.spot,
 )
 
 

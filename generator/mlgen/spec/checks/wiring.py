@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.gates import refs as gate_refs
 from mlgen.spec import fans, graph
+from mlgen.spec.checks.caching import param_of
 from mlgen.spec.checks.context import Context, listed, near
 from mlgen.spec.model import Pipeline, Place, Ref, Setting, Task
 
@@ -166,6 +167,7 @@ def unused(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
     if "tasks" not in pipeline.known or not all(t.ins_known for t in tasks) or any(unread) or any(unread_gates):
         return
     read = {ref for task in tasks for ref in names_read(task)}
+    read |= {("params", name) for task in tasks if (name := param_of(task)) is not None}
     for kind, items in (("param", pipeline.params), ("input", pipeline.inputs)):
         for name, item in items.items():
             if (kind + "s", name) not in read:
