@@ -192,6 +192,7 @@ CODES: dict[str, str] = {
     "results-too-large": "more result bytes than a pod can hand on",
     "script-too-large": "a script that does not fit into a pod",
     "shebang": "a script that names another interpreter than sh",
+    "not-in-katib": "a search that Katib's Experiment cannot be",
     "object-too-large": "an object that Kubernetes would not store",
     "tekton-variable": "text that Tekton would replace",
     # rendered files

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +18,13 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import SpecFiles
 from mlgen.cli.output import answer_json
 from mlgen.cli.projects import differing
-from mlgen.cli.projects.sources import rendering_of
+from mlgen.cli.projects.sources import planned, rendering_of
 from mlgen.cli.projects.untracked import Untracked, untracked_in
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.reporting import ReportForm
-from mlgen.diagnostic import Misuse, visible
+from mlgen.diagnostic import Diagnostic, Findings, Misuse, visible
 from mlgen.render.files import Changes, Difference, compare, environments_in, scope_of, to_stdout, write
+from mlgen.render.limits import check_limits
 from mlgen.secrets.telling import without_secrets
 from mlgen.spec.project import Environment, Project
 
@@ -31,6 +33,13 @@ app = new_app()
 OUT = "tekton"
 OWN_FORMS = (ReportForm.TEXT, ReportForm.JSON)  # what was written, or differs; the others tell of findings
 SHOWN = 40  # paths that are listed: a thousand say no more than their number
+
+
+class Target(StrEnum):
+    """For whom manifests are rendered."""
+
+    TEKTON = "tekton"
+    KATIB = "katib"
 
 
 @app.command()
@@ -47,6 +56,9 @@ def render(
     check: Annotated[
         bool, typer.Option("--check", help="Say what differs from a fresh rendering, exit 1; write nothing.")
     ] = False,
+    target: Annotated[
+        Target, typer.Option("--target", help="For whom; katib: an Experiment for each search, printed, for one --env.")
+    ] = Target.TEKTON,
     form: reporting.FormOption = ReportForm.TEXT,
     report: reporting.FilesOption = None,
 ) -> None:
@@ -57,6 +69,11 @@ def render(
     """
     if stdout and check:
         raise Misuse("options", "--stdout and --check exclude each other", fix="give one of them")
+    if target is Target.KATIB:
+        if check or out is not None or env is None:
+            raise Misuse("options", "--target katib prints, for one environment", fix="give --env, no --out or --check")
+        _print_experiments(files, env)
+        return
     also = reporting.targets(report)
     if not check and (also or form not in OWN_FORMS):
         raise Misuse(
@@ -94,6 +111,24 @@ def render(
     else:
         changes = write(root, rendered, scope)
         _print_changes(changes, root, form, untracked_in(workspace, root, rendered))
+
+
+def _print_experiments(files: Sequence[Path] | None, env: str) -> None:
+    """The searches of specs as Katib's Experiments: created like runs, so never written beside what is synced."""
+    from mlgen.render.katib.experiment import experiments  # here: few have Katib
+    from mlgen.render.katib.limits import check_katib
+
+    workspace = Workspace.around(files)
+    found: list[Diagnostic] = []
+    made: list[bytes] = []
+    for environment, source, plans in planned(workspace, _environments(workspace.project, env, []), files):
+        for plan in plans if files else [plan for plan in plans if any(t.fan and t.fan.search for t in plan.tasks)]:
+            problems = [*check_limits(plan, environment), *check_katib(plan)]
+            found += source.located(plan, problems)
+            made += experiments(plan, environment) if not problems else []
+    if found:
+        raise Findings(found)
+    sys.stdout.buffer.write(b"---\n".join(made))
 
 
 def _root(workspace: Workspace, out: Path | None) -> Path:

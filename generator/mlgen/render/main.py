@@ -29,8 +29,8 @@ def main(task: Task, environment: Environment, *, final: bool) -> Data:
         step["workingDir"] = f"{pod.ROOT}/work"
     return step | {
         "env": _env(task, final=final),
-        "computeResources": _resources(task, environment),
-        "volumeMounts": [ROOT_MOUNT, *([WORK_MOUNT] if task.code else []), *_shm_mount(task)],
+        "computeResources": resources(task, environment),
+        "volumeMounts": [ROOT_MOUNT, *([WORK_MOUNT] if task.code else []), *shm_mount(task)],
         "onError": "continue",  # stage-out runs all the same, and ends with the program's exit code
         "timeout": duration_text(task.timeout_seconds),
     }
@@ -53,7 +53,8 @@ def volumes(task: Task) -> list[Data]:
     return [{"name": SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": task.shm.text}}] if task.shm else []
 
 
-def _shm_mount(task: Task) -> list[Data]:
+def shm_mount(task: Task) -> list[Data]:
+    """Where it is seen."""
     return [{"name": SHM_VOLUME, "mountPath": "/dev/shm"}] if task.shm else []
 
 
@@ -86,7 +87,8 @@ def _text(item: In) -> str:
     return f"$(params.{item.name})"
 
 
-def _resources(task: Task, environment: Environment) -> Data:
+def resources(task: Task, environment: Environment) -> Data:
+    """Requests and limits of the author's container."""
     requests: Data = {"cpu": cpu_text(task.cpu_millis), "memory": task.memory.text}
     limits: Data = {"memory": task.memory.text}
     if environment.limit_cpu:
