@@ -178,6 +178,9 @@ CODES: dict[str, str] = {
     "literal-secret": "a token, key or password in a file that names secrets",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
+    "no-spot": "a task on spot nodes where no environment says which those are",
+    "spot-unsafe": "a task that may be preempted, and is not run again then",
+    "spot-loses-work": "a long task that may be preempted, without a checkpoint",
     "unknown-environment": "an environment that mlgen.yaml does not have",
     "bad-pin": "a pin that is not the full id of a commit",
     "unknown-pin": "a pin to a commit that is not here",
@@ -220,6 +223,7 @@ WARNINGS = frozenset(
         "shebang",
         "policy-without-binding",
         "policy-warning",
+        "spot-loses-work",
     }
 )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.clean import Clean
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import code, shorttmp
@@ -36,19 +37,24 @@ from mlgen.runtime.ending import (
     record_of,
     signal_name,
 )
-from mlgen.runtime.outs import StagingError
+from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.retrying import Cause
+from mlgen.runtime.saving import Saving
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
-from mlgen.store import Store
+from mlgen.store import Store, StoreError
 
 MOST_FILES = 2000  # of code, that an entry of the cache lists
 
 
 @dataclass
 class Attempt:
-    """What is known of an attempt. kept_code: the run's copy of its code. secrets: those of this task."""
+    """What is known of an attempt. kept_code: the run's copy of its code. secrets: those of this task.
+
+    earlier_checkpoints: where else to look for a checkpoint, where this run has none.
+    """
 
     task: Task
     document: TaskDocument
@@ -66,6 +72,9 @@ class Attempt:
     asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
     container: Container | None = None  # None: the program is a process of this machine
     image: str = ""  # what the container is made from
+    earlier_checkpoints: tuple[str, ...] = ()
+    launched: bool = False
+    saving: Saving | None = None  # of the task's checkpoint
 
     @property
     def moves_bytes(self) -> bool:
@@ -73,7 +82,8 @@ class Attempt:
         artifacts = any(i.kind != "value" for i in self.document.ins) or any(
             o.type.is_artifact for o in self.document.outs
         )
-        return artifacts or self.kept_code is not None or self.document.cache is not None
+        needs = self.kept_code is not None or self.document.cache is not None or self.saving is not None
+        return artifacts or needs
 
     def begin(self) -> None:
         """Make the folder, and say in it what recovery must know should this be the last that is heard."""
@@ -83,7 +93,7 @@ class Attempt:
     def stage_in(self, open_at: OpenStore, asked: Asked) -> str | None:
         """Make ready what the program reads, or find that it need not run; the problem, if neither can be."""
         try:
-            prepare(self.folder.tree)
+            prepare(self.folder.tree, checkpoint=self.saving is not None)
             bring = partial(self._bring, asked.store, open_at)
             self.hit = arrive(self.document, self.execution, self.folder.tree, asked, bring)
         except StagingError as error:
@@ -94,6 +104,8 @@ class Attempt:
         if self.kept_code is not None:
             code.lay(self.kept_code, self.folder.tree.work)
         stage_in(self.document, self.execution, self.folder.tree, store, open_at)
+        if self.saving is not None:
+            self.saving.checkpoint.restore(self.earlier_checkpoints)
 
     def take(self, store: Store, ended_at: str) -> Staged:
         """What became of an attempt whose program need not run."""
@@ -113,6 +125,9 @@ class Attempt:
             return f"{what[:200]} cannot be started: {error.strerror or error}"
         finally:
             self.log.handed_over()
+        self.launched = True
+        if self.saving is not None:
+            self.saving.start()
         return None
 
     def _command(self, env: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
@@ -160,7 +175,7 @@ class Attempt:
         if not end.started:
             # 127 with no container: a command that is not in the image; the client's own words are in the log.
             problem = f"{container.client.name} could not start a container of {self.image}: the log says why"
-            return self.failed(problem, None, ended_at)
+            return self.failed(problem, Cause.PROGRAM if code in (126, 127) else Cause.INFRASTRUCTURE, ended_at)
         exit_code = max(code, SIGNALLED) if end.exit_code is None else end.exit_code
         return of_pod_exit_code(exit_code, self.started_at, ended_at, out_of_memory=end.out_of_memory)
 
@@ -168,15 +183,27 @@ class Attempt:
         """How an attempt is told that an interrupted run took away."""
         return Ending(State.ABORT, CANCELLED, exit_code, "the run was interrupted", self.started_at, ended_at)
 
-    def failed(self, problem: str, exit_code: int | None, ended_at: str) -> Ending:
+    def failed(self, problem: str, cause: Cause, ended_at: str) -> Ending:
         """How an attempt is told whose program never started."""
-        return Ending(State.FAIL, STEP_FAILED, exit_code, problem, self.started_at, ended_at)
+        return Ending(State.FAIL, STEP_FAILED, None, problem, self.started_at, ended_at, cause)
 
     def stage_out(self, store: Store, ending: Ending) -> Staged:
         """Keep what the program left, and remove what nobody needs any more."""
         staged = stage_out(self.document, self.execution, self.folder.tree, store, ending, secrets=self.secrets)
+        if self.saving is not None:
+            self._end_checkpoint(self.saving, staged.record.state)
         self._clean(keep=staged.record.state is not State.COMPLETE)
         return staged
+
+    def _end_checkpoint(self, saving: Saving, state: State) -> None:
+        """Keep what the program left for the next attempt, or forget all of a task that is done."""
+        if state is not State.COMPLETE:
+            saving.save()
+            return
+        try:
+            saving.checkpoint.remove()
+        except (StoreError, CannotAnswer, OSError) as error:  # what stays is for `mlgen gc`
+            saving.say(f"its checkpoint is not removed: {reason_of(error)}")
 
     def give_up(self, ended_at: str) -> Staged:
         """What is told of an attempt whose staging nobody waits for any more."""
@@ -202,7 +229,7 @@ class Attempt:
     def _clean(self, *, keep: bool) -> None:
         """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""
         shorttmp.forget(self.folder.tree.tmp, self.execution.run_id)
-        names = ("in", "home", "tmp") if keep else ("in", "home", "tmp", "work", "out")
+        names = ("in", "home", "tmp", "checkpoint") if keep else ("in", "home", "tmp", "checkpoint", "work", "out")
         for name in names:
             folder = self.folder.path / name
             try:

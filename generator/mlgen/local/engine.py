@@ -10,6 +10,8 @@ from functools import partial
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
+from mlgen.local import savings
+from mlgen.local.again import Queue, Waiting, may_follow, pause_seconds
 from mlgen.local.attempt import Attempt
 from mlgen.local.containers.command import INSIDE, reference
 from mlgen.local.containers.container import Container
@@ -27,9 +29,11 @@ from mlgen.plan.model import Task
 from mlgen.runtime.cached import Asked
 from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending, fix
+from mlgen.runtime.retrying import Cause
 from mlgen.runtime.reused import record_in
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.runtime.stage_out import Staged
+from mlgen.spec.quantities import duration_text
 from mlgen.store import Store
 
 
@@ -55,6 +59,7 @@ class Engine:
         self.interrupted = False
         self._job, self._folder, self._started, self._secrets, self._parts = job, folder, started, secrets, parts
         self._active: dict[str, Attempt] = {}
+        self._queue = Queue()
         self._interrupts_seen = 0
         self._give_up_at: float | None = None
         self._about_run: dict[str, str] = {}  # what only finally tasks are told
@@ -131,13 +136,27 @@ class Engine:
     def _loop(self, take: Callable[[], Task | None]) -> None:
         while True:
             self._hear_interrupts()
+            self._try_again()
             while not self.interrupted and len(self._active) < self._job.slots and (task := take()) is not None:
                 self._begin(task, 0)
             self._tell_skips()
-            if not self._active:
+            if not self._active and not self._queue:
                 return
             self._parts.wakeups.wait(self._patience())
             self._look_after()
+
+    def _try_again(self) -> None:
+        """Begin the attempts that waited for long enough, before any new task; of an interrupted run none."""
+        for waiting in self._queue.drop() if self.interrupted else ():
+            self._fail(waiting.task.name, CANCELLED)
+        while len(self._active) < self._job.slots and (due := self._queue.take(self._parts.clock.monotonic())):
+            self._begin(due.task, due.number)
+
+    def _fail(self, name: str, reason: str) -> None:
+        if name in self._started.tasks:
+            self.schedule.fail(name, reason)
+        else:
+            self.schedule.conclude(name, TaskStatus(FAILED, reason))
 
     def _tell_skips(self) -> None:
         for name, reason in self.schedule.skipped_news():
@@ -164,6 +183,8 @@ class Engine:
         if job.client is not None and task.image is not None:
             name = container_name(job.run, task.name, attempt.execution.run_id)
             attempt.container, attempt.image = Container(job.client, name), reference(task.image)
+        parts = self._parts
+        attempt.saving = savings.saving_of(attempt, parts.store, parts.clock, parts.wakeups, parts.on_event)
         self._active[task.name] = attempt
         attempt.begin()
         self._parts.at("started")
@@ -193,7 +214,8 @@ class Engine:
             problem = attempt.launch(self._parts.processes, env, self._parts.wakeups)
             self._parts.at("launched")
         if problem is not None:
-            self._conclude(attempt, attempt.failed(problem, None, self._now()))
+            cause = Cause.INFRASTRUCTURE if attempt.log is None else Cause.PROGRAM
+            self._conclude(attempt, attempt.failed(problem, cause, self._now()))
         else:
             attempt.deadline = self._parts.clock.monotonic() + attempt.task.timeout_seconds
 
@@ -214,6 +236,7 @@ class Engine:
                 else:
                     kill(attempt.process)
                     attempt.deadline = None
+        savings.begin_due(self._active.values(), self._parts.wakeups)
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up()
 
@@ -259,7 +282,11 @@ class Engine:
         deadlines = [a.deadline for a in self._active.values() if a.deadline is not None]
         if self._give_up_at is not None and any(a.process is None for a in self._active.values()):
             deadlines.append(self._give_up_at)
-        return max(0.0, min(deadlines) - self._parts.clock.monotonic()) if deadlines else None
+        now = self._parts.clock.monotonic()
+        if self._queue.next_at is not None and len(self._active) < self._job.slots:
+            deadlines.append(self._queue.next_at)
+        deadlines += [now + left for left in savings.seconds_left(self._active.values())]
+        return max(0.0, min(deadlines) - now) if deadlines else None
 
     def _conclude(self, attempt: Attempt, ending: Ending) -> None:
         if attempt.log is not None:
@@ -282,7 +309,7 @@ class Engine:
             self._parts.on_event(Noted(f"{name}: {line}"))
         del self._active[name]
         record = staged.record
-        retried = record.state is State.FAIL and record.attempt < attempt.task.retries and not self.interrupted
+        retried = not self.interrupted and may_follow(attempt, record)
         seconds = self._parts.clock.monotonic() - attempt.began
         told = Ended(
             task=name,
@@ -297,11 +324,19 @@ class Engine:
         )
         self._parts.on_event(told)
         if retried:
-            self._begin(attempt.task, record.attempt + 1)
+            self._wait_for(attempt, record.attempt + 1, pause_seconds(attempt, record))
         elif name not in self._started.tasks:
             status = SUCCEEDED if record.state is State.COMPLETE else FAILED
             self.schedule.conclude(name, TaskStatus(status, record.reason))
         elif record.state is State.COMPLETE:
             self.schedule.succeed(name, staged.texts)
-        else:  # where retries are left, only an interrupt kept it from another attempt
-            self.schedule.fail(name, record.reason if record.attempt >= attempt.task.retries else CANCELLED)
+        else:
+            self.schedule.fail(name, CANCELLED if self.interrupted and may_follow(attempt, record) else record.reason)
+
+    def _wait_for(self, attempt: Attempt, number: int, seconds: int) -> None:
+        """Have a task tried again, after so long."""
+        if not seconds:
+            self._begin(attempt.task, number)
+            return
+        self._queue.add(Waiting(attempt.task, number, self._parts.clock.monotonic() + seconds))
+        self._parts.on_event(Noted(f"{attempt.task.name}: tried again in {duration_text(seconds)}"))

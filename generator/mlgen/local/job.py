@@ -166,6 +166,8 @@ class Job:
                 found[item.name] = str(tree.input(item.name)) if item.type.is_artifact else text
         for out in task.outs:
             found[out.name] = str(tree.output(out.name))
+        if task.checkpoint is not None:
+            found[task.checkpoint.name] = str(tree.checkpoint)
         # The guardian knows a run's processes by this variable, so no author's may replace it.
         return {**found, **about_run, guardian.VARIABLE: self.uid}
 

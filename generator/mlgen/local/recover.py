@@ -21,8 +21,9 @@ from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.local.whole import is_whole, write
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import Clock, timestamp
-from mlgen.runtime.ending import ENGINE_LOST, Ending, record_of
+from mlgen.runtime.ending import ENGINE_LOST, Ending, cause_of_record, record_of
 from mlgen.runtime.regular import Unreadable
+from mlgen.runtime.retrying import Policy, refusal
 from mlgen.runtime.stage_in import staged_inputs
 
 CUT_OFF = "the engine was gone before this ended; told by the next command"
@@ -74,7 +75,8 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
     """Whether it had not ended: something had to be written for it."""
     guardian.sweep(started.uid)
     _remove_containers(folder, started.uid)
-    records = []
+    records: list[TaskRecord] = []
+    policies: dict[str, Policy | None] = {}
     fault = folder.fault()
     error = f"the engine could not go on before this ended: {fault}" if fault else CUT_OFF
     attempts = list(folder.attempts())
@@ -87,7 +89,9 @@ def _recover(folder: RunFolder, started: Started, spool: Callable[[bytes], objec
             if not isinstance(found, TaskRecord):
                 raise BadRecord(f"{attempt.record} is no task's record")
             records.append(found)
-    spool(_fixed_run(folder, started, records, now))
+            told = attempt.read_start()
+            policies[found.task] = told.document.retry if told else None
+    spool(_fixed_run(folder, started, records, policies, now))
     return cut_off
 
 
@@ -115,8 +119,10 @@ def _fixed_record(attempt: AttemptFolder, error: str, now: str) -> bytes | None:
     return attempt.record.read_bytes()
 
 
-def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], now: str) -> bytes:
-    """The bytes of run.json, made now if there were none."""
+def _fixed_run(
+    folder: RunFolder, started: Started, records: list[TaskRecord], policies: dict[str, Policy | None], now: str
+) -> bytes:
+    """The bytes of run.json, made now if there were none. policies: of tasks that have one."""
     if not is_whole(folder.run_json):
         last: dict[str, TaskRecord] = {}
         for record in sorted(records, key=lambda r: r.attempt):
@@ -124,7 +130,8 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
         skipped = {name: reason for name, (reason, _why) in folder.skipped().items()}
         tasks = {name: _status(last.get(name), skipped.get(name)) for name in started.tasks}
         settled = all(
-            name in skipped or (name in last and _final(last[name], retries)) for name, retries in started.tasks.items()
+            name in skipped or (name in last and _final(last[name], retries, policies.get(name)))
+            for name, retries in started.tasks.items()
         )
         run = RunRecord(
             run=started.run,
@@ -146,8 +153,13 @@ def _fixed_run(folder: RunFolder, started: Started, records: list[TaskRecord], n
     return folder.run_json.read_bytes()
 
 
-def _final(record: TaskRecord, retries: int) -> bool:
-    return record.state is State.COMPLETE or (record.state is State.FAIL and record.attempt >= retries)
+def _final(record: TaskRecord, retries: int, policy: Policy | None) -> bool:
+    """Whether no other attempt would have followed."""
+    if record.state is not State.FAIL or record.attempt >= retries or policy is None:
+        return record.state is State.COMPLETE or (record.state is State.FAIL and record.attempt >= retries)
+    cause = cause_of_record(record)
+    began = record.exit_code is not None
+    return cause is not None and refusal(policy, cause, record.exit_code, began=began) is not None
 
 
 def _status(record: TaskRecord | None, skipped: str | None) -> TaskStatus:

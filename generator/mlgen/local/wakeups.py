@@ -82,6 +82,12 @@ class Wakeups:
         self._threads.append(Thread(target=body, daemon=True))
         self._threads[-1].start()
 
+    def call(self, what: Callable[[], None]) -> None:
+        """From any thread: have it called from `wait`, in the main one."""
+        self._done.append(what)
+        with suppress(BlockingIOError):
+            os.write(self._writer, b"\0")
+
     def wait(self, timeout_seconds: float | None) -> None:
         """Wait until something happened, or for the time given; call what asked to be called."""
         for key, _ in self._selector.select(timeout_seconds):

@@ -10,6 +10,7 @@ from mlgen.diagnostic import Diagnostic, Findings
 from mlgen.plan import fans, gating
 from mlgen.plan.model import (
     Cache,
+    Checkpoint,
     Code,
     Command,
     Evaluation,
@@ -23,6 +24,7 @@ from mlgen.plan.model import (
     Param,
     ParamRef,
     Plan,
+    Retry,
     Script,
     SecretRef,
     Size,
@@ -41,11 +43,12 @@ from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.fans import is_many
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
-from mlgen.spec.settings import Amount, GpuAsk, SecretKey
+from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey
 from mlgen.values import Type
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_CPU_MILLIS = 1000
+DEFAULT_EVERY_SECONDS = 300
 DEFAULT_MEMORY = Size("1Gi", 1 << 30)
 
 
@@ -145,6 +148,7 @@ class _Maker:
         if shm is None and gpu:
             shm = Size(quantities.size_text(memory.bytes // 4), memory.bytes // 4)
         reads = self.reads[task.name]
+        retries = cast(Retries | None, get("retries")) or Retries(0)
         return Task(
             name=task.name,
             run=_run(task.step),
@@ -162,13 +166,17 @@ class _Maker:
             shm=shm,
             gpu=Gpu(gpu.pool, gpu.count) if gpu else None,
             timeout_seconds=cast(int | None, get("timeout")) or DEFAULT_TIMEOUT_SECONDS,
-            retries=cast(int | None, get("retries")) or 0,
+            retries=retries.count,
             env=tuple(sorted((n, str(s.value)) for n, s in _settings(get("env")).items())),
             secrets=tuple(_secret(n, s) for n, s in sorted(_settings(get("secrets")).items())),
             file=task.file.path if task.file else task.place.document.file if task.callers else "",
             group=tuple(caller.name for caller in task.callers),
             fan=fans.fan(task),
             cache=_cache(task),
+            retry=_retry(retries),
+            idempotent=get("idempotent") is not False,
+            checkpoint=_checkpoint(cast(CheckpointAsk | None, get("checkpoint"))),
+            spot=get("spot") is True,
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:
@@ -210,6 +218,18 @@ class _Maker:
 def _run(step: spec.Step | None) -> Script | Command:
     assert step is not None
     return Script(step.script) if step.script is not None else Command(step.args or ())
+
+
+def _retry(retries: Retries) -> Retry | None:
+    """None where it says no more than a count: equal meaning is an equal plan."""
+    if retries.on is None:
+        return Retry(retries.backoff_seconds) if retries.backoff_seconds else None
+    codes = tuple(sorted(end for end in retries.on if isinstance(end, int)))
+    return Retry(retries.backoff_seconds, INFRASTRUCTURE in retries.on, codes)
+
+
+def _checkpoint(asked: CheckpointAsk | None) -> Checkpoint | None:
+    return Checkpoint(asked.name, asked.every_seconds or DEFAULT_EVERY_SECONDS) if asked else None
 
 
 def _size(amount: Amount | None) -> Size | None:

@@ -155,6 +155,27 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """After which failures a task is tried again, and how long after (decision 0035).
+
+    backoff_seconds: before the first; doubled before each further one. infrastructure, codes: after a failure that is
+    not the program's own, and after these exit codes of it, sorted. Both None: after any failure.
+    """
+
+    backoff_seconds: int = 0
+    infrastructure: bool | None = None
+    codes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that survives attempts, at the variable `name`."""
+
+    name: str
+    every_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One conjunct of a gate; a task runs when all of its conditions are true.
 
@@ -257,6 +278,10 @@ class Task:
     group: tuple[str, ...] = ()  # the tasks that use the pipelines it lies in, outermost first; not part of the digest
     fan: Fan | None = None
     cache: Cache | None = None
+    retry: Retry | None = None  # None: after any failure, at once
+    idempotent: bool = True
+    checkpoint: Checkpoint | None = None
+    spot: bool = False
 
     @property
     def looked_up(self) -> bool:

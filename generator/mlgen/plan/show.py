@@ -88,6 +88,26 @@ def _parts(task: Task) -> Iterator[tuple[str, str]]:
         yield "code", f"{', '.join(task.code.folders)}  {task.code.digest[:19]}…"
     yield "cache", _cache(task)
     yield "pod", _pod(task)
+    yield "again", ", ".join(again(task))
+    if task.checkpoint:
+        every = duration_text(task.checkpoint.every_seconds)
+        yield "keeps", f"{task.checkpoint.name}, the folder that survives attempts, saved every {every}"
+
+
+def again(task: Task) -> Iterator[str]:
+    """When a task is tried again, where a spec says more than how often."""
+    if task.retry is not None:
+        retry = task.retry
+        ends = [*(["failures of the infrastructure"] if retry.infrastructure else [])]
+        if retry.codes:
+            ends.append(f"exit code{'' if len(retry.codes) == 1 else 's'} {', '.join(map(str, retry.codes))}")
+        if retry.codes is not None:
+            yield f"after {' and '.join(ends)} only"
+        if retry.backoff_seconds:
+            first = f"{duration_text(retry.backoff_seconds)} later"
+            yield f"{first}, then twice as long each time" if task.retries > 1 else first
+    if not task.idempotent:
+        yield "never once its program has begun: it is not idempotent"
 
 
 def gate(task: Task) -> Iterator[tuple[str, str]]:
@@ -133,6 +153,7 @@ def _cache(task: Task) -> str:
 def _pod(task: Task) -> str:
     cpu, memory = total(task)
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
+    gpu += ", on spot nodes" if task.spot else ""
     disk_most = disk_bytes(task)
     disk = f", {size_text(disk_most)} disk" if disk_most is not None else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""

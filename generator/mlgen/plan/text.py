@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from mlgen.plan.model import Cache, Evaluation, Fan, In, InputRef, OutRef, ParamRef, Plan, Script, Size, Task, Value
+from mlgen.plan.model import (
+    Cache,
+    Evaluation,
+    Fan,
+    In,
+    InputRef,
+    OutRef,
+    ParamRef,
+    Plan,
+    Retry,
+    Script,
+    Size,
+    Task,
+    Value,
+)
 
 
 def to_json(plan: Plan) -> dict[str, object]:
@@ -61,6 +75,12 @@ def task_json(task: Task) -> dict[str, object]:
         gpu=_given(pool=task.gpu.pool, count=task.gpu.count) if task.gpu else None,
         timeoutSeconds=task.timeout_seconds,
         retries=task.retries,
+        retry=_retry(task.retry) if task.retry else None,
+        idempotent=None if task.idempotent else False,
+        checkpoint=_given(name=task.checkpoint.name, everySeconds=task.checkpoint.every_seconds)
+        if task.checkpoint
+        else None,
+        spot=task.spot or None,
         env=dict(task.env),
         secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
         fan=_fan(task.fan) if task.fan else None,
@@ -92,6 +112,13 @@ def _cache(cache: Cache) -> dict[str, object]:
             found["key"] = {"type": str(kind), "value": text}
         case ParamRef():
             found["key"] = {"from": str(cache.key)}
+    return found
+
+
+def _retry(retry: Retry) -> dict[str, object]:
+    found = _given(backoffSeconds=retry.backoff_seconds or None)
+    if retry.codes is not None:
+        found |= {"infrastructure": retry.infrastructure, "codes": list(retry.codes)}
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from mlgen.plan.model import Code, Command, Condition, Image, In, Out, Script, Size, Task, Value
-from mlgen.plan.show import gate
+from mlgen.plan.show import again, gate
 from mlgen.plan.text import task_json
 from mlgen.registry.reference import IMAGE
 from mlgen.review.change import Change, Effect, Kind, counted, of_maps, of_value
@@ -245,6 +245,16 @@ def _resources(before: Task, after: Task) -> Iterator[Change]:
     timeouts = [time_text(task.timeout_seconds) for task in (before, after)]
     yield from of_value(timeouts[0], timeouts[1], RESOURCES, "timeout", task=after.name)
     yield from of_value(str(before.retries), str(after.retries), RESOURCES, "retries", task=after.name)
+    old, new = (", ".join(again(task)) or None for task in (before, after))
+    yield from of_value(old, new, RESOURCES, "again", task=after.name)
+    old, new = ("true" if task.spot else None for task in (before, after))
+    yield from of_value(old, new, RESOURCES, "spot", task=after.name)
+
+
+def _checkpoint(before: Task, after: Task) -> list[Change]:
+    # Without it a program that was preempted begins from nothing, and with it from what it saved.
+    old, new = (task.checkpoint.name if task.checkpoint else None for task in (before, after))
+    return of_value(old, new, RUNS, "checkpoint", task=after.name)
 
 
 def gpu_text(task: Task) -> str | None:
@@ -280,5 +290,5 @@ def _use(before: Task, after: Task) -> list[Change]:
 
 # In the order in which a reviewer wants to know: a long list is cut at its end.
 _COMPARED: tuple[Callable[[Task, Task], Iterator[Change] | list[Change]], ...] = (
-    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _resources, _use,
+    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _checkpoint, _resources, _use,
 )  # fmt: skip

@@ -13,11 +13,13 @@ from mlgen.runtime.protocol import (
     GATE_TIMEOUT_SECONDS,
     RECORD_TIMEOUT_SECONDS,
     CacheDocument,
+    CheckpointDocument,
     Evaluation,
     In,
     Out,
     TaskDocument,
 )
+from mlgen.runtime.retrying import Policy
 
 
 def of_task(
@@ -38,7 +40,17 @@ def of_task(
         timeout_seconds=task.timeout_seconds,
         platform=platform,
         cache=_cache(task, env, on_this_machine=platform is None),
+        retry=policy_of(task),
+        checkpoint=CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds) if task.checkpoint else None,
     )
+
+
+def policy_of(task: model.Task) -> Policy | None:
+    """What stages must know of a task's further attempts; None where any failure is tried again, at once."""
+    if task.retry is None and task.idempotent:
+        return None
+    retry = task.retry or model.Retry()
+    return Policy(task.retries, retry.backoff_seconds, retry.infrastructure, retry.codes, task.idempotent)
 
 
 def _cache(task: model.Task, env: str, *, on_this_machine: bool) -> CacheDocument | None:

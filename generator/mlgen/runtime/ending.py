@@ -14,6 +14,7 @@ from mlgen.ledger.records.clean import Clean, clean_task
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.retrying import Cause, refusal
 from mlgen.runtime.secrets import masked
 
 # Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and two of ours where it has no word.
@@ -30,12 +31,16 @@ MAX_ERROR_CHARACTERS = 4000  # of an error of ours that a record must have room 
 SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
 KILLED = 128 + Signals.SIGKILL  # a shell's exit code when what it ran was killed
 
+# How a shell ends whose command was killed or told to end (POSIX, 2.8.2): by nobody in the program itself. The other
+# signals are faults of a program's own, as SIGSEGV and SIGABRT.
+FROM_OUTSIDE = (SIGNALLED, KILLED, 128 + Signals.SIGTERM)
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an execution ended. exit_code: of the author's program, -1 for a signal, None when it never ended.
 
-    error: a sentence for people, None when it is COMPLETE. Times: RFC 3339 in UTC.
+    error: a sentence for people, None when it is COMPLETE. Times: RFC 3339 in UTC. cause: where the others do not tell.
     """
 
     state: State
@@ -44,6 +49,24 @@ class Ending:
     error: str | None
     started_at: str
     ended_at: str
+    cause: Cause | None = None
+
+
+def cause_of(state: State, reason: str, exit_code: int | None) -> Cause | None:
+    """Whose failure an execution's end was, as far as these tell; None where it did not fail.
+
+    Without an exit code it never came to the program's end; with 0, its outs were not what they must be.
+    """
+    if state is State.COMPLETE:
+        return None
+    if state is State.ABORT or reason != STEP_FAILED or exit_code is None or exit_code in FROM_OUTSIDE:
+        return Cause.INFRASTRUCTURE
+    return Cause.PROGRAM
+
+
+def cause_of_record(record: TaskRecord) -> Cause | None:
+    """The same of a record, which may know better."""
+    return Cause(record.cause) if record.cause is not None else cause_of(record.state, record.reason, record.exit_code)
 
 
 def signal_name(number: int) -> str | None:
@@ -92,6 +115,12 @@ def record_of(
     cache_key: str | None = None,
 ) -> TaskRecord:
     """The record of an execution. cache_key: of a task that is cached, as far as it is known."""
+    cause = ending.cause or cause_of(ending.state, ending.reason, ending.exit_code)
+    error = ending.error
+    policy = document.retry
+    if policy is not None and cause is not None and ending.state is State.FAIL and execution.attempt < policy.count:
+        why = refusal(policy, cause, ending.exit_code, began=ending.exit_code is not None)
+        error = error if why is None else f"{error}; not tried again: {why}"
     return TaskRecord(
         run_id=execution.run_id,
         env=document.env,
@@ -113,13 +142,14 @@ def record_of(
         params=execution.params,
         metrics=metrics or {},
         values=values or {},
-        error=ending.error,
+        error=error,
         source=source_of(execution),
         image=document.image,
         image_digest=document.image_digest,
         code_digest=document.code_digest,
         tekton=execution.tekton,
         cache_key=cache_key,
+        cause=str(cause) if cause is not None and document.retry is not None else None,
         item=execution.item,
     )
 

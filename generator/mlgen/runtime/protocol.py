@@ -5,6 +5,7 @@ only what the spec and the environment say, so that a Task changes with nothing 
 of an in, ids, digests of spec and plan) comes beside it, in `Execution`; `runtime.pod` says how a pod gets each.
 
     <root>/in/<name>     an artifact to read              <root>/out/<name>   what the author writes
+    <root>/checkpoint    the folder that survives attempts, where a task has one
     <root>/work          working directory                <root>/home <root>/tmp
     <root>/alive         a FIFO that a script holds open while it runs (pods)
     <state>/             stage-in, stage-out and results only: the author's code cannot write here
@@ -19,6 +20,7 @@ from typing import Any
 
 from mlgen.ledger.records.task import Item
 from mlgen.runtime.pod import Platform
+from mlgen.runtime.retrying import Policy
 from mlgen.values import Type
 
 VERSION = 1
@@ -100,6 +102,14 @@ class CacheDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointDocument:
+    """A folder that survives attempts, at the variable `name`."""
+
+    name: str
+    every_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDocument:
     """What a task is, as far as staging and records need it. Canonical JSON in MLGEN_TASK."""
 
@@ -117,6 +127,8 @@ class TaskDocument:
     platform: Platform | None = None  # None: this machine
     fan: FanDocument | None = None
     cache: CacheDocument | None = None
+    retry: Policy | None = None
+    checkpoint: CheckpointDocument | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -138,6 +150,12 @@ class TaskDocument:
             "timeoutSeconds": self.timeout_seconds,
             **({"platform": self.platform.to_json()} if self.platform else {}),
             **({"cache": self.cache.to_json()} if self.cache else {}),
+            **({"retry": self.retry.to_json()} if self.retry else {}),
+            **(
+                {"checkpoint": {"name": self.checkpoint.name, "everySeconds": self.checkpoint.every_seconds}}
+                if self.checkpoint
+                else {}
+            ),
         }
 
     @staticmethod
@@ -166,6 +184,10 @@ class TaskDocument:
             timeout_seconds=data["timeoutSeconds"],
             platform=Platform.from_json(data["platform"]) if data.get("platform") else None,
             cache=CacheDocument.from_json(data["cache"]) if data.get("cache") else None,
+            retry=Policy.from_json(data["retry"]) if data.get("retry") else None,
+            checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
+            if data.get("checkpoint")
+            else None,
         )
 
     @staticmethod
@@ -220,6 +242,10 @@ class Tree:
 
     def output(self, name: str) -> Path:
         return self.root / "out" / name
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint"
 
     @property
     def work(self) -> Path:

@@ -21,12 +21,13 @@ OpenStore = Callable[[str], Store]
 INPUTS = "inputs.json"  # in Tree.state: what stage-in verified, for the record that stage-out writes
 
 
-def prepare(tree: Tree) -> None:
+def prepare(tree: Tree, *, checkpoint: bool = False) -> None:
     """Make the folders of an execution. The root exists; in a pod the kubelet may have made some.
 
     What else has such a name stays: a sidecar that is started again finds what the author's program made of them.
     """
-    for name in ("in", "out", "work", "home", "tmp"):
+    names = ("in", "out", "work", "home", "tmp", *(("checkpoint",) if checkpoint else ()))
+    for name in names:
         with suppress(FileExistsError):
             (tree.root / name).mkdir()
 

@@ -15,10 +15,11 @@ from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
+from mlgen.runtime.retrying import Cause
 from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
-from mlgen.store import Missing, Store, StoreError, hold
+from mlgen.store import BadArtifact, Missing, Store, StoreError, hold
 from mlgen.values import parse
 
 
@@ -50,13 +51,14 @@ def stage_out(
     """
     values, problems = read_values(document, tree, secrets or {})
     outputs: tuple[Artifact, ...] = ()
+    cause = Cause.PROGRAM
     if ending.state is State.COMPLETE:
         artifacts = [out for out in document.outs if out.type.is_artifact]
         problems += [str(not_written(out)) for out in artifacts if not out.optional and not _exists(tree, out)]
         if not problems:
-            outputs, problems = _keep_all(document, execution, tree, store, artifacts)
+            outputs, problems, cause = _keep_all(document, execution, tree, store, artifacts)
         if problems:
-            ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems))
+            ending = replace(ending, state=State.FAIL, reason=STEP_FAILED, error="; ".join(problems), cause=cause)
             outputs = ()
     if ending.error is not None:
         ending = replace(ending, error=masked(ending.error, (secrets or {}).values()))
@@ -113,8 +115,9 @@ def _exists(tree: Tree, out: Out) -> bool:
 
 def _keep_all(
     document: TaskDocument, execution: Execution, tree: Tree, store: Store, artifacts: list[Out]
-) -> tuple[tuple[Artifact, ...], list[str]]:
-    kept, problems = [], []
+) -> tuple[tuple[Artifact, ...], list[str], Cause]:
+    """What could be kept, what could not, and whose fault that was."""
+    kept, problems, cause = [], [], Cause.PROGRAM
     for out in artifacts:
         if not _exists(tree, out):
             continue
@@ -124,10 +127,12 @@ def _keep_all(
             content = store.put_artifact(key, tree.output(out.name), beneath=tree.root)
         except (StoreError, Fault, OSError) as error:
             problems.append(f'out "{out.name}" cannot be kept: {reason_of(error)}')
+            if not isinstance(error, BadArtifact | Missing):  # those are what the program left
+                cause = Cause.INFRASTRUCTURE
         else:
             uri = f"{store.uri}/{key}"
             kept.append(Artifact(out.name, uri, content.digest, content.size_bytes, content.media_type, str(out.type)))
-    return tuple(kept), problems
+    return tuple(kept), problems, cause
 
 
 def _texts(

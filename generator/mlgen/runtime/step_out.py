@@ -21,6 +21,7 @@ from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape_result
 from mlgen.runtime.post import LOOK_SECONDS, Post
 from mlgen.runtime.results import blame, put_by_program, take_away, too_large
+from mlgen.runtime.retrying import Cause
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 
@@ -111,16 +112,16 @@ def _stage_out(post: Post, ending: Ending, intruders: list[str]) -> stage_out.St
     try:
         staged = stage_out.stage_out(post.document, post.execution, post.tree, post.store, ending, secrets=post.secrets)
     except Exception as error:
-        return _failed(post, ending, STEP_FAILED, sentence(error))
+        return _failed(post, ending, STEP_FAILED, sentence(error), Cause.INFRASTRUCTURE)
     if post.handover.ended("results"):  # Tekton fails such a pod, whatever its steps do
         return _failed(post, ending, SIDECAR_FAILED, "the results sidecar was killed")
     return staged
 
 
-def _failed(post: Post, ending: Ending, reason: str, error: str) -> stage_out.Staged:
+def _failed(post: Post, ending: Ending, reason: str, error: str, cause: Cause | None = None) -> stage_out.Staged:
     """An execution that fails for another reason than its program; one whose program failed goes on saying so."""
     if ending.state is State.COMPLETE:
-        ending = replace(ending, state=State.FAIL, reason=reason, error=error)
+        ending = replace(ending, state=State.FAIL, reason=reason, error=error, cause=cause)
     record = record_of(
         post.document,
         post.execution,
@@ -143,7 +144,8 @@ def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage
     try:
         _write_results(post, texts)
     except OSError as error:
-        return _failed(post, ending, STEP_FAILED, f"the results cannot be written: {sentence(error)}")
+        problem = f"the results cannot be written: {sentence(error)}"
+        return _failed(post, ending, STEP_FAILED, problem, Cause.INFRASTRUCTURE)
     return staged
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
+from mlgen.runtime.retrying import Cause
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only
 # so long before the sidecar was told to end did so for the same reason: the pod was stopped, and no task failed.
@@ -39,7 +40,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """reason, error, exit_code: as in `Ending`. release: a step that died with its
+    """reason, error, exit_code, cause: as in `Ending`. release: a step that died with its
     entrypoint, so that the steps after it must be told not to wait for it.
     """
 
@@ -48,9 +49,10 @@ class Verdict:
     error: str
     exit_code: int | None = None
     release: str | None = None
+    cause: Cause | None = None
 
     def ending(self, started_at: str, ended_at: str) -> Ending:
-        return Ending(self.state, self.reason, self.exit_code, self.error, started_at, ended_at)
+        return Ending(self.state, self.reason, self.exit_code, self.error, started_at, ended_at, self.cause)
 
 
 def judge(sight: Sight, timeout_seconds: int) -> Verdict | None:
@@ -96,7 +98,7 @@ def _skipped(sight: Sight, timeout_seconds: int) -> Verdict:
         error = f"the program had not ended after {timeout_seconds} s, its timeout"
         return Verdict(State.FAIL, TIMED_OUT, error, SIGNALLED)
     error = "the program cannot be started: the image has no such command, or it cannot be executed"
-    return Verdict(State.FAIL, STEP_FAILED, error)
+    return Verdict(State.FAIL, STEP_FAILED, error, cause=Cause.PROGRAM)
 
 
 def _killed(sight: Sight) -> Verdict:

@@ -42,6 +42,14 @@ class GpuPool:
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """How pods get to nodes that may be taken away. tolerations: as Kubernetes has them."""
+
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The most that one task may ask for; None: no limit."""
 
@@ -69,6 +77,7 @@ class Environment:
     runtime_image: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
     gpus: tuple[tuple[str, GpuPool], ...] = ()
+    spot: Spot | None = None
     registries: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     limit_cpu: bool = False

@@ -16,7 +16,7 @@ from mlgen.spec.checks.environments import PIN, environment
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.model import Place
-from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project
+from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project, Spot
 from mlgen.spec.reader import Route
 from mlgen.spec.sources import build_sources
 
@@ -97,6 +97,7 @@ class _Builder:
             runtime_image=_text(data.get("runtime_image")),
             image_pull_secrets=tuple(_texts(data.get("image_pull_secrets"))),
             gpus=tuple((k, self.pool(_map(v), place / "gpus" / k)) for k, v in sorted(_map(data.get("gpus")).items())),
+            spot=self.spot(data.get("spot")),
             registries=tuple(_texts(data.get("registries"))),
             limits=self.limits(_map(data.get("limits")), place / "limits"),
             limit_cpu=data.get("limit_cpu") is True,
@@ -112,10 +113,12 @@ class _Builder:
         return S3(_text(data.get("endpoint")), _text(data.get("region")), _text(data.get("secret")))
 
     def pool(self, data: dict[str, Any], place: Place) -> GpuPool:
-        selector = tuple((k, v) for k, v in sorted(_map(data.get("node_selector")).items()) if isinstance(v, str))
-        tolerations = data.get("tolerations")
-        listed = tuple(t for t in tolerations if isinstance(t, dict)) if isinstance(tolerations, list) else ()
-        return GpuPool(_text(data.get("resource")) or "", selector, listed, self.seconds(data, "queue", place))
+        placed = _placed(data)
+        queue = self.seconds(data, "queue", place)
+        return GpuPool(_text(data.get("resource")) or "", placed.node_selector, placed.tolerations, queue)
+
+    def spot(self, data: object) -> Spot | None:
+        return _placed(data) if isinstance(data, dict) else None
 
     def limits(self, data: dict[str, Any], place: Place) -> Limits:
         gpu, memory = data.get("gpu"), _text(data.get("memory"))
@@ -136,6 +139,13 @@ class _Builder:
         except ValueError as error:
             self.found.append((place / key).finding("bad-duration", str(error), fix=quantities.DURATION_RULE))
             return None
+
+
+def _placed(data: dict[str, Any]) -> Spot:
+    """Where pods may run, as far as it can be read."""
+    selector = tuple((k, v) for k, v in sorted(_map(data.get("node_selector")).items()) if isinstance(v, str))
+    tolerations = data.get("tolerations")
+    return Spot(selector, tuple(t for t in tolerations if isinstance(t, dict)) if isinstance(tolerations, list) else ())
 
 
 def _texts(value: object) -> Iterator[str]:

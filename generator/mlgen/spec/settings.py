@@ -13,17 +13,12 @@ from mlgen.spec import quantities
 from mlgen.spec.model import Place, Setting
 from mlgen.values import Type, type_of
 
-SETTINGS = ("image", "code", "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "env", "secrets", "cache")
-RESOURCES = (
-    "cpu",
-    "memory",
-    "disk",
-    "shm",
-    "gpu",
-    "timeout",
-    "retries",
-    "cache",
-)  # what the caller of a task file may set
+SETTINGS = (
+    "image", "code", "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "idempotent", "checkpoint", "spot",
+    "env", "secrets", "cache",
+)  # fmt: skip
+# What the caller of a task file may set.
+RESOURCES = ("cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "spot", "cache")
 
 POOL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _GPU = re.compile(rf"(?:(?P<pool>{POOL.pattern}):)?(?P<count>[1-9][0-9]{{0,2}})")
@@ -61,6 +56,28 @@ class CacheAsk:
     key_place: Place | None = None
 
 
+INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often, after how long at first, and after which failures a task is tried again.
+
+    on: exit codes and INFRASTRUCTURE; None: any failure.
+    """
+
+    count: int
+    backoff_seconds: int = 0
+    on: frozenset[int | str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointAsk:
+    name: str
+    place: Place
+    every_seconds: int | None = None
+
+
 def read_settings(data: dict[str, object], place: Place, found: list[Diagnostic]) -> dict[str, Setting]:
     """The settings in a task, a task file or `defaults`. What cannot be read is told and left out."""
     settings = {}
@@ -76,7 +93,7 @@ Reader = Callable[[Any, Place, list[Diagnostic]], object]
 def _read(key: str, value: object, place: Place, found: list[Diagnostic]) -> object:
     """The value by its key; None for what the schema refuses, which was told with the shape."""
     kinds, read = _READERS[key]
-    if (isinstance(value, bool) and kinds != CACHE_KINDS) or not isinstance(value, kinds):
+    if (isinstance(value, bool) and kinds not in (bool, CACHE_KINDS)) or not isinstance(value, kinds):
         return None
     try:
         return read(value, place, found)
@@ -124,8 +141,56 @@ def _timeout(value: str, _place: Place, _found: list[Diagnostic]) -> int:
     return quantities.duration_seconds(value)
 
 
-def _retries(value: int, _place: Place, _found: list[Diagnostic]) -> int | None:
-    return value if 0 <= value <= 9 else None  # else: the schema said so
+def _retries(value: int | dict[str, Any], place: Place, found: list[Diagnostic]) -> Retries | None:
+    if isinstance(value, int):
+        return Retries(value) if 0 <= value <= 9 else None  # else: the schema said so
+    count = value.get("count")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 9:
+        return None
+    return Retries(count, _duration(value.get("backoff"), place / "backoff", found) or 0, _on(value, place, found))
+
+
+def _on(value: dict[str, Any], place: Place, found: list[Diagnostic]) -> frozenset[int | str] | None:
+    listed = value.get("on")
+    if not isinstance(listed, list):
+        return None
+    ends = set[int | str]()
+    for index, end in enumerate(listed):
+        if isinstance(end, bool) or not isinstance(end, int | str):
+            continue  # the schema said so
+        if isinstance(end, str) and end != INFRASTRUCTURE:
+            message = f'"{end[:80]}" is not a failure that `on` knows'
+            why = "a program tells its failures apart by exit codes; all that is not its own is infrastructure"
+            found.append(
+                (place / "on" / index).finding("bad-value", message, why, "write an exit code or infrastructure")
+            )
+        elif end in ends:
+            message = f"{end} stands here a second time"
+            found.append((place / "on" / index).finding("bad-value", message, "", "remove one of them"))
+        ends.add(end)
+    return frozenset(ends)
+
+
+def _duration(text: object, place: Place, found: list[Diagnostic]) -> int | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        return quantities.duration_seconds(text)
+    except ValueError as error:
+        found.append(place.finding("bad-duration", str(error), fix=quantities.DURATION_RULE))
+        return None
+
+
+def _checkpoint(value: str | dict[str, Any], place: Place, found: list[Diagnostic]) -> CheckpointAsk | None:
+    if isinstance(value, str):
+        return CheckpointAsk(value, place)
+    name = value.get("name")
+    every = _duration(value.get("every"), place / "every", found)
+    return CheckpointAsk(name, place / "name", every) if isinstance(name, str) else None
+
+
+def _flag(value: bool, _place: Place, _found: list[Diagnostic]) -> bool:
+    return value
 
 
 def _gpu(value: int | str, _place: Place, _found: list[Diagnostic]) -> GpuAsk:
@@ -192,6 +257,8 @@ CACHE_KINDS = (bool, dict)
 
 # key: (the types of a spec's value, its reader). image: str. code: tuple of (path, Place). cpu: int, thousandths.
 # timeout: int, seconds. env: dict of Setting(str). secrets: dict of Setting(SecretKey). cache: CacheAsk.
+# timeout: int, seconds. retries: Retries. idempotent, spot: bool. checkpoint: CheckpointAsk.
+# env: dict of Setting(str). secrets: dict of Setting(SecretKey).
 _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
     "image": (str, _image),
     "code": ((str, list), _code),
@@ -201,7 +268,10 @@ _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
     "shm": (str, _amount),
     "gpu": ((int, str), _gpu),
     "timeout": (str, _timeout),
-    "retries": (int, _retries),
+    "retries": ((int, dict), _retries),
+    "idempotent": (bool, _flag),
+    "checkpoint": ((str, dict), _checkpoint),
+    "spot": (bool, _flag),
     "env": (dict, _env),
     "secrets": (dict, _secrets),
     "cache": (CACHE_KINDS, _cache),

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from mlgen.store.beneath import Held
 from mlgen.store.content import Content
 from mlgen.store.errors import BadKey, Mismatch, TooLarge
 
@@ -95,6 +96,10 @@ class Store(Protocol):
         beneath: a folder above `path` below which others write: no link is followed there, whenever it comes. None:
         its parent. Raises BadArtifact, Missing when there is nothing at `path`.
         """
+        ...
+
+    def put_file(self, key: str, held: Held) -> Content:
+        """Keep an open file, whatever becomes of its name, and say what was kept. Raises Taken, as `put_artifact`."""
         ...
 
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:

@@ -137,6 +137,11 @@ class Bucket:
                 return self._upload_folder(key, held)
             return upload(self.objects, key, held, self._where(key)).content(path.name)
 
+    def put_file(self, key: str, held: Held) -> Content:
+        check_key(key)
+        with refusals(self.place):
+            return upload(self.objects, key, held, self._where(key)).content(held.path.name)
+
     def _upload_folder(self, key: str, folder: Held) -> Content:
         names = [check_key(f"{key}/{name}") and name for name in folder.files()]  # all good before any goes up
         manifest.check_writable(names, str(folder.path))

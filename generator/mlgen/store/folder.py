@@ -131,6 +131,18 @@ class Folder:
             disk.sync(target.parent)
             return content
 
+    def put_file(self, key: str, held: Held) -> Content:
+        target = self._path(key)
+        with self._disk():
+            disk.make_folder(target.parent)
+            content = self._put_file(target, held)
+            if content is None:
+                content = measure_held(held)
+                if measure(target).digest != content.digest:
+                    raise Taken(f"another artifact is kept as {key} in {self.uri} already")
+            disk.sync(target.parent)
+            return content
+
     def get_artifact(self, key: str, destination: Path, *, digest: str | None = None) -> Content:
         source = self._path(key.rstrip("/"))
         with self._disk(), hold(source) as held:

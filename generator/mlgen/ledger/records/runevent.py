@@ -21,7 +21,7 @@ _FACET_URL = re.compile(re.escape(OUR_FACETS) + r"/(\d{1,6})/.*")
 
 def to_json(record: TaskRecord) -> dict[str, object]:
     """The RunEvent. What is not known is null, so that every record has the same keys, but for those of the few:
-    `reconciled`, `item`, `cached` with `originalRunId`."""
+    `reconciled`, `item`, `cause`, `cached` with `originalRunId`."""
     r = record
     job = {"namespace": f"mlgen/{r.env}", "name": f"{r.pipeline}.{r.task}", "facets": {}}
     if r.source is not None:
@@ -52,6 +52,7 @@ def to_json(record: TaskRecord) -> dict[str, object]:
         "tekton": r.tekton,
         **({"reconciled": True} if r.reconciled else {}),
         **({"item": {"index": r.item.index, "of": r.item.of, "values": r.item.values}} if r.item else {}),
+        **({"cause": r.cause} if r.cause is not None else {}),
         **({"cached": True, "originalRunId": r.original_run_id} if r.original_run_id is not None else {}),
     }
     facets: dict[str, object] = {"mlgen_task": about, "parent": _parent_facet(r)}
@@ -171,6 +172,7 @@ def of_fields(data: Fields) -> TaskRecord:
         tekton=about.optional_mapping("tekton"),
         reconciled=about.get("reconciled") is True,
         item=_item(about),
+        cause=about.optional_text("cause"),
         original_run_id=about.text("originalRunId", RUN_ID) if about.get("cached") is True else None,
     )
     # What a standard reader sees and what ours sees must be the same.

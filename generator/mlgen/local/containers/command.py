@@ -45,7 +45,8 @@ def command(
     on this machine. variables: of the program. secrets: names of those whose text stays out of the command line, which
     every user of the machine can read.
     """
-    mounts = [f"{tree.root / folder}:{pod.ROOT}/{folder}" for folder in MOUNTED]
+    folders = [*MOUNTED, *(["checkpoint"] if task.checkpoint else [])]
+    mounts = [f"{tree.root / folder}:{pod.ROOT}/{folder}" for folder in folders]
     is_script = isinstance(task.run, Script)
     if is_script:
         mounts.append(f"{script}:{SCRIPT}:ro")

@@ -8,6 +8,7 @@ from mlgen import diagnostic
 from mlgen.diagnostic import Diagnostic, Severity
 from mlgen.spec.checks import (
     arguments,
+    attempts,
     caching,
     callers,
     fan_readers,
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     platform.scripts,
     platform.shebangs,
     platform.tekton_variables,
+    attempts.spot,
 )
 
 

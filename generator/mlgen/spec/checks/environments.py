@@ -17,7 +17,7 @@ from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
     "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
-    "image_pull_secrets", "gpus", "registries", "limits", "limit_cpu", "queue", "staging", "labels",
+    "image_pull_secrets", "gpus", "spot", "registries", "limits", "limit_cpu", "queue", "staging", "labels",
 )  # fmt: skip
 LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
@@ -53,6 +53,7 @@ def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> 
     yield from _branch(_map(data, "ledger").get("branch"), place / "ledger" / "branch")
     for pool, value in _map(data, "gpus").items():
         yield from _pool(pool, value if isinstance(value, dict) else {}, place / "gpus" / pool)
+    yield from _labels(_map(data, "spot"), "node_selector", place / "spot", ours=True)
     yield from _labels(data, "labels", place)
     yield from _pin(name, data, place)
 

@@ -241,11 +241,11 @@ def names_of_variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagno
     for task in pipeline.tasks.values():
         if task.fan is None:
             continue
-        taken = {name: (what, place) for name, what, place in names.named(task)}
+        taken = {name: (what, span) for name, what, span in names.named(task)}
         for axis in task.fan.axes:
             if axis.name in taken:
-                what, place = taken[axis.name]
+                what, span = taken[axis.name]
                 message = f'task "{task.name[:80]}" has {what} and a variable of `{task.fan.kind}` called "{axis.name}"'
                 why = "ins, outs, env, secrets and these variables are environment variables of one process"
-                related = (Related(f"{what} of this name", names.named_at(place)),)
+                related = (Related(f"{what} of this name", span),)
                 yield axis.place.key_finding("name-collision", message, why, "rename one", related)

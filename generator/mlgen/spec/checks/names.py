@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Place, Setting, Task
 from mlgen.spec.paths import versioned
+from mlgen.spec.settings import CheckpointAsk
 
 VARIABLE = re.compile(r"[a-z]([a-z0-9_]{0,38}[a-z0-9])?")
 NODE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -140,31 +142,41 @@ def variables(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
 
 
 def _variables(task: Task) -> Iterator[Diagnostic]:
-    seen: dict[str, tuple[str, Place]] = {}
-    for name, what, place in named(task):
+    seen: dict[str, tuple[str, Span]] = {}
+    for name, what, span in named(task):
         if name not in seen:
-            seen[name] = what, place
+            seen[name] = what, span
             continue
         first, where = seen[name]
         message = f'task "{task.name[:80]}" has {first} and {what} called "{name[:80]}"'
         why = "ins, outs, env and secrets of a task are environment variables of one process"
         fix = "rename one" + ("; the map form of `in` gives any name: {name: task.out}" if first == "an in" else "")
-        related = (Related(f"{first} of this name", named_at(where)),)
-        yield Diagnostic("name-collision", message, named_at(place), why, fix, related)
+        related = (Related(f"{first} of this name", where),)
+        yield Diagnostic("name-collision", message, span, why, fix, related)
     for item in task.ins:
         if item.keyed:  # else the name is the producer's, and told there
             yield from variable(item.name, "an in", item.place)
     for out in task.outs.values():
         yield from variable(out.name, "an out", out.place)
+    for checkpoint in _checkpoints(task):
+        for found in variable(checkpoint.name, "a checkpoint", checkpoint.place):
+            yield replace(found, span=checkpoint.place.span)
     for name, _, place in _environment(task):
         yield from _environment_variable(name, place)
 
 
-def named(task: Task) -> Iterator[tuple[str, str, Place]]:
-    """(name, what it is, place) of each environment variable that a task has by its spec, but for those of a fan."""
-    yield from ((i.name, "an in", i.place) for i in task.ins if i.name)
-    yield from ((o.name, "an out", o.place) for o in task.outs.values())
-    yield from _environment(task)
+def named(task: Task) -> Iterator[tuple[str, str, Span]]:
+    """(name, what it is, where) of each environment variable that a task has by its spec, but for those of a fan."""
+    yield from ((i.name, "an in", named_at(i.place)) for i in task.ins if i.name)
+    yield from ((o.name, "an out", named_at(o.place)) for o in task.outs.values())
+    yield from ((c.name, "a checkpoint", c.place.span) for c in _checkpoints(task))
+    yield from ((name, what, named_at(place)) for name, what, place in _environment(task))
+
+
+def _checkpoints(task: Task) -> Iterator[CheckpointAsk]:
+    setting = task.settings.get("checkpoint")
+    if setting is not None and isinstance(setting.value, CheckpointAsk):
+        yield setting.value
 
 
 def _environment(task: Task) -> Iterator[tuple[str, str, Place]]:

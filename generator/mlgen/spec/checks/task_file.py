@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.spec.checks import files, names, platform
+from mlgen.spec.checks import attempts, files, names, platform
 from mlgen.spec.checks.arguments import param_parts
 from mlgen.spec.checks.context import Context, a
 from mlgen.spec.model import In, Param, Pipeline, Task, TaskFile
@@ -19,6 +19,7 @@ _OF_ONE_TASK: tuple[Callable[[Pipeline, Context], Iterable[Diagnostic]], ...] = 
     platform.scripts,
     platform.shebangs,
     platform.tekton_variables,
+    attempts.spot,
 )
 
 

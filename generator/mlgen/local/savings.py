@@ -1,0 +1,47 @@
+"""The checkpoints of running tasks: saved beside the engine's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from mlgen.local.attempt import Attempt
+from mlgen.local.events import Noted, OnEvent
+from mlgen.local.wakeups import Wakeups
+from mlgen.runtime.checkpoint import Checkpoint, checkpoint_folder
+from mlgen.runtime.clock import Clock
+from mlgen.runtime.saving import Saving
+from mlgen.store import Store
+
+
+def saving_of(attempt: Attempt, store: Store, clock: Clock, wakeups: Wakeups, on_event: OnEvent) -> Saving | None:
+    """The saves of an attempt; None of a task without a checkpoint."""
+    document, execution, tree = attempt.document, attempt.execution, attempt.folder.tree
+    if document.checkpoint is None:
+        return None
+    index = execution.item.index if execution.item else 0
+    at = checkpoint_folder(document.pipeline, execution.run_uid, document.task, index)
+    checkpoint = Checkpoint(store, at, tree.checkpoint, tree.root, execution.run_id)
+
+    def say(line: str) -> None:  # by a thread: told by the main one
+        wakeups.call(lambda: on_event(Noted(f"{document.task}: {line}")))
+
+    return Saving(checkpoint, document.checkpoint.every_seconds, clock, say)
+
+
+def begin_due(attempts: Iterable[Attempt], wakeups: Wakeups) -> None:
+    """Begin the saves that are due."""
+    for attempt in attempts:
+        if attempt.process is not None and attempt.saving is not None and attempt.saving.take():
+            wakeups.in_thread(partial(_save, attempt.saving))
+
+
+def _save(saving: Saving) -> Callable[[], None]:
+    saving.save()
+    return lambda: None
+
+
+def seconds_left(attempts: Iterable[Attempt]) -> list[float]:
+    """Until each of the next saves."""
+    left = (a.saving.seconds_left for a in attempts if a.saving is not None and a.process is not None)
+    return [seconds for seconds in left if seconds is not None]
