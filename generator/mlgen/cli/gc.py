@@ -81,6 +81,10 @@ def artifacts(
     tally = Tally(every=form is Format.JSON)
     sweeping = Sweeping(records, marking, judge, tally, kept, now)
     sweeping.delete() if delete else sweeping.look()
+    if sweeping.caching.gone:
+        note(
+            f"entries of the cache that {'went' if delete else 'would go'} with their bytes: {sweeping.caching.gone:,}"
+        )
     found = answer(tally, records, marking, kept, deleted=delete)
     with answer_of_a_deed():
         if form is Format.JSON:

@@ -94,6 +94,12 @@ def run(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every task; what they make can be taken by later runs.")
     ] = False,
+    explain_cache: Annotated[
+        bool,
+        typer.Option(
+            "--explain-cache", help="Run nothing: say which tasks would be cached, and what changed for others."
+        ),
+    ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -105,6 +111,11 @@ def run(
     source = workspace.source_for(env)
     plan = plan_in(workspace, env, file)
     records = open_records(workspace, env)
+    if explain_cache:
+        from mlgen.cli.explaining import explain  # here: a run needs none of it
+
+        explain(records, source, plan, param or [], form)
+        return
     ask = Ask(resume, start, only)
     if dates is not None or step is not None or parallel is not None:
         _refuse_with_backfill(dates, ask, detach=detach, logs=logs)
@@ -117,7 +128,7 @@ def run(
             parallel=parallel or 1,
             given=param or [],
             name=None if name is None else _name(plan, name, taken=()),
-            more=[] if engine is None else ["--engine", engine],
+            more=[*([] if engine is None else ["--engine", engine]), *(["--no-cache"] if no_cache else [])],
             form=form,
         )
         raise typer.Exit(backfilling.backfill(records, plan, wanted, has=_has(records, source)))

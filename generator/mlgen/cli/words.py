@@ -11,7 +11,7 @@ from mlgen.local import why
 from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
 from mlgen.plan.model import Plan
 from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
-from mlgen.runtime.reused import NOT_ASKED
+from mlgen.runtime.reused import NOT_ASKED, REUSED
 
 
 def ending(state: State, exit_code: int | None, error: str | None) -> str:
@@ -35,7 +35,7 @@ def of_failure(state: State, failure: Failure | None) -> str:
 
 def of_record(record: TaskRecord) -> str:
     """How a task's last attempt ended; attempts are counted from 1."""
-    if record.original_run_id is not None:
+    if record.reason == REUSED:
         return "reused"
     words = ending(record.state, record.exit_code, record.error)
     made = f", cached: made by {record.original_run_id}" if record.original_run_id is not None else ""

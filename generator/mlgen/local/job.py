@@ -17,7 +17,7 @@ from mlgen.local.schedule import Schedule
 from mlgen.plan.model import Image, InputRef, OutRef, ParamRef, Plan, Source, Task
 from mlgen.runtime import pod
 from mlgen.runtime.documents import of_task
-from mlgen.runtime.protocol import CacheDocument, Execution, TaskDocument, Tree
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree, with_parts
 from mlgen.runtime.reused import Into
 from mlgen.runtime.texts import read_result, result
 
@@ -99,17 +99,12 @@ class Job:
         """What a task is. Where its program runs in no container, without an image: a record must not say so."""
         whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts)
         run_in = self.images[task.image] if self.client is not None and task.image is not None else None
-        whole = replace(whole, cache=self._cache(whole, run_in))
+        if run_in is not None and run_in.digest is None:
+            whole = replace(whole, cache=None)  # nobody can tell what it is
+        whole = with_parts(whole, self.host if run_in is None else {"image": run_in.digest or ""})
         if run_in is None:
             return replace(whole, image=None, image_digest=None)
         return replace(whole, image_digest=run_in.digest)
-
-    def _cache(self, whole: TaskDocument, run_in: Image | None) -> CacheDocument | None:
-        """What a key must hold of what programs run in: an image, or this machine; None where nobody can tell."""
-        if whole.cache is None or (run_in is not None and run_in.digest is None):
-            return None
-        where = self.host if run_in is None else {"image": run_in.digest or ""}
-        return replace(whole.cache, parts=tuple(sorted({**dict(whole.cache.parts), **where}.items())))
 
     @cached_property
     def host(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ No time, no id of a run, no tag that can move (decision 0033).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,16 @@ def of_text(text: str) -> str:
     return f"text {canonical.digest(text)}"
 
 
-def known_digests(document: TaskDocument, execution: Execution) -> dict[str, str] | None:
-    """The digests of the artifacts that enter, as far as they were written; None where one is not known by its text."""
+def known_digests(
+    document: TaskDocument, execution: Execution, *, besides: Container[str] = ()
+) -> dict[str, str] | None:
+    """The digests of the artifacts that enter, as far as they were written; None where one is not known by its text.
+
+    besides: those that are known otherwise.
+    """
     found = {}
     for item in document.ins:
-        if item.kind == "value" or (text := _text(item, execution)) is None:
+        if item.kind == "value" or item.name in besides or (text := _text(item, execution)) is None:
             continue
         digest = split_pointer(text)[1]
         if digest is None:

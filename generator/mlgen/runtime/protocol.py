@@ -14,7 +14,8 @@ of an in, ids, digests of spec and plan) comes beside it, in `Execution`; `runti
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,14 @@ class TaskDocument:
     @staticmethod
     def loads(text: str) -> TaskDocument:
         return TaskDocument.from_json(json.loads(text))
+
+
+def with_parts(document: TaskDocument, parts: Mapping[str, str]) -> TaskDocument:
+    """The document with more parts of its cache's key: of what runs the program here."""
+    if document.cache is None:
+        return document
+    found = tuple(sorted({**dict(document.cache.parts), **parts}.items()))
+    return replace(document, cache=replace(document.cache, parts=found))
 
 
 def _named(name: str, **items: object) -> dict[str, object]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+from mlgen.cli.collecting.caching import Caching
 from mlgen.cli.collecting.marking import Marking
 from mlgen.cli.collecting.text import Tally
 from mlgen.cli.counting import Counting
@@ -27,8 +29,14 @@ class Sweeping:
     kept: set[str]
     now: datetime
 
+    @cached_property
+    def caching(self) -> Caching:
+        """The entries of the cache, which go with the bytes that they refer to."""
+        return Caching(self.records.store, self.judge)
+
     def look(self) -> None:
         """Count what would go."""
+        self.caching.look()
         with Counting("would go") as counting:
             for found in found_in(self.records.store.listing()):
                 self._count(found, self.judge.fate(found), counting)
@@ -36,14 +44,19 @@ class Sweeping:
 
     def delete(self) -> None:
         """Let it go."""
+        self.caching.delete()  # before any bytes do
         with Counting("deleted") as counting:
             for found, fate in collect(
-                self._going(), self.records.store, self.judge, look_again=self.marking.again, note=self._note
+                self._going(), self.records.store, self.judge, look_again=self._look_again, note=self._note
             ):
                 self._count(found, fate, counting)
         for folder in self._folders():
             folder.remove()
             self.tally.folders.append(folder.path.name)
+
+    def _look_again(self) -> None:
+        self.caching.mark_claimed(self.judge.marked)  # first: a claim is taken back once its record waits
+        self.marking.again()
 
     def _going(self) -> Iterator[Found]:
         for found in found_in(self.records.store.listing()):

@@ -22,6 +22,7 @@ from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State
 
 CODE, INPUTS, LOGS = "_code", "_inputs", "_logs"  # as `runtime.bundle` and `cluster.podlogs` call them
+CACHE = "_cache"  # as `runtime.cache` calls it; its entries go with the bytes that they refer to
 MODEL = "model"  # a type of artifact
 
 Locate = Callable[[str], str | None]  # the key that a URI names in the store; None where it leads elsewhere

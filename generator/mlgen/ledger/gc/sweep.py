@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from mlgen.ledger.folding.spool import FOLDER
-from mlgen.ledger.gc.keeping import CODE, INPUTS, LOGS, Marks, place_of
+from mlgen.ledger.gc.keeping import CACHE, CODE, INPUTS, LOGS, Marks, place_of
 from mlgen.ledger.records.fields import NAME, RUN_ID, TASK
 from mlgen.store import Item, Store
 
@@ -109,8 +109,8 @@ def _whole(item: Item) -> tuple[Kind, str]:
 
 
 def found_in(listing: Iterable[Item]) -> Iterator[Found]:
-    """What a store's listing tells of, without the ledger's own files."""
-    others = (item for item in listing if item.key.partition("/")[0] != FOLDER)
+    """What a store's listing tells of, without the ledger's own files, and entries of the cache."""
+    others = (item for item in listing if item.key.partition("/")[0] not in (FOLDER, CACHE))
     for (kind, place), group in groupby(others, key=_whole):
         items = list(group)
         size_bytes = sum(item.size_bytes for item in items)

@@ -1,0 +1,108 @@
+"""`mlgen run --explain-cache`: what each task would be taken from, or what keeps it from being taken."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlgen.cli.clock import SystemClock
+from mlgen.cli.ledgers.records import Records
+from mlgen.cli.options import Format
+from mlgen.cli.output import answer_json
+from mlgen.cli.projects.workspace import Workspace
+from mlgen.diagnostic import visible
+from mlgen.local import host
+from mlgen.local.params import parse_arguments
+from mlgen.plan.model import Plan, Task
+from mlgen.runtime import documents
+from mlgen.runtime.cache_explained import Answer, Change, Explained, Explainer
+from mlgen.runtime.pod import Platform
+from mlgen.runtime.protocol import TaskDocument, with_parts
+from mlgen.store import locate
+
+WIDTH = 60  # characters of a part that are shown
+WORDS = {Answer.HIT: "cached", Answer.MISS: "runs", Answer.RUNS: "runs", Answer.UNKNOWN: "not known yet"}
+
+
+def explain(records: Records, source: Workspace, plan: Plan, given: list[str], form: Format) -> None:
+    """Answer for each task of a run with these arguments. Nothing runs, and nothing is written."""
+    arguments = parse_arguments(
+        plan,
+        given,
+        project=source.root,
+        cwd=Path.cwd(),
+        has=(lambda path: source.files.kind(path) in ("file", "folder")) if records.in_cluster else None,
+    )
+
+    def digest(name: str) -> str:
+        location = arguments.inputs[name]
+        if location.digest is not None:
+            return location.digest
+        at, key = locate(location.uri)
+        return records.open_at(at).measure_artifact(key).digest
+
+    def files(task: Task) -> dict[str, str]:
+        folders = task.code.folders if task.code else ()
+        return {name: sha for folder in folders for name, sha in source.files.listing(folder).items()}
+
+    explainer = Explainer(
+        plan=plan,
+        store=records.store,
+        now=SystemClock().now(),
+        document=lambda task: _document(records, plan, task),
+        params=arguments.params,
+        digest=digest,
+        files=files,
+    )
+    found = list(explainer.explain())
+    if form is Format.JSON:
+        tasks = [_json(one) for one in found]
+        answer_json({"pipeline": plan.name, "env": records.environment.name, "tasks": tasks})
+    else:
+        sys.stdout.write("".join(visible(line) + "\n" for one in found for line in _lines(one)))
+
+
+def _document(records: Records, plan: Plan, task: Task) -> TaskDocument:
+    environment = records.environment
+    platform = Platform() if records.in_cluster else None
+    document = documents.of_task(
+        task, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform
+    )
+    return document if records.in_cluster else with_parts(document, host.parts(os.environ))
+
+
+def _lines(one: Explained) -> list[str]:
+    if one.answer is Answer.HIT and one.entry is not None:
+        record = one.entry.record
+        return [f"{one.task}  cached: {record.run} made it, {record.ended_at} ({record.run_id})"]
+    why = one.why
+    if not why and one.entry is not None:
+        why = f"since {one.entry.record.run}, {one.entry.record.ended_at}, there changed:"
+    return [f"{one.task}  {WORDS[one.answer]}: {why}", *(f"  {_change(change)}" for change in one.changes)]
+
+
+def _change(change: Change) -> str:
+    if change.before is None:
+        return f"{change.part}: new, {_cut(change.after)}"
+    if change.after is None:
+        return f"{change.part}: gone, it was {_cut(change.before)}"
+    return f"{change.part}: {_cut(change.before)} → {_cut(change.after)}"
+
+
+def _cut(text: str | None) -> str:
+    text = text or ""
+    if len(text) == 64 or text.startswith("sha256:"):
+        return text[:19] + "…"
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def _json(one: Explained) -> dict[str, Any]:
+    found: dict[str, Any] = {"task": one.task, "answer": str(one.answer), "why": one.why}
+    found["key"] = one.key.digest if one.key else None
+    record = one.entry.record if one.entry else None
+    about = {"run": record.run, "runId": record.run_id, "endedAt": record.ended_at} if record else None
+    found["entry"] = about
+    found["changes"] = [{"part": c.part, "before": c.before, "after": c.after} for c in one.changes]
+    return found

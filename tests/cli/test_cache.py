@@ -1,0 +1,162 @@
+"""The cache as its users meet it: what is said of it, and what gc leaves of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mlgen.cli.collecting.caching import Caching
+from mlgen.ledger.gc.keeping import Marks, place_of
+from mlgen.ledger.gc.sweep import Judge
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.runtime import cache, cache_key
+from mlgen.runtime.cache import Entry, Missed
+from mlgen.store import Store, open_store
+from tests.cli.conftest import run
+
+SPEC = """version: 1
+name: demo
+params: {epochs: 20}
+defaults: {cache: true, code: src}
+tasks:
+  prepare:
+    run: sh prepare.sh > "$features"
+    out: {features: dataset}
+  train:
+    run: cp "$features" "$model"; echo "$epochs" >> "$model"
+    in: [prepare.features, params.epochs]
+    out: {model: model}
+  tell: {run: "true", in: [train.model]}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for folder in ("pipelines", "src"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pipelines" / "demo.yaml").write_text(SPEC)
+    (tmp_path / "src" / "prepare.sh").write_text("echo 1\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml", *arguments, "--format", "json"]) == 0
+    return {task["task"]: task for task in json.loads(capsys.readouterr().out)["tasks"]}
+
+
+def test_what_would_run_and_which_part_of_the_key_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = explained(capsys)
+    assert [task["answer"] for task in before.values()] == ["miss", "unknown", "runs"]
+    assert not (project / ".mlgen" / "artifacts").exists(), "nothing is written"
+    assert run(["run", "pipelines/demo.yaml", "--name", "first"]) == 0
+    hits = explained(capsys)
+    assert [(task["answer"], (task["entry"] or {}).get("run")) for task in hits.values()] == [
+        ("hit", "first"), ("hit", "first"), ("runs", None),
+    ]  # fmt: skip
+    assert hits["prepare"]["key"] == before["prepare"]["key"]
+    assert run(["run", "pipelines/demo.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert "prepare  succeeded, cached" in err
+    assert "cached: made by" in out
+    train = explained(capsys, "-p", "epochs=3")["train"]
+    assert (train["answer"], train["changes"]) == ("miss", [{"part": "in epochs", "before": '"20"', "after": '"3"'}])
+    (project / "src" / "prepare.sh").write_text("echo 2\n")
+    changed = explained(capsys)
+    assert [change["part"] for change in changed["prepare"]["changes"]] == ["code prepare.sh"]
+    assert changed["train"]["answer"] == "unknown"
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml"]) == 0
+    assert "code prepare.sh: " in capsys.readouterr().out
+
+
+def test_runs_show_and_lineage_lead_to_who_made_the_bytes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("first", "second"):
+        assert run(["run", "pipelines/demo.yaml", "--name", name]) == 0
+    capsys.readouterr()
+    assert run(["runs", "show", "second"]) == 0
+    assert "train  succeeded, cached: made by " in capsys.readouterr().out
+    assert run(["lineage", "second", "--up", "--format", "json"]) == 0
+    graph = json.loads(capsys.readouterr().out)
+    runs = {node["name"] for node in graph["nodes"] if node["kind"] == "run"}
+    assert runs == {"first", "second"}
+
+
+def record(store: Store, run_name: str, key: cache_key.Key) -> TaskRecord:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    run_id, digest = str(uuid4()), "sha256:" + "0" * 64
+    place = f"demo/{run_name}/train.{run_id[:8]}/model"
+    store.put(place, b"x")
+    return TaskRecord(
+        run_id=run_id, env="local", pipeline="demo", run=run_name, run_uid=str(uuid4()), task="train", attempt=0,
+        started_at=now, ended_at=now, state=State.COMPLETE, exit_code=0, reason="Succeeded", engine="local",
+        spec_digest=digest, plan_digest=digest, cache_key=key.digest,
+        outputs=(Artifact("model", f"{store.uri}/{place}", digest, 1, "text/plain", "model"),),
+    )  # fmt: skip
+
+
+def judge(before: datetime) -> Judge:
+    return Judge(Marks(), Marks(), before)
+
+
+def look(store: Store, key: cache_key.Key, claimant: str | None) -> Entry | Missed:
+    now = datetime.now(UTC)
+    return cache.look_up(store, key, pipeline="demo", task="train", max_age_seconds=None, now=now, claimant=claimant)
+
+
+def test_an_entry_goes_before_its_bytes_and_what_is_claimed_stays(tmp_path: Path) -> None:
+    store = open_store("artifacts", base=tmp_path)
+    key = cache_key.of_parts("demo", "train", {"run": "a", "env": "local"})
+    made = record(store, "first", key)
+    cache.keep(store, Entry(made, {"model": "x"}, key))
+    place = place_of(cache.places(store, made.outputs)[0])
+
+    # The hit comes first: its claim keeps the bytes, though the entry goes.
+    assert isinstance(look(store, key, str(uuid4())), Entry)
+    collecting = Caching(store, judge(datetime.now(UTC) - timedelta(hours=1)))
+    collecting.delete()
+    assert collecting.gone == 1
+    collecting.mark_claimed(collecting.judge.marked)
+    assert collecting.judge.marked.covers(place)
+
+    # gc comes first: the hit finds no entry, and runs.
+    assert isinstance(look(store, key, str(uuid4())), Missed)
+
+    # And between the claim and the look: the entry is seen to be gone.
+    cache.keep(store, Entry(made, {"model": "x"}, key))
+
+    class Racing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def put(self, name: str, data: bytes) -> None:
+            Caching(store, judge(datetime.now(UTC) - timedelta(hours=1))).delete()
+            store.put(name, data)
+
+    found = look(Racing(), key, str(uuid4()))  # type: ignore[arg-type]
+    assert isinstance(found, Missed)
+    assert "thrown away" in found.why
+
+
+def test_entries_of_kept_bytes_stay_and_old_claims_go(tmp_path: Path) -> None:
+    store = open_store("artifacts", base=tmp_path)
+    key = cache_key.of_parts("demo", "train", {"run": "a", "env": "local"})
+    made = record(store, "first", key)
+    cache.keep(store, Entry(made, {"model": "x"}, key))
+    no_bytes = replace(made, run_id=str(uuid4()), outputs=())
+    cache.keep(store, Entry(no_bytes, {}, key))
+    assert isinstance(look(store, key, str(uuid4())), Entry)
+    kept = judge(datetime.now(UTC) + timedelta(hours=1))
+    kept.marked.add("demo/first")
+    collecting = Caching(store, kept)
+    collecting.delete()
+    assert collecting.gone == 0
+    assert len(cache.entries(store, "demo", "train")) == 2
+    assert store.keys(cache.CLAIMS) == []
