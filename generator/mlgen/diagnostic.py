@@ -176,6 +176,7 @@ CODES: dict[str, str] = {
     "digest-mismatch": "bytes that are not those of the digest",
     # secrets
     "literal-secret": "a token, key or password in a file that names secrets",
+    "unknown-secret": "a secret that an environment is not told where to find",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
     "no-spot": "a task on spot nodes where no environment says which those are",

@@ -12,6 +12,7 @@ import re
 from mlgen import canonical
 from mlgen.render.manifests import MADE_BY, Manifest
 from mlgen.render.names import HASH_LENGTH
+from mlgen.render.secrets import kinds
 from mlgen.render.staging import Data
 from mlgen.spec.project import ArgoCD, Environment, Project
 
@@ -21,7 +22,7 @@ MAX_NAME = 63  # Argo CD puts it into labels
 IN_CLUSTER = "https://kubernetes.default.svc"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
-# Every kind that is rendered below manifests/, and no other. (group, kind)
+# Every kind that is rendered below manifests/, and no other; those of secrets only where asked for. (group, kind)
 KINDS = (
     ("", "ConfigMap"),
     ("", "ServiceAccount"),
@@ -113,7 +114,9 @@ def _project(repository: str, settings: ArgoCD, environment: Environment) -> Dat
         "destinations": [_destination(settings, environment)],
         # Nothing, and not even the namespace: whoever may write its labels takes policies and Pod Security off it.
         "clusterResourceWhitelist": [],
-        "namespaceResourceWhitelist": [{"group": group, "kind": kind} for group, kind in KINDS],
+        "namespaceResourceWhitelist": [
+            {"group": group, "kind": kind} for group, kind in sorted({*KINDS, *kinds(environment)})
+        ],
     }
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlgen import canonical
-from mlgen.render import staging
+from mlgen.render import identity, staging
 from mlgen.render.emit import emit
 from mlgen.render.manifests import MADE_BY, Manifest
-from mlgen.render.names import HASH_LENGTH, manifest_path
+from mlgen.render.names import manifest_path, of_environment
 from mlgen.render.staging import Data
 from mlgen.runtime import pod
 from mlgen.spec.project import S3, Environment, Ledger
@@ -48,7 +47,7 @@ def cron_manifests(environment: Environment, known: Iterable[Environment]) -> li
     name = cron_name(environment.name)
     sharing = [e for e in known if e.artifacts == environment.artifacts and e.name != environment.name]
     objects: list[Data] = [
-        _object(environment, "v1", "ServiceAccount", automountServiceAccountToken=False),
+        identity.account(environment, name, environment.identity),  # it reads and clears the bucket, as a run's pods do
         _object(environment, "rbac.authorization.k8s.io/v1", "Role", rules=[_rule(*rule) for rule in _RULES]),
         _object(
             environment,
@@ -65,11 +64,7 @@ def cron_manifests(environment: Environment, known: Iterable[Environment]) -> li
 
 def cron_name(environment: str) -> str:
     """What the CronJob of an environment is called, and all that belongs to it. Two share a namespace unharmed."""
-    name = f"{_NAME}-{environment}"
-    if len(name) <= MAX_NAME:
-        return name
-    digest = canonical.digest(environment).removeprefix("sha256:")[:HASH_LENGTH]
-    return f"{name[: MAX_NAME - HASH_LENGTH - 1].rstrip('-')}-{digest}"
+    return of_environment(_NAME, environment, MAX_NAME)
 
 
 def project_text(environments: Iterable[Environment]) -> str:
@@ -135,7 +130,10 @@ def _cron_job(environment: Environment) -> Data:
                 "backoffLimit": 0,  # the next minute is another try
                 "activeDeadlineSeconds": DEADLINE_SECONDS,
                 "ttlSecondsAfterFinished": KEPT_SECONDS,
-                "template": {"metadata": {"labels": job_labels(environment)}, "spec": _pod(environment)},
+                "template": {
+                    "metadata": {"labels": {**job_labels(environment), **identity.pod_labels(environment)}},
+                    "spec": _pod(environment),
+                },
             },
         },
     }

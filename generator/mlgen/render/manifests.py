@@ -33,6 +33,11 @@ class Manifest:
     task: str | None = None
 
     @property
+    def name(self) -> str:
+        """The object's name; of a PipelineRun, how it begins."""
+        return _name(self.data)
+
+    @property
     def bytes(self) -> bytes:
         return emit(self.data, self.comment)
 
@@ -79,7 +84,7 @@ def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Callable
 def _name(data: Data) -> str:
     metadata = data["metadata"]
     assert isinstance(metadata, dict)
-    return str(metadata["name"])
+    return str(metadata.get("name") or metadata["generateName"])
 
 
 def _run_comment(plan: Plan, environment: Environment) -> tuple[str, ...]:

@@ -25,6 +25,15 @@ def task_name(pipeline: str, task: str, spec: dict[str, object]) -> str:
     return f"{pipeline}-{task}-{canonical.digest(spec).removeprefix('sha256:')[:HASH_LENGTH]}"
 
 
+def of_environment(head: str, environment: str, longest: int) -> str:
+    """What an object that an environment has once is called: two environments may share a namespace."""
+    name = f"{head}-{environment}"
+    if len(name) <= longest:
+        return name
+    digest = canonical.digest(environment).removeprefix("sha256:")[:HASH_LENGTH]
+    return f"{name[: longest - HASH_LENGTH - 1].rstrip('-')}-{digest}"
+
+
 def manifest_path(environment: Environment, kind: str, name: str) -> str:
     """Below the output folder, flat: what Argo CD syncs. Sorted, an environment's Pipelines come before its Tasks."""
     return f"{environment.name}/manifests/{kind.lower()}-{name}.yaml"

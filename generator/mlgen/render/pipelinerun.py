@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlgen.plan.model import Plan, Task
-from mlgen.render import staging, timeouts
+from mlgen.render import identity, staging, timeouts
 from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
@@ -39,7 +39,7 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
         "metadata": {
             "generateName": f"{plan.name}-",
             "namespace": environment.namespace,
-            "labels": pipeline_labels(plan, environment),
+            "labels": pipeline_labels(plan, environment) | identity.pod_labels(environment),
             "annotations": annotations,
         },
         "spec": {key: value for key, value in spec.items() if value},

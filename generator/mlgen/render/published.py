@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mlgen import canonical
 from mlgen.plan.model import Plan
-from mlgen.render import staging
+from mlgen.render import identity, staging
 from mlgen.render.cronjob import job_labels, plain_container
 from mlgen.render.manifests import MADE_BY, Manifest
 from mlgen.render.names import HASH_LENGTH, manifest_path
@@ -100,5 +100,8 @@ def _job(environment: Environment, keys: list[str]) -> Data:
         "backoffLimit": 0,  # Argo CD tries again
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": {"metadata": {"labels": job_labels(environment)}, "spec": spec},
+        "template": {
+            "metadata": {"labels": {**job_labels(environment), **identity.pod_labels(environment)}},
+            "spec": spec,
+        },
     }

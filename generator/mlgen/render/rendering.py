@@ -10,6 +10,7 @@ from mlgen.plan.model import Plan
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import MAX_OBJECT_BYTES, Problem, check_limits, check_objects
 from mlgen.render.manifests import manifests
+from mlgen.render.secrets import secret_manifests
 from mlgen.spec.project import Environment
 
 
@@ -32,7 +33,11 @@ def render_all(
     known: all environments of the project, where these are only some.
     """
     known = tuple(known) or environments
-    files = {m.path: m.bytes for environment in environments for m in cron_manifests(environment, known)}
+    files = {
+        m.path: m.bytes
+        for environment in environments
+        for m in (*cron_manifests(environment, known), *secret_manifests(environment))
+    }
     problems: list[tuple[Plan, Problem]] = []
     for plan in plans:
         found: dict[Problem, None] = {}

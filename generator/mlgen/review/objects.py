@@ -11,6 +11,7 @@ from mlgen.render.argocd import argocd_manifests
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import Problem, check_limits
 from mlgen.render.manifests import Manifest, manifests
+from mlgen.render.secrets import secret_manifests
 from mlgen.spec.project import Environment, Project
 
 SYNCED = "/manifests/"  # what Argo CD syncs; people create `runs/`, administrators apply `argocd/` and `cluster/`
@@ -129,7 +130,8 @@ def _of_environment(state: State | None) -> dict[Key, Manifest]:
         return {}
     cron = cron_manifests(state.environment, state.project.environments)
     argocd = argocd_manifests(state.project, state.environment, state.folder)
-    return {(_kind(m), "", ""): m for m in (*cron, *argocd)}
+    secrets = {(_kind(m), "", m.name): m for m in secret_manifests(state.environment)}  # several of a kind
+    return {(_kind(m), "", ""): m for m in (*cron, *argocd)} | secrets
 
 
 def _of(

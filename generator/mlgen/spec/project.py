@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlgen.spec.external import ExternalSecrets, Identity
+
 
 @dataclass(frozen=True, slots=True)
 class S3:
@@ -63,6 +65,7 @@ class Environment:
     """One environment. An environment with a namespace is rendered; `local` has none.
 
     limit_cpu: whether containers may take no more cpu than they ask for, also when nobody else wants it.
+    identity: of the service account, which is rendered then. external_secrets: None where other people make Secrets.
     pin: the id of the commit that its specs, task files, code and lock are read from; None: the work tree.
     """
 
@@ -73,6 +76,8 @@ class Environment:
     buckets: tuple[tuple[str, S3], ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     service_account: str = "default"
+    identity: Identity | None = None
+    external_secrets: ExternalSecrets | None = None
     user: int = 1000
     runtime_image: str | None = None
     image_pull_secrets: tuple[str, ...] = ()

@@ -13,8 +13,10 @@ from mlgen.spec.build import DIGEST
 from mlgen.spec.checks.argocd import argocd
 from mlgen.spec.checks.arguments import digest_fix
 from mlgen.spec.checks.environments import PIN, environment
+from mlgen.spec.checks.secret_stores import made_twice, platform_secrets, secret_stores
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
+from mlgen.spec.external import external_secrets, identity
 from mlgen.spec.model import Place
 from mlgen.spec.project import S3, ArgoCD, Environment, GpuPool, Ledger, Limits, Project, Spot
 from mlgen.spec.reader import Route
@@ -32,6 +34,7 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
     found.setdefault("local", Environment("local"))
     builder.found += argocd(top, set(found), Place(document, ()), builder.doubt)
     environments = tuple(found[name] for name in sorted(found))
+    builder.found += made_twice(environments, Place(document, ("environments",)))
     sources = build_sources(top, Place(document, ()), builder.found)
     return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd")), sources), builder.found
 
@@ -78,6 +81,7 @@ class _Builder:
 
     def environment(self, name: str, data: dict[str, Any], place: Place) -> Environment:
         self.found += environment(name, data, place, self.doubt)
+        self.found += secret_stores(data, place)
         ledger = _map(data.get("ledger"))
         found = Environment(
             name=name,
@@ -94,6 +98,11 @@ class _Builder:
                 signers=_text(ledger.get("signers")),
             ),
             service_account=_text(data.get("service_account")) or "default",
+            identity=identity(data.get("identity")),
+            external_secrets=external_secrets(
+                data.get("external_secrets"),
+                self.seconds(_map(data.get("external_secrets")), "refresh", place / "external_secrets"),
+            ),
             runtime_image=_text(data.get("runtime_image")),
             image_pull_secrets=tuple(_texts(data.get("image_pull_secrets"))),
             gpus=tuple((k, self.pool(_map(v), place / "gpus" / k)) for k, v in sorted(_map(data.get("gpus")).items())),
@@ -106,6 +115,7 @@ class _Builder:
             pin=_pin(data.get("pin")),
             labels=tuple((k, v) for k, v in sorted(_map(data.get("labels")).items()) if isinstance(v, str)),
         )
+        self.found += platform_secrets(found, place)
         user = data.get("user")
         return replace(found, user=user) if isinstance(user, int) else found
 

@@ -24,6 +24,9 @@ _TYPE = {
 }
 
 
+_ONE_OF = {"sweep": "one of them says which trials there are", "store": "one of them keeps the secrets"}
+
+
 class Words:
     """The findings of one document, in the order they are told; at most MAX_FINDINGS with those of reading it."""
 
@@ -85,7 +88,10 @@ class Words:
         first, second = sorted(keys, key=lambda key: self.document.key_span((*route, key)))
         span, related = (self.document.key_span((*route, key)) for key in (second, first))
         message = f"{_name(route)} has `{first}` and `{second}`"
-        why = "one of them says which trials there are" if route[-1:] == ("sweep",) else "one of them says what runs"
+        last = route[-1] if route else ""
+        why = _ONE_OF.get(
+            str(last), "it is one of them" if route[:1] == ("environments",) else "one of them says what runs"
+        )
         self.tell("bad-value", message, span, why, "remove one", Related("the other", related))
 
     def wrong_type(self, route: Route, value: object, types: Sequence[str], part: Schema) -> None:

@@ -14,6 +14,7 @@ from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests, one_task
 from mlgen.render.published import published_manifests
+from mlgen.render.secrets import secret_manifests
 from mlgen.spec.model import Pipeline
 from mlgen.spec.project import Environment
 
@@ -54,7 +55,11 @@ def of_environment(plans: Iterable[Plan], environment: Environment, known: Itera
 
     known: all environments of the project.
     """
-    made = [*cron_manifests(environment, known), *published_manifests(plans, environment)]
+    made = [
+        *cron_manifests(environment, known),
+        *secret_manifests(environment),
+        *published_manifests(plans, environment),
+    ]
     objects = [Plain()(one.data) for one in made]
     return [*objects, *(pods.pod_of_job(one) for one in objects if one["kind"] in ("CronJob", "Job"))]
 

@@ -17,6 +17,7 @@ from mlgen.spec.checks import (
     names,
     platform,
     searches,
+    secret_stores,
     types,
     wiring,
 )
@@ -55,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     files.code,
     files.task_files,
     platform.pools,
+    secret_stores.secrets,
     platform.images,
     platform.scripts,
     platform.shebangs,

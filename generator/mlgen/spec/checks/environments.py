@@ -16,8 +16,9 @@ from mlgen.spec.model import Place
 from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
-    "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "user", "runtime_image",
-    "image_pull_secrets", "gpus", "spot", "registries", "limits", "limit_cpu", "queue", "staging", "labels",
+    "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "identity", "external_secrets",
+    "user", "runtime_image", "image_pull_secrets", "gpus", "spot", "registries", "limits", "limit_cpu", "queue",
+    "staging", "labels",
 )  # fmt: skip
 LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
