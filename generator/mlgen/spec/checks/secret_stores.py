@@ -159,9 +159,9 @@ def platform_secrets(environment: Environment, place: Place) -> Iterator[Diagnos
     pulls = enumerate(environment.image_pull_secrets)
     asked += [(name, place / "image_pull_secrets" / at, ((".dockerconfigjson",),)) for at, name in pulls]
     for name, token in external.tokens:
-        secret, _, key = (token.get("private_key") or "").partition("/")
-        if secret:
-            asked.append((secret, place / "external_secrets" / "tokens" / name / token.kind / "private_key", ((key,),)))
+        app, _, key = (token.get("private_key") or "").partition("/")
+        if app:
+            asked.append((app, place / "external_secrets" / "tokens" / name / token.kind / "private_key", ((key,),)))
     for secret, where, choices in asked:
         keys = external.keys(secret) if secret is not None else ()
         if keys is None:
