@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.projects import locking
 from mlgen.cli.projects.locking import Changes
 from mlgen.cli.projects.rewriting import alone, held, rewrite
+from mlgen.cli.projects.sourcing import Change, update
 from mlgen.cli.projects.workspace import LOCK_FILE, Workspace
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Misuse, Span, visible
 from mlgen.registry.failure import Kind
@@ -45,15 +48,22 @@ def lock(
     ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Pin the images that specs name by a tag: their digests, in mlgen.lock.
+    """Pin what specs name elsewhere: the digests of images, and tasks of other repositories, in mlgen.lock.
+
+    Of the `sources` of mlgen.yaml, what specs use is copied to vendor/, as it is at the commit that is pinned.
 
     Digests that are there stay, unless --upgrade is given; entries that nothing names go, when no FILE is given.
     Registries are asked for what is missing only, or for the images that are named, with the logins that `docker login`
-    or `podman login` keeps. Of an image that no registry tells, the file says what it said before, and the exit is not
-    0.
+    or `podman login` keeps; repositories with the credentials that git has. Of an image that no registry tells, the
+    file says what it said before, and the exit is not 0.
     """
     files, images = _sorted(given or [], upgrade)
     workspace = Workspace.around(files)
+    sources = [] if images else update(workspace, workspace.specs(files), upgrade=upgrade, check=check)
+    if check and any(one.what in ("added", "fetched") for one in sources):
+        _print(locking.changes({}, {}, {}, unused=(), unknown=()), [], sources, form, check=check)
+        raise typer.Exit(1)
+    workspace = workspace.afresh()
     before, lock = held(workspace, LOCK_FILE), workspace.lock
     places = locking.named(workspace, workspace.specs(files), environments=not files)
     if nowhere := sorted(set(images) - places.keys()):
@@ -71,10 +81,11 @@ def lock(
     found = locking.changes(places, lock, digests, unused=unused, unknown=unknown)
     if not check and found.any:
         _write(workspace, before, found)
-    _print(found, failed, form, check=check)
+    _print(found, failed, sources, form, check=check)
     if failed:
         raise typer.Exit(1 if all(d.code == Kind.UNKNOWN for d in failed) else 3)
-    raise typer.Exit(1 if check and found.any else 0)
+    behind = found.any or any(one.what != "kept" for one in sources)
+    raise typer.Exit(1 if check and behind else 0)
 
 
 def _sorted(given: list[str], upgrade: bool) -> tuple[list[Path], list[str]]:
@@ -103,7 +114,7 @@ def _write(workspace: Workspace, before: bytes | None, found: Changes) -> None:
         rewrite(workspace, LOCK_FILE, before, data, changed)
 
 
-def _answer(found: Changes, failed: list[Diagnostic], *, written: bool) -> dict[str, object]:
+def _answer(found: Changes, failed: list[Diagnostic], sources: list[Change], *, written: bool) -> dict[str, object]:
     lists = {
         "added": [_json(found, image, new or None) for image, new in found.added.items()],
         "changed": [_json(found, image, new) for image, new in found.changed.items()],
@@ -111,30 +122,52 @@ def _answer(found: Changes, failed: list[Diagnostic], *, written: bool) -> dict[
         "kept": [_json(found, image, found.before[image]) for image in found.kept],
         "unknown": [_json(found, image, None) for image in found.unknown],
     }
-    return {**lists, "failed": [diagnostic.to_json(d) for d in failed], "written": written}
+    told = {"sources": [_source_json(one) for one in sources]} if sources else {}
+    return {**lists, "failed": [diagnostic.to_json(d) for d in failed], **told, "written": written}
 
 
-def _print(found: Changes, failed: list[Diagnostic], form: Format, *, check: bool) -> None:
+def _source_json(one: Change) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "what": one.what,
+        "old": asdict(one.old) if one.old else None,
+        "new": asdict(one.new) if one.new else None,
+        "place": _place(one.place) if one.place else None,
+    }
+
+
+def _print(found: Changes, failed: list[Diagnostic], sources: list[Change], form: Format, *, check: bool) -> None:
     if form is Format.JSON:
-        output.answer_json(_answer(found, failed, written=found.any and not check))
+        written = found.any or any(one.what != "kept" for one in sources)
+        output.answer_json(_answer(found, failed, sources, written=written and not check))
         return
     if failed:
         output.findings_to_stderr(failed)
     words = ("missing", "moved", "unused") if check else ("added", "changed", "removed")
     added, before = found.added.items(), found.before
-    lines = [f"{words[0]:8} {image}  {short(digest) if digest else _where(found, image)}" for image, digest in added]
+    lines = list(_source_lines(sources, check=check))
+    lines += [f"{words[0]:8} {image}  {short(digest) if digest else _where(found, image)}" for image, digest in added]
     lines += [f"{words[1]:8} {i}  {short(before[i])} {ARROW} {short(digest)}" for i, digest in found.changed.items()]
     lines += [f"{words[2]:8} {image}{f'  {_where(found, image)}' if check else ''}" for image in found.removed]
     counts = zip((*words, "not known"), (found.added, found.changed, found.removed, found.unknown), strict=True)
     told = ", ".join(f"{len(images)} {word}" for word, images in counts if images)
-    lines.append(f"{LOCK_FILE}: {f'{told}, ' if told else ''}{len(found.kept)} kept{_mending(found, check)}")
+    kept = len(found.kept) + sum(one.what == "kept" for one in sources)
+    moved = found.changed or any(one.what == "changed" for one in sources)
+    mending = found.any or any(one.what != "kept" for one in sources)
+    fix = f"; to mend: mlgen lock{' --upgrade' if moved else ''}" if check and mending else ""
+    lines.append(f"{LOCK_FILE}: {f'{told}, ' if told else ''}{kept} kept{fix}")
     sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
 
 
-def _mending(found: Changes, check: bool) -> str:
-    if not check or not found.any:
-        return ""
-    return f"; to mend: mlgen lock{' --upgrade' if found.changed else ''}"
+def _source_lines(sources: list[Change], *, check: bool) -> Iterator[str]:
+    """A line for each source that is not as it was."""
+    words = {"added": "missing", "fetched": "missing", "changed": "moved", "removed": "unused"} if check else {}
+    for one in sources:
+        commits = [side.commit[:12] for side in (one.old, one.new) if side]
+        where = f"  {one.place}" if check and one.what in ("added", "fetched") and one.place else ""
+        if one.what != "kept":
+            told = f" {ARROW} ".join(dict.fromkeys(commits))
+            yield f"{words.get(one.what, one.what):8} {one.name}  {told}".rstrip() + where
 
 
 def _where(found: Changes, image: str) -> str:

@@ -96,6 +96,17 @@ class Remote:
         names = (line.partition("\t") for line in found.splitlines())
         return next((oid for oid, _, name in names if name == ref), None)
 
+    def pointed_at(self, ref: str) -> dict[str, str]:
+        """The commits that a branch and a tag of a name point to there, now: by their full names, those that there are.
+
+        ref: without `*`, `?` and `[`.
+        """
+        names = (f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}", f"refs/heads/{ref}")
+        said = self._host.run(None, "ls-remote", NAME, *names, at_most_seconds=_HELLO_SECONDS).decode()
+        found = {name: oid for oid, _, name in (line.partition("\t") for line in said.splitlines()) if name in names}
+        peeled = found.pop(names[1], None)  # of a tag with a message, the commit that it is of
+        return found | {names[0]: peeled} if peeled else found
+
     @contextmanager
     def reader(self) -> Iterator[RemoteReader]:
         """One process that reads what was fetched; use it in a `with`."""

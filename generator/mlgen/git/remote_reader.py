@@ -61,6 +61,14 @@ class RemoteReader:
         there = [path for path in wanted if path in here]
         return {path: one.data for path, one in zip(there, self._bring([here[path] for path in there]), strict=True)}
 
+    def bring(self, oids: Sequence[str], ref: str) -> list[Object]:
+        """The objects of ids, fetched where they are not here yet. ref: leads to them, for a host that gives no ids.
+
+        Raises GitError for what the host does not give.
+        """
+        self._ref = ref
+        return self._bring(oids)
+
     def _bring(self, oids: Sequence[str]) -> list[Object]:
         """The objects of ids, fetched where they are not here yet. Raises GitError for what the host does not give."""
         if not oids:

@@ -7,7 +7,7 @@ may name, their text says what they name: task files, code, inputs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from mlgen.cli.projects import revisions
 from mlgen.cli.projects.workspace import LOCK_FILE, PROJECT_FILE, Workspace
@@ -15,9 +15,7 @@ from mlgen.diagnostic import Findings
 from mlgen.plan.model import Plan
 from mlgen.review.make import Side
 from mlgen.review.tasks import Listing
-from mlgen.spec.checks.arguments import is_remote, split_digest
-from mlgen.spec.document import Document
-from mlgen.spec.paths import resolve, resolve_use
+from mlgen.spec.reached import holders, paths_named, texts
 
 POLICIES = "policies"
 
@@ -91,9 +89,9 @@ def _reaches(before: Workspace, after: Workspace, path: str, changed: Sequence[s
     """Whether a spec, the same on both sides, names something that may have changed, or that nobody can tell of."""
     documents = [after.document(path)] if after.files.kind(path) == "file" else []
     for document in documents:
-        if any(image in images for holder in _holders(document) for image in _texts(holder.get("image"))):
+        if any(image in images for holder in holders(document) for image in texts(holder.get("image"))):
             return True
-        for name, is_input in _named(document):
+        for name, is_input in paths_named(document):
             kind = after.files.kind(name)
             if any(_touch(name, other) for other in changed) or _is_doubtful(before, after, name, kind):
                 return True
@@ -113,46 +111,6 @@ def _is_doubtful(before: Workspace, after: Workspace, path: str, kind: str | Non
 def _touch(named: str, changed: str) -> bool:
     """Whether a change of one path may change what another has: the same, above it or below it."""
     return named in (".", changed) or changed.startswith(f"{named}/") or named.startswith(f"{changed}/")
-
-
-def _holders(document: Document) -> Iterator[dict[str, object]]:
-    """The maps of a spec or task file that may have a task's keys."""
-    top = document.data if isinstance(document.data, dict) else {}
-    found: list[object] = [top, top.get("defaults")]
-    for section in ("tasks", "finally"):
-        tasks = top.get(section)
-        found += tasks.values() if isinstance(tasks, dict) else []
-    yield from (holder for holder in found if isinstance(holder, dict))
-
-
-def _named(document: Document) -> Iterator[tuple[str, bool]]:
-    """The paths that a spec or task file names, below the project's folder, and whether each is an input's."""
-    for holder in _holders(document):
-        yield from ((_path(t, document), False) for t in _texts(holder.get("code")))
-        yield from ((_path(t, document, resolve_use), False) for t in _texts(holder.get("use")))
-    top = document.data if isinstance(document.data, dict) else {}
-    inputs = top.get("inputs")
-    for given in inputs.values() if isinstance(inputs, dict) else []:
-        for text in _texts(given.get("uri") if isinstance(given, dict) else given):
-            if not is_remote(text):
-                yield _path(split_digest(text)[0], document), True
-
-
-def _path(text: str, document: Document, resolve: Callable[[str, str], str] = resolve) -> str:
-    try:
-        return resolve(text, document.file)
-    except ValueError:  # `check` tells it
-        return ".."
-
-
-def _texts(value: object) -> list[str]:
-    return (
-        [value]
-        if isinstance(value, str)
-        else [v for v in value if isinstance(v, str)]
-        if isinstance(value, list)
-        else []
-    )
 
 
 def policies(workspace: Workspace) -> dict[str, bytes]:
