@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,11 @@ tasks:
   prep: {use: shared/prep@1, in: {raw: inputs.raw}}
   train: {use: shared/train@1, in: {features: prep.features}}
 """
-MODEL = 'import os\nopen(os.environ["model"], "w").write("m")\nopen(os.environ["auc"], "w").write("0." + os.environ["epochs"])\n'
+MODEL = """\
+import os
+open(os.environ["model"], "w").write("m")
+open(os.environ["auc"], "w").write("0." + os.environ["epochs"])
+"""
 
 
 @dataclass
@@ -275,19 +279,41 @@ def test_files_that_git_ignores_are_told(project: Path, say: Say) -> None:
     assert say("check")[0] == 0
 
 
-HOSTILE = {
-    "a link": lambda work: (work / "src/train/passwd").symlink_to("/etc/passwd"),
-    "a link of a folder": lambda work: (shutil.rmtree(work / "src/train"), (work / "src/train").symlink_to("../../../..")),
-    "a link in place of the task": lambda work: ((work / "tasks/train@1.yaml").unlink(), (work / "tasks/train@1.yaml").symlink_to("/etc/passwd")),
-    "a pointer": lambda work: (work / "src/train/m.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
-    "a huge file": lambda work: (work / "src/train/m.bin").write_bytes(b"\0" * (17 << 20)),
-    "many files": lambda work: [(work / f"src/train/{n}.txt").write_text("") for n in range(2100)],
-}  # fmt: skip
+def a_link(work: Path) -> None:
+    (work / "src/train/passwd").symlink_to("/etc/passwd")
+
+
+def a_link_of_a_folder(work: Path) -> None:
+    shutil.rmtree(work / "src/train")
+    (work / "src/train").symlink_to("../../../..")
+
+
+def a_link_in_place_of_the_task(work: Path) -> None:
+    (work / "tasks/train@1.yaml").unlink()
+    (work / "tasks/train@1.yaml").symlink_to("/etc/passwd")
+
+
+def a_pointer_of_git_lfs(work: Path) -> None:
+    (work / "src/train/m.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def a_huge_file(work: Path) -> None:
+    (work / "src/train/m.bin").write_bytes(b"\0" * (17 << 20))
+
+
+def many_files(work: Path) -> None:
+    for number in range(2100):
+        (work / f"src/train/{number}.txt").write_text("")
+
+
+HOSTILE = (a_link, a_link_of_a_folder, a_link_in_place_of_the_task, a_pointer_of_git_lfs, a_huge_file, many_files)
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_what_may_not_be_taken_along_is_refused(project: Path, far: Far, say: Say, what: str) -> None:
-    HOSTILE[what](far.work)
+def test_what_may_not_be_taken_along_is_refused(
+    project: Path, far: Far, say: Say, what: Callable[[Path], None]
+) -> None:
+    what(far.work)
     far.commit({}, "refs/tags/v1")
     code, _, err = say("lock")
     assert code == 1, err
