@@ -210,7 +210,9 @@ def create(project: Path, started: Started) -> tuple[RunFolder, int]:
 def hide(folder: Path) -> None:
     """Keep what runs leave out of the author's commits, without an entry in the author's own .gitignore."""
     if not (folder / ".gitignore").exists():
-        write(folder / ".gitignore", b"*\n")
+        part = folder / f".gitignore.{os.getpid()}"  # of this process alone: several may begin at once
+        part.write_bytes(b"*\n")
+        part.rename(folder / ".gitignore")
 
 
 def kept(project: Path) -> list[RunFolder]:
