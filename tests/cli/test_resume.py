@@ -232,14 +232,14 @@ def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
 def test_one_that_still_runs_is_refused_and_two_may_resume_one_at_once(failed: Path, say: Say) -> None:
     spec("sleep 2")
     running = start("--resume", "one", "--name", "slow")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not list(Path(".mlgen/runs").glob("slow.*/judge-0/script")):
         assert time.monotonic() < until
         time.sleep(0.02)
     code, _, err = say(*RUN, "--resume", "slow")
     assert (code, "slow still runs" in err) == (2, True)
     other = start("--resume", "one", "--name", "other")
-    assert [one.wait(timeout=30) for one in (running, other)] == [0, 0]
+    assert [one.wait(timeout=120) for one in (running, other)] == [0, 0]
     for name in ("slow", "other"):
         assert facets(say, name)["run"]["tasks"]["train"] == {"status": "Succeeded", "reason": "Reused"}
     assert (times("make"), times("train")) == (1, 1)

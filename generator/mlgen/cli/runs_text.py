@@ -18,6 +18,7 @@ from mlgen.ledger.records.artifact import Artifact, place
 from mlgen.ledger.records.task import TaskRecord
 from mlgen.local.schedule import NONE, STOPPING
 from mlgen.reports import markdown
+from mlgen.runtime.reused import REUSED
 from mlgen.values import to_quoted_text, to_short_text
 
 MAX_CELL = 60  # characters of a value
@@ -123,7 +124,7 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
 def _task(execution: Execution, *, logs: str | None) -> list[str]:
     record = execution.record
     lines = [f"{record.task}  {_attempt(record)}"]
-    if logs is not None and record.original_run_id is None:
+    if logs is not None and record.reason != REUSED:
         lines.append(f"  log      mlgen logs {record.run} {record.task}{logs}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
     lines += [f"  out      {_artifact(artifact)}" for artifact in record.outputs]
