@@ -21,6 +21,7 @@ from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
 from mlgen.runtime import pod
 from mlgen.runtime.__main__ import main
+from mlgen.runtime.fans import Count, FanDocument
 from mlgen.runtime.pod import Places
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Evaluation, In, Out, TaskDocument
@@ -89,6 +90,10 @@ class Pod:
     code_digest: str | None = None
     attempt: int = 0
     fold: pod.Fold | None = None
+    fan: FanDocument | None = None
+    counts: tuple[Count, ...] = ()
+    index: int = 0
+    item: dict[str, str] = field(default_factory=dict)
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
@@ -111,7 +116,8 @@ class Pod:
     def document(self) -> TaskDocument:
         return TaskDocument(
             "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
-            "img", None, self.timeout_seconds, pod.Platform(fold=self.fold),
+            "img", None, self.timeout_seconds, pod.Platform(fold=self.fold), self.fan,
+            counts=self.counts,
         )  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -128,8 +134,13 @@ class Pod:
             "MLGEN_SPEC_DIGEST": DIGEST,
             "MLGEN_PLAN_DIGEST": DIGEST,
             "MLGEN_EXIT_CODE_FILE": str(self.folder / "steps" / "exitCode"),
+            **({"MLGEN_INDEX": str(self.index)} if self.fan else {}),
             **{f"MLGEN_IN_{name}": text for name, text in self.given.items()},
         }
+
+    def _item_values(self) -> list[str]:
+        types = dict(self.fan.variables) if self.fan else {}
+        return [pod.value(f"{pod.ITEM}.{name}", types[name], text) for name, text in self.item.items()]
 
     def begin(self, verb: str, *, kill_at: str | None = None, stop_at: str | None = None, **environ: str) -> Program:
         """Start a program. kill_at: the point where it is killed. stop_at: where it waits for SIGCONT."""
@@ -149,7 +160,7 @@ class Pod:
             try:
                 os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT, 0o644), 2)
                 sys.stderr = os.fdopen(2, "w", closefd=False)
-                sys.argv = ["mlgen-runtime", verb, *self.values]
+                sys.argv = ["mlgen-runtime", verb, *self._item_values(), *self.values]
                 os.environ.clear()
                 os.environ.update(self.environ() | environ)
                 code = main(self.places, at)
@@ -178,9 +189,12 @@ class Pod:
 
     def main(self, script: str, *, tells: bool = True) -> int:
         """Run the author's script to its end. tells: whether its entrypoint lives to tell."""
-        text = prelude(alive=str(self.places.root / "alive")) + script
+        files = self.places.root / "in"
+        late = [(i.name, str(files / i.name)) for i in self.ins if i.late and i.kind == "value"]
+        late += [(name, str(files / name)) for name, _ in (self.fan.variables if self.fan else ())]
+        text = prelude(alive=str(self.places.root / "alive"), late=late) + script
         env = {"PATH": os.environ["PATH"]}
-        env |= {i.name: str(self.places.root / "in" / i.name) for i in self.ins}
+        env |= {i.name: str(files / i.name) for i in self.ins if i.kind != "value"} | self.item
         env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
         with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:
             code = container.wait()

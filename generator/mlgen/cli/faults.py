@@ -94,6 +94,7 @@ FAILURES: dict[str, str] = {
     "not-printed": "an answer that standard output did not take, as on a full disk",
     "not-published": "an input that no store can keep: a link, a special file",
     "not-recorded": "an execution whose record is not what stage-out had to say, or cannot be kept",
+    "called-off": "an item that was not started, as more of its task had failed than it bears",
     "not-staged": "code or an in of a task that stage-in could not bring",
     "other-bytes": "an input that has not the bytes of its digest, when it is published",
     "nothing-kept": "a `gc` whose rules keep no run at all, or whose ledger has none",

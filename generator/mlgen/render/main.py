@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
+from mlgen.render import fans
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
 from mlgen.runtime import pod
 from mlgen.runtime.prelude import prelude
@@ -61,22 +62,32 @@ def shm_mount(task: Task) -> list[Data]:
 def _prelude(task: Task) -> str:
     optional = [i for i in task.ins if i.optional]
     return prelude(
-        optional_values=[i.name for i in optional if not i.type.is_artifact],
+        optional_values=[i.name for i in optional if not i.type.is_artifact and not i.late],
         optional_artifacts=[i.name for i in optional if i.type.is_artifact],
+        late=[(name, f"{pod.ROOT}/in/{name}") for name in [*_late_values(task), *fans.by_file(task)]],
         alive=pod.ALIVE,
     )
 
 
 def _env(task: Task, *, final: bool) -> list[Data]:
     texts = pod.HOME | {name: pod.escape(text) for name, text in task.env}
-    texts |= {i.name: _text(i) for i in task.ins}
+    late = _late_values(task)
+    texts |= {i.name: _text(i) for i in task.ins if i.name not in late}
+    if task.fan:
+        texts |= {"MLGEN_INDEX": f"$(params.{fans.INDEX})"} if task.fan.rows is not None else {}
+        texts |= {name: f"$(params.{name})" for name in fans.by_param(task) if name not in fans.by_file(task)}
     texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
     if final:
         texts |= {"MLGEN_RUN_STATUS": "$(params.mlgen-run-status)", "MLGEN_TASKS": "$(params.mlgen-tasks)"}
     secrets = {s.variable: secret_variable(s.variable, s.secret, s.key) for s in task.secrets}
     plain = [variable(name, text) for name, text in texts.items() if name not in secrets]
-    results = any(isinstance(i.source, OutRef) and not i.type.is_artifact for i in task.ins)
+    results = any(isinstance(i.source, OutRef) and not i.type.is_artifact and not i.late for i in task.ins)
     return [*([DOLLAR_VARIABLE] if results else []), *plain, *secrets.values()]
+
+
+def _late_values(task: Task) -> list[str]:
+    """The ins whose text only stage-in finds out."""
+    return [i.name for i in task.ins if i.late and not i.type.is_artifact]
 
 
 def _text(item: In) -> str:

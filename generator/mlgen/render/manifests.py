@@ -9,11 +9,12 @@ from functools import partial
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Plan
 from mlgen.render.emit import emit
+from mlgen.render.fans import Pieces
 from mlgen.render.names import manifest_path, run_annotations, run_path
 from mlgen.render.pipeline import pipeline
 from mlgen.render.pipelinerun import pipeline_run, required
 from mlgen.render.staging import Data
-from mlgen.render.task import RECORD, author_task, gate_task, record_task
+from mlgen.render.task import RECORD, author_task, counting_task, gate_task, record_task
 from mlgen.spec.project import Environment
 
 MADE_BY = "made by mlgen from "  # how a file of ours begins, after "# "
@@ -74,6 +75,8 @@ def one_task(plan: Plan, environment: Environment, name: str | None) -> Data | N
 def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Callable[[], Data]]]:
     for gate in plan.gate_tasks:
         yield gate.name, partial(gate_task, plan, gate, environment)
+    for fan, name in Pieces(plan).counting.items():
+        yield name, partial(counting_task, plan, name, fan, environment)
     for task in plan.tasks:
         yield task.name, partial(author_task, plan, task, environment, final=False)
     for task in plan.finally_tasks:

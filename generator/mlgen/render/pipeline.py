@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from mlgen.gates import Literal, Ref
 from mlgen.plan.gating import when_operands
 from mlgen.plan.model import Condition, GateTask, In, Input, InputRef, OutRef, Param, ParamRef, Plan, Task, Value
-from mlgen.render import timeouts
+from mlgen.render import fans, timeouts
+from mlgen.render.fans import Piece, Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.task import RECORD
+from mlgen.render.waits import Waits
 from mlgen.runtime import bundle, pod, texts
+from mlgen.runtime.documents import gate_refs
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 from mlgen.values import Type, to_text
@@ -25,7 +28,11 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
     spec: Data = {
         "description": plan.description,
         "params": [*map(_param, plan.params), *(_input(i, environment) for i in plan.inputs)],
-        "tasks": [*map(writer.gate, plan.gate_tasks), *map(writer.task, plan.tasks)],
+        "tasks": [
+            *map(writer.gate, plan.gate_tasks),
+            *map(writer.counting, writer.pieces.counting),
+            *(entry for task in plan.tasks for entry in writer.task(task)),
+        ],
         "finally": [*map(writer.final, plan.finally_tasks), writer.record()],
     }
     return {
@@ -35,15 +42,15 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
             "name": plan.name,
             "namespace": environment.namespace,
             "labels": pipeline_labels(plan, environment),
-            "annotations": annotations | _gpu_tasks(plan),
+            "annotations": annotations | _gpu_tasks(plan, writer.pieces),
         },
         "spec": {key: value for key, value in spec.items() if value},
     }
 
 
-def _gpu_tasks(plan: Plan) -> Data:
+def _gpu_tasks(plan: Plan, pieces: Pieces) -> Data:
     """Which entries have a GPU: a Pipeline has the retries, a Task the GPU, and a policy sees one of them at a time."""
-    names = ",".join(task.name for task in plan.all_tasks if task.gpu)
+    names = ",".join(piece.name for task in plan.all_tasks if task.gpu for piece in pieces.of(task.name))
     return {GPU_TASKS: names} if names else {}
 
 
@@ -77,6 +84,9 @@ def input_text(item: Input, environment: Environment) -> str | None:
 class _Writer:
     def __init__(self, plan: Plan, environment: Environment, task_names: dict[str, str]) -> None:
         self.plan, self.environment, self.task_names = plan, environment, task_names
+        self.pieces = Pieces(plan)
+        self.late = {task.name: task for task in plan.tasks if task.late}
+        self.waits = Waits(plan, self.pieces, self._when)
         # In all tasks alike, so in memory once.
         self.values = [pod.value(f"params.{p.name}", p.type, f"$(params.{p.name})") for p in plan.params]
         self.run: list[Data] = [
@@ -84,35 +94,71 @@ class _Writer:
             {"name": "mlgen-run-uid", "value": "$(context.pipelineRun.uid)"},
         ]
         self.values_param: Data = {"name": "mlgen-values", "value": self.values}
-        tasks = ",".join(_status(task.name) for task in plan.tasks)
+        tasks = ",".join(f'"{task.name}":{_status(self.pieces, task.name)}' for task in plan.tasks)
         self.final_params: list[Data] = [
             {"name": "mlgen-run-status", "value": "$(tasks.status)"},
             {"name": "mlgen-tasks", "value": f"{{{tasks}}}"},
         ]
 
-    def task(self, task: Task) -> Data:
-        return self._author(task, [])
+    def task(self, task: Task) -> list[Data]:
+        """A task's entry; the entries of a fan's pieces."""
+        if task.fan is None:
+            return [self._author(task, [])]
+        counts = fans.counted(task, self.plan, self.pieces)
+        found = []
+        for at, piece in enumerate(self.pieces.of(task.name)):
+            entry = self._author(task, [], piece, [counts.when(piece, at)] if counts else [])
+            found.append(entry | {"matrix": fans.matrix(task.fan, piece, counts)})
+        return found
 
     def final(self, task: Task) -> Data:
         return self._author(task, self.final_params)
 
-    def _author(self, task: Task, final_params: list[Data]) -> Data:
-        params = [_in(i) for i in task.ins if not isinstance(i.source, Value)]
+    def _author(
+        self, task: Task, final_params: list[Data], piece: Piece | None = None, when: Iterable[Data] = ()
+    ) -> Data:
+        params = [_in(i) for i in task.ins if not isinstance(i.source, Value) and not i.late]
+        lists = [pod.value(str(ref), Type.JSON, _result(ref.task, ref.out)) for ref in fans.list_refs(task, self.plan)]
+        values: Data = {"name": "mlgen-values", "value": [*lists, *self.values]} if lists else self.values_param
         return self._entry(
             task.name,
-            [*params, *self.run, *final_params, self.values_param],
+            [*params, *self.run, *final_params, values],
             timeout_seconds=timeouts.of_task(task, self.environment),
             retries=task.retries,
-            when=[self._when(condition) for condition in task.conditions],
-            run_after=task.after,
+            when=[*self.waits.when(task), *when],
+            run_after=[*self.waits.run_after(task), *(piece.after if piece else ())],
+            entry=piece.name if piece else task.name,
+        )
+
+    def counting(self, fan: str) -> Data:
+        """Of the pod that counts the items of a fan, where no producer of its lists can."""
+        task = self.plan.task(fan)
+        refs = fans.list_refs(task, self.plan)
+        values = [pod.value(str(ref), Type.JSON, _result(ref.task, ref.out)) for ref in refs]
+        return self._entry(
+            self.pieces.counting[fan],
+            [*self.run, {"name": "mlgen-values", "value": values}],
+            timeout_seconds=timeouts.of_gate_task(self.environment),
+            retries=timeouts.OUR_RETRIES,
+            when=self.waits.when(task),
+            run_after=self.waits.run_after(task),
         )
 
     def gate(self, gate: GateTask) -> Data:
-        refs = dict.fromkeys((ref, type_) for evaluation in gate.evaluates for ref, type_ in evaluation.types)
-        values = [self._gate_value(ref, type_) for ref, type_ in sorted(refs)]
+        refs = [(ref, type_) for ref, type_ in gate_refs(gate) if ref.split(".")[0] not in self.late]
+        values = [self._gate_value(ref, type_) for ref, type_ in refs]
         seconds = timeouts.of_gate_task(self.environment)
         params: list[Data] = [{"name": "mlgen-values", "value": values}]
-        return self._entry(gate.name, params, timeout_seconds=seconds, retries=timeouts.OUR_RETRIES)
+        if any(name in self.late for name in gate.reads):
+            params = [*self.run, *params]
+        return self._entry(
+            gate.name,
+            params,
+            timeout_seconds=seconds,
+            retries=timeouts.OUR_RETRIES,
+            when=self.waits.to_read(gate.reads),
+            run_after=self.waits.ends(gate.reads),
+        )
 
     def record(self) -> Data:
         params = [*self.run, *self.final_params, self.values_param]
@@ -128,9 +174,11 @@ class _Writer:
         retries: int,
         when: Iterable[Data] = (),
         run_after: Iterable[str] = (),
+        entry: str = "",
     ) -> Data:
-        entry: Data = {
-            "name": name,
+        """name: of whose Task it runs. entry: what the Pipeline calls it, if not so."""
+        data: Data = {
+            "name": entry or name,
             # Without apiVersion: with it, Tekton takes the task for one of another controller.
             "taskRef": {"kind": "Task", "name": self.task_names[name]},
             "params": params,
@@ -139,7 +187,7 @@ class _Writer:
             "retries": retries,
             "timeout": duration_text(timeout_seconds),
         }
-        return {key: value for key, value in entry.items() if value}
+        return {key: value for key, value in data.items() if value}
 
     def _gate_value(self, ref: str, type_: Type) -> str:
         owner, name = ref.split(".")
@@ -179,5 +227,15 @@ def _operand(side: Ref | Literal) -> str:
     return pod.escape(to_text(side.value))
 
 
-def _status(task: str) -> str:
-    return f'"{task}":{{"status":"$(tasks.{task}.status)","reason":"$(tasks.{task}.reason)"}}'
+def _status(pieces: Pieces, task: str) -> str:
+    """JSON of what became of a task; of a fan in several pieces of each, which `record` makes one of."""
+    found = [_status_of(piece.name) for piece in pieces.of(task)]
+    if not found:  # no items: it has succeeded
+        return '{"status":"Succeeded","reason":""}'
+    if len(found) == 1:
+        return f"{{{found[0]}}}"
+    return f'{{{found[0]},"chunks":[{",".join(f"{{{one}}}" for one in found)}]}}'
+
+
+def _status_of(entry: str) -> str:
+    return f'"status":"$(tasks.{entry}.status)","reason":"$(tasks.{entry}.reason)"'

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mlgen.plan.model import Plan, Task
 from mlgen.render import identity, staging, timeouts
+from mlgen.render.fans import Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
@@ -17,7 +18,7 @@ from mlgen.spec.quantities import duration_text
 def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Data:
     """The PipelineRun, with every param that has a default."""
     total = timeouts.of_run(plan, environment)
-    template = _pod_template(environment)
+    template, pieces = _pod_template(environment), Pieces(plan)
     spec: Data = {
         "pipelineRef": {"name": plan.name},
         "params": [
@@ -31,7 +32,12 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
             "finally": duration_text(total.final),
         },
         "taskRunTemplate": {"serviceAccountName": environment.service_account, "podTemplate": template},
-        "taskRunSpecs": [_gpu_task(task, environment, template) for task in plan.all_tasks if task.gpu],
+        "taskRunSpecs": [
+            _gpu_task(task, piece.name, environment, template)
+            for task in plan.all_tasks
+            if task.gpu
+            for piece in pieces.of(task.name)
+        ],
     }
     return {
         "apiVersion": "tekton.dev/v1",
@@ -67,7 +73,7 @@ def _pod_template(environment: Environment) -> Data:
     return template
 
 
-def _gpu_task(task: Task, environment: Environment, template: Data) -> Data:
+def _gpu_task(task: Task, entry: str, environment: Environment, template: Data) -> Data:
     """Where a GPU task runs. The template is repeated in full: Tekton takes each key from one level, it merges none."""
     pool = environment.pool(task.gpu.pool) if task.gpu else None
     if pool is None:
@@ -77,4 +83,4 @@ def _gpu_task(task: Task, environment: Environment, template: Data) -> Data:
         placed["nodeSelector"] = dict(pool.node_selector)
     if pool.tolerations:
         placed["tolerations"] = list(pool.tolerations)
-    return {"pipelineTaskName": task.name, "podTemplate": placed}
+    return {"pipelineTaskName": entry, "podTemplate": placed}

@@ -60,6 +60,9 @@ def variable(name: str, text: str) -> Data:
     return Shared({"name": name, "value": text} if text else {"name": name})
 
 
+INDEX_VARIABLE = variable("MLGEN_INDEX", "$(params.mlgen-index)")
+ROW_VARIABLE = variable("MLGEN_ROW", "$(params.mlgen-row)")
+
 # Before all others, which refer to it.
 DOLLAR_VARIABLE = variable(pod.DOLLAR, pod.escape("$"))
 
@@ -163,10 +166,13 @@ def container(name: str, environment: Environment, arguments: list[str], env: li
     return data | {"volumeMounts": mounts} if mounts else data
 
 
-def execution_variables(document: TaskDocument, environment: Environment) -> list[Data]:
-    """What stage-in, stage-out and results are told alike."""
-    ins = [variable(f"MLGEN_IN_{i.name}", f"$(params.{i.name})") for i in document.ins if i.type.is_artifact]
-    return [document_variable(document), *EXECUTION_VARIABLES, *ins, *credentials(environment.s3)]
+def execution_variables(document: TaskDocument, environment: Environment, *, lists: bool = False) -> list[Data]:
+    """What stage-in, stage-out and results are told alike. lists: whether the results of other tasks, too."""
+    artifacts = [i.name for i in document.ins if i.type.is_artifact and i.late is None]
+    ins = [variable(f"MLGEN_IN_{name}", f"$(params.{name})") for name in artifacts]
+    item = [INDEX_VARIABLE, *([ROW_VARIABLE] if document.fan.of is None else [])] if document.fan else []
+    dollar = [DOLLAR_VARIABLE] if lists else []
+    return [*dollar, document_variable(document), *EXECUTION_VARIABLES, *item, *ins, *credentials(environment.s3)]
 
 
 def with_disk(container: Data) -> Data:
@@ -176,23 +182,23 @@ def with_disk(container: Data) -> Data:
     return container | {"computeResources": {name: amounts | disk for name, amounts in resources.items()}}
 
 
-def stage_in(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
-    """Fetches code and inputs, verified."""
+def stage_in(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
+    """Fetches code and inputs, verified. item: the values of a fan's variables."""
     if document.platform and document.platform.buckets:
         for index, (_, s3) in enumerate(environment.buckets):
             env = env + credentials(s3, f"MLGEN_BUCKET_{index}_")
-    arguments = ["stage-in", "$(params.mlgen-values[*])"]
+    arguments = ["stage-in", *item, "$(params.mlgen-values[*])"]
     return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
 
 
-def stage_out(environment: Environment, env: list[Data]) -> Data:
+def stage_out(environment: Environment, env: list[Data], item: list[str]) -> Data:
     """Uploads what the author's program left, writes results and record, ends with the program's exit code."""
     env = [*env, variable("MLGEN_EXIT_CODE_FILE", "$(steps.step-main.exitCode.path)")]
-    arguments = ["stage-out", "$(params.mlgen-values[*])"]
+    arguments = ["stage-out", *item, "$(params.mlgen-values[*])"]
     return container("stage-out", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
 
 
-def results(document: TaskDocument, environment: Environment, env: list[Data]) -> Data:
+def results(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
     """The sidecar: stage-in waits for it; writes the record, sees when the program cannot be followed by stage-out.
 
     No probe holds the steps back: the kubelet looks once a second, and a task took half of one longer.
@@ -201,7 +207,7 @@ def results(document: TaskDocument, environment: Environment, env: list[Data]) -
     if ledger_volume(document, environment):
         mounts.append(LEDGER_MOUNT)
     return {
-        **container("results", environment, ["results", "$(params.mlgen-values[*])"], env, mounts),
+        **container("results", environment, ["results", *item, "$(params.mlgen-values[*])"], env, mounts),
         "securityContext": SECURITY,
     }
 

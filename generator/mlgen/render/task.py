@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
-from mlgen.render import main, staging
+from mlgen.render import fans, main, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
-from mlgen.runtime import documents, protocol
+from mlgen.runtime import counting, documents, pod, protocol
+from mlgen.runtime.fans import OUTCOME
+from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 
@@ -17,6 +19,7 @@ FINAL_PARAMS = ("mlgen-run-status", "mlgen-tasks")
 RECORD = "record"
 
 _STEP_TEMPLATE: Data = {"computeResources": {}, "securityContext": SECURITY}
+_ROW: Data = {"name": fans.ROW, "type": "string", "default": "0"}
 _VALUES: Data = {"name": "mlgen-values", "type": "array"}
 
 
@@ -29,13 +32,15 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         env=environment.name,
         artifacts=environment.artifacts,
         platform=staging.platform(environment, inputs=inputs, folds=environment.ledger.fold == "task"),
+        plan=plan,
     )
-    env = staging.execution_variables(document, environment)
+    env = staging.execution_variables(document, environment, lists=bool(fans.list_refs(task, plan)))
     secrets = staging.secret_variables(task)
+    item = _item_values(task)
     ours = [
-        staging.stage_in(document, environment, env),
-        staging.stage_out(environment, env + secrets),
-        staging.results(document, environment, env + secrets),
+        staging.stage_in(document, environment, env, item),
+        staging.stage_out(environment, env + secrets, item),
+        staging.results(document, environment, env + secrets, item),
     ]
     work: Data = {}
     if task.disk:
@@ -43,12 +48,14 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
     stage_in, stage_out, results = ours
     spec: Data = {
         "params": [
-            *_strings(i.name for i in task.ins if not isinstance(i.source, Value)),
+            *_strings(i.name for i in task.ins if not isinstance(i.source, Value) and not i.late),
+            *_strings([fans.INDEX, *fans.by_param(task)] if task.fan else ()),
+            *([_ROW] if document.fan and document.fan.of is None else []),
             *_strings(RUN_PARAMS),
             *_strings(FINAL_PARAMS if final else ()),
             _VALUES,
         ],
-        "results": _strings([*(out.name for out in task.outs), *(f"if-{e.index}" for e in task.evaluates)]),
+        "results": _strings([OUTCOME]) if task.fan else [*_strings(_results(task)), *_counts(document)],
         "stepTemplate": _STEP_TEMPLATE,
         "steps": [stage_in, main.main(task, environment, final=final), stage_out],
         "sidecars": [results],
@@ -64,24 +71,53 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
 
 def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:
     """The Task of a pod that only evaluates: one step, no sidecar, no record."""
-    document = documents.of_gate_task(gate, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts)
+    late = any(plan.task(name).late for name in gate.reads)
+    document = documents.of_gate_task(
+        gate,
+        pipeline=plan.name,
+        env=environment.name,
+        artifacts=environment.artifacts,
+        platform=staging.platform(environment, inputs=False, folds=False) if late else None,
+        plan=plan,
+    )
+    results = _strings(f"if-{e.index}" for e in gate.evaluates)
+    return _task(plan, environment, gate.name, _deciding(document, environment, results, bucket=late))
+
+
+def counting_task(plan: Plan, name: str, fan: str, environment: Environment) -> Data:
+    """The Task of a pod that only counts the items of a fan, where no producer of its lists can."""
+    document = documents.of_counting_task(
+        name,
+        fan,
+        pipeline=plan.name,
+        env=environment.name,
+        artifacts=environment.artifacts,
+        platform=staging.platform(environment, inputs=False, folds=False),
+        plan=plan,
+    )
+    return _task(plan, environment, name, _deciding(document, environment, _counts(document), bucket=True))
+
+
+def _deciding(document: TaskDocument, environment: Environment, results: list[Data], *, bucket: bool) -> Data:
+    """A spec of one step. bucket: whether it reads there, or writes."""
     arguments = ["stage-out", "$(params.mlgen-values[*])"]
     env = [staging.DOLLAR_VARIABLE, staging.document_variable(document)]
+    if bucket:
+        env += [*staging.RUN_VARIABLES[:2], *staging.credentials(environment.s3)]
     step = staging.container("stage-out", environment, arguments, env, [])
-    spec: Data = {
-        "params": [_VALUES],
-        "results": _strings(f"if-{e.index}" for e in gate.evaluates),
+    return {
+        "params": [*_strings(RUN_PARAMS if bucket else ()), _VALUES],
+        "results": results,
         "stepTemplate": _STEP_TEMPLATE,
         "steps": [_timed(step, protocol.GATE_TIMEOUT_SECONDS)],
     }
-    return _task(plan, environment, gate.name, spec)
 
 
 def record_task(plan: Plan, environment: Environment) -> Data:
     """The Task of the finally task `record`, which writes run.json."""
     platform = staging.platform(environment, inputs=False, folds=environment.ledger.fold in ("task", "run"))
     document = documents.of_record(
-        pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform
+        pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform, plan=plan
     )
     env = [
         staging.document_variable(document),
@@ -105,6 +141,25 @@ def record_task(plan: Plan, environment: Environment) -> Data:
         ],
     }
     return _task(plan, environment, RECORD, spec)
+
+
+def _results(task: Task) -> list[str]:
+    return [*(out.name for out in task.outs), *(f"if-{e.index}" for e in task.evaluates)]
+
+
+def _counts(document: TaskDocument) -> list[Data]:
+    found: list[Data] = []
+    for count in document.counts:
+        named = counting.names(count.index, square=count.square)
+        found += _strings([named.full, named.over])
+        found += [{"name": one, "type": "array"} for one in named.arrays]
+    return found
+
+
+def _item_values(task: Task) -> list[str]:
+    """What ours are told of an item's variables, where they are params."""
+    types = {v.name: v.type for v in task.fan.variables} if task.fan else {}
+    return [pod.value(f"{pod.ITEM}.{name}", types[name], f"$(params.{name})") for name in fans.by_param(task)]
 
 
 def _timed(step: Data, seconds: int) -> Data:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlgen.plan.model import GateTask, Plan, Task
+from mlgen.render.fans import Pieces
 from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS
 from mlgen.spec.project import Environment
 
@@ -53,6 +54,7 @@ def _longest_path(plan: Plan, environment: Environment) -> int:
     gates = {gate.consumer: gate for gate in plan.gate_tasks}
     gate_seconds = of_gate_task(environment) * (OUR_RETRIES + 1)
     ends: dict[str, int] = {}
+    pieces = Pieces(plan)
 
     def after(names: Iterable[str]) -> int:
         return max((ends[name] for name in names), default=0)
@@ -62,6 +64,8 @@ def _longest_path(plan: Plan, environment: Environment) -> int:
 
     for task in plan.tasks:  # topological, so that all that a task needs has ended
         start = max(after(task.needs), gate_end(gates.get(task.name)))
-        ends[task.name] = start + of_task(task, environment) * (task.retries + 1)
+        if task.name in pieces.counting:
+            start += gate_seconds
+        ends[task.name] = start + of_task(task, environment) * (task.retries + 1) * pieces.waves(task.name)
     # The gate task of a finally task runs among the tasks, and nothing there waits for it.
     return max([*ends.values(), *(gate_end(gates.get(task.name)) for task in plan.finally_tasks)])

@@ -74,9 +74,7 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
             post = _post(invocation, places, at)
             step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
         case GatePod():
-            from mlgen.runtime import step_out
-
-            step_out.evaluate(invocation, places)
+            _evaluate(invocation, places)
         case RecordPod():
             _record(invocation, places)
         case PublishedPod():
@@ -90,6 +88,16 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
 def _post(pod: TaskPod, places: Places, at: Callable[[str], None], **patience: float) -> Post:
     open_store = partial(open_artifacts, pod.document, **patience)
     return Post(pod, places, open_store, SystemClock(), time.sleep, _say, at)
+
+
+def _evaluate(pod: GatePod, places: Places) -> None:
+    from mlgen.runtime import step_out  # here: see `_run`
+    from mlgen.runtime.outs import StagingError
+
+    try:
+        step_out.evaluate(pod, places, partial(open_artifacts, pod.document))
+    except StagingError as error:
+        raise CannotAnswer("not-staged", str(error)) from None
 
 
 def _record(pod: RecordPod, places: Places) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from mlgen import canonical
 from mlgen.plan import model
 from mlgen.runtime.cache_key import of_text
-from mlgen.runtime.pod import Platform
+from mlgen.runtime.fans import Count, FanDocument, Late, ListDocument
+from mlgen.runtime.items import CHUNK, MOST_OF_A_RUN
+from mlgen.runtime.pod import NOT_IN_PARAMS, Platform
 from mlgen.runtime.protocol import (
     GATE_TIMEOUT_SECONDS,
     RECORD_TIMEOUT_SECONDS,
@@ -20,17 +22,26 @@ from mlgen.runtime.protocol import (
     TaskDocument,
 )
 from mlgen.runtime.retrying import Policy
+from mlgen.values import Type
 
 
 def of_task(
-    task: model.Task, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+    task: model.Task,
+    *,
+    pipeline: str,
+    env: str,
+    artifacts: str,
+    platform: Platform | None = None,
+    plan: model.Plan | None = None,
 ) -> TaskDocument:
-    """The document of a plan's task in an environment."""
+    """The document of a plan's task in an environment. plan: for an engine that learns of late tasks in the bucket."""
     return TaskDocument(
         pipeline=pipeline,
         env=env,
         task=task.name,
-        ins=tuple(In(i.name, _kind(i), i.type, i.optional) for i in task.ins),
+        ins=tuple(
+            In(i.name, _kind(i), i.type, i.optional, _late(i.source, plan) if i.late else None) for i in task.ins
+        ),
         outs=tuple(Out(o.name, o.type, o.optional, o.max_bytes) for o in task.outs),
         evaluates=_evaluations(task.evaluates),
         artifacts=artifacts,
@@ -42,6 +53,8 @@ def of_task(
         cache=_cache(task, env, on_this_machine=platform is None),
         retry=policy_of(task),
         checkpoint=CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds) if task.checkpoint else None,
+        fan=_fan(task, plan) if task.fan else None,
+        counts=counts(task.name, plan) if plan else (),
     )
 
 
@@ -77,19 +90,62 @@ def _cache(task: model.Task, env: str, *, on_this_machine: bool) -> CacheDocumen
 
 
 def of_gate_task(
-    task: model.GateTask, *, pipeline: str, env: str, artifacts: str, platform: Platform | None = None
+    task: model.GateTask,
+    *,
+    pipeline: str,
+    env: str,
+    artifacts: str,
+    platform: Platform | None = None,
+    plan: model.Plan | None = None,
 ) -> TaskDocument:
-    """The document of a task that only evaluates: no ins, no outs, no main."""
+    """The document of a task that only evaluates: no outs, no main; its ins are the late outs that it reads, by ref."""
     evaluations = _evaluations(task.evaluates)
+    ins = tuple(
+        In(ref, "value", type_, optional=True, late=_late(source, plan))
+        for ref, type_ in gate_refs(task)
+        if plan is not None and (source := out_ref(ref)) is not None and plan.task(source.task).late
+    )
     return TaskDocument(
-        pipeline, env, task.name, (), (), evaluations, artifacts, None, None, None, GATE_TIMEOUT_SECONDS, platform
+        pipeline, env, task.name, ins, (), evaluations, artifacts, None, None, None, GATE_TIMEOUT_SECONDS, platform
     )
 
 
-def of_record(*, pipeline: str, env: str, artifacts: str, platform: Platform) -> TaskDocument:
-    """The document of the finally task `record`, which writes run.json."""
+def of_counting_task(
+    name: str, fan: str, *, pipeline: str, env: str, artifacts: str, platform: Platform | None, plan: model.Plan
+) -> TaskDocument:
+    """The document of a task that only counts the items of a fan, where no producer of its lists can."""
+    found = (_count(0, plan.task(fan), plan),)
     return TaskDocument(
-        pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform
+        pipeline, env, name, (), (), (), artifacts, None, None, None, GATE_TIMEOUT_SECONDS, platform, counts=found
+    )
+
+
+def gate_refs(task: model.GateTask) -> list[tuple[str, Type]]:
+    """What a gate's pod reads: refs and their types, sorted."""
+    return sorted({(ref, type_) for evaluation in task.evaluates for ref, type_ in evaluation.types})
+
+
+def out_ref(ref: str) -> model.OutRef | None:
+    """The out that a gate's reference means; None for a param."""
+    owner, name = ref.split(".")
+    return None if owner == "params" else model.OutRef(owner, name)
+
+
+def of_record(
+    *, pipeline: str, env: str, artifacts: str, platform: Platform, plan: model.Plan | None = None
+) -> TaskDocument:
+    """The document of the finally task `record`, which writes run.json.
+
+    Of the fans of which only the run knows how many items they have, it is told how they are cut.
+    """
+    tasks = plan.tasks if plan else ()
+    cut = tuple(
+        Count(index, task.name, chunk_of(task.fan), is_square(task.fan), ())
+        for index, task in enumerate(tasks)
+        if task.fan and task.fan.rows is None
+    )
+    return TaskDocument(
+        pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform, counts=cut
     )
 
 
@@ -106,3 +162,82 @@ def _kind(item: model.In) -> str:
 
 def _evaluations(evaluations: tuple[model.Evaluation, ...]) -> tuple[Evaluation, ...]:
     return tuple(Evaluation(e.index, e.text, e.types) for e in evaluations)
+
+
+def counter(fan: model.Task, plan: model.Plan) -> str | None:
+    """The task that tells how many items a fan over lists of the run has, when it ends; None: a pod of its own must.
+
+    It must know all the lists, and its results must be those of one TaskRun.
+    """
+    assert fan.fan is not None, "of fans"
+    owners = {source.task for source in fan.fan.lists if isinstance(source, model.OutRef)}
+    owner = owners.pop()
+    return owner if not owners and not plan.task(owner).late else None
+
+
+def counts(task: str, plan: model.Plan) -> tuple[Count, ...]:
+    """Of which fans a task tells how many items they have."""
+    fans = [t for t in plan.tasks if t.fan and t.fan.rows is None and t.fan.lists and counter(t, plan) == task]
+    return tuple(_count(index, fan, plan) for index, fan in enumerate(fans))
+
+
+def _count(index: int, fan: model.Task, plan: model.Plan) -> Count:
+    assert fan.fan is not None, "of fans"
+    return Count(index, fan.name, chunk_of(fan.fan), is_square(fan.fan), _lists(fan.fan, plan))
+
+
+def chunk_of(fan: model.Fan) -> int:
+    """How many items a full chunk of a fan over lists of the run has."""
+    return min(fan.parallel or CHUNK, CHUNK)
+
+
+def is_square(fan: model.Fan) -> bool:
+    """Whether all full chunks of a fan over lists of the run may run at once: one of Tekton's tasks runs them."""
+    return fan.parallel is None or fan.parallel >= MOST_OF_A_RUN
+
+
+def _late(source: model.Source, plan: model.Plan | None) -> Late | None:
+    if plan is None or not isinstance(source, model.OutRef):
+        return None
+    fan = plan.task(source.task).fan
+    if fan is None:
+        return Late(source.task, source.out, fan=False)
+    of = None if fan.rows is None else len(fan.rows)
+    if fan.pick is None:
+        return Late(source.task, source.out, fan=True, of=of)
+    return Late(source.task, source.out, True, fan.pick.metric, fan.pick.highest, of)
+
+
+def _fan(task: model.Task, plan: model.Plan | None) -> FanDocument:
+    fan = task.fan
+    assert fan is not None, "of fans"
+    return FanDocument(
+        variables=tuple((v.name, v.type) for v in fan.variables),
+        failures=fan.failures,
+        pick=fan.pick.metric if fan.pick else None,
+        of=None if fan.rows is None else len(fan.rows),
+        retries=task.retries,
+        lists=_lists(fan, plan) if plan and fan.rows is None else (),
+        coded=coded(fan),
+    )
+
+
+def coded(fan: model.Fan) -> tuple[str, ...]:
+    """The variables with a text that Tekton would take for one of its own variables."""
+    rows = fan.rows or ()
+    return tuple(v.name for at, v in enumerate(fan.variables) if any(NOT_IN_PARAMS.search(row[at]) for row in rows))
+
+
+def _lists(fan: model.Fan, plan: model.Plan) -> tuple[ListDocument, ...]:
+    return tuple(
+        _list(source, plan) if isinstance(source, model.OutRef) else ListDocument(source) for source in fan.lists
+    )
+
+
+def _list(source: model.OutRef, plan: model.Plan) -> ListDocument:
+    producer = plan.task(source.task)
+    if not producer.late:
+        return ListDocument(str(source))
+    types = {out.name: out.type for out in producer.outs}
+    types |= {v.name: v.type for v in producer.fan.variables} if producer.fan else {}
+    return ListDocument(str(source), _late(source, plan), types[source.out])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mlgen.ledger.folding.spool import Spool
-from mlgen.ledger.records.run import RunRecord
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.fans import Count
+from mlgen.runtime.gathering import count
 from mlgen.runtime.invocation import RecordPod
 from mlgen.runtime.milestone import Milestone, note, noted
 from mlgen.store import Store
 
 # Tekton's aggregate of `tasks` (docs/pipelines.md, "Using aggregate execution status of all tasks").
+SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STATES = {"Succeeded": State.COMPLETE, "Completed": State.COMPLETE, "Failed": State.FAIL}
 
 
@@ -23,7 +30,40 @@ def record(pod: RecordPod, store: Store, now: str) -> None:
     ended_at = note(store, Milestone.ENDED, pipeline=pipeline, run=run, run_uid=uid, time=now)
     # No pod could note it: then none got as far as its first step, and nothing ran.
     started_at = noted(store, Milestone.STARTED, pipeline=pipeline, run=run, run_uid=uid) or ended_at
-    Spool(store).put(run_record(pod, started_at, ended_at))
+    Spool(store).put(run_record(folded(pod, store), started_at, ended_at))
+
+
+def folded(pod: RecordPod, store: Store) -> RecordPod:
+    """With one status of each fan that Tekton has as several of its tasks."""
+    if not pod.chunks:
+        return pod
+    counts = {one.task: one for one in pod.document.counts}  # of these only the run knew how many items they have
+    statuses = dict(pod.tasks)
+    for task, chunks in pod.chunks.items():
+        there: Sequence[int] = range(len(chunks))
+        if task in counts:
+            there = _with_items(counts[task], len(chunks), store, pod)
+        statuses[task] = fold([chunks[at] for at in there])
+    return replace(pod, tasks=statuses)
+
+
+def fold(chunks: Sequence[TaskStatus]) -> TaskStatus:
+    """The status of a fan from those of its chunks that have items: of all that it needs, the first one that is not
+    so well as the others; without any it has succeeded.
+    """
+    ranks = [FAILED, NONE, SUCCEEDED]
+    return min(chunks, key=lambda one: ranks.index(one.status), default=TaskStatus(SUCCEEDED, ""))
+
+
+def _with_items(counted: Count, chunks: int, store: Store, pod: RecordPod) -> Sequence[int]:
+    """Which chunks have items: the full ones come first, and what is over is in the last."""
+    try:
+        of = count(store, pod.document.pipeline, pod.run_uid, counted.task)
+    except BadRecord:  # its list was never made
+        return range(chunks)
+    full = of // counted.chunk
+    rest = [chunks - 1] if of % counted.chunk else []
+    return [*range(min(full, 1) if counted.square else full), *rest]
 
 
 def run_record(pod: RecordPod, started_at: str, ended_at: str) -> RunRecord:

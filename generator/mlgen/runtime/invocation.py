@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.records.run import TaskStatus
-from mlgen.ledger.records.task import pod_run_id
-from mlgen.runtime import pod
+from mlgen.ledger.records.task import Item, pod_run_id
+from mlgen.runtime import items, pod
+from mlgen.runtime.fans import FanDocument
+from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.texts import read_result
-from mlgen.values import parse
+from mlgen.values import Type, parse
 
 VERBS = ("stage-in", "stage-out", "results", "record", "published")
 KEYS = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}  # variable -> store option
@@ -25,29 +27,38 @@ _RETRY = re.compile(r".*-pod-retry([0-9]+)")
 class TaskPod:
     """A start of stage-in, stage-out or results in a task's pod.
 
-    exit_code_file: where stage-out finds main's. bucket_keys: name of a bucket of inputs -> store options.
-    secrets: main's variable -> text, as far as they are there; known to stage-out and results.
+    item_texts: of the fan's variables that main's script reads from files. exit_code_file: where stage-out finds
+    main's. bucket_keys: name of a bucket of inputs -> store options. secrets: main's variable -> text, as far as they
+    are there; known to stage-out and results.
     """
 
     verb: str
     document: TaskDocument
     execution: Execution
     exit_code_file: str = ""
+    item_texts: Mapping[str, str] = field(default_factory=dict)
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class GatePod:
-    """A start of stage-out in a pod that only evaluates. values: text of each ref that was written."""
+    """A start of stage-out in a pod that only evaluates, or counts. values: text of each ref that was written.
+
+    run_uid: where it reads what late tasks left, or tells how many items a fan has; else empty.
+    """
 
     document: TaskDocument
     values: Mapping[str, str]
+    run_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPod:
-    """A start of record. status: Tekton's `$(tasks.status)`. tasks: by name, of `tasks` only."""
+    """A start of record. status: Tekton's `$(tasks.status)`. tasks: by name, of `tasks` only.
+
+    chunks: of each fan that Tekton has as several of its tasks.
+    """
 
     document: TaskDocument
     run: str
@@ -59,6 +70,7 @@ class RecordPod:
     tasks: Mapping[str, TaskStatus]
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    chunks: Mapping[str, tuple[TaskStatus, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +101,18 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
         if verb == "record":
             return _record(document, values, environ)
         if verb == "stage-out" and document.image is None:
-            return GatePod(document, values.texts)
+            return GatePod(document, values.texts, environ.get("MLGEN_RUN_UID", ""))
+        item, item_texts = _item(document.fan, values, environ) if document.fan else (None, {})
         return TaskPod(
             verb,
             document,
-            _execution(document, values, environ),
+            replace(_execution(document, values, environ), item=item),
             _variable(environ, "MLGEN_EXIT_CODE_FILE") if verb == "stage-out" else "",
+            item_texts,
             _bucket_keys(document, environ) if verb == "stage-in" else {},
             {name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)},
         )
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, StagingError) as error:
         raise CannotAnswer(
             "bad-invocation",
             f"what this pod was given cannot be read: {error}",
@@ -134,6 +148,23 @@ class _Values:
         return found
 
 
+def _item(fan: FanDocument, values: _Values, environ: Mapping[str, str]) -> tuple[Item, dict[str, str]]:
+    """Which item this is, and the texts that main's script is to find in files.
+
+    Of lists that the bucket alone knows it has no values yet: `Post.execution` has.
+    """
+    index = int(_variable(environ, "MLGEN_INDEX"))
+    if fan.of is None:
+        index += items.CHUNK * int(environ.get("MLGEN_ROW") or 0)
+        if any(one.late for one in fan.lists):
+            return Item(index, index + 1), {}
+        item, texts = items.of_lists(fan, index, lambda one: values.texts.get(str(one.source)))
+        return item, texts | {"MLGEN_INDEX": str(index)}
+    texts = {name: values.texts[f"{pod.ITEM}.{name}"] for name, _ in fan.variables}
+    texts |= {name: str(parse(Type.JSON, texts[name])) for name in fan.coded}
+    return items.of_row(fan, index, texts), {name: texts[name] for name in fan.coded}
+
+
 def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, str]) -> Execution:
     retry = _RETRY.fullmatch(_variable(environ, "MLGEN_POD"))
     names = ("NAMESPACE", "TASK_RUN", "TASK_RUN_UID", "POD", "POD_UID", "RUN", "RUN_UID")
@@ -143,7 +174,11 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
         run_uid=told["RUN_UID"],
         run_id=pod_run_id(told["TASK_RUN_UID"], told["POD_UID"]),
         attempt=int(retry[1]) if retry else 0,
-        ins={i.name: _variable(environ, f"MLGEN_IN_{i.name}") for i in document.ins if i.kind != "value"},
+        ins={
+            i.name: _variable(environ, f"MLGEN_IN_{i.name}")
+            for i in document.ins
+            if i.kind != "value" and i.late is None
+        },
         gate_values=values.texts,
         params=values.params,
         spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),
@@ -164,6 +199,10 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
     )
 
 
+def _status(task: Mapping[str, str]) -> TaskStatus:
+    return TaskStatus(task["status"], task["reason"])
+
+
 def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str]) -> RecordPod:
     tasks = json.loads(_variable(environ, "MLGEN_TASKS"))
     return RecordPod(
@@ -174,7 +213,8 @@ def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str])
         spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),
         commit=environ.get("MLGEN_COMMIT") or None,
         status=_variable(environ, "MLGEN_RUN_STATUS"),
-        tasks={name: TaskStatus(task["status"], task["reason"]) for name, task in tasks.items()},
+        tasks={name: _status(task) for name, task in tasks.items()},
+        chunks={name: tuple(map(_status, task["chunks"])) for name, task in tasks.items() if "chunks" in task},
         labels={str(name): str(text) for name, text in json.loads(environ.get("MLGEN_LABELS") or "{}").items()},
         owner=environ.get("MLGEN_OWNER") or None,
     )

@@ -1,7 +1,8 @@
 """What became of the items of late tasks, in the bucket: how a reader learns what no Tekton result can tell it.
 
-`_outcomes/<pipeline>/<run uid>/<task>/<index>-<attempt>.json` below the environment's artifacts (decision 0031), put
-once the execution's record is durable. A single execution of a late task that is no fan has index 0.
+`_outcomes/<pipeline>/<run uid>/<task>/<index>-<attempt>.<8 hex>.json` below the environment's artifacts (decision
+0031), put once the execution's record is durable; of one that failed in a folder `failed` there, so that how many
+failed is known without reading any. A single execution of a late task that is no fan has index 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mlgen.ledger.records.fields import RUN_ID, BadRecord, loads
 from mlgen.ledger.records.task import State
 
 PREFIX = "_outcomes"
+COUNT = "items.json"
 VERSION = 1
 
 
@@ -23,6 +25,7 @@ class Outcome:
     """How one execution ended. texts: of outs, as results have them: None for an optional one not written.
 
     values: of the fan's variables, parsed. metrics: parsed, by the name of the out. Only a COMPLETE one has texts.
+    of: how many items there are.
     """
 
     index: int
@@ -32,6 +35,7 @@ class Outcome:
     texts: Mapping[str, str | None]
     values: Mapping[str, Json]
     metrics: Mapping[str, Json]
+    of: int = 1
 
 
 def folder(pipeline: str, run_uid: str, task: str) -> str:
@@ -39,9 +43,28 @@ def folder(pipeline: str, run_uid: str, task: str) -> str:
     return f"{PREFIX}/{pipeline}/{run_uid}/{task}"
 
 
-def key(pipeline: str, run_uid: str, task: str, index: int, attempt: int) -> str:
+def key(pipeline: str, run_uid: str, task: str, outcome: Outcome) -> str:
     """Where one outcome lies, below the artifacts."""
-    return f"{folder(pipeline, run_uid, task)}/{index}-{attempt}.json"
+    where = (
+        folder(pipeline, run_uid, task) if outcome.state is State.COMPLETE else failed_folder(pipeline, run_uid, task)
+    )
+    return f"{where}/{outcome.index}-{outcome.attempt}.{outcome.run_id[:8]}.json"
+
+
+def failed_folder(pipeline: str, run_uid: str, task: str) -> str:
+    """Where the outcomes of executions that failed lie."""
+    return f"{folder(pipeline, run_uid, task)}/failed"
+
+
+def index_and_attempt(key: str) -> tuple[int, int]:
+    """Of an outcome's key."""
+    index, _, rest = key.rpartition("/")[2].partition("-")
+    return int(index), int(rest.partition(".")[0])
+
+
+def count_key(pipeline: str, run_uid: str, task: str) -> str:
+    """Where it is told how many items a fan has, where only the run knows."""
+    return f"{folder(pipeline, run_uid, task)}/{COUNT}"
 
 
 def to_bytes(outcome: Outcome) -> bytes:
@@ -56,6 +79,7 @@ def to_bytes(outcome: Outcome) -> bytes:
             "texts": outcome.texts,
             "values": outcome.values,
             "metrics": outcome.metrics,
+            "of": outcome.of,
         }
     )
 
@@ -80,6 +104,7 @@ def from_bytes(data: bytes) -> Outcome:
         {name: text if isinstance(text, str) else None for name, text in texts.items()},
         fields.mapping("values"),
         fields.mapping("metrics"),
+        fields.integer("of"),
     )
 
 

@@ -11,6 +11,7 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
                               annotations mlgen.dev/{spec-digest,plan-digest,source,commit,repository} of the
                               PipelineRun, which Tekton copies to the pod; empty where the run has none
     MLGEN_IN_<name>           the text of an artifact in (`runtime.texts`); values go to main alone
+    MLGEN_INDEX, _ROW         of a fan's items: the item's number, of which _ROW counts the sixteens
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
     MLGEN_DOLLAR              main that reads values of other tasks, and a gate's pod: see `escape_result`
     MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not
@@ -24,8 +25,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
     MLGEN_BUCKET_<i>_AWS_…    stage-in of a task that reads inputs: of the i-th of `Platform.buckets`
 
 The program is `mlgen-runtime VERB VALUE…`, each VALUE a param of the run, or for a gate's pod what its gates read,
-written by `value` below. A gate's pod runs `stage-out` with a document whose `image` is null: it evaluates, writes
-its results, and neither seals nor records.
+written by `value` below; of an item also its variables as `item.<name>`, or the lists that it comes from. A gate's pod
+runs `stage-out` with a document whose `image` is null: it evaluates, writes its results, and neither seals nor records.
 
 The sidecar also sees the folders in which Tekton's entrypoint tells how stage-in and main ended. What the three
 programs tell each other is in `runtime.handover`.
@@ -52,6 +53,7 @@ STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
+ITEM = "item"  # before the name of a fan's variable, among the values
 SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 ARTIFACTS = "/tekton/artifacts"  # of Tekton's artifacts, which mlgen does not use
 

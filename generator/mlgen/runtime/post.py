@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mlgen.ledger.records.task import Item
 from mlgen.runtime.clock import Clock
-from mlgen.runtime.handover import Handover
+from mlgen.runtime.handover import ITEM, Handover
 from mlgen.runtime.invocation import TaskPod
 from mlgen.runtime.pod import Places
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
@@ -47,7 +49,10 @@ class Post:
 
     @property
     def execution(self) -> Execution:
-        return self.pod.execution
+        """Of an item of lists that only the bucket knows: with its values, once stage-in has read them there."""
+        execution = self.pod.execution
+        told = self.handover.told(ITEM) if execution.item is not None else None
+        return execution if told is None else replace(execution, item=Item(**json.loads(told)))
 
     @property
     def tree(self) -> Tree:

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 
 
 def prelude(
-    *, optional_values: Iterable[str] = (), optional_artifacts: Iterable[str] = (), alive: str | None = None
+    *,
+    optional_values: Iterable[str] = (),
+    optional_artifacts: Iterable[str] = (),
+    late: Iterable[tuple[str, str]] = (),
+    alive: str | None = None,
 ) -> str:
     """The first lines of a script; the author's text follows unchanged.
 
     optional_values: ins whose variable holds "+" and the text, or nothing where the out was not written.
     optional_artifacts: ins whose variable holds a path where nothing lies if the out was not written.
-    Both are unset where unwritten. alive: path of a FIFO that stays open as long as the script's container lives, so
-    that its reader learns of its end however it ends; a path without characters that a shell would read.
+    Both are unset where unwritten. late: (variable, path) of texts that stage-in wrote, or did not where there is none.
+    alive: path of a FIFO that stays open as long as the script's container lives, so that its reader learns of its end
+    however it ends. No path has characters that a shell would read.
     """
     lines = ["#!/bin/sh", "set -e"]
     if alive is not None:
@@ -28,4 +33,7 @@ def prelude(
         lines.append(f"case ${name} in +*) {name}=${{{name}#+}} ;; *) unset {name} ;; esac")
     for name in optional_artifacts:
         lines.append(f'[ -e "${name}" ] || unset {name}')
+    for name, path in late:
+        # The dot keeps newlines at the end, which a command's substitution would drop.
+        lines.append(f"if [ -e {path} ]; then {name}=$(cat {path}; echo .); {name}=${{{name}%.}}; export {name}; fi")
     return "\n".join(lines) + "\n"

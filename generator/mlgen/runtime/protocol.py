@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.ledger.records.task import Item
+from mlgen.runtime.fans import Count, FanDocument, Late
 from mlgen.runtime.pod import Platform
 from mlgen.runtime.retrying import Policy
 from mlgen.values import Type
@@ -39,29 +40,6 @@ class In:
     type: Type
     optional: bool = False
     late: Late | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """An out, or a fan's variable, of a late task. fan: whether of one; else of a single execution.
-
-    pick: the metric, by which `highest` or lowest one item is chosen; None: all of them, as a list or folder.
-    """
-
-    task: str
-    out: str
-    fan: bool
-    pick: str | None = None
-    highest: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FanDocument:
-    """What staging knows of a fan: its variables, how many failed items it bears, and who is the winner's metric."""
-
-    variables: tuple[tuple[str, Type], ...]
-    failures: int = 0
-    pick: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +108,7 @@ class TaskDocument:
     cache: CacheDocument | None = None
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
+    counts: tuple[Count, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -137,7 +116,16 @@ class TaskDocument:
             "pipeline": self.pipeline,
             "env": self.env,
             "task": self.task,
-            "in": [_named(i.name, type=str(i.type), kind=i.kind, optional=i.optional or None) for i in self.ins],
+            "in": [
+                _named(
+                    i.name,
+                    type=str(i.type),
+                    kind=i.kind,
+                    optional=i.optional or None,
+                    late=i.late.to_json() if i.late else None,
+                )
+                for i in self.ins
+            ],
             "out": [
                 _named(o.name, type=str(o.type), optional=o.optional or None, maxBytes=o.max_bytes) for o in self.outs
             ],
@@ -157,6 +145,8 @@ class TaskDocument:
                 if self.checkpoint
                 else {}
             ),
+            **({"fan": self.fan.to_json()} if self.fan else {}),
+            **({"counts": [count.to_json() for count in self.counts]} if self.counts else {}),
         }
 
     @staticmethod
@@ -170,7 +160,16 @@ class TaskDocument:
             pipeline=data["pipeline"],
             env=data["env"],
             task=data["task"],
-            ins=tuple(In(i["name"], i["kind"], Type(i["type"]), i.get("optional", False)) for i in data["in"]),
+            ins=tuple(
+                In(
+                    i["name"],
+                    i["kind"],
+                    Type(i["type"]),
+                    i.get("optional", False),
+                    Late.from_json(i["late"]) if i.get("late") else None,
+                )
+                for i in data["in"]
+            ),
             outs=tuple(
                 Out(o["name"], Type(o["type"]), o.get("optional", False), o.get("maxBytes")) for o in data["out"]
             ),
@@ -189,6 +188,8 @@ class TaskDocument:
             checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
             if data.get("checkpoint")
             else None,
+            fan=FanDocument.from_json(data["fan"]) if data.get("fan") else None,
+            counts=tuple(map(Count.from_json, data.get("counts", []))),
         )
 
     @staticmethod

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mlgen.ledger.folding.spool import Spool
 from mlgen.runtime import tekton
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import check_recordable, fix, record_of
-from mlgen.runtime.handover import FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import CALLED_OFF, FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.keeping import keep
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.milestone import Milestone, note
 from mlgen.runtime.outs import sentence
@@ -62,7 +62,7 @@ class Sidecar:
         if record is None:
             return
         keep_seconds = KEEP_SECONDS if unreached is None else KEEP_UNREACHED_SECONDS
-        problem = watch.insist(lambda: Spool(post.store).put_bytes(record), keep_seconds)
+        problem = watch.insist(lambda: keep(post, record), keep_seconds)
         post.at("kept")
         if problem is None and not watch.stopping:
             self._fold(watch)
@@ -131,14 +131,16 @@ class Sidecar:
     def _look(self, watch: Watch) -> Sight:
         handover, places = self.post.handover, self.post.places
         failure = handover.told(FAILED)
+        called_off = handover.told(CALLED_OFF)
         staged = handover.told(STAGED) is not None
         ended = tekton.ended(places.main_run)
         if ended and not tekton.skipped(places.main_run) and not watch.main_held:
             handover.tell(MAIN_GONE)
-        stage_in_gone = not staged and failure is None and handover.ended("stage-in")
+        stage_in_gone = not staged and failure is None and called_off is None and handover.ended("stage-in")
         memory_was_short = grew(handover.told(OOM_KILLS), oom_kills(places.kernel)) if watch.main_gone else None
         return Sight(
             failure=failure,
+            called_off=called_off,
             stage_in_began=handover.began("stage-in"),
             staged=self._since("staged", staged),
             stage_in_gone=self._since("stage-in gone", stage_in_gone),

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlgen.diagnostic import Fault
 from mlgen.ledger.records.artifact import Artifact
+from mlgen.runtime.late import folder_entries
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
@@ -43,10 +44,24 @@ def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: St
     for item in document.ins:
         if item.kind != "value":
             text = read_result(execution.ins[item.name], optional=item.optional)
-            if text is not None:
+            if text is not None and is_many(item):
+                artifacts += _fetch_all(item, text, tree.input(item.name), store, open_at)
+            elif text is not None:
                 artifacts.append(_fetch(item, text, tree.input(item.name), store, open_at))
     if artifacts:
         (tree.state / INPUTS).write_text(json.dumps([asdict(a) for a in artifacts]))
+
+
+def is_many(item: In) -> bool:
+    """Whether an in is of all items of a fan: of artifacts its text is a json list of pointers, null for none."""
+    return item.late is not None and item.late.fan and item.late.pick is None
+
+
+def _fetch_all(item: In, text: str, folder: Path, store: Store, open_at: OpenStore) -> list[Artifact]:
+    """A folder with one entry an item, named by its number; empty where no item left anything."""
+    folder.mkdir()
+    entries = folder_entries(json.loads(text))
+    return [_fetch(item, pointer, folder / entry, store, open_at) for entry, pointer in entries]
 
 
 def staged_inputs(tree: Tree) -> tuple[Artifact, ...]:

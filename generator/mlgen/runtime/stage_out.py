@@ -81,7 +81,8 @@ def stage_out(
 def prefix(document: TaskDocument, execution: Execution) -> str:
     """Where an execution keeps its artifacts, below the environment's: a place that no other one writes to."""
     unique = (execution.tekton or {}).get("podUid", execution.run_id)
-    return f"{document.pipeline}/{execution.run}/{document.task}.{unique[:8]}"
+    item = f".{execution.item.index}" if execution.item is not None else ""
+    return f"{document.pipeline}/{execution.run}/{document.task}{item}.{unique[:8]}"
 
 
 def evaluate(document: TaskDocument, gate_values: Mapping[str, str], parsed: Mapping[str, Json]) -> dict[str, str]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime import bundle
-from mlgen.runtime.handover import FAILED, READY, STAGED, UNREACHABLE
+from mlgen.runtime import bundle, items
+from mlgen.runtime.fans import FanDocument, ListDocument
+from mlgen.runtime.gathering import Gathering, failed
+from mlgen.runtime.handover import CALLED_OFF, FAILED, ITEM, READY, STAGED, UNREACHABLE
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import OpenStore, stage_in
+from mlgen.runtime.texts import result
 
 READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
+
+
+class _CalledOff(Exception):
+    """Why an item is not run, in words for people."""
 
 
 def bring(post: Post, open_at: OpenStore) -> None:
     """Step stage-in, once the sidecar is there to record what becomes of it.
 
     open_at: the store at a URI, for inputs. Raises CannotAnswer "not-staged", and has left its words for the sidecar
-    then; "no-sidecar".
+    then; "no-sidecar"; "called-off" for an item of a fan of which too many have failed.
     """
     handover = post.handover
     if post.hear(READY, READY_SECONDS) is None:  # no probe of Kubernetes waits for it: that would look once a second
@@ -31,9 +41,11 @@ def bring(post: Post, open_at: OpenStore) -> None:
         unreachable = handover.told(UNREACHABLE)
         if unreachable is not None:
             raise StagingError(f"the records of this run cannot be kept: {unreachable}")
-        if post.document.code_digest is not None or any(i.kind != "value" for i in post.document.ins):
-            bundle.stage_code(post.document, post.tree, post.store)
-            stage_in(post.document, post.execution, post.tree, post.store, open_at)
+        _bring(post, open_at)
+    except _CalledOff as reason:
+        handover.tell(CALLED_OFF, str(reason))
+        handover.wake()
+        raise CannotAnswer("called-off", str(reason)) from None
     except Exception as error:
         problem = sentence(error)
         handover.tell(FAILED, problem)
@@ -41,3 +53,51 @@ def bring(post: Post, open_at: OpenStore) -> None:
         raise CannotAnswer("not-staged", problem) from error
     handover.tell(STAGED)
     handover.wake()
+
+
+def _bring(post: Post, open_at: OpenStore) -> None:
+    document = post.document
+    gathering = Gathering(lambda: post.store, document.pipeline, post.execution.run_uid)
+    if document.fan is not None:
+        _check_failures(post, document.fan)
+        _tell_item(post, document.fan, gathering)
+    late = {}
+    for one in document.ins:
+        if one.late is None:
+            continue
+        text = gathering.text(one.late, one.type)
+        late[one.name] = result(text, optional=one.optional)
+        if one.kind == "value" and text is not None:
+            post.tree.input(one.name).write_text(text, newline="")
+        elif text is None and not one.optional:
+            raise StagingError(f'"{one.late.task}.{one.late.out}" was not written')
+    if document.code_digest is not None or any(i.kind != "value" for i in document.ins):
+        bundle.stage_code(document, post.tree, post.store)
+        execution = replace(post.execution, ins={**post.execution.ins, **late})
+        stage_in(document, execution, post.tree, post.store, open_at)
+
+
+def _check_failures(post: Post, fan: FanDocument) -> None:
+    """Tekton starts all items of a matrix that the cluster has room for, whatever became of the others."""
+    document, uid = post.document, post.execution.run_uid
+    gone = failed(post.store, document.pipeline, uid, document.task, retries=fan.retries)
+    if len(gone) > fan.failures:
+        items_ = "item has" if len(gone) == 1 else "items have"
+        raise _CalledOff(f"{len(gone)} {items_} failed, and the task bears {fan.failures}: this one was not started")
+
+
+def _tell_item(post: Post, fan: FanDocument, gathering: Gathering) -> None:
+    """Write what the item's script reads from files; for the sidecar and stage-out, what they cannot know."""
+    texts, item = post.pod.item_texts, post.execution.item
+    assert item is not None, "of fans"
+    if any(one.late for one in fan.lists):
+        values = post.execution.gate_values
+
+        def read(one: ListDocument) -> str | None:
+            return gathering.text(one.late, one.type) if one.late else values.get(str(one.source))
+
+        item, texts = items.of_lists(fan, item.index, read)
+        texts |= {"MLGEN_INDEX": str(item.index)}
+        post.handover.tell(ITEM, json.dumps(asdict(item)))
+    for name, text in texts.items():
+        post.tree.input(name).write_text(text, newline="")

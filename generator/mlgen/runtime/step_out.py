@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.task import State
-from mlgen.runtime import stage_out, tekton
+from mlgen.runtime import counting, stage_out, tekton
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
+from mlgen.runtime.fans import OUTCOME, ListDocument
+from mlgen.runtime.gathering import Gathering, failed
 from mlgen.runtime.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.invocation import GatePod
+from mlgen.runtime.keeping import keep as keep_all
+from mlgen.runtime.keeping import tell_texts
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape_result
@@ -24,6 +27,7 @@ from mlgen.runtime.results import blame, put_by_program, take_away, too_large
 from mlgen.runtime.retrying import Cause
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
+from mlgen.store import Store
 
 SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
 SIGNAL_EXIT_CODE = 255  # a process cannot end with -1
@@ -46,6 +50,7 @@ def keep(post: Post) -> int:
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
     staged = _with_results(post, ending, staged)
     post.at("results")
+    tell_texts(post, staged.texts)
     kept = fix(staged.record, post.secrets.values())
     for line in kept.told:
         post.say(line)
@@ -59,7 +64,7 @@ def keep(post: Post) -> int:
     if problem is not None:
         _forget_results(post)
         raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
-    if record.state is State.COMPLETE:
+    if record.state is State.COMPLETE or _is_borne(post):
         return 0
     if ending.exit_code is None or ending.state is State.COMPLETE:
         _forget_results(post)
@@ -67,10 +72,35 @@ def keep(post: Post) -> int:
     return SIGNAL_EXIT_CODE if ending.exit_code < 0 else ending.exit_code
 
 
-def evaluate(pod: GatePod, places: Places) -> None:
-    """The only step of a gate's pod."""
-    for name, text in stage_out.evaluate(pod.document, pod.values, {}).items():
+def evaluate(pod: GatePod, places: Places, open_store: Callable[[], Store]) -> None:
+    """The only step of a pod that evaluates gates, or counts the items of a fan. Raises StagingError, Fault."""
+    document = pod.document
+    gathering = Gathering(open_store, document.pipeline, pod.run_uid)
+    late = {one.name: gathering.text(one.late, one.type) for one in document.ins if one.late}
+    values = {**pod.values, **{name: text for name, text in late.items() if text is not None}}
+
+    def read(one: ListDocument) -> str | None:
+        return gathering.text(one.late, one.type) if one.late else values.get(str(one.source))
+
+    texts = stage_out.evaluate(document, values, {})
+    for count in document.counts:
+        texts |= counting.tell(count, read, open_store(), document.pipeline, pod.run_uid)
+    for name, text in texts.items():
         (places.results / name).write_text(text)
+
+
+def _is_borne(post: Post) -> bool:
+    """Whether the item of a fan that failed is one of those that its task bears: then its TaskRun ends well."""
+    fan, document, run = post.document.fan, post.document, post.execution
+    if fan is None or not fan.failures or run.attempt < fan.retries:
+        return False
+    # This one's outcome is there already: so of any two, the one that looks last sees both.
+    gone = failed(post.store, document.pipeline, run.run_uid, document.task, retries=fan.retries)
+    if len(gone) > fan.failures:
+        return False
+    _write_results(post, {OUTCOME: str(State.FAIL)})
+    post.say(f"{len(gone)} of the {fan.failures} failed items that the task bears")
+    return True
 
 
 def _await_main(post: Post) -> list[str]:
@@ -134,10 +164,18 @@ def _failed(post: Post, ending: Ending, reason: str, error: str, cause: Cause | 
 
 def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage_out.Staged:
     """What became of an execution, with its results written, or failed because they cannot be."""
-    optional = {out.name: out.optional for out in post.document.outs}
+    document = post.document
+    optional = {out.name: out.optional for out in document.outs}
     texts = {
         name: escape_result(result(text, optional=optional.get(name, False))) for name, text in staged.texts.items()
     }
+    if staged.record.state is State.COMPLETE:
+        if document.fan is not None:
+            texts = {OUTCOME: str(State.COMPLETE)}
+        try:
+            texts |= _counts(post, staged)
+        except Exception as error:
+            texts, staged = {}, _failed(post, ending, STEP_FAILED, sentence(error))
     problem = too_large(texts)
     if problem is not None:
         texts, staged = {}, _failed(post, ending, STEP_FAILED, problem)
@@ -147,6 +185,17 @@ def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage
         problem = f"the results cannot be written: {sentence(error)}"
         return _failed(post, ending, STEP_FAILED, problem, Cause.INFRASTRUCTURE)
     return staged
+
+
+def _counts(post: Post, staged: stage_out.Staged) -> dict[str, str]:
+    """The results that say how many items the fans have that go through a list of this task. Raises StagingError."""
+    document, own = post.document, {f"{post.document.task}.{name}": text for name, text in staged.texts.items()}
+    found: dict[str, str] = {}
+    for count in document.counts:
+        found |= counting.tell(
+            count, lambda one: own.get(str(one.source)), post.store, document.pipeline, post.execution.run_uid
+        )
+    return found
 
 
 def _forget_results(post: Post) -> None:
@@ -167,7 +216,10 @@ def _write_results(post: Post, texts: Mapping[str, str]) -> None:
 
 def _result_names(post: Post) -> list[str]:
     document = post.document
-    return [*(out.name for out in document.outs), *(f"if-{e.index}" for e in document.evaluates)]
+    if document.fan is not None:
+        return [OUTCOME]
+    counts = [name for count in document.counts for name in counting.names(count.index, square=count.square).all]
+    return [*(out.name for out in document.outs), *(f"if-{e.index}" for e in document.evaluates), *counts]
 
 
 def _await_seal(post: Post, data: bytes) -> str | None:
@@ -177,7 +229,7 @@ def _await_seal(post: Post, data: bytes) -> str | None:
         return sealed or None
     # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
     try:
-        Spool(post.store).put_bytes(data)
+        keep_all(post, data)
     except Exception as error:
         return sentence(error)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime.ending import POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
+from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
 from mlgen.runtime.retrying import Cause
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only
@@ -21,10 +21,12 @@ STAGE_OUT_SECONDS = 120.0  # its container runs already: it waits for main's end
 class Sight:
     """What is seen of a pod. The times are seconds since it was first seen, None where it is not so.
 
-    failure: what stage-in says that it failed of. exit_code: of main, as far as it is written.
+    failure: what stage-in says that it failed of. called_off: why it says that the program is not to run.
+    exit_code: of main, as far as it is written.
     """
 
     failure: str | None = None
+    called_off: str | None = None
     stage_in_began: bool = False
     staged: float | None = None  # stage-in has brought everything
     stage_in_gone: float | None = None  # its process is no more, and it had neither finished nor failed
@@ -59,6 +61,8 @@ def judge(sight: Sight, timeout_seconds: int) -> Verdict | None:
     """How the execution ended; None while stage-out may still tell, or nothing has ended. timeout_seconds: main's."""
     if sight.failure is not None:
         return Verdict(State.FAIL, STEP_FAILED, sight.failure)
+    if sight.called_off is not None:
+        return Verdict(State.ABORT, CANCELLED, sight.called_off)
     died = _died(sight, timeout_seconds)
     if died is not None:
         return died
