@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Container
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -219,7 +220,9 @@ def _in_cluster(
     commit, resumed = _commit(source, plan), None
     if ask:
         has = cluster_request.has(source)
-        resumed = resumption.resume(records, plan, ask, given, engine="tekton", has=has, fits=cluster_request.fits)
+        resumed = resumption.resume(
+            records, plan, ask, given, engine="tekton", has=has, misfit=partial(cluster_request.misfit, plan)
+        )
         resumed.tell()
         given = list(resumed.given)
     named = _name(plan, name, taken=())

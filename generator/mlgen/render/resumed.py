@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlgen.plan.model import GateTask, Plan, Task
+from mlgen.render.fans import Pieces
 from mlgen.runtime import pod
 from mlgen.runtime.reused import NOT_ASKED, RESUMES, REUSED, REUSED_TASKS
 from mlgen.runtime.texts import result
@@ -57,6 +58,11 @@ class _Writer:
         self._nodes = {node.name: node for node in nodes}
         gone = {gate.name for gate in plan.gate_tasks if gate.consumer in reduced.left_out}
         self._gone = {*reduced.known, *reduced.left_out, *gone}
+        pieces = Pieces(plan)
+        for task in [t for t in plan.tasks if t.name in self._gone]:  # those of a fan, and what is there for it alone
+            more = [pieces.counting.get(task.name), task.lookup_name if task.looked_up else None]
+            self._gone |= {*(piece.name for piece in pieces.of(task.name)), *filter(None, more)}
+        self._owners = {piece.name: task.name for task in plan.tasks for piece in pieces.of(task.name)}
 
     def entries(self, entries: Iterable[Object]) -> list[Object]:
         return [self._entry(entry) for entry in entries if entry["name"] not in self._gone]
@@ -84,6 +90,7 @@ class _Writer:
 
     def _status(self, match: re.Match[str]) -> str:
         task, what = match.groups()
+        task = self._owners.get(task, task)
         if task in self._reduced.known:
             return "Succeeded" if what == "status" else REUSED
         if task in self._reduced.left_out:

@@ -20,7 +20,7 @@ from mlgen.render import resumed as render_resumed
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
 from mlgen.render.resumed import Reduced
-from mlgen.runtime import pod, publish
+from mlgen.runtime import documents, pod, publish
 from mlgen.runtime.publish import Item
 from mlgen.runtime.secrets import check_given
 from mlgen.spec.project import Environment
@@ -126,4 +126,8 @@ def _plain(data: object) -> Any:
     return json.loads(json.dumps(data))
 
 
-fits = render_resumed.holds_variable
+def misfit(plan: Plan, task: str, texts: Mapping[str, str | None]) -> str | None:
+    """Why what a task left cannot be handed on to those that read it in a cluster, None where it can."""
+    if documents.counts(task, plan):
+        return "a loop counts its items by it"
+    return next(filter(None, (render_resumed.holds_variable(text) for text in texts.values() if text)), None)

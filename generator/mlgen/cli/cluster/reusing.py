@@ -11,8 +11,9 @@ from mlgen.cluster.events import Outcome
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Source
 from mlgen.plan.model import Plan
-from mlgen.runtime import pod
+from mlgen.runtime import outcomes, pod
 from mlgen.runtime.ending import fix
+from mlgen.runtime.outcomes import Outcome as Told
 from mlgen.runtime.reused import NOT_ASKED, REUSED, Into, record_in
 from mlgen.runtime.texts import result
 from mlgen.values import parse
@@ -43,8 +44,14 @@ def put(records: Records, plan: Plan, stored: Object, resumed: Resumption) -> No
         plan_digest=plan.digest,
         source=Source(commit, plan.source, notes.get("mlgen.dev/repository")) if commit else None,
     )
-    for original in resumed.reused.values():
-        records.put(fix(record_in(original, into)).data)
+    for name, original in resumed.reused.items():
+        record = record_in(original, into)
+        records.put(fix(record).data)
+        task = plan.task(name)
+        if task.late:  # its readers look for what it left in the bucket
+            texts_of_outs = {out.name: resumed.known[name][out.name] for out in task.outs}
+            told = Told(0, 0, record.run_id, record.state, texts_of_outs, {}, record.metrics)
+            records.store.put(outcomes.key(plan.name, into.uid, name, told), outcomes.to_bytes(told))
 
 
 def whole(plan: Plan, outcome: Outcome, resumed: Resumption | None) -> Outcome:

@@ -62,11 +62,11 @@ def resume(
     *,
     engine: str,
     has: Callable[[str], bool] | None = None,
-    fits: Callable[[str], str | None] = lambda _text: None,
+    misfit: Callable[[str, Texts], str | None] = lambda _task, _texts: None,
 ) -> Resumption:
     """Decide what runs again. given: `name=value`s of the command line. has: as of `parse_arguments`.
 
-    engine: of the new run, as records call it. fits: why it cannot hand on a text that is known, None where it can.
+    engine: of the new run, as records call it. misfit: why it cannot hand on what a task left, None if it can.
     Raises Misuse where what was asked for cannot be, with what is missing and why; CannotAnswer.
     """
     ask.check(plan)
@@ -81,9 +81,7 @@ def resume(
     def there(name: str) -> str | None:
         about = past[name]
         assert isinstance(about, Past), "asked only of what is known else"
-        return looking.gone(found[name]) or next(
-            filter(None, (fits(text) for text in about.texts.values() if text)), None
-        )
+        return looking.gone(found[name]) or misfit(name, about.texts)
 
     known = know(plan, past, params=arguments.params, changed=taken.changed, asked=_asked(plan, ask), there=there)
     return _chosen(plan, run, ask, known, given=taken.given, found=found)
