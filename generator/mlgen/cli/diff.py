@@ -17,6 +17,7 @@ from mlgen import git
 from mlgen.cli import output, reporting
 from mlgen.cli.main import new_app
 from mlgen.cli.projects import revisions
+from mlgen.cli.projects.catalogue import published
 from mlgen.cli.projects.pins import SHORT
 from mlgen.cli.projects.sides import policies, sides
 from mlgen.cli.projects.workspace import PROJECT_FILE, Workspace
@@ -37,6 +38,7 @@ from mlgen.review.make import Part, Review, make_part, settings_changes
 from mlgen.review.markdown import LEAST, MARKER, to_markdown
 from mlgen.review.rules import read_rules
 from mlgen.review.text import to_text
+from mlgen.review.versions import broken_versions
 from mlgen.spec.project import Environment, Project
 
 app = new_app()
@@ -187,6 +189,7 @@ def _since(workspace: Workspace, base: _Base, env: str | None) -> Review:
     if not names:  # nothing is rendered: the specs are compared all the same
         parts.append(_made(before, workspace, [], (base.label, WORK_TREE)))
     told = [note for part in parts for note in part.notes]
+    told += broken_versions(published(before), published(workspace))
     settings = settings_changes(*projects, None if env is None else [(env, env)])
     return Review(tuple(parts), settings, _policies(before, workspace), (*notes, *told, *unrendered(workspace, parts)))
 

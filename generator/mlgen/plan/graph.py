@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from mlgen.diagnostic import visible
 from mlgen.plan.model import InputRef, Plan, Task
@@ -24,7 +25,7 @@ def _mermaid(plan: Plan) -> Iterator[str]:
     yield "flowchart TD"
     used = _inputs(plan)
     yield from (f'  input_{name}[("{name}")]' for name in sorted({i for i, _ in used}))
-    yield from (f"  {_mermaid_node(task)}" for task in plan.tasks)
+    yield from _mermaid_nodes(_grouped(plan.tasks), "  ")
     yield from (f"  input_{name} --> {node_id(reader)}" for name, reader in used)
     for producer, consumer, label in _edges(plan):
         arrow = "-.->" if label in ORDERS else "-->"
@@ -34,6 +35,33 @@ def _mermaid(plan: Plan) -> Iterator[str]:
         yield from (f"    {_mermaid_node(task)}" for task in plan.finally_tasks)
         yield "  end"
         yield from (f"  {node_id(name)} -.-> finally" for name in _last(plan))
+
+
+@dataclass
+class _Group:
+    """Tasks, and groups of them by the name of the task whose pipeline they are of, in the order of the plan."""
+
+    name: str = ""
+    tasks: list[Task] = field(default_factory=list)
+    groups: dict[str, _Group] = field(default_factory=dict)
+
+
+def _grouped(tasks: Iterable[Task]) -> _Group:
+    whole = _Group()
+    for task in tasks:
+        group = whole
+        for name in task.group:
+            group = group.groups.setdefault(name, _Group(name))
+        group.tasks.append(task)
+    return whole
+
+
+def _mermaid_nodes(group: _Group, indent: str) -> Iterator[str]:
+    yield from (f"{indent}{_mermaid_node(task)}" for task in group.tasks)
+    for inner in group.groups.values():
+        yield f'{indent}subgraph of_{node_id(inner.name)}["{inner.name}"]'
+        yield from _mermaid_nodes(inner, indent + "  ")
+        yield f"{indent}end"
 
 
 def _mermaid_node(task: Task) -> str:
@@ -65,7 +93,7 @@ def _dot(plan: Plan) -> Iterator[str]:
     used = _inputs(plan)
     for name in sorted({i for i, _ in used}):
         yield f"  {_quoted('inputs.' + name)} [label={_quoted(name)}, shape=cylinder, style=solid];"
-    yield from (f"  {_dot_node(task)}" for task in plan.tasks)
+    yield from _dot_nodes(_grouped(plan.tasks), "  ")
     yield from (f"  {_quoted('inputs.' + name)} -> {_quoted(reader)};" for name, reader in used)
     for producer, consumer, label in _edges(plan):
         style = ", style=dashed" if label in ORDERS else ""
@@ -78,6 +106,15 @@ def _dot(plan: Plan) -> Iterator[str]:
         into = _quoted(plan.finally_tasks[0].name)
         yield from (f"  {_quoted(name)} -> {into} [lhead=cluster_finally, style=dotted];" for name in _last(plan))
     yield "}"
+
+
+def _dot_nodes(group: _Group, indent: str) -> Iterator[str]:
+    yield from (f"{indent}{_dot_node(task)}" for task in group.tasks)
+    for inner in group.groups.values():
+        yield f"{indent}subgraph {_quoted(f'cluster_{inner.name}')} {{"
+        yield f"{indent}  label={_quoted(inner.name)};"
+        yield from _dot_nodes(inner, indent + "  ")
+        yield f"{indent}}}"
 
 
 def _dot_node(task: Task) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mlgen.plan.model import Plan
-from mlgen.review.change import Change, Effect, Kind, counted, of_maps
+from mlgen.review.change import Change, Effect, Kind, counted, of_maps, of_value
 from mlgen.review.unified import unified
 
 
@@ -27,6 +27,16 @@ def lock_changes(before: Mapping[str, str], after: Mapping[str, str], plans: Ite
             effect = Effect.RUNS if tasks else Effect.NONE
             found.append(Change(effect, kind, "", image, old, new, note=note))
     return tuple(found)
+
+
+def source_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """The other repositories that are pinned otherwise: name -> its ref and commit. What runs is told of the tasks."""
+    pairs = ((name, before.get(name), after.get(name)) for name in sorted({*before, *after}))
+    return tuple(
+        change
+        for name, old, new in pairs
+        for change in of_value(old, new, Effect.METADATA, f"sources.{name}", note="its files are in vendor/")
+    )
 
 
 @dataclass(frozen=True, slots=True)

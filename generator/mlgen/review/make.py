@@ -11,7 +11,7 @@ from mlgen.render.argocd import FOLDER as ARGOCD
 from mlgen.render.limits import Problem, check_limits
 from mlgen.review.amounts import Amount, amounts
 from mlgen.review.change import Change, Effect, Kind, Sentence, rank, worst
-from mlgen.review.files import lock_changes
+from mlgen.review.files import lock_changes, source_changes
 from mlgen.review.inflight import in_flight, secrets_of, secrets_of_plan
 from mlgen.review.names import with_names
 from mlgen.review.objects import Action, ObjectChange, Pair, State, compare_objects
@@ -28,7 +28,8 @@ class Side:
     """A state of a project. plans: by name; those that are equal on both sides may be left out of both.
 
     label: what it is called. code: the files of folders. broken: specs that cannot be planned. commit: the id of the
-    one that it is read from; None: the work tree. folder: of the project, below its repository's top.
+    one that it is read from; None: the work tree. folder: of the project, below its repository's top. sources: of
+    mlgen.lock, name -> ref and commit.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Side:
     broken: tuple[str, ...] = ()
     commit: str | None = None
     folder: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def state(self, name: str) -> State | None:
         """An environment that is rendered, by its name."""
@@ -130,7 +132,10 @@ def make_part(before: Side, after: Side, names: Sequence[tuple[str, str]]) -> Pa
         tuple(told),
         {review.name: taken for review in told if (taken := _amounts(review))},
         pictures,
-        lock_changes(before.lock, after.lock, after.plans.values()),
+        (
+            *lock_changes(before.lock, after.lock, after.plans.values()),
+            *source_changes(before.sources, after.sources),
+        ),
         tuple(environments),
         tuple(problems),
         before.broken,

@@ -35,9 +35,17 @@ def sides(
     folder = revisions.below(after.repository, after.root) if after.repository else ""
     return (
         Side(
-            labels[0], before.project, plans, _code(before), _lock(before) or {}, tuple(broken), before.commit, folder
+            labels[0],
+            before.project,
+            plans,
+            _code(before),
+            _lock(before) or {},
+            tuple(broken),
+            before.commit,
+            folder,
+            _sources(before),
         ),
-        Side(labels[1], after.project, mine, _code(after), after.lock, (), after.commit, folder),
+        Side(labels[1], after.project, mine, _code(after), after.lock, (), after.commit, folder, _sources(after)),
     )
 
 
@@ -63,6 +71,10 @@ def _lock(workspace: Workspace) -> dict[str, str] | None:
         return workspace.lock
     except Findings:  # then every spec is broken, and told of
         return None
+
+
+def _sources(workspace: Workspace) -> dict[str, str]:
+    return {name: f"{one.ref} {one.commit}" for name, one in workspace.locked.items()}
 
 
 def _code(workspace: Workspace) -> Listing:
