@@ -16,9 +16,9 @@ from mlgen.editor.scene import Scene
 from mlgen.editor.telling import task as told_task
 from mlgen.registry.reference import IMAGE
 from mlgen.reports.markdown import inline
-from mlgen.spec.checks.names import VARIABLE
+from mlgen.spec.checks.names import NODE, VARIABLE
 from mlgen.spec.model import Param, Task
-from mlgen.spec.paths import resolve
+from mlgen.spec.paths import TASKS, VENDOR, resolve, root_of, versioned
 from mlgen.spec.reader import Route
 from mlgen.spec.settings import POOL, RESOURCES, SETTINGS
 from mlgen.spec.shape import Schema
@@ -201,6 +201,7 @@ def _named(scene: Scene, cursor: Cursor) -> Iterator[Answer]:
                 if IMAGE.fullmatch(image):
                     yield _answer(cursor, image, "value", detail="in mlgen.lock", told=inline(digest))
         case "use":
+            yield from _versions(scene, cursor)
             yield from _paths(scene, cursor, (".yaml",))
         case "code":
             yield from _paths(scene, cursor, ())
@@ -208,6 +209,21 @@ def _named(scene: Scene, cursor: Cursor) -> Iterator[Answer]:
             yield from _paths(scene, cursor, None)
         case _ if scene.kind == "pipeline" and cursor.route[:1] == ("inputs",) and len(cursor.route) == 2:
             yield from _paths(scene, cursor, None)
+
+
+def _versions(scene: Scene, cursor: Cursor) -> Iterator[Answer]:
+    """The tasks that have a version: of this repository, and of others what is here."""
+    root = root_of(scene.file)
+    sources = [] if root else sorted(scene.around.project.sources)
+    for source in ["", *sources]:
+        folder = f"{VENDOR}/{source}/{TASKS}" if source else f"{root}/{TASKS}".lstrip("/")
+        for file in scene.around.files.beside(f"{folder}/"):
+            name, version = versioned(file)
+            if version is not None and NODE.fullmatch(name) and file.endswith(".yaml"):
+                use = f"{source}/{name}@{version}" if source else f"{name}@{version}"
+                known = scene.around.task_file(f"{folder}/{file}")
+                told = inline(known.description) if known and known.description else ""
+                yield _answer(cursor, use, "path", told=told, order=-1)
 
 
 def _paths(scene: Scene, cursor: Cursor, endings: tuple[str, ...] | None) -> Iterator[Answer]:

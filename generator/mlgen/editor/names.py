@@ -12,7 +12,7 @@ from mlgen.gates import Ref as GateRef
 from mlgen.gates import refs as gate_refs
 from mlgen.spec.document import Document
 from mlgen.spec.model import In, Pipeline, Place, Ref, Setting, Task
-from mlgen.spec.paths import resolve
+from mlgen.spec.paths import resolve_use
 from mlgen.spec.settings import GpuAsk
 
 NameKind = Literal["param", "input", "task", "out", "in", "file", "pool"]
@@ -91,12 +91,17 @@ def _of_pipeline(pipeline: Pipeline) -> Iterator[Occurrence]:
         for out in task.outs.values():
             yield Occurrence(Name("out", task.name, out.name), _name_span(out.place), given=True, task=task)
         yield from _used(task, pipeline)
+    for entry in pipeline.outs:
+        if isinstance(entry.source, Ref):
+            ref = entry.source
+            where = Task("outs", pipeline.place / "outs", final=False)
+            yield from _ref(ref, 0, ref.place, where)
 
 
 def _used(task: Task, pipeline: Pipeline) -> Iterator[Occurrence]:
     if task.use is not None:
         try:
-            path = resolve(str(task.use.value), pipeline.path)
+            path = resolve_use(str(task.use.value), pipeline.path)
             yield Occurrence(Name("file", "", path), task.use.place.span, task=task)
         except ValueError:
             pass  # `check` tells it

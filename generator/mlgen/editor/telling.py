@@ -114,7 +114,9 @@ def given_input(found: Input) -> str:
 
 def param(found: Param) -> str:
     text = f"{inline(found.name)}: {found.type or 'unknown'}"
-    text += ", required" if found.default is None else f", default {inline(found.default) or 'empty'}"
+    is_given = found.default is not None
+    text += f", default {inline(found.default or '') or 'empty'}" if is_given else ""
+    text += "" if is_given else ", optional" if found.optional else ", required"
     if found.choices:
         text += f", one of {_listed(found.choices)}"
     limits = (("at least", found.minimum), ("at most", found.maximum))
@@ -150,7 +152,8 @@ def task(found: Task) -> str:
 
 
 def _task_file(file: TaskFile) -> str:
-    lines = [f"Task file {inline(file.path)}"]
+    what = "Pipeline, whose tasks are laid in," if file.nested else "Task file"
+    lines = [f"{what} {inline(file.path)}", *([inline(file.description), ""] if file.description else [])]
     lines += [f"- in {param(one)}" for one in file.ins.values()]
     lines += [f"- out {out(one)}" for one in file.outs.values()]
     return "\n".join(lines)
