@@ -64,7 +64,7 @@ def test_versions_are_offered_where_a_task_is_named() -> None:
 @pytest.mark.parametrize(
     ("where", "told", "goes"),
     [
-        ("prep¦@1", ["whose tasks are laid in, `tasks/prep@1.yaml`", "`rows`: integer, default"], "tasks/prep@1.yaml:1:1"),
+        ("prep¦@1", ["whose tasks are laid in, `tasks/prep@1.yaml`", "`rows`: integer"], "tasks/prep@1.yaml:1:1"),
         ("shared/reg¦", ["Task file `vendor/shared/tasks/register@2.yaml`"], "vendor/shared/tasks/register@2.yaml:1:1"),
         ("{ra¦w: inputs.raw}", ["`raw`: dataset"], "tasks/prep@1.yaml:5:10"),
         ("model: prep.fea¦tures", ["Out `features`: dataset of task `prep`"], "tasks/prep@1.yaml:6:8"),
