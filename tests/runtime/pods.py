@@ -24,7 +24,8 @@ from mlgen.runtime.__main__ import main
 from mlgen.runtime.fans import Count, FanDocument
 from mlgen.runtime.pod import Places
 from mlgen.runtime.prelude import prelude
-from mlgen.runtime.protocol import Evaluation, In, Out, TaskDocument
+from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, TaskDocument
+from mlgen.runtime.retrying import Policy
 from mlgen.store import Folder
 from mlgen.values import Type
 
@@ -94,6 +95,8 @@ class Pod:
     counts: tuple[Count, ...] = ()
     index: int = 0
     item: dict[str, str] = field(default_factory=dict)
+    retry: Policy | None = None
+    checkpoint: CheckpointDocument | None = None
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
@@ -117,7 +120,7 @@ class Pod:
         return TaskDocument(
             "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
             "img", None, self.timeout_seconds, pod.Platform(fold=self.fold), self.fan,
-            counts=self.counts,
+            counts=self.counts, retry=self.retry, checkpoint=self.checkpoint,
         )  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -196,6 +199,8 @@ class Pod:
         env = {"PATH": os.environ["PATH"]}
         env |= {i.name: str(files / i.name) for i in self.ins if i.kind != "value"} | self.item
         env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
+        if self.checkpoint:
+            env[self.checkpoint.name] = str(self.places.root / "checkpoint")
         with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:
             code = container.wait()
         os.killpg(container.pid, signal.SIGKILL)  # what is left in a container ends with its entrypoint

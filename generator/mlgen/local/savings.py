@@ -8,7 +8,7 @@ from functools import partial
 from mlgen.local.attempt import Attempt
 from mlgen.local.events import Noted, OnEvent
 from mlgen.local.wakeups import Wakeups
-from mlgen.runtime.checkpoint import Checkpoint, checkpoint_folder
+from mlgen.runtime.checkpoint import checkpoint_of
 from mlgen.runtime.clock import Clock
 from mlgen.runtime.saving import Saving
 from mlgen.store import Store
@@ -16,12 +16,10 @@ from mlgen.store import Store
 
 def saving_of(attempt: Attempt, store: Store, clock: Clock, wakeups: Wakeups, on_event: OnEvent) -> Saving | None:
     """The saves of an attempt; None of a task without a checkpoint."""
-    document, execution, tree = attempt.document, attempt.execution, attempt.folder.tree
+    document = attempt.document
     if document.checkpoint is None:
         return None
-    index = execution.item.index if execution.item else 0
-    at = checkpoint_folder(document.pipeline, execution.run_uid, document.task, index)
-    checkpoint = Checkpoint(store, at, tree.checkpoint, tree.root, execution.run_id)
+    checkpoint = checkpoint_of(store, document, attempt.execution, attempt.folder.tree)
 
     def say(line: str) -> None:  # by a thread: told by the main one
         wakeups.call(lambda: on_event(Noted(f"{document.task}: {line}")))

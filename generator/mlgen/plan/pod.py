@@ -23,10 +23,15 @@ OURS: dict[str, tuple[int, int]] = {
 OUR_DISK: dict[str, int] = {"stage-in": 32 * MEBI, "stage-out": 32 * MEBI, "results": 64 * MEBI}
 
 
+def ours(task: Task) -> dict[str, tuple[int, int]]:
+    """Our containers in a task's pod, as OURS: the sidecar of one with a checkpoint moves bytes, too."""
+    return OURS | {"results": (OURS["results"][0], OURS["stage-out"][1])} if task.checkpoint else OURS
+
+
 def total(task: Task) -> tuple[int, int]:
     """The pod's requests: thousandths of a core, bytes of memory."""
-    cpu = task.cpu_millis + sum(cpu for cpu, _ in OURS.values())
-    return cpu, task.memory.bytes + sum(memory for _, memory in OURS.values())
+    cpu = task.cpu_millis + sum(cpu for cpu, _ in ours(task).values())
+    return cpu, task.memory.bytes + sum(memory for _, memory in ours(task).values())
 
 
 def disk_bytes(task: Task) -> int | None:

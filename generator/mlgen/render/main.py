@@ -77,6 +77,8 @@ def _env(task: Task, *, final: bool) -> list[Data]:
         texts |= {"MLGEN_INDEX": f"$(params.{fans.INDEX})"} if task.fan.rows is not None else {}
         texts |= {name: f"$(params.{name})" for name in fans.by_param(task) if name not in fans.by_file(task)}
     texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
+    if task.checkpoint:
+        texts[task.checkpoint.name] = f"{pod.ROOT}/checkpoint"
     if final:
         texts |= {"MLGEN_RUN_STATUS": "$(params.mlgen-run-status)", "MLGEN_TASKS": "$(params.mlgen-tasks)"}
     secrets = {s.variable: secret_variable(s.variable, s.secret, s.key) for s in task.secrets}

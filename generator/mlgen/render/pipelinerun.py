@@ -11,7 +11,7 @@ from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
 from mlgen.runtime import pod
-from mlgen.spec.project import Environment
+from mlgen.spec.project import Environment, GpuPool, Spot
 from mlgen.spec.quantities import duration_text
 
 
@@ -33,9 +33,9 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
         },
         "taskRunTemplate": {"serviceAccountName": environment.service_account, "podTemplate": template},
         "taskRunSpecs": [
-            _gpu_task(task, piece.name, environment, template)
+            _placed(task, piece.name, environment, template)
             for task in plan.all_tasks
-            if task.gpu
+            if task.gpu or (task.spot and environment.spot)
             for piece in pieces.of(task.name)
         ],
     }
@@ -73,14 +73,22 @@ def _pod_template(environment: Environment) -> Data:
     return template
 
 
-def _gpu_task(task: Task, entry: str, environment: Environment, template: Data) -> Data:
-    """Where a GPU task runs. The template is repeated in full: Tekton takes each key from one level, it merges none."""
+def _placed(task: Task, entry: str, environment: Environment, template: Data) -> Data:
+    """Where a task with GPUs or on spot nodes runs.
+
+    The template is repeated in full: Tekton takes each key from one level, it merges none.
+    """
     pool = environment.pool(task.gpu.pool) if task.gpu else None
-    if pool is None:
+    if task.gpu and pool is None:
         raise ValueError(f"{environment.name} has no GPU pool for {task.name}")
+    places: list[GpuPool | Spot] = [pool] if pool else []
+    if task.spot and environment.spot:
+        places.append(environment.spot)
     placed = dict(template)
-    if pool.node_selector:
-        placed["nodeSelector"] = dict(pool.node_selector)
-    if pool.tolerations:
-        placed["tolerations"] = list(pool.tolerations)
+    selector = {key: value for place in places for key, value in place.node_selector}
+    tolerations = [toleration for place in places for toleration in place.tolerations]
+    if selector:
+        placed["nodeSelector"] = dict(sorted(selector.items()))
+    if tolerations:
+        placed["tolerations"] = [t for at, t in enumerate(tolerations) if t not in tolerations[:at]]
     return {"pipelineTaskName": entry, "podTemplate": placed}

@@ -6,7 +6,7 @@ from typing import cast
 
 from mlgen import canonical
 from mlgen.plan.model import Task
-from mlgen.plan.pod import OUR_DISK, OURS
+from mlgen.plan.pod import OUR_DISK, OURS, ours
 from mlgen.render.emit import Shared
 from mlgen.runtime import pod
 from mlgen.runtime.protocol import TaskDocument
@@ -148,9 +148,17 @@ def credentials(s3: S3, prefix: str = "") -> list[Data]:
     return [secret_variable(prefix + key, s3.secret, key) for key in keys]
 
 
-def container(name: str, environment: Environment, arguments: list[str], env: list[Data], mounts: list[Data]) -> Data:
-    """A container of ours: `mlgen-runtime` with arguments. name: a key of _AMOUNTS."""
-    cpu, memory = _AMOUNTS[name]
+def container(
+    name: str,
+    environment: Environment,
+    arguments: list[str],
+    env: list[Data],
+    mounts: list[Data],
+    *,
+    amounts: tuple[int, int] | None = None,
+) -> Data:
+    """A container of ours: `mlgen-runtime` with arguments. name: a key of _AMOUNTS, unless amounts are given."""
+    cpu, memory = amounts or _AMOUNTS[name]
     limited: Data = {"cpu": cpu_text(_CPU_LIMIT)} if environment.limit_cpu else {}
     data: Data = {
         "name": name,
@@ -198,7 +206,7 @@ def stage_out(environment: Environment, env: list[Data], item: list[str]) -> Dat
     return container("stage-out", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
 
 
-def results(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
+def results(task: Task, document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
     """The sidecar: stage-in waits for it; writes the record, sees when the program cannot be followed by stage-out.
 
     No probe holds the steps back: the kubelet looks once a second, and a task took half of one longer.
@@ -206,8 +214,9 @@ def results(document: TaskDocument, environment: Environment, env: list[Data], i
     mounts = [ROOT_MOUNT, STATE_MOUNT, *RUN_MOUNTS]
     if ledger_volume(document, environment):
         mounts.append(LEDGER_MOUNT)
+    arguments = ["results", *item, "$(params.mlgen-values[*])"]
     return {
-        **container("results", environment, ["results", *item, "$(params.mlgen-values[*])"], env, mounts),
+        **container("results", environment, arguments, env, mounts, amounts=ours(task)["results"]),
         "securityContext": SECURITY,
     }
 

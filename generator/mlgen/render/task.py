@@ -40,7 +40,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
     ours = [
         staging.stage_in(document, environment, env, item),
         staging.stage_out(environment, env + secrets, item),
-        staging.results(document, environment, env + secrets, item),
+        staging.results(task, document, environment, env + secrets, item),
     ]
     work: Data = {}
     if task.disk:

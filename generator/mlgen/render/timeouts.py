@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from mlgen.plan.model import GateTask, Plan, Task
 from mlgen.render.fans import Pieces
+from mlgen.runtime.documents import policy_of
 from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS
+from mlgen.runtime.retrying import delay_seconds
 from mlgen.spec.project import Environment
 
 OUR_RETRIES = 3  # of gate tasks and `record`, which fail only where the cluster does
@@ -27,10 +29,12 @@ class Timeouts:
 
 
 def of_task(task: Task, environment: Environment) -> int:
-    """Of one attempt, in seconds: the author's program, and around it the wait for a node and staging."""
+    """Of one attempt, in seconds: the author's program, the wait for a node and for its turn, and staging."""
     pool = environment.pool(task.gpu.pool) if task.gpu else None
     queue = pool.queue_seconds if pool and pool.queue_seconds is not None else environment.queue_seconds
-    return task.timeout_seconds + queue + environment.staging_seconds
+    policy = policy_of(task)
+    backoff = delay_seconds(policy, task.retries) if policy is not None and task.retries else 0
+    return task.timeout_seconds + queue + environment.staging_seconds + backoff
 
 
 def of_gate_task(environment: Environment) -> int:

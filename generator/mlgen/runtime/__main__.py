@@ -72,7 +72,7 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
             from mlgen.runtime import step_in
 
             post = _post(invocation, places, at)
-            step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
+            return step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
         case GatePod():
             _evaluate(invocation, places)
         case RecordPod():

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlgen import canonical
+from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.fields import BadRecord, loads
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.checkpoint import attempts_folder
-from mlgen.runtime.ending import cause_of_record
+from mlgen.runtime.ending import SIGNAL_EXIT_CODE, STEP_FAILED, cause_of_record
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.retrying import Cause, Policy, delay_seconds, refusal
+from mlgen.runtime.retrying import Cause, Policy, delay_seconds, refusal, with_refusal
 from mlgen.store import Missing, Store, Taken
 
 VERSION = 1
@@ -72,6 +73,13 @@ class Refused:
     exit_code: int | None
     error: str
     cause: Cause
+
+    @property
+    def step_exit_code(self) -> int:
+        """What stage-in ends with, so that the pod ends as the one before."""
+        if self.exit_code is None or self.exit_code == 0:
+            return CannotAnswer.exit_code
+        return self.exit_code if self.exit_code > 0 else SIGNAL_EXIT_CODE
 
     def to_text(self) -> str:
         return canonical.encode(
@@ -139,10 +147,9 @@ def refuse(store: Store, policy: Policy, document: TaskDocument, execution: Exec
 
 def _refused(last: Ended | None, why: str) -> Refused:
     if last is None:
-        error = f"an attempt before was lost, with all it could have told; not tried again: {why}"
-        return Refused("StepFailed", None, error, Cause.INFRASTRUCTURE)
-    error = last.error if "not tried again" in last.error else f"{last.error}; not tried again: {why}"
-    return Refused(last.reason, last.exit_code, error, last.cause)
+        error = with_refusal("an attempt before was lost, with all it could have told", why)
+        return Refused(STEP_FAILED, None, error, Cause.INFRASTRUCTURE)
+    return Refused(last.reason, last.exit_code, with_refusal(last.error, why), last.cause)
 
 
 def _began(store: Store, document: TaskDocument, execution: Execution) -> str | None:

@@ -22,7 +22,7 @@ from mlgen import canonical
 from mlgen.diagnostic import Fault
 from mlgen.ledger.records.fields import BadRecord, loads
 from mlgen.runtime.outs import StagingError, reason_of
-from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.snapshot import Torn, Trait, still
 from mlgen.store import BadArtifact, Mismatch, Missing, Store, StoreError
 from mlgen.store.base import check_key
@@ -43,6 +43,13 @@ def attempts_folder(document: TaskDocument, execution: Execution) -> str:
 def checkpoint_folder(pipeline: str, run_uid: str, task: str, index: int = 0) -> str:
     """Where the saves of a task's checkpoint in a run lie, below the artifacts. index: of a fan's item."""
     return f"{PREFIX}/{pipeline}/{run_uid}/{task}/{index}"
+
+
+def checkpoint_of(store: Store, document: TaskDocument, execution: Execution, tree: Tree) -> Checkpoint:
+    """The checkpoint of an execution."""
+    index = execution.item.index if execution.item else 0
+    at = checkpoint_folder(document.pipeline, execution.run_uid, document.task, index)
+    return Checkpoint(store, at, tree.checkpoint, tree.root, execution.run_id)
 
 
 @dataclass(frozen=True, slots=True)

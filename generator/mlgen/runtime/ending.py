@@ -14,7 +14,7 @@ from mlgen.ledger.records.clean import Clean, clean_task
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.retrying import Cause, refusal
+from mlgen.runtime.retrying import Cause, refusal, with_refusal
 from mlgen.runtime.secrets import masked
 
 # Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and two of ours where it has no word.
@@ -29,6 +29,7 @@ POD_STOPPED = "PodStopped"  # by whom and why is known outside of the pod only
 
 MAX_ERROR_CHARACTERS = 4000  # of an error of ours that a record must have room for
 SIGNALLED = -1  # the exit code of a program that a signal ended, in both engines
+SIGNAL_EXIT_CODE = 255  # of a step that says so: a process cannot end with -1
 KILLED = 128 + Signals.SIGKILL  # a shell's exit code when what it ran was killed
 
 # How a shell ends whose command was killed or told to end (POSIX, 2.8.2): by nobody in the program itself. The other
@@ -120,7 +121,7 @@ def record_of(
     policy = document.retry
     if policy is not None and cause is not None and ending.state is State.FAIL and execution.attempt < policy.count:
         why = refusal(policy, cause, ending.exit_code, began=ending.exit_code is not None)
-        error = error if why is None else f"{error}; not tried again: {why}"
+        error = with_refusal(error or "", why) if why is not None else error
     return TaskRecord(
         run_id=execution.run_id,
         env=document.env,

@@ -17,6 +17,7 @@ OOM_KILLS = "oom-kills"  # the count of `memory.oom_kills` at the start
 READY = "ready"  # the sidecar is there: stage-in waits for it
 UNREACHABLE = "unreachable"  # why the spool cannot be used: stage-in fails with it
 STAGED = "staged"  # stage-in has brought everything
+REFUSED = "refused"  # why this attempt must not run, `attempts.Refused`: stage-in ends as the one before did
 FAILED = "failed"  # why stage-in could not, in a line
 CALLED_OFF = "called-off"  # why the program is not started, though all is there for it, in a line
 ITEM = "item.json"  # which item this is, where only the bucket can tell

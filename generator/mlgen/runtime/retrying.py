@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 MOST_SECONDS = 600  # to which a backoff grows
+_NOT_AGAIN = "; not tried again: "
 
 
 class Cause(StrEnum):
@@ -67,6 +68,11 @@ def refusal(policy: Policy, cause: Cause, exit_code: int | None, *, began: bool)
     if exit_code:
         return f"exit code {exit_code} is the program's own"
     return "the failure is the program's own"
+
+
+def with_refusal(error: str, why: str) -> str:
+    """The error of a failure that is not tried again, which says so once."""
+    return error if _NOT_AGAIN in error else f"{error}{_NOT_AGAIN}{why}"
 
 
 def delay_seconds(policy: Policy, attempt: int) -> int:

@@ -7,13 +7,26 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mlgen.runtime import tekton
+from mlgen.runtime.attempts import Refused
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import check_recordable, fix, record_of
-from mlgen.runtime.handover import CALLED_OFF, FAILED, MAIN_GONE, OOM_KILLS, READY, SEALED, STAGED, STARTED, UNREACHABLE
+from mlgen.runtime.handover import (
+    CALLED_OFF,
+    FAILED,
+    MAIN_GONE,
+    OOM_KILLS,
+    READY,
+    REFUSED,
+    SEALED,
+    STAGED,
+    STARTED,
+    UNREACHABLE,
+)
 from mlgen.runtime.keeping import keep
 from mlgen.runtime.memory import grew, oom_kills
 from mlgen.runtime.milestone import Milestone, note
+from mlgen.runtime.next_attempt import NextAttempt
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import prepare, staged_inputs
@@ -36,6 +49,8 @@ class Sidecar:
     fold: Callable[[], object] | None = None
     _first_seen: dict[str, float] = field(default_factory=dict)
     _followed: set[str] = field(default_factory=set)
+    _next: NextAttempt | None = None
+    _release: str | None = None  # a step that died with its entrypoint
 
     def run(self) -> None:
         """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told.
@@ -49,7 +64,7 @@ class Sidecar:
         handover.tell(STARTED, now)
         count = oom_kills(post.places.kernel)
         handover.tell(OOM_KILLS, "" if count is None else str(count))
-        prepare(post.tree)
+        prepare(post.tree, checkpoint=post.document.checkpoint is not None)
         watch = Watch(post.places.root / "alive", post.places.state, post.clock)
         post.at("begun")
         unreached = watch.insist(self._note_start, REACH_SECONDS)
@@ -57,6 +72,7 @@ class Sidecar:
             handover.tell(UNREACHABLE, unreached)
         handover.tell(READY)
         post.at("ready")
+        self._next = NextAttempt(post) if post.document.retry or post.document.checkpoint else None
         record = self._await_record(watch)
         post.at("decided")
         if record is None:
@@ -64,6 +80,9 @@ class Sidecar:
         keep_seconds = KEEP_SECONDS if unreached is None else KEEP_UNREACHED_SECONDS
         problem = watch.insist(lambda: keep(post, record), keep_seconds)
         post.at("kept")
+        if self._next is not None:
+            self._next.conclude(watch, record, lambda: self._main_is_gone(watch))
+            self._let_go()  # only now: the next attempt begins as soon as this pod's steps have ended
         if problem is None and not watch.stopping:
             self._fold(watch)
             post.at("folded")
@@ -100,7 +119,15 @@ class Sidecar:
             if sight.stopping is not None and not sight.stage_in_began:
                 # No step has begun: why the pod never came so far is known to those alone who stopped it.
                 return None
-            watch.wait(self._pace())
+            if self._next is None:
+                watch.wait(self._pace())
+                continue
+            self._next.follow(watch, staged=sight.staged is not None)
+            watch.wait(self._next.patience(self._pace()))
+
+    def _main_is_gone(self, watch: Watch) -> bool:
+        run = self.post.places.main_run
+        return watch.main_gone or tekton.ended(run) or tekton.skipped(run)
 
     def _follow(self, step: str, watch: Watch) -> None:
         """Be woken by the end of a step of ours: where it was killed, Tekton may stop the pod within two seconds."""
@@ -108,10 +135,17 @@ class Sidecar:
             self._followed.add(step)
             watch.beside(partial(self.post.handover.await_end, step))
 
+    def _let_go(self) -> None:
+        """Have the steps skipped that wait for one that died."""
+        if self._release is not None:
+            places = self.post.places
+            tekton.skip_after({"stage-in": places.stage_in_run, "main": places.main_run}[self._release])
+
     def _decide(self, verdict: Verdict) -> bytes:
         post = self.post
-        if verdict.release is not None:
-            tekton.skip_after({"stage-in": post.places.stage_in_run, "main": post.places.main_run}[verdict.release])
+        self._release = verdict.release
+        if self._next is None:
+            self._let_go()
         ending = verdict.ending(self._started_at, timestamp(post.clock.now()))
         record = record_of(
             post.document,
@@ -136,14 +170,16 @@ class Sidecar:
         ended = tekton.ended(places.main_run)
         if ended and not tekton.skipped(places.main_run) and not watch.main_held:
             handover.tell(MAIN_GONE)
-        stage_in_gone = not staged and failure is None and called_off is None and handover.ended("stage-in")
+        refused = handover.told(REFUSED)
+        untold = not staged and failure is None and called_off is None and refused is None
         memory_was_short = grew(handover.told(OOM_KILLS), oom_kills(places.kernel)) if watch.main_gone else None
         return Sight(
             failure=failure,
             called_off=called_off,
+            refused=Refused.from_text(refused) if refused is not None else None,
             stage_in_began=handover.began("stage-in"),
             staged=self._since("staged", staged),
-            stage_in_gone=self._since("stage-in gone", stage_in_gone),
+            stage_in_gone=self._since("stage-in gone", untold and handover.ended("stage-in")),
             main_skipped=self._since("main skipped", tekton.skipped(places.main_run)),
             main_gone=self._since("main gone", watch.main_gone),
             main_ended=self._since("main ended", ended),

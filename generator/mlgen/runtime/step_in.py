@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, replace
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime import bundle, items
+from mlgen.runtime import bundle, following, items
+from mlgen.runtime.attempts import Refused
 from mlgen.runtime.fans import FanDocument, ListDocument
 from mlgen.runtime.gathering import Gathering, failed
-from mlgen.runtime.handover import CALLED_OFF, FAILED, ITEM, READY, STAGED, UNREACHABLE
+from mlgen.runtime.handover import CALLED_OFF, FAILED, ITEM, READY, REFUSED, STAGED, UNREACHABLE
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import OpenStore, stage_in
@@ -22,9 +23,10 @@ class _CalledOff(Exception):
     """Why an item is not run, in words for people."""
 
 
-def bring(post: Post, open_at: OpenStore) -> None:
-    """Step stage-in, once the sidecar is there to record what becomes of it.
+def bring(post: Post, open_at: OpenStore) -> int:
+    """Step stage-in, once the sidecar is there to record what becomes of it; its exit code.
 
+    That is the program's of the attempt before, where this one must not run: the outcome of the task stays what it was.
     open_at: the store at a URI, for inputs. Raises CannotAnswer "not-staged", and has left its words for the sidecar
     then; "no-sidecar"; "called-off" for an item of a fan of which too many have failed.
     """
@@ -41,7 +43,7 @@ def bring(post: Post, open_at: OpenStore) -> None:
         unreachable = handover.told(UNREACHABLE)
         if unreachable is not None:
             raise StagingError(f"the records of this run cannot be kept: {unreachable}")
-        _bring(post, open_at)
+        refused = _bring(post, open_at)
     except _CalledOff as reason:
         handover.tell(CALLED_OFF, str(reason))
         handover.wake()
@@ -51,17 +53,34 @@ def bring(post: Post, open_at: OpenStore) -> None:
         handover.tell(FAILED, problem)
         handover.wake()
         raise CannotAnswer("not-staged", problem) from error
+    if refused is not None:
+        handover.tell(REFUSED, refused.to_text())
+        handover.wake()
+        post.say(refused.error)
+        return refused.step_exit_code
     handover.tell(STAGED)
     handover.wake()
+    return 0
 
 
-def _bring(post: Post, open_at: OpenStore) -> None:
+def _bring(post: Post, open_at: OpenStore) -> Refused | None:
+    """Bring all that the program reads; why it must not run, where an attempt before says so."""
     document = post.document
     gathering = Gathering(lambda: post.store, document.pipeline, post.execution.run_uid)
     if document.fan is not None:
         _check_failures(post, document.fan)
         _tell_item(post, document.fan, gathering)
-    late = {}
+    refused = following.refused(post)
+    if refused is not None:
+        return refused
+    following.wait(post)
+    _stage(post, open_at, gathering)
+    following.restore(post)
+    return following.begin(post)
+
+
+def _stage(post: Post, open_at: OpenStore, gathering: Gathering) -> None:
+    document, late = post.document, {}
     for one in document.ins:
         if one.late is None:
             continue

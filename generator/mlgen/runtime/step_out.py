@@ -12,7 +12,7 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime import counting, stage_out, tekton
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.ending import SIDECAR_FAILED, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
+from mlgen.runtime.ending import SIDECAR_FAILED, SIGNAL_EXIT_CODE, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
 from mlgen.runtime.fans import OUTCOME, ListDocument
 from mlgen.runtime.gathering import Gathering, failed
 from mlgen.runtime.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
@@ -20,6 +20,7 @@ from mlgen.runtime.invocation import GatePod
 from mlgen.runtime.keeping import keep as keep_all
 from mlgen.runtime.keeping import tell_texts
 from mlgen.runtime.memory import grew, oom_kills
+from mlgen.runtime.next_attempt import tell_next
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import Places, escape_result
 from mlgen.runtime.post import LOOK_SECONDS, Post
@@ -30,7 +31,6 @@ from mlgen.runtime.texts import result
 from mlgen.store import Store
 
 SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
-SIGNAL_EXIT_CODE = 255  # a process cannot end with -1
 
 
 def keep(post: Post) -> int:
@@ -230,6 +230,7 @@ def _await_seal(post: Post, data: bytes) -> str | None:
     # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
     try:
         keep_all(post, data)
+        tell_next(post, data)
     except Exception as error:
         return sentence(error)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlgen.ledger.records.task import State
+from mlgen.runtime.attempts import Refused
 from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
 from mlgen.runtime.retrying import Cause
 
@@ -22,11 +23,12 @@ class Sight:
     """What is seen of a pod. The times are seconds since it was first seen, None where it is not so.
 
     failure: what stage-in says that it failed of. called_off: why it says that the program is not to run.
-    exit_code: of main, as far as it is written.
+    refused: why this attempt must not run. exit_code: of main, as far as it is written.
     """
 
     failure: str | None = None
     called_off: str | None = None
+    refused: Refused | None = None
     stage_in_began: bool = False
     staged: float | None = None  # stage-in has brought everything
     stage_in_gone: float | None = None  # its process is no more, and it had neither finished nor failed
@@ -59,6 +61,8 @@ class Verdict:
 
 def judge(sight: Sight, timeout_seconds: int) -> Verdict | None:
     """How the execution ended; None while stage-out may still tell, or nothing has ended. timeout_seconds: main's."""
+    if (refused := sight.refused) is not None:
+        return Verdict(State.FAIL, refused.reason, refused.error, refused.exit_code, cause=refused.cause)
     if sight.failure is not None:
         return Verdict(State.FAIL, STEP_FAILED, sight.failure)
     if sight.called_off is not None:
