@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from mlgen.gates import parse_gate
 from mlgen.plan.model import (
+    Checkpoint,
     Code,
     Command,
     Condition,
@@ -19,6 +20,7 @@ from mlgen.plan.model import (
     Param,
     ParamRef,
     Plan,
+    Retry,
     Script,
     SecretRef,
     Size,
@@ -64,6 +66,9 @@ def task(
     retries: int = 0,
     env: Mapping[str, str] | None = None,
     secrets: Iterable[str] = (),
+    retry: Retry | None = None,
+    idempotent: bool = True,
+    checkpoint: Checkpoint | None = None,
 ) -> Task:
     ins = tuple(ins)
     read = {i.source.task for i in ins if isinstance(i.source, OutRef)} | set(reads)
@@ -87,6 +92,9 @@ def task(
         retries=retries,
         env=tuple(sorted((env or {}).items())),
         secrets=tuple(SecretRef(name, "vault", name.lower()) for name in secrets),
+        retry=retry,
+        idempotent=idempotent,
+        checkpoint=checkpoint,
     )
 
 

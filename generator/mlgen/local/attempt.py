@@ -37,7 +37,7 @@ from mlgen.runtime.ending import (
     record_of,
     signal_name,
 )
-from mlgen.runtime.outs import StagingError, reason_of
+from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.retrying import Cause
@@ -203,7 +203,7 @@ class Attempt:
         try:
             saving.checkpoint.remove()
         except (StoreError, CannotAnswer, OSError) as error:  # what stays is for `mlgen gc`
-            saving.say(f"its checkpoint is not removed: {reason_of(error)}")
+            saving.say(f"its checkpoint is not removed: {sentence(error)}")
 
     def give_up(self, ended_at: str) -> Staged:
         """What is told of an attempt whose staging nobody waits for any more."""

@@ -9,7 +9,7 @@ from threading import Lock
 from mlgen.diagnostic import Fault
 from mlgen.runtime.checkpoint import Checkpoint
 from mlgen.runtime.clock import Clock
-from mlgen.runtime.outs import reason_of
+from mlgen.runtime.outs import sentence
 from mlgen.runtime.snapshot import Torn
 from mlgen.store import StoreError
 
@@ -62,7 +62,7 @@ class Saving:
             except Torn:
                 problem, patience = TORN, min(self.every_seconds, TORN_SECONDS)
             except (StoreError, Fault, OSError) as error:
-                problem = reason_of(error)
+                problem = sentence(error)
         if problem and problem != self._told:
             self.say(f"the checkpoint is not saved: {problem}")
         self._told = problem
