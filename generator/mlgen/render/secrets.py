@@ -3,7 +3,7 @@
 A SecretStore of the namespace, never a ClusterSecretStore: what one team may read, no other namespace can ask for. An
 ExternalSecret owns the Secret that it makes. Tokens come from generators, which live for an hour or less.
 Source: external-secrets config/crds/bases (external-secrets.io/v1, generators.external-secrets.io/v1alpha1); what their
-defaults would add is written out, so that what is applied is what is stored.
+defaults would add is written out, but in stores, where it differs from version to version.
 """
 
 from __future__ import annotations
