@@ -207,7 +207,7 @@ class Follower:
             tasks=tasks,
             others=others,
             endings=self._endings,
-            results={view.task_of(one): view.results(one) for one in objects.task_runs},
+            results={view.node_of(one): view.results(one) for one in objects.task_runs},
             ended_at=str(status.get("finallyStartTime") or status.get("completionTime") or ""),
             error=None if succeeded or told else f"{reason}: {message}",
         )

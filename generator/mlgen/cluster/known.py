@@ -48,7 +48,7 @@ class Known:
 
     def attempt(self, task: str, number: int) -> view.Attempt | None:
         """An attempt of a task; None where it is not known."""
-        found = (view.attempts(one) for one in self._task_runs.values() if view.task_of(one) == task)
+        found = (view.attempts(one) for one in self._task_runs.values() if view.node_of(one) == task)
         return next((one for attempts in found for one in attempts if one.number == number), None)
 
     def take(self, news: Listed | Changed) -> None:

@@ -19,7 +19,10 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of runs and tasks, a
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The log of one execution. pod: where it can be asked; None: it is kept, at `key` of the artifacts."""
+    """The log of one execution. task: of an item as `task[3]`.
+
+    pod: where it can be asked; None: it is kept, at `key` of the artifacts.
+    """
 
     task: str
     attempt: int
@@ -55,14 +58,14 @@ def _made_at(thing: Object) -> str:
 def logs_of(living: Iterable[Object], kept: Iterable[str], *, task: str | None = None) -> list[Log]:
     """The logs of a run, or of one task: of pods and of keys, each execution once; pods know more, and come last."""
     here = [
-        Log(view.task_of(one), view.pod_attempt(one["metadata"]["name"]), one["metadata"]["uid"][:8], pod=one)
+        Log(view.node_of(one), view.pod_attempt(one["metadata"]["name"]), one["metadata"]["uid"][:8], pod=one)
         for one in living
         if _has_main(one)
     ]
     known = {(log.task, log.attempt, log.pod_uid) for log in here}
     parts = [(key, podlogs.read_log_key(key)) for key in sorted(kept)]
     gone = [Log(*found, key=key) for key, found in parts if found is not None and found not in known]
-    return [log for log in [*gone, *here] if task in (None, log.task)]
+    return [log for log in [*gone, *here] if task is None or view.is_of(task, log.task)]
 
 
 def _has_main(pod: Object) -> bool:

@@ -20,9 +20,10 @@ from mlgen.cluster.view import NONE, SUCCEEDED, Attempt, Objects
 from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
 from mlgen.ledger.records.fields import DIGEST, RUN_ID, TASK, BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
-from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
+from mlgen.ledger.records.task import Item, RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.fans import FanDocument
 from mlgen.runtime.reused import RESUMES, REUSED, REUSED_TASKS
 from mlgen.values import parse, parse_json
 
@@ -118,7 +119,7 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
     notes = run.get("annotations") or {}
     status = [*(task_run["status"].get("retriesStatus") or ()), task_run["status"]][attempt.number]
     document = _document(status)
-    state = _state(attempt)
+    state, fan = _state(attempt), document.get("fan")
     return TaskRecord(
         run_id=reconciled_run_id(about["uid"], attempt.number),
         env=env,
@@ -151,12 +152,26 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
             "podUid": _pod_uid(objects, attempt),
         },
         reconciled=True,
+        item=_item(task_run, fan) if isinstance(fan, dict) else None,
     )
+
+
+def _item(task_run: Object, fan: Object) -> Item | None:
+    """Which item of a fan a TaskRun is; its values as far as they are among its params."""
+    index = view.item_of(task_run)
+    if index is None:
+        return None
+    given = {param["name"]: param.get("value") for param in _params(task_run)}
+    about = FanDocument.from_json(fan)
+    texts = {name: pod.unescape(str(given[name])) for name, _ in about.variables if name in given}
+    texts |= {name: str(parse_json(texts[name])) for name in about.coded if name in texts}
+    values = {name: parse(type_, texts[name]) for name, type_ in about.variables if name in texts}
+    return Item(index, about.of if about.of is not None else index + 1, values)
 
 
 def _state(attempt: Attempt) -> State:
     if attempt.succeeded:
-        return State.COMPLETE
+        return State.FAIL if attempt.borne else State.COMPLETE
     return State.ABORT if attempt.reason in _ABORTED else State.FAIL
 
 
@@ -213,7 +228,8 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
     about, status = objects.run["metadata"], objects.run["status"]
     notes = about.get("annotations") or {}
     entries = [t for t in (status.get("pipelineSpec") or {}).get("tasks") or () if _is_task(t)]
-    names = [t["name"] for t in entries]
+    pieces = view.pieces(objects.run)
+    names = [t["name"] for t in entries if t["name"] in pieces]
     settled = view.settled(objects, names)
     ends = [one.ended_at for t in objects.task_runs if view.task_of(t) in settled for one in view.attempts(t)]
     ended_at = max((end for end in ends if end), key=datetime.fromisoformat, default=view.ended_at(status))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlgen.cluster.api import Api, ApiError, Object
 from mlgen.cluster.failure import OUR_CONTAINERS, STEP
-from mlgen.cluster.view import MAIN, pod_attempt, task_of
+from mlgen.cluster.view import MAIN, item_of, pod_attempt, task_of
 from mlgen.store import Store, Taken
 from mlgen.store.base import SMALL
 
@@ -25,16 +25,23 @@ _NO_LOG = (400, 404)  # a container that never started; a pod that is gone
 def log_key(run_uid: str, pod: Object) -> str:
     """Where the log of a pod, as `shape.read` takes it in, is kept, below the environment's artifacts."""
     about = pod["metadata"]
-    return f"{log_folder(run_uid)}/{task_of(pod)}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
+    item = item_of(pod)
+    node = task_of(pod) if item is None else f"{task_of(pod)}.{item}"
+    return f"{log_folder(run_uid)}/{node}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
 
 
-_KEY = re.compile(rf"{FOLDER}/[^/]+/(?P<task>[a-z0-9-]+)-(?P<attempt>[0-9]+)\.(?P<pod>[0-9a-f]{{8}})\.log")
+_KEY = re.compile(
+    rf"{FOLDER}/[^/]+/(?P<task>[a-z0-9-]+)(\.(?P<item>[0-9]+))?-(?P<attempt>[0-9]+)\.(?P<pod>[0-9a-f]{{8}})\.log"
+)
 
 
 def read_log_key(key: str) -> tuple[str, int, str] | None:
-    """(task, attempt, first 8 of the pod's uid): the inverse of `log_key`; None of another key."""
+    """(task or `task[item]`, attempt, first 8 of the pod's uid): the inverse of `log_key`; None of another key."""
     match = _KEY.fullmatch(key)
-    return (match["task"], int(match["attempt"]), match["pod"]) if match else None
+    if match is None:
+        return None
+    node = match["task"] if match["item"] is None else f"{match['task']}[{int(match['item'])}]"
+    return node, int(match["attempt"]), match["pod"]
 
 
 def log_folder(run_uid: str) -> str:

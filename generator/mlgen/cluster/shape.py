@@ -16,6 +16,7 @@ from mlgen.cluster.api import Object
 from mlgen.ledger.records.fields import NAME, TASK, TIME
 
 TASK_LABEL, RUN_UID_LABEL = "tekton.dev/pipelineTask", "tekton.dev/pipelineRunUID"
+OWN_TASK_LABEL = "mlgen.dev/task"  # of the Task, which is that of a fan's pieces
 
 MOST = 10_000  # items of a list: a run of a thousand tasks, some of them retried
 LONGEST = 256 * 1024  # characters of a text; all annotations of an object have as many bytes
@@ -42,9 +43,10 @@ Shape = Callable[[Any, str], Any]  # a value and its place, for Odd -> what is k
 def read(thing: object) -> Object:
     """A PipelineRun, TaskRun or pod. Raises Odd."""
     found: Object = _OBJECT(thing, "")
-    task = (found["metadata"].get("labels") or {}).get(TASK_LABEL)
-    if task is not None and not TASK.fullmatch(task):
-        raise Odd(f"its label {TASK_LABEL} is {task[:80]!r}, which is no task's name")
+    labels = found["metadata"].get("labels") or {}
+    for label in (TASK_LABEL, OWN_TASK_LABEL):
+        if label in labels and not TASK.fullmatch(labels[label]):
+            raise Odd(f"its label {label} is {labels[label][:80]!r}, which is no task's name")
     return found
 
 
@@ -167,6 +169,14 @@ def _document_variables(steps: list[Any]) -> Iterator[Any]:
                 yield one
 
 
+def _item_variables(value: Any, place: str) -> list[Object]:
+    """Of a container's variables, those that say which item of a fan it is of."""
+    if not isinstance(value, list):
+        raise Odd(f"{place} is no list")
+    found = [one for one in value if isinstance(one, dict) and one.get("name") in ("MLGEN_INDEX", "MLGEN_ROW")]
+    return [_VARIABLE(one, place) for one in found]
+
+
 _VARIABLE = _fields({"name": _text, "value": _text}, "name")
 _OWNER = _fields(
     {"apiVersion": _text, "kind": _text, "name": _text, "uid": _uid, "controller": _boolean}, "kind", "name", "uid"
@@ -225,5 +235,6 @@ _STATUS = _fields(
         "containerStatuses": _CONTAINERS,
     }
 )
-_SPEC = _fields({"params": _PARAMS, "taskRef": _TASK_REF, "containers": _list(_fields({"name": _text}, "name"))})
+_POD_CONTAINERS = _list(_fields({"name": _text, "env": _item_variables}, "name"))
+_SPEC = _fields({"params": _PARAMS, "taskRef": _TASK_REF, "containers": _POD_CONTAINERS})
 _OBJECT = _fields({"metadata": _METADATA, "spec": _SPEC, "status": _STATUS}, "metadata")

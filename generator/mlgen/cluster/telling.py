@@ -56,12 +56,15 @@ class Teller:
         return True
 
     def _skipped(self, run: Object) -> Iterator[Event]:
+        others = {entry for entries in view.pieces(run).values() for entry in entries[1:]}
         for one in (run.get("status") or {}).get("skippedTasks") or ():
+            if one["name"] in others:  # of a list of the run, a piece that has no items
+                continue
             if self._once("skipped", one["name"]):
                 yield Skipped(one["name"], view.skip_reason(one))
 
     def _task_run(self, task_run: Object) -> Iterator[Event]:
-        task = view.task_of(task_run)
+        task = view.node_of(task_run)
         succeeded, reason, message = view.condition(task_run)
         attempts = view.attempts(task_run)
         for attempt in attempts:
@@ -83,14 +86,14 @@ class Teller:
             )
 
     def _ended(self, attempt: Attempt, *, retried: bool) -> Ended:
-        if attempt.succeeded:
+        if attempt.succeeded and not attempt.borne:
             return Ended(attempt.task, attempt.number, State.COMPLETE, attempt.seconds, retried)
         state = State.ABORT if attempt.reason == CANCELLED else State.FAIL
         failure, tail = self._explain(attempt)
         return Ended(attempt.task, attempt.number, state, attempt.seconds, retried, failure, tail)
 
     def _pod(self, pod: Object) -> Iterator[Event]:
-        task, name, uid = view.task_of(pod), pod["metadata"]["name"], pod["metadata"]["uid"]
+        task, name, uid = view.node_of(pod), pod["metadata"]["name"], pod["metadata"]["uid"]
         if self._pod_uids.setdefault(name, uid) != uid:
             self._pod_uids[name] = uid
             yield Noted(f"{task}: its pod was deleted, and Tekton starts it anew")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mlgen.cluster.api import Object
-from mlgen.cluster.shape import TASK_LABEL
+from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.fans import OUTCOME
+from mlgen.runtime.items import CHUNK
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
@@ -27,6 +29,10 @@ PULL_FIX = "is its name right, and may the namespace pull it (image_pull_secrets
 MAKE_FIX = "make what is missing in the namespace"
 
 _ABORTS = ("Cancelled", "CancelledRunningFinally", "StoppedRunningFinally", "PipelineRunTimeout")
+INDEX, ROW = "mlgen-index", "mlgen-row"  # params of a fan's TaskRuns
+_TOLD_BY = {"MLGEN_INDEX": (INDEX,), "MLGEN_ROW": (ROW,)}  # variables of its pods
+_NUMBER = re.compile(r"[0-9]{1,8}")
+_PIECE = re.compile(r"-c+[0-9]+$")
 _RETRY = re.compile(r"-pod-retry([0-9]+)$")
 # Reasons for which a container waits and will not stop waiting by itself: k8s.io/kubernetes pkg/kubelet/images/types.go
 # and pkg/kubelet/kuberuntime/kuberuntime_container.go.
@@ -49,7 +55,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution of a task. succeeded: None while it goes on. Times: RFC 3339 in UTC, "" where unknown."""
+    """One execution of a task, or of an item of one. succeeded: None while it goes on.
+
+    Times: RFC 3339 in UTC, "" where unknown.
+    """
 
     task: str
     number: int
@@ -60,6 +69,7 @@ class Attempt:
     started_at: str
     ended_at: str
     steps: tuple[Step, ...]
+    borne: bool = False  # an item that failed, and that its task bears: its TaskRun succeeded
 
     @property
     def running(self) -> bool:
@@ -94,8 +104,51 @@ class Objects:
 
 
 def task_of(thing: Object) -> str:
-    """The task of the pipeline that a TaskRun or pod belongs to; "" of something else."""
-    return str((thing["metadata"].get("labels") or {}).get(TASK_LABEL, ""))
+    """The task of the pipeline that a TaskRun or pod belongs to; "" of something else.
+
+    Of a fan the Pipeline has several tasks, whose names begin with its own; whose Task it is, a label tells.
+    """
+    labels = thing["metadata"].get("labels") or {}
+    entry = str(labels.get(TASK_LABEL, ""))
+    if item_of(thing) is None:
+        return entry
+    own = labels.get(OWN_TASK_LABEL) or _PIECE.sub("", entry)  # Tekton copies the Task's labels when it has resolved it
+    return own if _PIECE.sub("", entry) == own or entry == own else entry
+
+
+def item_of(thing: Object) -> int | None:
+    """Which item of a fan a TaskRun or pod is; None of something else."""
+    spec = thing.get("spec") or {}
+    told = {param["name"]: param.get("value") for param in spec.get("params") or ()}
+    for container in spec.get("containers") or ():
+        told |= {
+            name: one.get("value", "") for one in container.get("env") or () for name in _TOLD_BY.get(one["name"], ())
+        }
+    index, row = told.get(INDEX), told.get(ROW, "0")
+    if not isinstance(index, str) or not isinstance(row, str) or not _NUMBER.fullmatch(index + row):
+        return None
+    return int(index) + CHUNK * int(row)
+
+
+def node_of(thing: Object) -> str:
+    """What a TaskRun or pod is called for people: its task, of an item with its number, as in `train[3]`."""
+    item = item_of(thing)
+    return task_of(thing) if item is None else f"{task_of(thing)}[{item}]"
+
+
+def is_of(task: str, node: str) -> bool:
+    """Whether a node is a task, or one of its items."""
+    return node == task or node.startswith(f"{task}[")
+
+
+def pieces(run: Object) -> dict[str, list[str]]:
+    """The tasks of a run's Pipeline by the first of those that share a Task: of a fan there may be several."""
+    found: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    for entry in ((run.get("status") or {}).get("pipelineSpec") or {}).get("tasks") or ():
+        ref = (entry.get("taskRef") or {}).get("name") or entry["name"]
+        found.setdefault(first.setdefault(ref, entry["name"]), []).append(entry["name"])
+    return found
 
 
 def condition(thing: Object) -> tuple[bool | None, str, str]:
@@ -122,7 +175,7 @@ def _succeeded(status: Object) -> Object:
 def attempts(task_run: Object) -> list[Attempt]:
     """The attempts of a TaskRun, first to last; one that was decided on but has no pod yet is left out."""
     status = task_run.get("status") or {}
-    task = task_of(task_run)
+    task = node_of(task_run)
     earlier = [_attempt(task, at, old, final=True) for at, old in enumerate(status.get("retriesStatus") or ())]
     current = _attempt(task, len(earlier), status, final=False)
     # Between two attempts Tekton has forgotten the pod of the last one, and has none yet for the next.
@@ -142,6 +195,7 @@ def _attempt(task: str, number: int, status: Object, *, final: bool) -> Attempt:
         ended_at=ended_at(status),
         # A retry that waits for its pod still shows the steps of the attempt before.
         steps=() if reason == PENDING else tuple(_step(one) for one in status.get("steps") or ()),
+        borne=succeeded is True and results({"status": status}).get(OUTCOME) == State.FAIL,
     )
 
 
@@ -181,16 +235,28 @@ def _last(message: str) -> str:
 
 def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
     """The statuses, as Tekton tells a finally task, of those of these tasks that are settled."""
-    runs = {task_of(one): one for one in objects.task_runs}
+    runs: dict[str, list[Object]] = {}
+    for one in objects.task_runs:
+        runs.setdefault(task_of(one), []).append(one)
     skipped = {one["name"]: skip_reason(one) for one in (objects.run.get("status") or {}).get("skippedTasks") or ()}
+    entries = pieces(objects.run)
     found = {}
     for name in names:
-        succeeded, reason, _ = condition(runs.get(name, {}))
-        if succeeded is not None:
-            found[name] = TaskStatus(SUCCEEDED if succeeded else FAILED, reason)
-        elif name in skipped:
-            found[name] = TaskStatus(NONE, skipped[name])
+        status = _settled([condition(one) for one in runs.get(name, ())])
+        reasons = [skipped[entry] for entry in entries.get(name, [name]) if entry in skipped]
+        if status is not None and (status.status == FAILED or STOPPING not in reasons):
+            found[name] = status
+        elif reasons and name not in runs:
+            found[name] = TaskStatus(NONE, reasons[0])
     return found
+
+
+def _settled(conditions: Sequence[tuple[bool | None, str, str]]) -> TaskStatus | None:
+    """Of a task from its TaskRuns, of a fan one an item; None while one goes on, or where there is none."""
+    if not conditions or any(succeeded is None for succeeded, _, _ in conditions):
+        return None
+    _, reason, _ = next((one for one in conditions if not one[0]), conditions[0])
+    return TaskStatus(SUCCEEDED if all(one[0] for one in conditions) else FAILED, reason)
 
 
 def skip_reason(skipped: Object) -> str:

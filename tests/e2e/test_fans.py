@@ -1,0 +1,102 @@
+"""Tasks that run many times, in a cluster: sweeps, lists that only the run knows, and no pod that nobody asked for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from tests.e2e.lab import Lab
+from tests.e2e.run import Run, start
+
+pytestmark = pytest.mark.together
+
+# Trial 3 fails and is borne; two at once; texts that a shell, JSON, Kubernetes and Tekton would each read.
+SWEEP = """\
+tasks:
+  train:
+    sweep:
+      list:
+        - {rate: 0.5, note: plain}
+        - {rate: 0.9, note: "it's \\"q\\" $x $$ $(x) \\\\n größe"}
+        - {rate: 0.7, note: "two\\nlines\\n"}
+        - {rate: 9, note: fails}
+    parallel: 2
+    failures: 1
+    pick: max auc
+    run: |
+      [ "$note" != fails ] || exit 4
+      echo "$rate" > "$auc"
+      printf '%s' "$MLGEN_INDEX: $note" > "$model"
+    out: {model: model, auc: metric}
+  every:
+    sweep: {grid: {k: [1, 2]}}
+    run: echo "$k" > "$part"; echo "$k" > "$size"
+    out: {part: file, size: metric}
+  use:
+    run: |
+      [ "$(cat "$model")" = "1: $note" ] && [ "$rate" = 0.9 ] && [ "$auc" = 0.9 ]
+      [ "$sizes" = '[1,2]' ] && [ "$(cat "$parts/0000" "$parts/0001" | tr '\\n' ,)" = 1,2, ]
+    in: {model: train.model, note: train.note, rate: train.rate, auc: train.auc, parts: every.part, sizes: every.size}
+  good: {if: train.auc >= 0.9, run: "true"}
+  bad: {if: train.auc < 0.9, run: "true"}
+"""
+
+LISTS = """\
+params: {items: {type: json, default: []}}
+tasks:
+  split:
+    run: echo "$items" > "$shards"; echo '[1, 2]' > "$more"
+    in: [params.items]
+    out: {shards: {type: json, max: 600}, more: {type: json, max: 16}}
+  each:
+    for: {shard: split.shards, size: [10, 20]}
+    run: echo "$MLGEN_INDEX $shard $size" > "$line"
+    out: {line: {type: string, max: 64}}
+  fold:
+    run: printf '%s' "$line" > "$lines"
+    in: [each.line]
+    out: {lines: {type: json, max: 700}}
+"""
+
+
+def _pods(run: Run) -> Counter[str]:
+    return Counter(pod["metadata"]["labels"]["mlgen.dev/task"] for pod in run.pods())
+
+
+def test_a_sweep_with_a_winner_and_one_without(lab: Lab) -> None:
+    project = lab.project("sweep")
+    project.pipeline("sweep", SWEEP)
+    run = start(project, "sweep")
+    assert run.settled() == "Completed"  # "bad" is skipped
+    assert _pods(run) == {"train": 4, "every": 2, "use": 1, "if-good": 1, "if-bad": 1, "good": 1, "record": 1}
+    told = run.told()
+    state, statuses = told.statuses()
+    assert (state, statuses.pop("bad"), set(statuses.values())) == ("COMPLETE", "None", {"Succeeded"})
+    trials = {trial["item"]["index"]: trial for trial in told.of("train")}
+    assert [trials[n]["exitCode"] for n in range(4)] == [0, 0, 0, 4]
+    assert trials[1]["item"] == {
+        "index": 1,
+        "of": 4,
+        "values": {"rate": 0.9, "note": """it's "q" $x $$ $(x) \\n größe"""},
+    }
+    started = [trials[n]["startedAt"] for n in (0, 1, 2, 3)]
+    ended = [trials[n]["endedAt"] for n in (0, 1)]
+    assert max(ended) <= min(started[2:]), "two at once"
+
+
+@pytest.mark.parametrize("items", ['["eu",{"a":"$(x)"},3]', json.dumps(list(range(11))), "[]"])
+def test_a_list_that_only_the_run_knows(lab: Lab, items: str) -> None:
+    """Six items are fewer than a full chunk, 22 are one and some over."""
+    project = lab.project("lists")
+    project.pipeline("lists", LISTS)
+    run = start(project, "lists", items=items.replace("$", "$$"))
+    wanted = [(value, size) for value in json.loads(items) for size in (10, 20)]
+    assert run.settled() == ("Succeeded" if items != "[]" else "Completed"), run.told().executions
+    assert _pods(run) == Counter({"split": 1, "each": len(wanted), "fold": 1, "record": 1})
+    told = run.told()
+    assert told.statuses() == ("COMPLETE", {"split": "Succeeded", "each": "Succeeded", "fold": "Succeeded"})
+    texts = [value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for value, _ in wanted]
+    lines = [f"{n} {text} {size}" for n, (text, (_, size)) in enumerate(zip(texts, wanted, strict=True))]
+    assert told.only("fold")["values"]["lines"] == lines
