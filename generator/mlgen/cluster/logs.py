@@ -15,6 +15,7 @@ from mlgen.cluster.view import MAIN, RUN_UID_LABEL
 
 ENV_LABEL = "mlgen.dev/env"
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of runs and tasks, and the beginnings of both
+NODE = re.compile(rf"{NAME.pattern}(\[[0-9]{{1,8}}\])?")  # of a task, or an item of one
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from mlgen.cluster.api import Object
 from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import Item, State
 from mlgen.runtime.ending import CANCELLED
 from mlgen.runtime.fans import OUTCOME
 from mlgen.runtime.items import CHUNK
@@ -134,6 +134,16 @@ def node_of(thing: Object) -> str:
     """What a TaskRun or pod is called for people: its task, of an item with its number, as in `train[3]`."""
     item = item_of(thing)
     return task_of(thing) if item is None else f"{task_of(thing)}[{item}]"
+
+
+def node(task: str, item: Item | None) -> str:
+    """As `node_of`, of a record."""
+    return task if item is None else f"{task}[{item.index}]"
+
+
+def base_of(node: str) -> str:
+    """The task of a node, whose item it may be."""
+    return node.partition("[")[0]
 
 
 def is_of(task: str, node: str) -> bool:

@@ -137,7 +137,7 @@ class _Writer:
         values = [pod.value(str(ref), Type.JSON, _result(ref.task, ref.out)) for ref in refs]
         return self._entry(
             self.pieces.counting[fan],
-            [*self.run, {"name": "mlgen-values", "value": values}],
+            [*self.run[1:], {"name": "mlgen-values", "value": values}],
             timeout_seconds=timeouts.of_gate_task(self.environment),
             retries=timeouts.OUR_RETRIES,
             when=self.waits.when(task),
@@ -150,7 +150,7 @@ class _Writer:
         seconds = timeouts.of_gate_task(self.environment)
         params: list[Data] = [{"name": "mlgen-values", "value": values}]
         if any(name in self.late for name in gate.reads):
-            params = [*self.run, *params]
+            params = [*self.run[1:], *params]
         return self._entry(
             gate.name,
             params,

@@ -103,10 +103,11 @@ def _deciding(document: TaskDocument, environment: Environment, results: list[Da
     arguments = ["stage-out", "$(params.mlgen-values[*])"]
     env = [staging.DOLLAR_VARIABLE, staging.document_variable(document)]
     if bucket:
-        env += [*staging.RUN_VARIABLES[:2], *staging.credentials(environment.s3)]
+        env += [staging.RUN_VARIABLES[1], *staging.credentials(environment.s3)]
     step = staging.container("stage-out", environment, arguments, env, [])
     return {
-        "params": [*_strings(RUN_PARAMS if bucket else ()), _VALUES],
+        # No name of the run: by that one knows the tasks that leave a record.
+        "params": [*_strings(RUN_PARAMS[1:] if bucket else ()), _VALUES],
         "results": results,
         "stepTemplate": _STEP_TEMPLATE,
         "steps": [_timed(step, protocol.GATE_TIMEOUT_SECONDS)],

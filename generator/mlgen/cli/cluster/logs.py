@@ -43,7 +43,7 @@ class _Run:
 def show(records: Records, run: str | None, task: str | None, *, follow: bool) -> None:
     """Print the logs of a run, attempt by attempt. follow: until it has ended, line by line as they are printed."""
     for word, text in (("run", run), ("task", task)):
-        if text is not None and not logs.NAME.fullmatch(text):
+        if text is not None and not (logs.NODE if word == "task" else logs.NAME).fullmatch(text):
             raise Misuse("bad-name", f'"{text[:80]}" is no name of a {word}', fix="letters, digits and -, at most 63")
     found = _find(records, run)
     if run is None:
@@ -70,7 +70,7 @@ def _tell_silent(silence: Silence, task: str | None, chosen: list[Log], printed:
     kept = {(log.task, log.attempt) for log in chosen}
     whys: Mapping[tuple[str, int], Why] = {}
     if silence.api is not None or kept - printed or not kept:
-        whys = {at: why for at, why in silence.whys.items() if task in (None, at[0])}
+        whys = {at: why for at, why in silence.whys.items() if _is_asked(task, at[0])}
     for name, attempt in sorted((kept | whys.keys()) - printed):
         at = (name, attempt)
         why = whys.get(at)
@@ -138,9 +138,14 @@ def _follow(api: Api, namespace: str, run: _Run, task: str | None) -> None:
 
     hear = Hearing(task)
     follower = Follower(
-        api, stored, tasks=(), finals=(), on_event=hear, clock=SystemClock(), logs=lambda name: task in (None, name)
+        api, stored, tasks=(), finals=(), on_event=hear, clock=SystemClock(), logs=lambda name: _is_asked(task, name)
     )
     follower.follow()
+
+
+def _is_asked(task: str | None, node: str) -> bool:
+    """Whether a node is the task, or the item, that was asked for; None: all are."""
+    return task is None or view.is_of(task, node)
 
 
 @dataclass
@@ -152,12 +157,12 @@ class Hearing:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Printed):
-            head = "" if self.task else f"{event.task} | "
+            head = "" if self.task == event.task else f"{event.task} | "
             sys.stdout.write(f"{head}{visible(event.line)}\n")
             sys.stdout.flush()
         elif isinstance(event, Noted):
             note(event.text)
-        elif self.task in (None, event.task):
+        elif _is_asked(self.task, event.task):
             for line in _silent(event):
                 if line not in self._told:
                     self._told.add(line)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlgen.cli import words
 from mlgen.cli.screen import Screen
+from mlgen.cluster import view
 from mlgen.cluster.events import (
     Ended,
     Event,
@@ -57,9 +58,9 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         """Show an event; of gate tasks and `record`, which no author wrote, only what goes wrong."""
         screen = self._screen
         match event:
-            case Started(task=task) | Moved(task=task) | Skipped(task=task) if task not in self._tasks:
+            case Started(task=task) | Moved(task=task) | Skipped(task=task) if view.base_of(task) not in self._tasks:
                 pass
-            case Ended(failure=None) if event.task not in self._tasks:
+            case Ended(failure=None) if view.base_of(event.task) not in self._tasks:
                 pass
             case Moved():
                 screen.runs(event.task, event.phase)

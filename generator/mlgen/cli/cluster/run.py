@@ -23,7 +23,7 @@ from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
 from mlgen.cli.run_json import to_json
 from mlgen.cli.uploading import upload
-from mlgen.cluster import start
+from mlgen.cluster import start, view
 from mlgen.cluster.events import Outcome
 from mlgen.cluster.follow import CANCEL, Follower
 from mlgen.diagnostic import CannotAnswer, Fault
@@ -72,7 +72,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
             finals=[task.name for task in plan.finally_tasks if task.name in entries],
             on_event=progress.hear,
             clock=SystemClock(),
-            logs=lambda task: choices.logs and task in names,
+            logs=lambda task: choices.logs and view.base_of(task) in names,
         )
         outcome, interrupted = _follow(follower, progress, interrupts)
     if outcome is None:

@@ -50,7 +50,7 @@ class Silence:
         found = dict(why for task_run in self._task_runs for why in self._of_task_run(task_run))
         if not found and self._recorded is not None:
             recorded = (e.record for e in self._recorded.executions)
-            found = {(one.task, one.attempt): _of_record(one) for one in recorded}
+            found = {(view.node(one.task, one.item), one.attempt): _of_record(one) for one in recorded}
         return found
 
     def skipped(self, task: str) -> str:
@@ -111,7 +111,7 @@ class Silence:
             return None
 
     def _of_task_run(self, task_run: Object) -> Iterator[tuple[Execution, Why]]:
-        task = view.task_of(task_run)
+        task = view.node_of(task_run)
         params = {one["name"] for one in (task_run.get("spec") or {}).get("params") or ()}
         is_authors = _OF_AUTHOR in params and task != RECORD
         attempts = view.attempts(task_run)
