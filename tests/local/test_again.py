@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
@@ -13,12 +14,12 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.task import State
 from mlgen.local.events import Ended, Event, Noted, Started
 from mlgen.local.recover import recover
-from mlgen.plan.model import Checkpoint, Retry
+from mlgen.plan.model import Checkpoint, Retry, Value
 from mlgen.store import Folder
 from mlgen.values import Type
 from tests.local.forked import fork_run
 from tests.local.ledger import spool
-from tests.local.plans import out, plan, task
+from tests.local.plans import in_, out, plan, task
 from tests.local.runs import Project, RealClock
 
 LISTED = Retry(infrastructure=True, codes=(75,))
@@ -135,3 +136,22 @@ def test_a_full_disk_is_told_once_and_fails_nothing(project: Project, monkeypatc
     notes = [event.text for event in told.events if isinstance(event, Noted)]
     assert len(notes) == 1
     assert notes[0].startswith("a: the checkpoint is not saved: no space left on the disk")
+
+
+def test_a_run_that_takes_up_another_continues_where_nothing_changed(project: Project) -> None:
+    ins = [in_("rate", Value(Type.NUMBER, "0.1"))]
+    failing = task("a", TRAIN % "exit 3", outs=[out("x", Type.INTEGER)], checkpoint=STATE, ins=ins)
+    first = project.run(plan(failing))
+    assert first.outcome.state is State.FAIL
+    steps = (first.folder / "steps").read_text()
+    project.spooled.clear()
+    other = task(
+        "a", TRAIN % "exit 3", outs=failing.outs, checkpoint=STATE, ins=[in_("rate", Value(Type.NUMBER, "0.2"))]
+    )
+    for number, (one, began) in enumerate([(failing, 5), (other, 1)]):
+        uid = str(uuid5(NAMESPACE_URL, f"{project.root}{number}"))
+        run_ = f"demo-y{number}"
+        told = project.run(plan(one), run=run_, uid=uid, resumes=first.outcome.uid)
+        assert (told.folder / "steps").read_text().split()[0] == str(began)
+        project.spooled.clear()
+    assert steps.split() == ["1", "2", "3", "4"]

@@ -185,6 +185,7 @@ class Engine:
             attempt.container, attempt.image = Container(job.client, name), reference(task.image)
         parts = self._parts
         attempt.saving = savings.saving_of(attempt, parts.store, parts.clock, parts.wakeups, parts.on_event)
+        attempt.earlier_checkpoints = savings.earlier(attempt, job.resumes)
         self._active[task.name] = attempt
         attempt.begin()
         self._parts.at("started")

@@ -8,8 +8,9 @@ from functools import partial
 from mlgen.local.attempt import Attempt
 from mlgen.local.events import Noted, OnEvent
 from mlgen.local.wakeups import Wakeups
-from mlgen.runtime.checkpoint import checkpoint_of
+from mlgen.runtime.checkpoint import checkpoint_folder, checkpoint_of
 from mlgen.runtime.clock import Clock
+from mlgen.runtime.documents import identity
 from mlgen.runtime.saving import Saving
 from mlgen.store import Store
 
@@ -20,11 +21,20 @@ def saving_of(attempt: Attempt, store: Store, clock: Clock, wakeups: Wakeups, on
     if document.checkpoint is None:
         return None
     checkpoint = checkpoint_of(store, document, attempt.execution, attempt.folder.tree)
+    checkpoint.identity = identity(attempt.task, document, attempt.execution)
 
     def say(line: str) -> None:  # by a thread: told by the main one
         wakeups.call(lambda: on_event(Noted(f"{document.task}: {line}")))
 
     return Saving(checkpoint, document.checkpoint.every_seconds, clock, say)
+
+
+def earlier(attempt: Attempt, resumes: str | None) -> tuple[str, ...]:
+    """Where a run that is taken up may have left the checkpoint of this task. resumes: its uid."""
+    document, item = attempt.document, attempt.execution.item
+    if resumes is None:
+        return ()
+    return (checkpoint_folder(document.pipeline, resumes, document.task, item.index if item else 0),)
 
 
 def begin_due(attempts: Iterable[Attempt], wakeups: Wakeups) -> None:

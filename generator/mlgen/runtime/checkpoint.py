@@ -71,16 +71,19 @@ class Saved:
     moved_bytes: int
 
 
-def _to_bytes(files: Iterable[Kept]) -> bytes:
+def _to_bytes(files: Iterable[Kept], identity: str | None) -> bytes:
     listed = [{"path": f.path, "key": f.key, "digest": f.digest, "sizeBytes": f.size_bytes} for f in files]
-    return canonical.encode({"version": VERSION, "files": listed})
+    of = {} if identity is None else {"of": identity}
+    return canonical.encode({"version": VERSION, "files": listed, **of})
 
 
-def _from_bytes(data: bytes) -> list[Kept]:
-    """Raises BadRecord, BadKey: a bucket may hold anything."""
+def _from_bytes(data: bytes, *, identity: str | None = None) -> list[Kept]:
+    """identity: what it must be of, if that matters. Raises BadRecord, BadKey: a bucket may hold anything."""
     fields = loads(data)
     if fields.integer("version") > VERSION:
         raise BadRecord("the checkpoint was saved by a newer mlgen")
+    if identity is not None and fields.optional_text("of") != identity:
+        raise BadRecord("the checkpoint is of a task that computes from something else")
     return [
         Kept(check_key(f.text("path")), check_key(f.text("key")), f.text("digest"), f.integer("sizeBytes"))
         for f in fields.objects("files")
@@ -91,6 +94,7 @@ def _from_bytes(data: bytes) -> list[Kept]:
 class Checkpoint:
     """The folder of one execution. at: where its saves lie. beneath: above `folder`, written to by us alone.
 
+    identity: a digest of what the program computes from, where another run may go on from here.
     Its methods may be called from several threads: one waits for the other.
     """
 
@@ -100,6 +104,7 @@ class Checkpoint:
     beneath: Path
     run_id: str
     pause: Callable[[float], None] = time.sleep
+    identity: str | None = None
     _lock: Lock = field(default_factory=Lock)
     _generation: str | None = None
     _save: int = 0
@@ -141,7 +146,7 @@ class Checkpoint:
                         known = Kept(trait.path, key, content.digest, content.size_bytes)
                         moved += content.size_bytes
                     kept[trait] = known
-                self.store.put(f"{generation}/{self._save:06}.json", _to_bytes(kept.values()))
+                self.store.put(f"{generation}/{self._save:06}.json", _to_bytes(kept.values(), self.identity))
             except BaseException:
                 self._forget(put)
                 raise
@@ -193,13 +198,13 @@ class Checkpoint:
     def restore(self, earlier: Sequence[str] = ()) -> Saved | None:
         """Lay the last save into the folder, which is there and empty; None where there is none.
 
-        earlier: where else to look, in this order, once none is here. A save that is damaged is passed over for the
-        one before. Raises StagingError where the store cannot be asked.
+        earlier: where else to look, in this order, once none is here: for saves of the same identity. A save that is
+        damaged is passed over for the one before. Raises StagingError where the store cannot be asked.
         """
         try:
-            for at in (self.at, *earlier):
+            for at in (self.at, *(earlier if self.identity else ())):
                 for base, name in self._lists(at):
-                    saved = self._lay(base, name)
+                    saved = self._lay(base, name, None if at == self.at else self.identity)
                     if saved is not None:
                         return saved
         except (StoreError, Fault, OSError) as error:
@@ -213,9 +218,9 @@ class Checkpoint:
         found.sort(key=lambda m: (int(m["generation"]), m["who"], int(m["save"])), reverse=True)
         return [(f"{at}/{m['generation']}-{m['who']}", f"{m['save']}.json") for m in found]
 
-    def _lay(self, base: str, name: str) -> Saved | None:
+    def _lay(self, base: str, name: str, identity: str | None) -> Saved | None:
         try:
-            files = _from_bytes(self.store.get(f"{base}/{name}"))
+            files = _from_bytes(self.store.get(f"{base}/{name}"), identity=identity)
             for kept in files:
                 target = self.folder / kept.path
                 target.parent.mkdir(parents=True, exist_ok=True)

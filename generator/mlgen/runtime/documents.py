@@ -5,9 +5,11 @@ Apart from `protocol`, so that no pod loads what a plan is made of.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlgen import canonical
 from mlgen.plan import model
-from mlgen.runtime.cache_key import of_text
+from mlgen.runtime.cache_key import known_digests, make, of_text
 from mlgen.runtime.fans import Count, FanDocument, Late, ListDocument
 from mlgen.runtime.items import CHUNK, MOST_OF_A_RUN
 from mlgen.runtime.pod import NOT_IN_PARAMS, Platform
@@ -17,6 +19,7 @@ from mlgen.runtime.protocol import (
     CacheDocument,
     CheckpointDocument,
     Evaluation,
+    Execution,
     In,
     Out,
     TaskDocument,
@@ -70,6 +73,25 @@ def _cache(task: model.Task, env: str, *, on_this_machine: bool) -> CacheDocumen
     """None where a cluster cannot say which image it would run: a tag is no key."""
     if task.cache is None or not (on_this_machine or (task.image and task.image.digest)):
         return None
+    parts = _parts(task, env, on_this_machine=on_this_machine)
+    key, param = task.cache.key, None
+    if isinstance(key, model.Value):
+        parts["key"] = of_text(key.text)
+    elif key is not None:
+        param = key.name
+    return CacheDocument(tuple(sorted(parts.items())), param, task.cache.max_age_seconds)
+
+
+def identity(task: model.Task, document: TaskDocument, execution: Execution) -> str | None:
+    """The digest of what an execution on this machine computes from; None where an in is not known by its digest."""
+    parts = _parts(task, document.env, on_this_machine=True)
+    digests = known_digests(document, execution)
+    whole = replace(document, cache=CacheDocument(tuple(sorted(parts.items()))))
+    return None if digests is None else make(whole, execution, digests).digest
+
+
+def _parts(task: model.Task, env: str, *, on_this_machine: bool) -> dict[str, str]:
+    """What a task computes from, as far as no run decides it."""
     parts = {"env": env, "code": task.code.digest if task.code else ""}
     if not on_this_machine and task.image and task.image.digest:
         parts["image"] = task.image.digest
@@ -81,12 +103,7 @@ def _cache(task: model.Task, env: str, *, on_this_machine: bool) -> CacheDocumen
     for out in task.outs:
         most = f", at most {out.max_bytes} bytes" if out.max_bytes is not None else ""
         parts[f"out {out.name}"] = f"{out.type}{', optional' if out.optional else ''}{most}"
-    key, param = task.cache.key, None
-    if isinstance(key, model.Value):
-        parts["key"] = of_text(key.text)
-    elif key is not None:
-        param = key.name
-    return CacheDocument(tuple(sorted(parts.items())), param, task.cache.max_age_seconds)
+    return parts
 
 
 def of_gate_task(

@@ -22,6 +22,7 @@ from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State
 
 CODE, INPUTS, LOGS = "_code", "_inputs", "_logs"  # as `runtime.bundle` and `cluster.podlogs` call them
+ATTEMPTS = "_attempts"  # as `runtime.checkpoint` calls it: how attempts ended, and checkpoints of what did not succeed
 CACHE = "_cache"  # as `runtime.cache` calls it; its entries go with the bytes that they refer to
 MODEL = "model"  # a type of artifact
 
@@ -39,9 +40,9 @@ def code_place(digest: str) -> str:
     return f"{CODE}/{digest.removeprefix('sha256:')}.tar"
 
 
-def run_places(pipeline: str, run: str, uid: str) -> tuple[str, str]:
-    """Where a run's artifacts lie, and its logs."""
-    return f"{pipeline}/{run}", f"{LOGS}/{uid}"
+def run_places(pipeline: str, run: str, uid: str) -> tuple[str, ...]:
+    """Where a run's artifacts lie, its logs, and what its attempts left for the next ones."""
+    return f"{pipeline}/{run}", f"{LOGS}/{uid}", f"{ATTEMPTS}/{pipeline}/{uid}"
 
 
 class Marks:
