@@ -1,0 +1,74 @@
+"""What the guide of running again says is so: its commands, its words, its table."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mlgen.cli.main import run
+from mlgen.plan.known import _AROUND
+from mlgen.runtime.plans import key
+
+GUIDE = (Path(__file__).parents[1] / "generator/guides/rerun.md").read_text()
+LINE = """\
+version: 1
+name: line
+tasks:
+  make: {run: 'echo 1 > "$rows"', out: [rows]}
+  train: {run: 'cp "$rows" "$model"', in: [make.rows], out: {model: model}}
+  judge: {run: 'cat "$model"; exit 7', in: [train.model]}
+  report: {run: 'true', after: [judge]}
+"""
+DAILY = """\
+version: 1
+name: daily
+params: {since: {type: string}}
+tasks: {make: {run: 'echo "$since"', in: [params.since]}}
+"""
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    root = tmp_path / "project"
+    (root / "pipelines").mkdir(parents=True)
+    (root / "mlgen.yaml").write_text("version: 1\n")
+    (root / "pipelines/line.yaml").write_text(LINE)
+    (root / "pipelines/daily.yaml").write_text(DAILY)
+    monkeypatch.chdir(root)
+    return root
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    return [shlex.split(line, comments=True)[1:] for block in blocks for line in block.splitlines()]
+
+
+def test_its_commands_do_what_they_say(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, *others, backfill = commands()
+    assert run(first) == 1
+    (project / "pipelines/line.yaml").write_text(LINE.replace("exit 7", "true"))
+    capsys.readouterr()
+    assert run(second) == 0
+    said = capsys.readouterr().err.replace("note: ", "")
+    told = re.findall(r"^note: (.*)$", GUIDE, re.MULTILINE)
+    assert told[0] in said
+    assert told[2] in said
+    for command in others:
+        assert run(command) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    assert run([*backfill, "--format", "json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [one["run"] for one in runs] == re.findall(r"^2026-\S+  (\S+)  ", GUIDE, re.MULTILINE)
+
+
+def test_its_facts_are_those_of_the_code() -> None:
+    [named] = re.findall(r"Not compared: (.*)\.$", GUIDE.replace(". So a task", ".\n"), re.MULTILINE)
+    written = {"cpu": "cpuMillis", "timeout": "timeoutSeconds"}
+    assert {written.get(word, word) for word in re.findall("`([a-z]+)`", named)} <= _AROUND
+    assert key("sha256:<digest>") in GUIDE
