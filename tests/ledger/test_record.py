@@ -13,6 +13,7 @@ from mlgen.ledger.records.entry import Entry, from_bytes, path_of, record_from_b
 from mlgen.ledger.records.fields import BadRecord, NewerFormat
 from mlgen.ledger.records.task import (
     MAX_BYTES,
+    MOST_BYTES,
     RecordTooLarge,
     Source,
     local_run_id,
@@ -83,7 +84,7 @@ def test_a_record_that_is_too_large_says_what_to_shorten() -> None:
     with pytest.raises(RecordTooLarge, match=r"more than 65,536: shorten params config,"):
         to_bytes(records.task(params={"a": 1, "config": "x" * MAX_BYTES}))
     with pytest.raises(RecordTooLarge, match="the list of ins and outs"):
-        to_bytes(records.task(inputs=tuple(records.artifact(f"i{n}") for n in range(400))))
+        to_bytes(records.task(outputs=tuple(records.artifact(f"i{n}") for n in range(400))))
     with pytest.raises(RecordTooLarge, match="more than 1,048,576: shorten the params config"):
         to_bytes(records.run(params={"config": "x" * run.MAX_BYTES}))
 
@@ -159,7 +160,7 @@ TASK = ("run", "facets", "mlgen_task")
         (b'{"eventType": 1e999}', "too large"),
         (b'{"eventType": "COMPLETE", "eventType": "FAIL"}', "twice"),
         (b'{"eventType": "\\ud800"}', "not JSON"),
-        (b" " * (run.MAX_BYTES + 1), "more than 1,048,576"),
+        (b" " * (MOST_BYTES + 1), "more than 4,194,304"),
         (changed(records.task(), *TASK, "future", to="x" * MAX_BYTES), "more than 65,536"),
         (b"{}", "tasks is missing"),
         (b'{"eventType": "COMPLETE"}', "run is not an object"),

@@ -16,6 +16,7 @@ from mlgen.values import Type
 from tests.local.ledger import fold, spool
 from tests.local.plans import in_, out, plan, task
 from tests.local.runs import Project
+from tests.spec.texts import plan_of
 
 STRAY = 'setsid sleep 300 & sleep 300 & echo $! > "$x"'
 
@@ -29,6 +30,40 @@ def busy() -> Plan:
         made.append(task(name, f'{STRAY}; sleep 0.03; cp "$g" "$f"', ins=ins, outs=outs))
     made.append(task("flaky", "test -e ../../again || { touch ../../again; exit 1; }", retries=2))
     return plan(*made, finally_tasks=[task("tell", "sleep 0.02")])
+
+
+def many() -> Plan:
+    """A sweep of six trials, one of which fails and another is tried again, and a reader of the best."""
+    return plan_of(
+        b"""version: 1
+name: demo
+tasks:
+  each:
+    sweep: {grid: {n: [1, 2, 3, 4, 5, 6]}}
+    pick: max score
+    failures: 1
+    retries: 1
+    run: |
+      setsid sleep 300 & sleep 300 & sleep 0.02
+      if [ "$n" = 2 ]; then test -e ../../again || { touch ../../again; exit 1; }; fi
+      echo "$n" > "$f"; echo "$n" > "$score"
+    out: {f: file, score: metric}
+  last:
+    run: cat "$f"
+    in: [each.f]
+"""
+    )
+
+
+def sleepy() -> Plan:
+    """Many items that never end."""
+    return plan_of(
+        b"""version: 1
+name: demo
+tasks:
+  each: {for: {n: {range: 50}}, run: ": > ready; sleep 300"}
+"""
+    )
 
 
 def slow() -> Plan:

@@ -108,7 +108,7 @@ class Project:
 
 
 def entries(spooled: Sequence[bytes]) -> tuple[dict[str, TaskRecord], RunRecord | None]:
-    """The records, by "task-attempt", and run.json. Nothing may be told twice with other bytes."""
+    """The records, by "task-attempt" or "task[item]-attempt", and run.json. Nothing is told twice with other bytes."""
     records: dict[str, TaskRecord] = {}
     run_record = None
     for data in dict.fromkeys(spooled):
@@ -117,8 +117,8 @@ def entries(spooled: Sequence[bytes]) -> tuple[dict[str, TaskRecord], RunRecord 
             assert run_record is None
             run_record = found
         else:
-            assert f"{found.task}-{found.attempt}" not in records
-            records[f"{found.task}-{found.attempt}"] = found
+            assert f"{found.label}-{found.attempt}" not in records
+            records[f"{found.label}-{found.attempt}"] = found
     return records, run_record
 
 

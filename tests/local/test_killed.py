@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import rundir
 from mlgen.local.guardian import VARIABLE, carriers, sweep
@@ -20,7 +21,7 @@ from mlgen.local.recover import Recovered, recover
 from mlgen.plan.model import Input
 from mlgen.store import Store
 from mlgen.values import Type
-from tests.local.forked import busy, exit_code, fork_run, slow
+from tests.local.forked import busy, exit_code, fork_run, many, sleepy, slow
 from tests.local.ledger import landed, spool
 from tests.local.plans import in_, out, plan, task
 from tests.local.runs import RealClock, alive, entries, uid_in
@@ -67,9 +68,13 @@ def check_truth(root: Path) -> tuple[dict[str, TaskRecord], State]:
     if run is None:  # killed before it began
         assert records == {}
         return {}, State.ABORT
-    started = {a.path.name for folder in folders for a in folder.attempts()}
+    started = {f"{a.label}-{a.number}" for folder in folders for a in folder.attempts()}
     assert set(records) == started
+    fans = {r.task for r in records.values() if r.item is not None}
     for name, status in run.tasks.items():
+        if name in fans:
+            check_fan(status, [r for r in records.values() if r.task == name])
+            continue
         last = max((r for r in records.values() if r.task == name), key=lambda r: r.attempt, default=None)
         if last is None:
             assert status.status == "None"
@@ -81,6 +86,50 @@ def check_truth(root: Path) -> tuple[dict[str, TaskRecord], State]:
     for folder in folders:
         assert not (folder.path / rundir.LOCK).exists()
     return records, run.state
+
+
+def check_fan(status: TaskStatus, items: list[TaskRecord]) -> None:
+    """How a task ended that ran many times agrees with what its items tell."""
+    states = {r.state for r in items}
+    if status.status == "Succeeded":
+        of = items[0].item.of if items[0].item else 0
+        assert len({r.index for r in items if r.state is State.COMPLETE}) == of
+    elif status.status == "Failed":
+        assert status.reason in {"EngineLost", *(r.reason for r in items if r.state is not State.COMPLETE)}
+    else:
+        assert State.ABORT not in states
+
+
+@pytest.mark.parametrize(
+    ("point", "number", "state"),
+    [
+        ("started", 2, State.ABORT),
+        ("staged", 4, State.ABORT),
+        ("recorded", 3, State.ABORT),
+        ("recorded", 7, State.ABORT),  # all items have ended, and nobody has said so of the task
+        ("concluded", 1, State.ABORT),  # its reader has not begun
+        ("started", 8, State.ABORT),
+        ("recorded", 8, State.COMPLETE),
+    ],
+)
+def test_killed_with_items(tmp_path: Path, point: str, number: int, state: State) -> None:
+    assert exit_code(fork_run(tmp_path, many(), point, number)) == -signal.SIGKILL
+    assert left_running(tmp_path, 1.0) == []
+    assert check_truth(tmp_path)[1] is state
+
+
+def test_interrupted_with_items(tmp_path: Path) -> None:
+    process = fork_run(tmp_path, sleepy())
+    wait_for(tmp_path, "each.0-0/work/ready", "each.1-0/work/ready")
+    os.kill(process, signal.SIGINT)
+    assert exit_code(process) == 130
+    assert left_running(tmp_path, 0) == []
+    records, run = entries(landed(tmp_path))
+    assert {name: r.state for name, r in records.items()} == dict.fromkeys(("each[0]-0", "each[1]-0"), State.ABORT)
+    assert run is not None
+    assert run.state is State.ABORT
+    assert run.tasks["each"] == TaskStatus("Failed", "TaskRunCancelled")
+    assert recover(tmp_path, spool=spool(tmp_path), clock=RealClock()) == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ def logs(
         str | None,
         typer.Argument(metavar="[RUN]", help="A run's name, or how its uid begins. Without one: the latest."),
     ] = None,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task of it. Without one: all.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="A task of it, or an item: train[3]. Without one: all.")
+    ] = None,
     *,
     env: EnvOption = "local",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="In a cluster: until the run has ended.")] = False,
@@ -49,15 +51,15 @@ def logs(
             "bad-option", "-f is for runs in a cluster", fix="leave it out: `mlgen run` shows how a run goes on"
         )
     folder = _find(kept(records.workspace.root), run)
-    attempts = [a for a in folder.attempts() if task is None or a.task == task]
+    attempts = [a for a in folder.attempts() if task is None or task in (a.task, a.label)]
     if not attempts:
         raise _no_attempt(folder, task)
     for at, attempt in enumerate(attempts):
         if len(attempts) > 1:
-            sys.stdout.write(f"{chr(10) if at else ''}== {attempt.task}, attempt {attempt.number + 1} ==\n")
+            sys.stdout.write(f"{chr(10) if at else ''}== {attempt.label}, attempt {attempt.number + 1} ==\n")
         sys.stdout.flush()
         if not attempt.log.exists():
-            note(f"{attempt.task} printed nothing{_why(attempt)}")
+            note(f"{attempt.label} printed nothing{_why(attempt)}")
         else:
             with attempt.log.open("rb") as stream:
                 shutil.copyfileobj(stream, sys.stdout.buffer)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from mlgen.cli import words
+from mlgen.cli import trials, words
 from mlgen.diagnostic import visible
 from mlgen.gates import Ref
 from mlgen.ledger.questions.listing import Listing, Wanted, metrics, values_of
@@ -71,7 +71,7 @@ def _nothing(wanted: Wanted) -> str:
 
 def _value(values: Mapping[str, Any]) -> str:
     """One value as it is; of several tasks, each with its name."""
-    texts = [clip(to_short_text(value)) for value in values.values()]
+    texts = [clip(shown(value) if isinstance(value, list) else to_short_text(value)) for value in values.values()]
     return texts[0] if len(texts) == 1 else ", ".join(f"{t}={v}" for t, v in zip(values, texts, strict=True)) or "-"
 
 
@@ -110,7 +110,13 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
     ]
     lines = [f"{found.name}  {_state(found)}", *table([(word, text) for word, text in facts if text]), ""]
     counted = {e.path for e in found.outcomes}
+    told = set[str]()
     for execution in found.outcomes:
+        if execution.record.item is not None:
+            if execution.record.task not in told:
+                told.add(execution.record.task)
+                lines += trials.of_task(found, execution.record.task, logs=logs)
+            continue
         lines += _task(execution, logs=logs)
         for other in found.executions:
             if other.record.task == execution.record.task and other.path not in counted:
@@ -169,7 +175,16 @@ def _seconds(start: datetime, end: datetime) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={clip(to_quoted_text(value))}" for name, value in values.items())
+    return ", ".join(f"{name}={clip(shown(value))}" for name, value in values.items())
+
+
+def shown(value: Any) -> str:
+    """A value; of all items of a task, from which to which it goes."""
+    numbers = [v for v in value if isinstance(v, int | float)] if isinstance(value, list) else []
+    if not numbers or len(numbers) < len(value):
+        return to_quoted_text(value)
+    low, high = to_short_text(min(numbers)), to_short_text(max(numbers))
+    return low if low == high else f"{low}..{high}"
 
 
 def clip(text: str) -> str:

@@ -84,6 +84,11 @@ class Screen(AbstractContextManager["Screen"]):
         word = paint(state.word, COLOURS[state], sys.stderr)
         self.say(task, f"{word}{shown(more)}  ({seconds:.1f} s{tries}{again})")
 
+    def concluded(self, task: str, state: State, more: str) -> None:
+        """How a task ended that ran many times."""
+        self.rests(task, done=True)
+        self.say(task, f"{paint(state.word, COLOURS[state], sys.stderr)}, {more}")
+
     def skipped(self, task: str, words: str) -> None:
         """Why a task will not run. words: their first, up to a colon, is shown in colour."""
         word, colon, more = shown(words).partition(":")

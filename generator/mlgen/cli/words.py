@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlgen.canonical import Json
 from mlgen.cluster.events import Failure
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State, TaskRecord
@@ -12,6 +13,9 @@ from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
 from mlgen.plan.model import Plan
 from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
 from mlgen.runtime.reused import NOT_ASKED, REUSED
+from mlgen.values import to_quoted_text
+
+MOST_OF_VARIABLES = 80  # characters of what an item is called by
 
 
 def ending(state: State, exit_code: int | None, error: str | None) -> str:
@@ -40,6 +44,18 @@ def of_record(record: TaskRecord) -> str:
     words = ending(record.state, record.exit_code, record.error)
     made = f", cached: made by {record.original_run_id}" if record.original_run_id is not None else ""
     return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}{made}"
+
+
+def items(of: int, failed: int = 0) -> str:
+    """Such as `12 items, 2 of them failed`."""
+    words = "no items" if not of else f"{of:,} item{'' if of == 1 else 's'}"
+    return words + (f", {failed:,} of them failed" if failed else "")
+
+
+def variables(given: Mapping[str, Json]) -> str:
+    """The variables of an item, such as ` depth=3, rate=0.1`; nothing where it has none."""
+    text = ", ".join(f"{name}={to_quoted_text(value)}" for name, value in given.items())
+    return f" {text if len(text) <= MOST_OF_VARIABLES else text[: MOST_OF_VARIABLES - 1] + '…'}" if text else ""
 
 
 def skip(reason: str, because: str) -> str:

@@ -136,7 +136,7 @@ def _alike(entry: Entry, names: Mapping[str, Sequence[str]]) -> Iterator[str]:
             if isinstance(entry, RunRecord):
                 alike = name in _RUN_NAMES
             else:
-                alike = name.startswith(f"{entry.task}-{entry.attempt}.")
+                alike = name.startswith(f"{entry.path.rpartition('/')[2].rpartition('-')[0]}-{entry.attempt}.")
             if alike:
                 yield f"{folder}/{name}"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local.attempt import Attempt
 from mlgen.plan.model import Task
 from mlgen.runtime.ending import cause_of_record
@@ -27,11 +28,13 @@ def pause_seconds(attempt: Attempt, record: TaskRecord) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task that will be tried again. at: when, in monotonic seconds."""
+    """A task, or an item of one, that will be tried again. at: when, in monotonic seconds."""
 
     task: Task
     number: int
     at: float
+    item: Item | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.clean import Clean
-from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local import code, shorttmp
 from mlgen.local.containers import command
 from mlgen.local.containers.container import Container
@@ -48,6 +48,8 @@ from mlgen.store import Store, StoreError
 
 MOST_FILES = 2000  # of code, that an entry of the cache lists
 
+INDEX = "MLGEN_INDEX"
+
 
 @dataclass
 class Attempt:
@@ -70,11 +72,28 @@ class Attempt:
     hit: Entry | None = None  # what an earlier execution made: then the program need not run
     notes: list[str] = field(default_factory=list)  # lines for people, of staging
     asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
+    item: Item | None = None  # which one of a task that runs many times
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the item's variables
     container: Container | None = None  # None: the program is a process of this machine
     image: str = ""  # what the container is made from
     earlier_checkpoints: tuple[str, ...] = ()
     launched: bool = False
     saving: Saving | None = None  # of the task's checkpoint
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """What it is an attempt of: a task, or an item of it."""
+        return self.task.name, self.item.index if self.item else None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.task.name if self.item is None else f"{self.task.name}[{self.item.index}]"
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Of the program of an item."""
+        return {} if self.item is None else {**self.texts, INDEX: str(self.item.index)}
 
     @property
     def moves_bytes(self) -> bool:

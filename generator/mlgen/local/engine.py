@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import Item, State
 from mlgen.local import savings
 from mlgen.local.again import Queue, Waiting, may_follow, pause_seconds
 from mlgen.local.attempt import Attempt
@@ -17,6 +17,7 @@ from mlgen.local.containers.command import INSIDE, reference
 from mlgen.local.containers.container import Container
 from mlgen.local.containers.container import name as container_name
 from mlgen.local.events import Ended, Noted, OnEvent, Reused, Skipped, Started
+from mlgen.local.fanned import FanResults, FanRun, rows_of
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
 from mlgen.local.rundir import AttemptStarted, RunFolder
@@ -29,6 +30,7 @@ from mlgen.plan.model import Task
 from mlgen.runtime.cached import Asked
 from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending, fix
+from mlgen.runtime.outs import StagingError
 from mlgen.runtime.retrying import Cause
 from mlgen.runtime.reused import record_in
 from mlgen.runtime.stage_in import OpenStore
@@ -58,8 +60,9 @@ class Engine:
         self.schedule = Schedule(job.plan, job.arguments.params, known=job.known, left_out=job.left_out)
         self.interrupted = False
         self._job, self._folder, self._started, self._secrets, self._parts = job, folder, started, secrets, parts
-        self._active: dict[str, Attempt] = {}
+        self._active: dict[tuple[str, int | None], Attempt] = {}
         self._queue = Queue()
+        self._fans: dict[str, FanRun] = {}  # that have begun and not ended
         self._interrupts_seen = 0
         self._give_up_at: float | None = None
         self._about_run: dict[str, str] = {}  # what only finally tasks are told
@@ -137,8 +140,8 @@ class Engine:
         while True:
             self._hear_interrupts()
             self._try_again()
-            while not self.interrupted and len(self._active) < self._job.slots and (task := take()) is not None:
-                self._begin(task, 0)
+            while self._end_fan() or self._start_one(take):
+                pass
             self._tell_skips()
             if not self._active and not self._queue:
                 return
@@ -148,15 +151,61 @@ class Engine:
     def _try_again(self) -> None:
         """Begin the attempts that waited for long enough, before any new task; of an interrupted run none."""
         for waiting in self._queue.drop() if self.interrupted else ():
-            self._fail(waiting.task.name, CANCELLED)
+            if waiting.item is not None:
+                self._fans[waiting.task.name].give_up(waiting.item)
+            else:
+                self._fail(waiting.task.name, CANCELLED)
         while len(self._active) < self._job.slots and (due := self._queue.take(self._parts.clock.monotonic())):
-            self._begin(due.task, due.number)
+            self._begin(due.task, due.number, due.item, due.texts)
 
     def _fail(self, name: str, reason: str) -> None:
         if name in self._started.tasks:
             self.schedule.fail(name, reason)
         else:
             self.schedule.conclude(name, TaskStatus(FAILED, reason))
+
+    def _start_one(self, take: Callable[[], Task | None]) -> bool:
+        """Start what may start next: a task before a further item, as others may wait for it. Whether there was one."""
+        if self.interrupted or len(self._active) >= self._job.slots:
+            return False
+        task = take()
+        if task is not None:
+            if task.fan is None:
+                self._begin(task, 0)
+            else:
+                self._begin_fan(task)
+            return True
+        for fan in self._fans.values() if not self.schedule.stopping else ():
+            if (found := fan.next()) is not None:
+                self._begin(fan.task, 0, *found)
+                return True
+        return False
+
+    def _begin_fan(self, task: Task) -> None:
+        try:
+            self._fans[task.name] = FanRun(task, rows_of(task, self.schedule.read))
+        except StagingError as error:  # told as of a task that runs once, by a record
+            self._begin(task, 0, problem=str(error))
+
+    def _end_fan(self) -> bool:
+        """Conclude a fan that has ended, if there is one."""
+        stopping = self.interrupted or self.schedule.stopping
+        fan = next((fan for fan in self._fans.values() if fan.ended(stopping=stopping)), None)
+        if fan is None:
+            return False
+        name, status = fan.task.name, fan.status()
+        del self._fans[name]
+        self._folder.note_concluded(name, status.status if status else NONE, status.reason if status else STOPPING)
+        self._parts.at("concluded")
+        if status is None:
+            self.schedule.leave(name)
+        elif status.status == SUCCEEDED:
+            self.schedule.succeed(name, FanResults(fan.task, fan.told))
+        else:
+            self.schedule.fail(name, status.reason)
+        if status is not None:
+            self._parts.on_event(fan.concluded(status))
+        return True
 
     def _tell_skips(self) -> None:
         for name, reason in self.schedule.skipped_news():
@@ -167,29 +216,43 @@ class Engine:
         self._folder.note_skipped(name, reason, because)
         self._parts.on_event(Skipped(name, reason, because))
 
-    def _begin(self, task: Task, number: int) -> None:
+    def _begin(
+        self,
+        task: Task,
+        number: int,
+        item: Item | None = None,
+        texts: Mapping[str, str] | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """item, texts: of a fan. problem: why it cannot run, known before it begins."""
         job = self._job
-        folder = self._folder.attempt(task.name, number)
+        folder = self._folder.attempt(task.name, number, item.index if item else None)
         attempt = Attempt(
             task=task,
             document=job.document(task),
-            execution=job.execution(task, number, self.schedule, self._started),
+            execution=job.execution(task, number, self.schedule, self._started, item),
             folder=folder,
             kept_code=self._folder.code(task.code.digest) if task.code else None,
             secrets={ref.variable: self._secrets[ref.variable] for ref in task.secrets},
             started_at=self._now(),
             began=self._parts.clock.monotonic(),
+            item=item,
+            texts=texts or {},
         )
+        problem = problem or job.unreadable(task, self.schedule)
         if job.client is not None and task.image is not None:
             name = container_name(job.run, task.name, attempt.execution.run_id)
             attempt.container, attempt.image = Container(job.client, name), reference(task.image)
         parts = self._parts
         attempt.saving = savings.saving_of(attempt, parts.store, parts.clock, parts.wakeups, parts.on_event)
         attempt.earlier_checkpoints = savings.earlier(attempt, job.resumes)
-        self._active[task.name] = attempt
+        self._active[attempt.key] = attempt
         attempt.begin()
         self._parts.at("started")
-        self._parts.on_event(Started(task.name, number))
+        self._parts.on_event(Started(task.name, number, item))
+        if problem is not None:
+            self._staged_in(attempt, problem)
+            return
         asked = Asked(self._parts.store, self._parts.clock.now(), job.look, attempt.notes.append)
         stage = partial(attempt.stage_in, self._parts.open_at, asked)
         if attempt.moves_bytes:
@@ -198,20 +261,21 @@ class Engine:
             self._staged_in(attempt, stage())
 
     def _staged_in(self, attempt: Attempt, problem: str | None) -> None:
-        if self._active.get(attempt.task.name) is not attempt:  # given up
+        if self._active.get(attempt.key) is not attempt:  # given up
             return
         if self.interrupted:
             self._conclude(attempt, attempt.stopped(None, self._now()))
             return
         for line in attempt.notes:
-            self._parts.on_event(Noted(f"{attempt.task.name}: {line}"))
+            self._parts.on_event(Noted(f"{attempt.name}: {line}"))
         if problem is None and attempt.hit is not None:
             self._recorded(attempt, attempt.take(self._parts.store, self._now()))
             return
         if problem is None:
             self._parts.at("staged")
             tree = attempt.folder.tree if attempt.container is None else INSIDE
-            env = self._job.variables(attempt.task, attempt.execution, tree, attempt.secrets, self._about_run)
+            about = {**self._about_run, **attempt.variables}
+            env = self._job.variables(attempt.task, attempt.execution, tree, attempt.secrets, about)
             problem = attempt.launch(self._parts.processes, env, self._parts.wakeups)
             self._parts.at("launched")
         if problem is not None:
@@ -250,7 +314,7 @@ class Engine:
         self._parts.wakeups.in_thread(lambda: partial(self._told_by_engine, attempt, ask()))
 
     def _told_by_engine(self, attempt: Attempt, ending: Ending) -> None:
-        if self._active.get(attempt.task.name) is attempt:  # else given up
+        if self._active.get(attempt.key) is attempt:  # else given up
             self._conclude(attempt, ending)
 
     def _ask_to_end(self, attempt: Attempt, why: str) -> None:
@@ -301,14 +365,14 @@ class Engine:
 
     def _recorded(self, attempt: Attempt, staged: Staged) -> None:
         name = attempt.task.name
-        if self._active.get(name) is not attempt:  # given up
+        if self._active.get(attempt.key) is not attempt:  # given up
             return
         staged, kept = attempt.write_record(staged)
         self._parts.at("recorded")
         self._parts.spooler.put(kept.data, partial(attempt.keep_entry, self._parts.store, staged))
         for line in (line for line in kept.told if not line.startswith("params")):  # told when the run began
-            self._parts.on_event(Noted(f"{name}: {line}"))
-        del self._active[name]
+            self._parts.on_event(Noted(f"{attempt.name}: {line}"))
+        del self._active[attempt.key]
         record = staged.record
         retried = not self.interrupted and may_follow(attempt, record)
         seconds = self._parts.clock.monotonic() - attempt.began
@@ -322,10 +386,14 @@ class Engine:
             seconds=seconds,
             retried=retried,
             cached=record.original_run_id is not None,
+            item=attempt.item,
         )
         self._parts.on_event(told)
         if retried:
             self._wait_for(attempt, record.attempt + 1, pause_seconds(attempt, record))
+        elif attempt.item is not None:
+            cut_off = record.state is State.ABORT or (self.interrupted and may_follow(attempt, record))
+            self._fans[name].end(record, staged.texts, cut_off=cut_off)
         elif name not in self._started.tasks:
             status = SUCCEEDED if record.state is State.COMPLETE else FAILED
             self.schedule.conclude(name, TaskStatus(status, record.reason))
@@ -337,7 +405,8 @@ class Engine:
     def _wait_for(self, attempt: Attempt, number: int, seconds: int) -> None:
         """Have a task tried again, after so long."""
         if not seconds:
-            self._begin(attempt.task, number)
+            self._begin(attempt.task, number, attempt.item, attempt.texts)
             return
-        self._queue.add(Waiting(attempt.task, number, self._parts.clock.monotonic() + seconds))
-        self._parts.on_event(Noted(f"{attempt.task.name}: tried again in {duration_text(seconds)}"))
+        at = self._parts.clock.monotonic() + seconds
+        self._queue.add(Waiting(attempt.task, number, at, attempt.item, attempt.texts))
+        self._parts.on_event(Noted(f"{attempt.name}: tried again in {duration_text(seconds)}"))

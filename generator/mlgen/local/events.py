@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlgen.ledger.records.run import TaskStatus
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import Item, State
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt of a task begins."""
+    """An attempt of a task begins. item: which one of a fan's."""
 
     task: str
     attempt: int
+    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,17 @@ class Ended:
     seconds: float
     retried: bool
     cached: bool = False
+    item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """All items of a fan have ended that will. of: how many there are. failed: items that did."""
+
+    task: str
+    state: State
+    of: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class Noted:
     text: str
 
 
-Event = Started | Ended | Skipped | Reused | Noted
+Event = Started | Ended | Concluded | Skipped | Reused | Noted
 OnEvent = Callable[[Event], None]
 
 

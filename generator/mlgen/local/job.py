@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from mlgen.ledger.records.task import Item, TaskRecord, local_run_id
 from mlgen.ledger.records.task import Source as Commit
-from mlgen.ledger.records.task import TaskRecord, local_run_id
 from mlgen.local import environment, guardian, host, shorttmp
 from mlgen.local.arguments import Arguments
 from mlgen.local.containers.client import Client
@@ -17,6 +17,7 @@ from mlgen.local.schedule import Schedule
 from mlgen.plan.model import Image, InputRef, OutRef, ParamRef, Plan, Source, Task
 from mlgen.runtime import pod
 from mlgen.runtime.documents import of_task
+from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree, with_parts
 from mlgen.runtime.reused import Into
 from mlgen.runtime.texts import read_result, result
@@ -97,7 +98,7 @@ class Job:
 
     def document(self, task: Task) -> TaskDocument:
         """What a task is. Where its program runs in no container, without an image: a record must not say so."""
-        whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts)
+        whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts, plan=self.plan)
         run_in = self.images[task.image] if self.client is not None and task.image is not None else None
         if run_in is not None and run_in.digest is None:
             whole = replace(whole, cache=None)  # nobody can tell what it is
@@ -111,15 +112,20 @@ class Job:
         """What stands for an image in keys of the cache."""
         return host.parts(self.environ)
 
-    def execution(self, task: Task, attempt: int, schedule: Schedule, started: Started) -> Execution:
-        """What this run decides about an attempt of a task whose parents are done."""
+    def execution(
+        self, task: Task, attempt: int, schedule: Schedule, started: Started, item: Item | None = None
+    ) -> Execution:
+        """What this run decides about an attempt of a task, or of an item of it, whose parents are done.
+
+        Of an in that cannot be read there is no text: see `unreadable`.
+        """
         params = self.arguments.params
         return Execution(
             run=self.run,
             run_uid=self.uid,
-            run_id=local_run_id(self.uid, task.name, attempt),
+            run_id=local_run_id(self.uid, task.name, attempt, item.index if item else None),
             attempt=attempt,
-            ins={i.name: result(self._text(i.source, schedule), optional=i.optional) for i in task.ins},
+            ins={i.name: result(self._known_text(i.source, schedule), optional=i.optional) for i in task.ins},
             gate_values={f"params.{name}": params[name] for name in _params_read(task)},
             params=started.params,
             spec_digest=started.spec_digest,
@@ -128,7 +134,23 @@ class Job:
             engine=ENGINE if self.client is None else self.client.name,
             source=self.plan.source,
             repository=self.repository,
+            item=item,
         )
+
+    def unreadable(self, task: Task, schedule: Schedule) -> str | None:
+        """Why an in of a task cannot be read, as a list of all items that no variable could hold; None: all can."""
+        try:
+            for item in task.ins:
+                self._text(item.source, schedule)
+        except StagingError as error:
+            return str(error)
+        return None
+
+    def _known_text(self, source: Source, schedule: Schedule) -> str | None:
+        try:
+            return self._text(source, schedule)
+        except StagingError:
+            return None
 
     def _text(self, source: Source, schedule: Schedule) -> str | None:
         match source:

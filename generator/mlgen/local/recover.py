@@ -125,12 +125,15 @@ def _fixed_run(
     """The bytes of run.json, made now if there were none. policies: of tasks that have one."""
     if not is_whole(folder.run_json):
         last: dict[str, TaskRecord] = {}
-        for record in sorted(records, key=lambda r: r.attempt):
+        for record in sorted((r for r in records if r.item is None), key=lambda r: r.attempt):
             last[record.task] = record
         skipped = {name: reason for name, (reason, _why) in folder.skipped().items()}
-        tasks = {name: _status(last.get(name), skipped.get(name)) for name in started.tasks}
-        settled = all(
-            name in skipped or (name in last and _final(last[name], retries, policies.get(name)))
+        told = {name: TaskStatus(status, reason) for name, (status, reason) in folder.concluded().items()}
+        cut = {r.task: _cut_fan(r.task, records) for r in records if r.item is not None and r.task not in told}
+        known = {**cut, **told}
+        tasks = {name: known.get(name) or _status(last.get(name), skipped.get(name)) for name in started.tasks}
+        settled = not cut and all(
+            name in skipped or name in told or (name in last and _final(last[name], retries, policies.get(name)))
             for name, retries in started.tasks.items()
         )
         run = RunRecord(
@@ -140,7 +143,7 @@ def _fixed_run(
             env=started.env,
             state=state_of(tasks) if settled else State.ABORT,
             started_at=started.started_at,
-            ended_at=max((r.ended_at for r in last.values()), default=now) if settled else now,
+            ended_at=max((r.ended_at for r in records if r.task in started.tasks), default=now) if settled else now,
             params=started.params,
             tasks=tasks,
             spec_digest=started.spec_digest,
@@ -151,6 +154,12 @@ def _fixed_run(
         )
         write(folder.run_json, entry.to_bytes(run))
     return folder.run_json.read_bytes()
+
+
+def _cut_fan(task: str, records: list[TaskRecord]) -> TaskStatus:
+    """How a task is told that ran many times, and of which nobody knows how it ended."""
+    reasons = {r.reason for r in records if r.task == task and r.state is State.ABORT}
+    return TaskStatus(FAILED, ENGINE_LOST if ENGINE_LOST in reasons or not reasons else min(reasons))
 
 
 def _final(record: TaskRecord, retries: int, policy: Policy | None) -> bool:

@@ -4,8 +4,10 @@
     start.json      what the run is                     run.json        how it ended, once that is known
     skipped.jsonl   a line per skipped task             code/<digest>/  the author's code as the run found it
     fault           why the engine could not go on
+    concluded.jsonl a line per task that ran many times, once it has ended
     <task>-<attempt>/start.json record.json log script, and the tree of folders of runtime/protocol.py
 
+An item of a task that runs many times has `<task>.<index>-<attempt>/`.
 Whoever holds the lock is the only one that writes here. Files appear whole or not at all, and never change.
 """
 
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlgen.ledger.records.task import Item
 from mlgen.local.whole import append, read, write
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
@@ -70,7 +73,23 @@ class AttemptFolder:
 
     @property
     def task(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The task's name; of an item `<task>.<index>`."""
         return self.path.name.rpartition("-")[0]
+
+    @property
+    def index(self) -> int | None:
+        """The number of the item; None for a task that runs once."""
+        number = self.name.partition(".")[2]
+        return int(number) if number else None
+
+    @property
+    def label(self) -> str:
+        """What people call what it is an attempt of: `train`, or `train[3]`."""
+        return self.task if self.index is None else f"{self.task}[{self.index}]"
 
     @property
     def number(self) -> int:
@@ -105,9 +124,9 @@ class AttemptFolder:
         data = read(self.path / "start.json")
         if data is None:
             return None
-        return AttemptStarted(
-            TaskDocument.from_json(data["document"]), Execution(**data["execution"]), data["startedAt"]
-        )
+        item = data["execution"].pop("item", None)
+        execution = Execution(**data["execution"], item=Item(**item) if item else None)
+        return AttemptStarted(TaskDocument.from_json(data["document"]), execution, data["startedAt"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +144,10 @@ class RunFolder:
         """The first 8 characters of the run's uid."""
         return self.path.name.rpartition(".")[2]
 
-    def attempt(self, task: str, attempt: int) -> AttemptFolder:
-        return AttemptFolder(self.path / f"{task}-{attempt}")
+    def attempt(self, task: str, attempt: int, index: int | None = None) -> AttemptFolder:
+        """index: of an item of a task that runs many times."""
+        item = "" if index is None else f".{index}"
+        return AttemptFolder(self.path / f"{task}{item}-{attempt}")
 
     def attempts(self) -> Iterator[AttemptFolder]:
         """The attempts that were started, in that order."""
@@ -148,16 +169,25 @@ class RunFolder:
 
     def skipped(self) -> dict[str, tuple[str, str]]:
         """task -> Tekton's reason, and why in words for people. A line that a kill cut off, or not ours, is no line."""
+        return {task: (reason, why) for task, reason, why in self._lines("skipped.jsonl")}
+
+    def _lines(self, name: str) -> Iterator[tuple[str, str, str]]:
         try:
-            lines = read_regular(self.path / "skipped.jsonl").split(b"\n")[:-1]
+            lines = read_regular(self.path / name).split(b"\n")[:-1]
         except (FileNotFoundError, Unreadable):
-            return {}
-        found = {}
+            return
         for line in lines:
             with suppress(ValueError, TypeError, RecursionError):
-                task, reason, why = map(str, json.loads(line))
-                found[task] = (reason, why)
-        return found
+                first, second, third = map(str, json.loads(line))
+                yield first, second, third
+
+    def note_concluded(self, task: str, status: str, reason: str) -> None:
+        """Keep how a task ended that runs many times: of its items' records alone nobody could tell."""
+        append(self.path / "concluded.jsonl", json.dumps([task, status, reason]).encode())
+
+    def concluded(self) -> dict[str, tuple[str, str]]:
+        """task -> status and reason, of those that run many times. As for `skipped`."""
+        return {task: (status, reason) for task, status, reason in self._lines("concluded.jsonl")}
 
     def code(self, digest: str) -> Path:
         """Where the run keeps the code of that digest."""

@@ -129,6 +129,13 @@ class Schedule:
         self.statuses[name] = TaskStatus(FAILED, reason)
         self.stop(why.failed(name))
 
+    def leave(self, name: str) -> None:
+        """A running task of which a part never began, as the run was stopping: it neither succeeded nor failed."""
+        self.statuses[name] = TaskStatus(NONE, STOPPING)
+        self.whys[name] = why.CUT_SHORT
+        self._skipped[name] = STOPPING
+        self._news.append(name)
+
     def stop(self, because: str = why.INTERRUPTED) -> None:
         """Start no further task."""
         self.stopping = True
@@ -214,7 +221,8 @@ class Schedule:
         node = self._tasks.get(name) or self._gate_tasks[name]
         if isinstance(node, GateTask):
             return set(node.reads)
-        outs = {i.source.task for i in node.ins if isinstance(i.source, OutRef)}
+        lists = node.fan.lists if node.fan else ()
+        outs = {source.task for source in (*(i.source for i in node.ins), *lists) if isinstance(source, OutRef)}
         return outs | {c.evaluator for c in node.conditions if c.evaluator is not None}
 
     def _false(self, task: Task) -> Condition | None:
@@ -229,11 +237,15 @@ class Schedule:
     def _evaluate(self, task: GateTask) -> dict[str, str | None]:
         return {f"if-{e.index}": str(gates.evaluate(e.gate, self._read)).lower() for e in task.evaluates}
 
+    def read(self, source: OutRef) -> str | None:
+        """The text of an out of a task that has succeeded; None for an optional one that was not written."""
+        return self.results[source.task][source.out]
+
     def _read(self, ref: Ref) -> Json:
         if ref.owner == "params":
             return self._params[ref.name]
         text = self.results[ref.owner][ref.name]
-        return None if text is None else parse(self._tasks[ref.owner].out(ref.name).type, text)
+        return None if text is None else parse(self._tasks[ref.owner].type_of(ref.name), text)
 
 
 def _parents(node: Task | GateTask) -> set[str]:

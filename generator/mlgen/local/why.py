@@ -12,6 +12,7 @@ from mlgen.values import to_short_text
 
 INTERRUPTED = "the run was interrupted"
 NOT_ASKED = "it was not asked for"
+CUT_SHORT = "the run stopped before all its items had run"
 
 
 def gate_false(condition: Condition, read: Callable[[Ref], Json]) -> str:
@@ -27,7 +28,8 @@ def gate_false(condition: Condition, read: Callable[[Ref], Json]) -> str:
 
 def missing(task: Task, absent: Container[str | None]) -> str:
     """Which out a task would have read. absent: tasks that have none."""
-    lost = sorted({str(i.source) for i in task.ins if isinstance(i.source, OutRef) and i.source.task in absent})
+    sources = [*(i.source for i in task.ins), *(task.fan.lists if task.fan else ())]
+    lost = sorted({str(source) for source in sources if isinstance(source, OutRef) and source.task in absent})
     if lost:
         return f"it reads {', '.join(lost)}, which was not made"
     texts = [c.text for c in task.conditions if c.evaluator in absent]

@@ -152,7 +152,7 @@ class _Knowing:
         if ref.owner == "params":
             return self._params[ref.name]
         text = self._texts[ref.owner][ref.name]
-        return None if text is None else parse(self._tasks[ref.owner].out(ref.name).type, text)
+        return None if text is None else parse(self._tasks[ref.owner].type_of(ref.name), text)
 
     def _why_again(self, task: Task) -> str | None:
         """None also for one that rests."""

@@ -305,6 +305,11 @@ class Task:
     def out(self, name: str) -> Out:
         return next(out for out in self.outs if out.name == name)
 
+    def type_of(self, name: str) -> Type:
+        """The type of an out, or of a fan's variable."""
+        found = {variable.name: variable.type for variable in (self.fan.variables if self.fan else ())}
+        return found[name] if name in found else self.out(name).type
+
 
 @dataclass(frozen=True, slots=True)
 class GateTask:

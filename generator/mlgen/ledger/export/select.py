@@ -170,9 +170,10 @@ class _Survey:
 
 
 def _subject(path: str) -> str:
-    """What a file tells of: a run, or an attempt of a task of it."""
-    name = path.rpartition("/")[2]
-    return f"{_folder(path)}/{name.split('.')[0]}"
+    """What a file tells of: a run, or an attempt of a task of it, or of an item."""
+    name = path.rpartition("/")[2].removesuffix(".json")
+    about = "run" if name in ("run", "run.reconciled") else name.rpartition(".")[0]
+    return f"{_folder(path)}/{about}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def _dropped(repository: Repository, commit: str, twice: Collection[int]) -> set
         with suppress(BadRecord):
             entry = stored.entry()
             of_run = isinstance(entry, RunRecord)
-            subject = entry.uid if isinstance(entry, RunRecord) else (entry.run_uid, entry.task, entry.attempt)
+            subject = entry.uid if isinstance(entry, RunRecord) else (entry.run_uid, entry.part, entry.attempt)
             told[subject].append(_Telling(stored.path, entry.reconciled, of_run, moment(entry.ended_at)))
     return {path for tellings in told.values() for path in _beaten(tellings)}
 

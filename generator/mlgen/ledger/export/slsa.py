@@ -71,6 +71,7 @@ def _predicate(one: Selected, r: TaskRecord) -> dict[str, Any]:
             "externalParameters": {
                 "pipeline": r.pipeline,
                 "task": r.task,
+                **({"item": r.item.index, "variables": dict(r.item.values)} if r.item else {}),
                 "params": dict(r.params),
                 "spec": _spec(r),
             },

@@ -50,6 +50,7 @@ def _columns(*names: str, **kinds: Kind) -> tuple[Column, ...]:
 
 _KINDS = {
     "attempt": Kind.INTEGER,
+    "item": Kind.INTEGER,
     "exit_code": Kind.INTEGER,
     "size_bytes": Kind.INTEGER,
     "started_at": Kind.TIME,
@@ -85,6 +86,8 @@ def _executions(one: Selected) -> Iterator[tuple[Cell, ...]]:
             r.source.commit if r.source else None,
             r.reconciled,
             one.path,
+            r.index,
+            canonical.encode(dict(r.item.values)).decode() if r.item else None,
         )
 
 
@@ -107,13 +110,13 @@ def _params(one: Selected) -> Iterator[tuple[Cell, ...]]:
 def _metrics(one: Selected) -> Iterator[tuple[Cell, ...]]:
     r = one.entry
     if isinstance(r, TaskRecord):
-        yield from ((*_about(r), name, _number(value)) for name, value in r.metrics.items())
+        yield from ((*_about(r), name, _number(value), r.index) for name, value in r.metrics.items())
 
 
 def _values(one: Selected) -> Iterator[tuple[Cell, ...]]:
     r = one.entry
     if isinstance(r, TaskRecord):
-        yield from ((*_about(r), name, *_told(value)) for name, value in r.values.items())
+        yield from ((*_about(r), name, *_told(value), r.index) for name, value in r.values.items())
 
 
 def _artifacts(one: Selected) -> Iterator[tuple[Cell, ...]]:
@@ -121,7 +124,7 @@ def _artifacts(one: Selected) -> Iterator[tuple[Cell, ...]]:
     if isinstance(r, TaskRecord):
         for side, artifacts in (("in", r.inputs), ("out", r.outputs)):
             for a in artifacts:
-                yield (*_about(r), side, a.name, a.type, a.uri, a.digest, _whole(a.size_bytes), a.media_type)
+                yield (*_about(r), side, a.name, a.type, a.uri, a.digest, _whole(a.size_bytes), a.media_type, r.index)
 
 
 # A column is never renamed, moved or taken away; new ones come last.
@@ -130,7 +133,7 @@ TABLES: Mapping[str, Table] = {
         _columns(
             *_EXECUTION,
             *("started_at", "seconds", "exit_code", "reason", "error", "engine", "image", "image_digest"),
-            *("spec_digest", "plan_digest", "code_digest", "commit", "reconciled", "path"),
+            *("spec_digest", "plan_digest", "code_digest", "commit", "reconciled", "path", "item", "variables"),
         ),
         _executions,
     ),
@@ -152,10 +155,10 @@ TABLES: Mapping[str, Table] = {
         of_runs=True,
     ),
     "params": Table(_columns(*_RUN, "state", "ended_at", "name", "type", "value"), _params, of_runs=True),
-    "metrics": Table(_columns(*_EXECUTION, "name", "value", value=Kind.NUMBER), _metrics),
-    "values": Table(_columns(*_EXECUTION, "name", "type", "value"), _values),
+    "metrics": Table(_columns(*_EXECUTION, "name", "value", "item", value=Kind.NUMBER), _metrics),
+    "values": Table(_columns(*_EXECUTION, "name", "type", "value", "item"), _values),
     "artifacts": Table(
-        _columns(*_EXECUTION, "side", "name", "type", "uri", "digest", "size_bytes", "media_type"), _artifacts
+        _columns(*_EXECUTION, "side", "name", "type", "uri", "digest", "size_bytes", "media_type", "item"), _artifacts
     ),
 }
 

@@ -21,6 +21,7 @@ from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State
 
+OUTCOMES = "_outcomes"  # as `runtime.outcomes` calls them
 CODE, INPUTS, LOGS = "_code", "_inputs", "_logs"  # as `runtime.bundle` and `cluster.podlogs` call them
 ATTEMPTS = "_attempts"  # as `runtime.checkpoint` calls it: how attempts ended, and checkpoints of what did not succeed
 CACHE = "_cache"  # as `runtime.cache` calls it; its entries go with the bytes that they refer to
@@ -41,8 +42,9 @@ def code_place(digest: str) -> str:
 
 
 def run_places(pipeline: str, run: str, uid: str) -> tuple[str, ...]:
-    """Where a run's artifacts lie, its logs, and what its attempts left for the next ones."""
-    return f"{pipeline}/{run}", f"{LOGS}/{uid}", f"{ATTEMPTS}/{pipeline}/{uid}"
+    """Where a run's artifacts lie, its logs, what its attempts left for the next ones, and what became of its items."""
+    below = f"{pipeline}/{uid}"
+    return f"{pipeline}/{run}", f"{LOGS}/{uid}", f"{ATTEMPTS}/{below}", f"{OUTCOMES}/{below}"
 
 
 class Marks:

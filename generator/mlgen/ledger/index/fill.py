@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from mlgen.canonical import Json
 from mlgen.ledger.index import rows
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.questions.read import Execution, outcomes, told
@@ -16,11 +17,12 @@ from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import Stored
 
+NOWHERE = ("", -1)  # the task and item of what is the run's own
 _IN_ONE_QUERY = 500  # parameters; SQLite took 999 at most before 3.32
 
 _RUN = "(SELECT id FROM run WHERE uid = ?)"
 _SHARED = "(SELECT id FROM shared WHERE key = ?)"
-_EXECUTION = f"INSERT INTO execution VALUES (?, {_RUN}, {_SHARED}, {_SHARED}, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
+_EXECUTION = f"INSERT INTO execution VALUES (?, {_RUN}, {_SHARED}, {_SHARED}, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
 _TOUCH = "INSERT INTO touch VALUES (?, ?, ?, (SELECT id FROM artifact WHERE uri = ? AND digest = ?), ?, ?, ?, ?)"
 
 
@@ -88,6 +90,7 @@ class _Batch:
                 self._key(common),
                 self._made(record),
                 record.task,
+                record.index,
                 record.attempt,
                 record.run_id,
                 rows.microseconds(record.started_at),
@@ -108,7 +111,7 @@ class _Batch:
         for name in record.outputs:
             self._names.add(("outs", name.name, record.pipeline, record.task, name.type))
         self._name("metrics", record.pipeline, record.task, record.metrics)
-        self._name("values", record.pipeline, record.task, record.values)
+        self._name("values", record.pipeline, record.task, {**_variables(record), **record.values})
 
     def _made(self, record: TaskRecord) -> bytes:
         made = rows.made(record)
@@ -160,7 +163,7 @@ def _settle(database: sqlite3.Connection, uids: Sequence[str], batch: _Batch, la
         runs,
     )
     database.executemany("DELETE FROM fact WHERE run = ?", [(run,) for _, run, _ in known if run <= last_run])
-    database.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, ?, ?, ?, ?)", facts)
+    database.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, ?, ?, ?, ?, ?)", facts)
 
 
 def _before(database: sqlite3.Connection, runs: Sequence[int], last: int) -> dict[int, list[Counted]]:
@@ -194,16 +197,20 @@ def _facts(record: RunRecord | None, counting: Sequence[Execution]) -> Iterable[
     about = run_json.to_json(record) if record else {}
     labels = about.get("labels")
     for name, type_, value in rows.facts_of(labels if isinstance(labels, dict) else {}):
-        yield "labels", name, "", type_, value
+        yield "labels", name, *NOWHERE, type_, value
     if isinstance(owner := about.get("owner"), str):
-        yield "owner", "", "", "string", owner
+        yield "owner", "", *NOWHERE, "string", owner
     params = record.params if record else min(counting, key=_start).record.params
     for name, type_, value in rows.facts_of(params):
-        yield "params", name, "", type_, value
+        yield "params", name, *NOWHERE, type_, value
     for one in (e.record for e in counting):
-        for kind, values in (("metrics", one.metrics), ("values", one.values)):
+        for kind, values in (("metrics", one.metrics), ("values", {**_variables(one), **one.values})):
             for name, type_, value in rows.facts_of(values):
-                yield kind, name, one.task, type_, value
+                yield kind, name, *one.part, type_, value
+
+
+def _variables(record: TaskRecord) -> Mapping[str, Json]:
+    return record.item.values if record.item is not None else {}
 
 
 def _start(execution: Execution) -> tuple[int, str]:

@@ -89,10 +89,11 @@ class History:
         query = f"""SELECT e.started, {_RUN}, e.id, {rows.EXECUTION}
             FROM (SELECT e.id FROM touch t CROSS JOIN execution e ON e.id = t.execution JOIN run r ON r.id = e.run
                 WHERE t.artifact IN (%s) AND t.side = {side:d} AND e.counts
-                ORDER BY {LATEST}, e.started, e.task LIMIT {most:d}) met
+                ORDER BY {LATEST}, e.started, e.task, e.item LIMIT {most:d}) met
             CROSS JOIN {rows.FROM_EXECUTION} JOIN run r ON r.id = e.run WHERE e.id = met.id"""
         met = {row[_RUNS_COLUMNS + 1]: row for row in self.of_ids(query, artifacts)}
-        found = sorted(met.values(), key=lambda row: (row[0], row[_RUNS_COLUMNS + 2]))  # started, task
+        task = _RUNS_COLUMNS + 2
+        found = sorted(met.values(), key=lambda row: (row[0], row[task], row[task + 1] or 0))  # started, task, item
         found.sort(key=lambda row: (row[7], row[2]), reverse=True)  # ended, uid
         runs = {row[1]: row[1 : _RUNS_COLUMNS + 1] for row in found}
         known = {key: self._run(row) for key, row in runs.items()}

@@ -14,7 +14,7 @@ from mlgen.ledger.records import run as run_json
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.fields import BadRecord, Fields
 from mlgen.ledger.records.run import RunRecord
-from mlgen.ledger.records.task import Source, State, TaskRecord
+from mlgen.ledger.records.task import Item, Source, State, TaskRecord
 
 LARGEST = 2**63 - 1  # that a column of SQLite holds; a record may have any count
 REMEMBERED = 8192  # characters of a text whose meaning is kept for the next row: of what others wrote, not megabytes
@@ -22,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 EXECUTION = """
-    e.task, e.attempt, e.run_id, e.started_at, e.ended_at, e.state, e.reconciled, e.digest, e.oid, e.rest,
+    e.task, e.item, e.attempt, e.run_id, e.started_at, e.ended_at, e.state, e.reconciled, e.digest, e.oid, e.rest,
     told.text, made.text
 """
 FROM_EXECUTION = "execution e JOIN shared told ON told.id = e.told JOIN shared made ON made.id = e.made"
@@ -61,12 +61,14 @@ def rest(r: TaskRecord) -> str:
 
     Raises BadRecord for a count that no column holds.
     """
-    if max(r.attempt, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
+    if max(r.attempt, r.item.of if r.item else 0, *(a.size_bytes for a in (*r.inputs, *r.outputs)), 0) > LARGEST:
         raise BadRecord(f"it has a count beyond {LARGEST:,}")
     known = ("exit_code", "error", "cache_key", "usage", "tekton", "original_run_id")
     found: dict[str, object] = {"reason": r.reason}
     found |= {name: value for name in known if (value := getattr(r, name)) is not None}
     found |= {name: values for name in ("metrics", "values") if (values := getattr(r, name))}
+    if r.item is not None:
+        found["item"] = [r.item.of, r.item.values, r.item.pick]
     return encode(found)
 
 
@@ -81,10 +83,12 @@ def _shared(text: str) -> Any:
 
 def execution(row: tuple[Any, ...], inputs: tuple[Artifact, ...], outputs: tuple[Artifact, ...]) -> Execution:
     """The execution of a row of the columns `EXECUTION`."""
-    task, attempt, run_id, started_at, ended_at, state, reconciled, digest, oid, rest, told, made = row
+    task, item, attempt, run_id, started_at, ended_at, state, reconciled, digest, oid, rest, told, made = row
     env, pipeline, run, run_uid, engine, spec_digest, plan_digest, source, params = _shared(told)
     image, image_digest, code_digest = _shared(made)
     more: dict[str, Any] = {"exit_code": None, **json.loads(rest)}
+    if item is not None:
+        more["item"] = Item(item, *more["item"])
     record = TaskRecord(
         run_id=run_id,
         env=env,

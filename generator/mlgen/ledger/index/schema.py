@@ -4,7 +4,8 @@ run        a run; `record` is its run.json, null where none has landed
 execution  a record of a task; `counts` marks the one that is its task's outcome; `told` and `made` are `shared`
 artifact   bytes at a place
 touch      what an execution read (side 0) or made (side 1), in the order of its record
-fact       what can be asked of a run in an expression: params, labels; metrics and values of its outcomes
+fact       what can be asked of a run in an expression: params, labels; metrics and values of its outcomes, of each item
+           (-1 where there is none)
 name       every name that any record has: what to offer where one is misspelt
 shared     texts that many rows have in common, each once
 event      of another producer, about a run of a job
@@ -18,7 +19,7 @@ from __future__ import annotations
 from mlgen.ledger.records import imported, run, runevent
 
 # An index of another version is built anew: also one by an mlgen that could not read what this one can.
-VERSION = f"3.{runevent.FORMAT}.{run.FORMAT}.{imported.FORMAT}"
+VERSION = f"4.{runevent.FORMAT}.{run.FORMAT}.{imported.FORMAT}"
 
 READ, MADE = 0, 1
 
@@ -31,7 +32,7 @@ CREATE TABLE run (
     record TEXT);
 CREATE TABLE execution (
     id INTEGER PRIMARY KEY, run INTEGER NOT NULL, told INTEGER NOT NULL, made INTEGER NOT NULL,
-    task TEXT NOT NULL, attempt INTEGER NOT NULL, run_id TEXT NOT NULL, started INTEGER NOT NULL,
+    task TEXT NOT NULL, item INTEGER, attempt INTEGER NOT NULL, run_id TEXT NOT NULL, started INTEGER NOT NULL,
     started_at TEXT NOT NULL, ended_at TEXT NOT NULL, state TEXT NOT NULL, reconciled INTEGER NOT NULL,
     counts INTEGER NOT NULL, digest BLOB NOT NULL, oid BLOB NOT NULL, rest TEXT NOT NULL);
 CREATE INDEX execution_of_run ON execution (run);
@@ -41,8 +42,9 @@ CREATE TABLE touch (
     name TEXT NOT NULL, size INTEGER NOT NULL, media TEXT NOT NULL, type TEXT NOT NULL,
     PRIMARY KEY (execution, side, at)) WITHOUT ROWID;
 CREATE TABLE fact (
-    run INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, task TEXT NOT NULL, type TEXT NOT NULL, value,
-    PRIMARY KEY (run, kind, name, task)) WITHOUT ROWID;
+    run INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, task TEXT NOT NULL, item INTEGER NOT NULL,
+    type TEXT NOT NULL, value,
+    PRIMARY KEY (run, kind, name, task, item)) WITHOUT ROWID;
 CREATE TABLE name (
     kind TEXT NOT NULL, name TEXT NOT NULL, pipeline TEXT NOT NULL, task TEXT NOT NULL, type TEXT NOT NULL,
     PRIMARY KEY (kind, name, pipeline, task, type)) WITHOUT ROWID;

@@ -83,7 +83,7 @@ class Graph:
             self.nodes[key] = {
                 "id": key,
                 "kind": "task",
-                "name": f"{record.pipeline}.{record.task}",
+                "name": f"{record.pipeline}.{record.label}",
                 "digest": execution.digest,
                 "uri": execution.path,
                 "run": self._add_run(run),
@@ -95,6 +95,7 @@ class Graph:
                 "params": dict(record.params),
                 "metrics": dict(record.metrics),
                 "values": dict(record.values),
+                **({"item": record.item.index, "variables": dict(record.item.values)} if record.item else {}),
                 "image": record.image,
                 "imageDigest": record.image_digest,
                 "codeDigest": record.code_digest,

@@ -14,7 +14,7 @@ from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.questions.query import summary
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.questions.where import COLUMNS, Condition, condition, fact_of, notes, number
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import State, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,37 @@ def to_json(listing: Listing) -> dict[str, Any]:
 
 
 def metrics(run: Run) -> dict[str, Json]:
-    """The metrics of a run by "task.name"."""
-    return {f"{e.record.task}.{name}": value for e in run.outcomes for name, value in e.record.metrics.items()}
+    """The metrics of a run by "task.name"; of a task that ran many times a list, in the order of its items."""
+    found: dict[str, Json] = {}
+    for record in (e.record for e in run.outcomes):
+        for name, value in record.metrics.items():
+            _put(found, f"{record.task}.{name}", record, value)
+    return found
+
+
+def _put(found: dict[str, Json], key: str, record: TaskRecord, value: Json) -> None:
+    """Add what an execution has: of an item to the list of all."""
+    if record.item is None:
+        found[key] = value
+    else:
+        listed = found.setdefault(key, [])
+        assert isinstance(listed, list), "a task has items, or has none"
+        listed.append(value)
 
 
 def values_of(run: Run, ref: Ref) -> dict[str, Json]:
-    """What a run has of what was asked for: by task, or by "" where it is the run's own."""
+    """What a run has of what was asked for: by task, of one that ran many times a list; or by "", its own."""
     fact = fact_of(ref)
     about = summary(run)
     if fact is None or fact.kind not in ("metrics", "values"):
         held = about.get(ref.owner)
         value = held.get(ref.name) if isinstance(held, dict) else held
         return {} if value is None or str(ref) in COLUMNS else {"": value}
-    found = {e.record.task: getattr(e.record, fact.kind).get(fact.name) for e in run.outcomes}
-    return {task: value for task, value in found.items() if value is not None and fact.task in ("", task)}
+    found: dict[str, Json] = {}
+    for record in (e.record for e in run.outcomes if fact.task in ("", e.record.task)):
+        held = getattr(record, fact.kind)
+        if fact.kind == "values" and record.item is not None:
+            held = {**record.item.values, **held}
+        if (value := held.get(fact.name)) is not None:
+            _put(found, record.task, record, value)
+    return found

@@ -10,15 +10,16 @@ from mlgen.diagnostic import Misuse
 from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.index.schema import MADE, READ
 from mlgen.ledger.questions import jobs
+from mlgen.ledger.questions.items import winner
 from mlgen.ledger.questions.lineage import Start
-from mlgen.ledger.questions.query import MOST_COMPARED, find_run, find_runs
-from mlgen.ledger.questions.read import ArtifactId, Run
+from mlgen.ledger.questions.query import MOST_COMPARED, find_run, find_runs, run_of
+from mlgen.ledger.questions.read import ArtifactId, Run, id_of
 from mlgen.ledger.records.artifact import spelled
 from mlgen.ledger.records.task import State
 
 MOST_AT = 100  # artifacts that one text may mean: of a file that was read again and again as it changed
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
-_OUT = re.compile(r"([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)/([a-z][a-z0-9_]*)(?:@(.+))?")
+_OUT = re.compile(r"([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)(?:\[(\d{1,9})\])?/([a-z][a-z0-9_]*)(?:@(.+))?")
 
 
 def find(
@@ -71,16 +72,30 @@ def _known(history: History, condition: str, *parameters: object) -> tuple[Artif
 
 
 def _of_out(history: History, wanted: re.Match[str]) -> ArtifactId:
-    pipeline, task, out, of_run = wanted.groups()
+    pipeline, task, item, out, of_run = wanted.groups()
     run = find_run(history, of_run) if of_run else None
-    query = f"""SELECT a.uri, a.digest FROM run r JOIN execution e ON e.run = r.id AND e.counts
+    query = f"""SELECT a.uri, a.digest, e.item, r.uid FROM run r JOIN execution e ON e.run = r.id AND e.counts
         JOIN touch t ON t.execution = e.id AND t.side = {MADE} JOIN artifact a ON a.id = t.artifact
         WHERE r.pipeline = ?1 AND e.task = ?2 AND t.name = ?3
-            AND (r.uid = ?4 OR (?4 IS NULL AND r.state = '{State.COMPLETE}'))
-        ORDER BY {LATEST} LIMIT 1"""
-    for uri, digest in history.select(query, pipeline, task, out, run.uid if run else None):
+            AND (r.uid = ?4 OR (?4 IS NULL AND r.state = '{State.COMPLETE}')) AND (?5 IS NULL OR e.item = ?5)
+        ORDER BY {LATEST}, e.item LIMIT 1"""
+    asked = (pipeline, task, out, run.uid if run else None, None if item is None else int(item))
+    for uri, digest, found, uid in history.select(query, *asked):
+        if found is not None and item is None:
+            return _of_winner(history, uid, task, out, wanted[0])
         return ArtifactId(uri, f"sha256:{digest.hex()}")
     raise _not_in(run, task, out) if run and run.pipeline == pipeline else _unknown(history, wanted[0])
+
+
+def _of_winner(history: History, uid: str, task: str, out: str, wanted: str) -> ArtifactId:
+    """Of a task that ran many times, what the winner left. Raises Misuse where there is none."""
+    run = run_of(history, uid)
+    best = winner(run.outcomes, task) if run is not None else None
+    for artifact in best.record.outputs if best is not None else ():
+        if artifact.name == out:
+            return id_of(artifact)
+    fix = f"say which item: {wanted.replace(f'/{task}/', f'/{task}[0]/', 1)}"
+    raise Misuse("ambiguous-artifact", f"{task} ran many times, and nothing says which item is the best", fix=fix)
 
 
 def _not_in(run: Run, task: str, out: str) -> Misuse:

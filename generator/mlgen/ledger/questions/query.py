@@ -99,7 +99,8 @@ def compare_runs(history: History, runs: Sequence[Run]) -> dict[str, Any]:
     """Runs side by side, called by letters: a, b, and so on. Each entry is `{"a": …, "b": …}`, null where one has none.
 
     madeBy: pipeline, commit, digests of spec and plan; params by name; code (digests), images and states by task;
-    metrics, values, artifacts (digests) by "task.out"; inputs (digests of what no task of the run made) by "task.in".
+    metrics, values, artifacts (digests) by "task.out", of an item by "task[3].out"; inputs (digests of what no task of
+    the run made) by "task.in".
     """
     letters = ascii_lowercase[: len(runs)]
     sides = {letter: _side(run) for letter, run in zip(letters, runs, strict=True)}
@@ -122,10 +123,12 @@ def _side(run: Run) -> dict[str, Mapping[str, Json]]:
     code: dict[str, Json] = {}
     images: dict[str, Json] = {}
     for record in (e.record for e in run.outcomes):
-        states[record.task] = str(record.state)
-        metrics |= {f"{record.task}.{name}": value for name, value in record.metrics.items()}
-        values |= {f"{record.task}.{name}": value for name, value in record.values.items()}
-        artifacts |= {f"{record.task}.{artifact.name}": artifact.digest for artifact in record.outputs}
+        task = record.label
+        states[task] = str(record.state)
+        metrics |= {f"{task}.{name}": value for name, value in record.metrics.items()}
+        variables = record.item.values if record.item is not None else {}
+        values |= {f"{task}.{name}": value for name, value in {**variables, **record.values}.items()}
+        artifacts |= {f"{task}.{artifact.name}": artifact.digest for artifact in record.outputs}
         inputs |= {f"{record.task}.{a.name}": a.digest for a in record.inputs if id_of(a) not in made}
         code[record.task] = record.code_digest
         images[record.task] = record.image_digest or record.image

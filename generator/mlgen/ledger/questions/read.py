@@ -59,14 +59,18 @@ class Run:
 
     @cached_property
     def executions(self) -> tuple[Execution, ...]:
-        """By task and attempt; what was reconciled only where no pod's own record of the same attempt is there."""
+        """By task, item, attempt; what was reconciled only where no pod's own record of the same attempt is there."""
         return told(self.load())
 
     @cached_property
     def outcomes(self) -> tuple[Execution, ...]:
-        """The execution that counts for each task, in the order in which they started."""
+        """The execution that counts for each task, or item of one, in the order in which the tasks started."""
         found = outcomes(self.executions)
-        return tuple(sorted(found, key=lambda e: (moment(e.record.started_at), e.record.task)))
+        began: dict[str, datetime] = {}
+        for e in found:
+            at = moment(e.record.started_at)
+            began[e.record.task] = min(at, began.get(e.record.task, at))
+        return tuple(sorted(found, key=lambda e: (began[e.record.task], e.record.part)))
 
 
 def moment(time: str) -> datetime:
@@ -75,7 +79,7 @@ def moment(time: str) -> datetime:
 
 
 def outcomes(executions: Iterable[Execution]) -> list[Execution]:
-    """The execution that counts for each task of a run (design §7).
+    """The execution that counts for each task of a run, or item of one (design §7).
 
     The highest attempt; then one that is not reconciled; then not ABORT; then the latest start; then by digest, so
     that all readers agree.
@@ -85,11 +89,11 @@ def outcomes(executions: Iterable[Execution]) -> list[Execution]:
         r = e.record
         return r.attempt, not r.reconciled, r.state is not State.ABORT, moment(r.started_at), e.digest
 
-    best: dict[str, Execution] = {}
+    best: dict[tuple[str, int], Execution] = {}
     for e in executions:
-        known = best.get(e.record.task)
+        known = best.get(e.record.part)
         if known is None or weight(e) > weight(known):
-            best[e.record.task] = e
+            best[e.record.part] = e
     return list(best.values())
 
 
@@ -102,8 +106,8 @@ class Skipped:
 
 
 def told(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """Executions without what was reconciled before the pod's own record came, by task, attempt and path."""
+    """Executions without what was reconciled before the pod's own record came, by task, item, attempt and path."""
     found = list(executions)
-    own = {(e.record.task, e.record.attempt) for e in found if not e.record.reconciled}
-    kept = [e for e in found if not e.record.reconciled or (e.record.task, e.record.attempt) not in own]
-    return tuple(sorted(kept, key=lambda e: (e.record.task, e.record.attempt, e.path)))
+    own = {(e.record.part, e.record.attempt) for e in found if not e.record.reconciled}
+    kept = [e for e in found if not e.record.reconciled or (e.record.part, e.record.attempt) not in own]
+    return tuple(sorted(kept, key=lambda e: (e.record.part, e.record.attempt, e.path)))

@@ -15,16 +15,22 @@ Entry = TaskRecord | RunRecord
 
 def from_bytes(data: bytes) -> Entry | ImportedEvent:
     """What the bytes of a ledger file say. Raises BadRecord, or NewerFormat where a newer mlgen wrote them."""
-    if len(data) > run.MAX_BYTES:
-        raise BadRecord(f"the record has {len(data):,} bytes, more than {run.MAX_BYTES:,}")
+    if len(data) > record.MOST_BYTES:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MOST_BYTES:,}")
     fields = loads(data)
     if imported.is_imported(fields):
         return imported.of_fields(fields, data)
     if fields.get("eventType") is None:
+        _check_size(data, run.MAX_BYTES)
         return run.of_fields(fields)
-    if len(data) > record.MAX_BYTES:
-        raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MAX_BYTES:,}")
-    return runevent.of_fields(fields)
+    found = runevent.of_fields(fields)
+    _check_size(data, record.most_bytes(found))
+    return found
+
+
+def _check_size(data: bytes, most: int) -> None:
+    if len(data) > most:
+        raise BadRecord(f"the record has {len(data):,} bytes, more than {most:,}")
 
 
 def record_from_bytes(data: bytes) -> Entry:

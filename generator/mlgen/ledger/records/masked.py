@@ -26,6 +26,7 @@ def masked_task(record: TaskRecord) -> TaskRecord:
         image=_optional(record.image),
         usage=record.usage and scrub_values(record.usage),
         tekton=record.tekton and scrub_values(record.tekton),
+        item=record.item and replace(record.item, values=scrub_values(record.item.values)),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from mlgen import __version__, canonical
 from mlgen.ledger.records.artifact import of_dataset, to_dataset
 from mlgen.ledger.records.fields import DIGEST, NAME, RUN_ID, TASK, BadRecord, Fields, NewerFormat
-from mlgen.ledger.records.task import MAX_BYTES, Item, RecordTooLarge, Source, State, TaskRecord
+from mlgen.ledger.records.task import Item, RecordTooLarge, Source, State, TaskRecord, most_bytes
 
 FORMAT = 1
 MAX_MESSAGE = 4000  # characters of an error message that a record keeps: the last ones, where programs say why
@@ -51,7 +51,7 @@ def to_json(record: TaskRecord) -> dict[str, object]:
         "usage": r.usage,
         "tekton": r.tekton,
         **({"reconciled": True} if r.reconciled else {}),
-        **({"item": {"index": r.item.index, "of": r.item.of, "values": r.item.values}} if r.item else {}),
+        **({"item": _item_json(r.item)} if r.item else {}),
         **({"cause": r.cause} if r.cause is not None else {}),
         **({"cached": True, "originalRunId": r.original_run_id} if r.original_run_id is not None else {}),
     }
@@ -111,7 +111,7 @@ def to_bytes(record: TaskRecord) -> bytes:
         data = canonical.encode(to_json(record)) + b"\n"
     except ValueError as error:  # NaN, or text that is not Unicode
         raise BadRecord(f"the record of {record.task} cannot be written: {error}") from None
-    if len(data) > MAX_BYTES:
+    if len(data) > most_bytes(record):
         raise RecordTooLarge(_too_large(record, len(data)))
     return data
 
@@ -128,7 +128,7 @@ def _too_large(record: TaskRecord, size: int) -> str:
     sizes["the list of ins and outs"] = 500 * (len(record.inputs) + len(record.outputs))
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
     return (
-        f"the record of {record.task} would have {size:,} bytes, more than {MAX_BYTES:,}: shorten "
+        f"the record of {record.label} would have {size:,} bytes, more than {most_bytes(record):,}: shorten "
         f"{', '.join(largest)}, or make it an artifact"
     )
 
@@ -209,7 +209,15 @@ def _item(about: Fields) -> Item | None:
     if about.get("item") is None:
         return None
     item = about.object("item")
-    return Item(item.integer("index"), item.integer("of"), item.mapping("values"))
+    index, of = item.integer("index"), item.integer("of")
+    if not 0 <= index < of:
+        raise BadRecord(f"it is item {index} of {of}")
+    return Item(index, of, item.mapping("values"), item.optional_text("pick"))
+
+
+def _item_json(item: Item) -> dict[str, object]:
+    pick = {"pick": item.pick} if item.pick is not None else {}
+    return {"index": item.index, "of": item.of, "values": item.values, **pick}
 
 
 def _source(job: Fields) -> Source | None:

@@ -12,6 +12,8 @@ from mlgen.canonical import Json
 from mlgen.ledger.records.artifact import Artifact
 
 MAX_BYTES = 64 * 1024
+INPUTS_WITHIN, BYTES_OF_INPUT = 32, 1024
+MOST_BYTES = 4 << 20  # of any record: what is more is not read to find out
 
 
 class State(StrEnum):
@@ -44,11 +46,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Which of a fan's executions (decision 0031). index: from 0. of: how many. values: of the fan's variables."""
+    """Which of a fan's executions (decision 0031). index: from 0. of: how many. values: of the fan's variables.
+
+    pick: which one is the winner, "max auc"; None: none is picked.
+    """
 
     index: int
     of: int
     values: Mapping[str, Json] = field(default_factory=dict)
+    pick: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,34 @@ class TaskRecord:
     cause: str | None = None
 
     @property
+    def index(self) -> int | None:
+        """Which item of its task it is; None for a task that runs once."""
+        return self.item.index if self.item is not None else None
+
+    @property
+    def part(self) -> tuple[str, int]:
+        """What several attempts are of: a task, or an item of it. In the order of tasks and items."""
+        return self.task, -1 if self.item is None else self.item.index
+
+    @property
+    def label(self) -> str:
+        """What people call that: `train`, or `train[3]`."""
+        return self.task if self.item is None else f"{self.task}[{self.item.index}]"
+
+    @property
     def path(self) -> str:
         """Its path in the ledger (design §8): the day is that of the event's time."""
         folder = run_folder(self.ended_at, self.env, self.run, self.run_uid)
         item = f".{self.item.index}" if self.item is not None else ""
         return f"{folder}/{self.task}{item}-{self.attempt}.{self.run_id[:8]}.json"
+
+
+def most_bytes(record: TaskRecord) -> int:
+    """How many bytes a record may have: MAX_BYTES, and room for each input beyond what fits into these.
+
+    A task that reads what all items of another left names each of up to 2,000, as lineage is asked for each.
+    """
+    return MAX_BYTES + BYTES_OF_INPUT * max(0, len(record.inputs) - INPUTS_WITHIN)
 
 
 def run_folder(time: str, env: str, run: str, run_uid: str) -> str:
