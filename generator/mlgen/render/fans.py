@@ -65,6 +65,8 @@ class Pieces:
         of, size = (MOST_OF_A_RUN, documents.chunk_of(fan)) if fan.rows is None else (len(fan.rows), MATRIX)
         size = min(size, fan.parallel or size)
         at_once = fan.parallel // size if fan.parallel else None
+        if fan.rows is None:
+            of -= of % size  # what is left is over
         cuts: list[range | str] = [range(start, min(start + size, of)) for start in range(0, of, size)]
         if fan.rows is None:
             cuts = [ALL_FULL] if documents.is_square(fan) else cuts
