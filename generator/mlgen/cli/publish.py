@@ -17,6 +17,7 @@ from mlgen.cli.uploading import upload
 from mlgen.diagnostic import Diagnostic, Findings, Misuse, visible
 from mlgen.plan.model import Plan
 from mlgen.render.limits import check_limits
+from mlgen.runtime.plans import keep
 from mlgen.runtime.publish import Item, Published, wanted
 from mlgen.spec.project import Environment, Project
 
@@ -47,6 +48,8 @@ def publish(
     for environment, source, plans in made:
         records = Records(workspace, environment)
         published = upload(records, wanted(plans), source.files)
+        for plan in plans:  # a few KB each: for who resumes a run that is started from `runs/`
+            keep(plan, records.store)
         uri = records.store.uri
         if form is Format.TEXT:
             sys.stdout.write(_text(published, uri))
