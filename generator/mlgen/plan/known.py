@@ -21,7 +21,7 @@ Texts = Mapping[str, str | None]  # of outs, and of conditions as `if-<index>`; 
 # later mlgen adds. Gates count by what they decide.
 _AROUND = frozenset({
     "name", "reads", "after", "conditions", "evaluates", "cpuMillis", "memory", "disk", "shm", "gpu", "timeoutSeconds",
-    "retries", "backoffSeconds", "retryOn", "idempotent", "checkpoint", "spot", "cache", "priority", "queue",
+    "retries", "retry", "idempotent", "checkpoint", "spot", "cache", "priority", "queue",
 })  # fmt: skip
 _WORDS = {"run": "script", "in": "ins", "out": "outs", "env": "environment"}
 
