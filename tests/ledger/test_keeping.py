@@ -22,7 +22,8 @@ from mlgen.ledger.gc.sweep import Fate, Found, Judge, Kind, collect, found_in, k
 from mlgen.ledger.records.entry import Entry
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import bundle, milestone
+from mlgen.runtime import bundle, milestone, outcomes
+from mlgen.runtime.outcomes import Outcome
 from mlgen.store import Folder, Item, Store
 from mlgen.store.bucket import Bucket
 from mlgen.store.refusal import Place
@@ -79,7 +80,14 @@ def test_names_are_those_that_others_give() -> None:
     assert kind_of(bundle.input_key(records.DIGEST, "data/a b.csv")) is Kind.INPUT
     noted = milestone._key(milestone.Milestone.STARTED, "churn", "r1", uid("r1"))
     assert kind_of(noted) is Kind.MILESTONE
-    assert kind_of(f"{podlogs.log_folder(uid('r1'))}/train-0.12345678.log") is Kind.LOGS
+    for log in ("train-0.12345678.log", "train.3-0.12345678.log"):
+        assert kind_of(f"{podlogs.log_folder(uid('r1'))}/{log}") is Kind.LOGS
+    assert keeping.OUTCOMES == outcomes.PREFIX
+    item = Outcome(3, 0, uid("r1"), State.FAIL, {}, {}, {})
+    told = [outcomes.key("churn", uid("r1"), "train", item), outcomes.count_key("churn", uid("r1"), "train")]
+    assert [kind_of(key) for key in told] == [Kind.OUTCOME] * 2
+    assert {place_of(key) for key in told} == {f"_outcomes/churn/{uid('r1')}/train"}
+    assert kind_of("churn/r1/train.3.12345678/model") is Kind.OUT
 
 
 @pytest.mark.parametrize(

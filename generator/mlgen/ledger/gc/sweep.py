@@ -14,12 +14,12 @@ from enum import StrEnum
 from itertools import groupby
 
 from mlgen.ledger.folding.spool import FOLDER
-from mlgen.ledger.gc.keeping import CACHE, CODE, INPUTS, LOGS, Marks, place_of
+from mlgen.ledger.gc.keeping import CACHE, CODE, INPUTS, LOGS, OUTCOMES, Marks, place_of
 from mlgen.ledger.records.fields import NAME, RUN_ID, TASK
 from mlgen.store import Item, Store
 
 MAX_BATCH = 5000  # objects between two looks at whether something new refers to them
-_EXECUTION = re.compile(r"[a-z][a-z0-9-]*\.[0-9a-f]{8}")
+_EXECUTION = re.compile(r"[a-z][a-z0-9-]*(?:\.[0-9]+)?\.[0-9a-f]{8}")  # of an item of a fan with its number
 _MILESTONE = re.compile(r"[a-z]+\.[0-9a-f]{8}\.json")  # as `runtime.milestone` names them
 _CODE = re.compile(r"[0-9a-f]{64}\.tar")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -33,13 +33,16 @@ _PART = re.compile(
 
 
 class Kind(StrEnum):
-    """What was put there: an out of a task, published code and inputs, a run's logs and milestones, half a file."""
+    """What was put there: an out of a task, published code and inputs, a run's logs and milestones, what became of the
+    items of a fan in it, half a file.
+    """
 
     OUT = "out"
     CODE = "code"
     INPUT = "input"
     LOGS = "logs"
     MILESTONE = "milestone"
+    OUTCOME = "outcome"
     UNFINISHED = "unfinished"
     FOREIGN = "foreign"  # under no name that mlgen gives
 
@@ -67,6 +70,8 @@ class Found:
     @property
     def pipeline(self) -> str | None:
         """None of what no single pipeline made."""
+        if self.kind is Kind.OUTCOME:
+            return self.place.split("/")[1]
         return self.place.partition("/")[0] if self.kind in (Kind.OUT, Kind.MILESTONE) else None
 
     @property
@@ -92,6 +97,8 @@ def kind_of(key: str) -> Kind:
         return Kind.INPUT if len(rest) > 1 and _HEX.fullmatch(rest[0]) else Kind.FOREIGN
     if first == LOGS:
         return Kind.LOGS if len(rest) == 2 and RUN_ID.fullmatch(rest[0]) else Kind.FOREIGN
+    if first == OUTCOMES:  # <pipeline>/<run uid>/<task>/…
+        return Kind.OUTCOME if len(rest) > 3 and TASK.fullmatch(rest[0]) and RUN_ID.fullmatch(rest[1]) else Kind.FOREIGN
     if not TASK.fullmatch(first) or len(rest) < 2 or not NAME.fullmatch(rest[0]):
         return Kind.FOREIGN
     if len(rest) == 2:
