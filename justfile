@@ -62,7 +62,7 @@ lock *args:
         uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
             --no-emit-index-url --no-emit-find-links --output-file "generator/locks/$out" "$@" >/dev/null
     }
-    compile run.txt pyproject.toml {{ args }}
+    compile run.txt pyproject.toml --extra search {{ args }}
     compile dev.txt pyproject.toml --extra dev --extra demo {{ args }}
     compile build.txt --group build {{ args }}
 
