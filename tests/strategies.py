@@ -19,7 +19,7 @@ from mlgen.spec.checks.names import RESERVED
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.document import read
 from mlgen.spec.load import load_pipeline
-from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Project, Spot
+from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Project
 
 Spec = dict[str, Any]
 
@@ -314,7 +314,7 @@ def load(spec: Spec, files: Files | None = None) -> Plan:
     data = source(spec)
     document = read(f"pipelines/{spec['name']}.yaml", data)
     pools = tuple((pool, GpuPool("nvidia.com/gpu")) for pool in POOLS)
-    project = Project(environments=(Environment("local", gpus=pools, spot=Spot()),))
+    project = Project(environments=(Environment("local", gpus=pools),))
     pipeline, found = load_pipeline(document, {}, Context(files, project))
     errors = [d for d in found if diagnostic.failed([d])]
     assert pipeline is not None

@@ -19,12 +19,12 @@ from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.runtime import pod
+from mlgen.runtime import pod, trials
 from mlgen.runtime.__main__ import main
 from mlgen.runtime.fans import Count, FanDocument
 from mlgen.runtime.pod import Places
 from mlgen.runtime.prelude import prelude
-from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, TaskDocument
+from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, TaskDocument, Tree
 from mlgen.runtime.retrying import Policy
 from mlgen.store import Folder
 from mlgen.values import Type
@@ -201,6 +201,8 @@ class Pod:
         env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
         if self.checkpoint:
             env[self.checkpoint.name] = str(self.places.root / "checkpoint")
+        if self.fan and self.fan.search:
+            env |= trials.variables(Tree(self.places.root, self.places.state))
         with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:
             code = container.wait()
         os.killpg(container.pid, signal.SIGKILL)  # what is left in a container ends with its entrypoint

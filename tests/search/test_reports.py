@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgen.search.reports import MAX_REPORTS, read, read_file, thinned
+from mlgen.search.reports import MAX_REPORTS, read, read_file
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,3 @@ def test_what_is_no_file_is_not_read_and_holds_nobody_up(tmp_path: Path) -> None
     link.symlink_to(secret)
 
     assert [read_file(path) for path in (pipe, link, tmp_path)] == [(), (), ()]
-
-
-def test_thinned_keeps_both_ends() -> None:
-    reports = tuple((step, float(step)) for step in range(1000))
-
-    assert len(thinned(reports, 50)) == 50
-    assert thinned(reports, 50)[0] == reports[0]
-    assert thinned(reports, 50)[-1] == reports[-1]
-    assert thinned(reports[:50], 50) == reports[:50]

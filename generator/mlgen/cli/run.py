@@ -42,6 +42,7 @@ from mlgen.local.rundir import RunFolder
 from mlgen.plan.model import Image, Plan
 from mlgen.render.names import given_labels
 from mlgen.runtime import plans
+from mlgen.search.ask import check_available
 from mlgen.store import BUCKETS
 from mlgen.values import to_short_text
 
@@ -154,6 +155,8 @@ def run(
         else None
     )
     given = param or [] if resumed is None else resumed.given
+    if any(task.fan and task.fan.search for task in plan.tasks):
+        check_available()
     client, images = _containers(engine, plan)
     arguments = parse_arguments(plan, given, project=workspace.root, cwd=Path.cwd())
     job = Job(

@@ -44,6 +44,7 @@ from mlgen.runtime.retrying import Cause
 from mlgen.runtime.saving import Saving
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
+from mlgen.runtime.trials import Watcher
 from mlgen.store import Store, StoreError
 
 MOST_FILES = 2000  # of code, that an entry of the cache lists
@@ -74,6 +75,7 @@ class Attempt:
     asked_to_end: str | None = None  # the reason: TIMED_OUT or CANCELLED
     item: Item | None = None  # which one of a task that runs many times
     texts: Mapping[str, str] = field(default_factory=dict)  # of the item's variables
+    watcher: Watcher | None = None  # of a search's trial
     container: Container | None = None  # None: the program is a process of this machine
     image: str = ""  # what the container is made from
     earlier_checkpoints: tuple[str, ...] = ()

@@ -10,14 +10,14 @@ from functools import partial
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import Item, State
-from mlgen.local import savings
+from mlgen.local import savings, searched
 from mlgen.local.again import Queue, Waiting, may_follow, pause_seconds
 from mlgen.local.attempt import Attempt
 from mlgen.local.containers.command import INSIDE, reference
 from mlgen.local.containers.container import Container
 from mlgen.local.containers.container import name as container_name
 from mlgen.local.events import Ended, Noted, OnEvent, Reused, Skipped, Started
-from mlgen.local.fanned import FanResults, FanRun, rows_of
+from mlgen.local.fanned import FanResults, FanRun, items_of
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes, has_ended, kill, terminate
 from mlgen.local.rundir import AttemptStarted, RunFolder
@@ -27,9 +27,10 @@ from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
+from mlgen.runtime import trials
 from mlgen.runtime.cached import Asked
 from mlgen.runtime.clock import Clock, timestamp
-from mlgen.runtime.ending import CANCELLED, TIMED_OUT, Ending, fix
+from mlgen.runtime.ending import CANCELLED, PRUNED, TIMED_OUT, Ending, fix
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.retrying import Cause
 from mlgen.runtime.reused import record_in
@@ -183,7 +184,7 @@ class Engine:
 
     def _begin_fan(self, task: Task) -> None:
         try:
-            self._fans[task.name] = FanRun(task, rows_of(task, self.schedule.read))
+            self._fans[task.name] = FanRun(task, items_of(task, self.schedule.read))
         except StagingError as error:  # told as of a task that runs once, by a record
             self._begin(task, 0, problem=str(error))
 
@@ -275,6 +276,9 @@ class Engine:
             self._parts.at("staged")
             tree = attempt.folder.tree if attempt.container is None else INSIDE
             about = {**self._about_run, **attempt.variables}
+            if attempt.task.fan is not None and attempt.task.fan.search is not None:
+                about |= trials.variables(tree)
+                attempt.watcher = searched.watcher(attempt, self._fans[attempt.task.name].told)
             env = self._job.variables(attempt.task, attempt.execution, tree, attempt.secrets, about)
             problem = attempt.launch(self._parts.processes, env, self._parts.wakeups)
             self._parts.at("launched")
@@ -301,6 +305,7 @@ class Engine:
                 else:
                     kill(attempt.process)
                     attempt.deadline = None
+        searched.look(list(self._active.values()))
         savings.begin_due(self._active.values(), self._parts.wakeups)
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up()
@@ -351,6 +356,7 @@ class Engine:
         if self._queue.next_at is not None and len(self._active) < self._job.slots:
             deadlines.append(self._queue.next_at)
         deadlines += [now + left for left in savings.seconds_left(self._active.values())]
+        deadlines += [now + left for left in searched.seconds_left(list(self._active.values()))]
         return max(0.0, min(deadlines) - now) if deadlines else None
 
     def _conclude(self, attempt: Attempt, ending: Ending) -> None:
@@ -392,7 +398,8 @@ class Engine:
         if retried:
             self._wait_for(attempt, record.attempt + 1, pause_seconds(attempt, record))
         elif attempt.item is not None:
-            cut_off = record.state is State.ABORT or (self.interrupted and may_follow(attempt, record))
+            aborted = record.state is State.ABORT and record.reason != PRUNED
+            cut_off = aborted or (self.interrupted and may_follow(attempt, record))
             self._fans[name].end(record, staged.texts, cut_off=cut_off)
         elif name not in self._started.tasks:
             status = SUCCEEDED if record.state is State.COMPLETE else FAILED

@@ -10,8 +10,9 @@ from typing import Protocol
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local.events import Concluded
+from mlgen.local.searched import Trials
 from mlgen.plan.model import Fan, OutRef, Task
-from mlgen.runtime.ending import CANCELLED, STEP_FAILED, SUCCEEDED
+from mlgen.runtime.ending import CANCELLED, PRUNED, STEP_FAILED, SUCCEEDED
 from mlgen.runtime.fans import Count, Late, ListDocument
 from mlgen.runtime.items import CHUNK, counted, elements
 from mlgen.runtime.late import text_of
@@ -31,6 +32,10 @@ class Items(Protocol):
         """The item of a number, and the text of each variable. told: what became of those that have ended."""
         ...
 
+    def may_begin(self, index: int, told: Sequence[Outcome]) -> bool:
+        """Whether an item may begin now, apart from how many run."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -44,6 +49,15 @@ class Rows:
 
     def item(self, index: int, told: Sequence[Outcome]) -> tuple[Item, Mapping[str, str]]:
         return self.items[index]
+
+    def may_begin(self, index: int, told: Sequence[Outcome]) -> bool:
+        return True
+
+
+def items_of(task: Task, read: ReadOut) -> Items:
+    """The items of a fan, as `rows_of`; of a search those that it proposes."""
+    search = task.fan.search if task.fan else None
+    return rows_of(task, read) if search is None else Trials(search)
 
 
 def rows_of(task: Task, read: ReadOut) -> Rows:
@@ -113,7 +127,7 @@ class FanRun:
         """The next item that may start now, which then runs; None where none may."""
         assert self.task.fan is not None, "of fans"
         full = self.task.fan.parallel is not None and len(self.running) >= self.task.fan.parallel
-        if full or not self._rest:
+        if full or not self._rest or not self.items.may_begin(self.begun, self.told):
             return None
         index, self.begun = self.begun, self.begun + 1
         self.running.add(index)
@@ -132,9 +146,11 @@ class FanRun:
             texts=texts if record.state is State.COMPLETE else {},
             values=record.item.values,
             metrics=record.metrics,
+            pruned=record.reason == PRUNED,
+            reports=record.item.reports,
         )
         self.cancelled |= cut_off
-        if record.state is not State.COMPLETE:
+        if record.state is not State.COMPLETE and record.reason != PRUNED:
             self.failures.append(record.reason)
 
     def give_up(self, item: Item) -> None:

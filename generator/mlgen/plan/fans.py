@@ -27,15 +27,17 @@ def fan(task: spec.Task) -> Fan | None:
         return None
     known = not found.search and not any(isinstance(axis.values, spec.Ref) for axis in found.axes)
     pick = task.pick.value if task.pick else None
+    search = _search(found, found.search, task) if found.search else None
+    parallel = int(str(task.parallel.value)) if task.parallel else None
     return Fan(
         kind=found.kind,
         variables=tuple(Variable(axis.name, axis.type or Type.JSON) for axis in found.axes),
         rows=tuple(_rows(found)) if known else None,
         lists=() if known or found.search else tuple(_list(axis) for axis in found.axes),
-        parallel=int(str(task.parallel.value)) if task.parallel else None,
+        parallel=search.parallel if search else parallel,
         failures=int(str(task.failures.value)) if task.failures else 0,
         pick=Pick(pick.metric, pick.highest) if isinstance(pick, spec.Pick) else None,
-        search=_search(found, found.search, task) if found.search else None,
+        search=search,
     )
 
 
@@ -62,7 +64,9 @@ def _dimension(axis: spec.Axis) -> Dimension:
     if isinstance(axis.values, spec.Draw):
         draw = axis.values
         return Dimension(axis.name, axis.type, (), float(draw.minimum), float(draw.maximum), draw.log)
-    return Dimension(axis.name, axis.type, _texts(axis))
+    # In the one spelling that a record's value has again: trials are told by their values.
+    choices = dict.fromkeys(values.to_text(values.parse(axis.type, text)) for text in _texts(axis))
+    return Dimension(axis.name, axis.type, tuple(choices))
 
 
 def _list(axis: spec.Axis) -> OutRef | Row:

@@ -27,8 +27,7 @@ def filled(task: Object, entry: Object, run: Object, name: str) -> Object:
         **{f"$(params.{p['name']})": p["value"] for p in run["spec"].get("params", ()) if isinstance(p["value"], str)},
     }
     own: dict[str, str] = {
-        **{f"$(params.{p['name']})": p["default"] for p in task["spec"].get("params", ()) if "default" in p},
-        "$(context.taskRun.name)": task_run_name(name, entry),
+        "$(context.taskRun.name)": f"{name}-{entry['name']}",
         "$(context.taskRun.uid)": UID,
         "$(context.taskRun.namespace)": task["metadata"]["namespace"],
         **{
@@ -37,7 +36,7 @@ def filled(task: Object, entry: Object, run: Object, name: str) -> Object:
         },
     }
     lists: dict[str, list[str]] = {}
-    for param in (*entry.get("params", ()), *first_of(entry.get("matrix", {}))):
+    for param in entry.get("params", ()):
         value = param["value"]
         if isinstance(value, str):
             own[f"$(params.{param['name']})"] = _replaced(value, known)
@@ -69,16 +68,3 @@ def _variable_filled(variable: Data, own: Mapping[str, str]) -> Data:
 
 def _replaced(text: str, known: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: known.get(match[0], match[0]), text) if "$(" in text else text
-
-
-def task_run_name(run: str, entry: Object) -> str:
-    """Of the first TaskRun of an entry: Tekton numbers those of a matrix, if it makes several."""
-    several = len(entry.get("matrix", {}).get("include", ())) > 1
-    return f"{run}-{entry['name']}" + ("-0" if several else "")
-
-
-def first_of(matrix: Object) -> list[Object]:
-    """The params of the first of the TaskRuns that a matrix makes: all are alike but for these."""
-    for include in matrix.get("include", ()):
-        return list(include["params"])
-    return [{"name": param["name"], "value": param["value"][0]} for param in matrix.get("params", ())]

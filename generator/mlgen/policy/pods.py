@@ -25,7 +25,7 @@ from mlgen.policy.containers import (
     volumes,
     with_defaults,
 )
-from mlgen.policy.filled import UID, filled, task_run_name
+from mlgen.policy.filled import UID, filled
 from mlgen.policy.stored import labels_of_job
 from mlgen.spec.quantities import duration_seconds
 
@@ -118,7 +118,7 @@ def _pod(entry: Object, task: Object, pipeline: Object, run: Object, images: Ima
 def _metadata(entry: Object, task: Object, pipeline: Object, run: Object) -> Data:
     own, its, graph = run["metadata"], task["metadata"], pipeline["metadata"]
     name = _run_name(run)
-    task_run = task_run_name(name, entry)
+    task_run = f"{name}-{entry['name']}"
     annotations = {**its.get("annotations", {}), **graph.get("annotations", {}), **own.get("annotations", {})}
     return {
         "name": f"{task_run}-pod",

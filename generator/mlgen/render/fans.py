@@ -41,7 +41,7 @@ class Pieces:
         self.counting = {
             task.name: self._free(f"for-{task.name}", "-")
             for task in plan.tasks
-            if task.fan and task.fan.rows is None and documents.counter(task, plan) is None
+            if task.fan and task.fan.of is None and documents.counter(task, plan) is None
         }
 
     def of(self, task: str) -> list[Piece]:
@@ -62,13 +62,11 @@ class Pieces:
         return max(done.values(), default=0)
 
     def _cut(self, task: str, fan: Fan) -> list[Piece]:
-        of, size = (MOST_OF_A_RUN, documents.chunk_of(fan)) if fan.rows is None else (len(fan.rows), MATRIX)
+        of, size = (MOST_OF_A_RUN, documents.chunk_of(fan)) if fan.of is None else (fan.of, MATRIX)
         size = min(size, fan.parallel or size)
         at_once = fan.parallel // size if fan.parallel else None
-        if fan.rows is None:
-            of -= of % size  # what is left is over
         cuts: list[range | str] = [range(start, min(start + size, of)) for start in range(0, of, size)]
-        if fan.rows is None:
+        if fan.of is None:
             cuts = [ALL_FULL] if documents.is_square(fan) else cuts
             cuts += [OVER] if size > 1 else []
         names = self._names(task, len(cuts))
@@ -139,7 +137,7 @@ class Counted:
 
 def counted(task: Task, plan: Plan, pieces: Pieces) -> Counted | None:
     """None where a fan's items are known beforehand."""
-    if task.fan is None or task.fan.rows is not None:
+    if task.fan is None or task.fan.of is not None:
         return None
     most = MOST_OF_A_RUN // documents.chunk_of(task.fan)
     if task.name in pieces.counting:
@@ -180,7 +178,8 @@ def by_file(task: Task) -> list[str]:
         return []
     if task.fan.rows is not None:
         return list(documents.coded(task.fan))
-    return [*(v.name for v in task.fan.variables), "MLGEN_INDEX"]
+    names = [v.name for v in task.fan.variables]
+    return names if task.fan.search else [*names, "MLGEN_INDEX"]
 
 
 def by_param(task: Task) -> list[str]:
@@ -190,5 +189,5 @@ def by_param(task: Task) -> list[str]:
 
 def list_refs(task: Task, plan: Plan) -> list[OutRef]:
     """The outs whose lists a fan goes through, and whose texts are results."""
-    lists = task.fan.lists if task.fan and task.fan.rows is None else ()
+    lists = task.fan.lists if task.fan and task.fan.of is None else ()
     return [one for one in dict.fromkeys(lists) if isinstance(one, OutRef) and not plan.task(one.task).late]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlgen import canonical
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.registry.reference import with_registry
-from mlgen.runtime import counting, documents, pod
+from mlgen.runtime import pod
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
 from mlgen.runtime.results import MAX_RESULTS_BYTES
 from mlgen.spec.checks.platform import TEKTON
@@ -90,15 +90,8 @@ def results_bytes(plan: Plan, task: Task) -> int:
     Every byte of a text counts as two: a quote, a backslash, a line's end or a doubled $ takes so many in JSON. What
     takes more is rare, and stage-out refuses it with the real size.
     """
-    if task.fan is not None:  # who reads its outs finds them in the bucket
-        return 2
     entries = [(out.name, _text_bytes(plan, task, out)) for out in task.outs]
     entries += [(f"if-{evaluation.index}", len("false")) for evaluation in task.evaluates]
-    for count in documents.counts(task.name, plan):
-        named = counting.names(count.index, square=count.square)
-        # A number has three digits, and each of the two quotes a backslash.
-        numbers = 2 + count.chunk * len('\\"255\\",')
-        entries += [(named.full, 3), (named.over, 2), *((name, numbers) for name in named.arrays)]
     return 2 + sum(len('{"key":"","value":"","type":1},') + len(name) + size for name, size in entries)
 
 

@@ -7,6 +7,7 @@ from mlgen.render import fans
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
 from mlgen.runtime import pod
 from mlgen.runtime.prelude import prelude
+from mlgen.search.reports import FILE, STOP_FILE, STOP_VARIABLE, VARIABLE
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import cpu_text, duration_text
 
@@ -74,8 +75,9 @@ def _env(task: Task, *, final: bool) -> list[Data]:
     late = _late_values(task)
     texts |= {i.name: _text(i) for i in task.ins if i.name not in late}
     if task.fan:
-        texts |= {"MLGEN_INDEX": f"$(params.{fans.INDEX})"} if task.fan.rows is not None else {}
+        texts |= {"MLGEN_INDEX": f"$(params.{fans.INDEX})"} if task.fan.of is not None else {}
         texts |= {name: f"$(params.{name})" for name in fans.by_param(task) if name not in fans.by_file(task)}
+        texts |= {VARIABLE: f"{pod.ROOT}/{FILE}", STOP_VARIABLE: f"{pod.ROOT}/{STOP_FILE}"} if task.fan.search else {}
     texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
     if task.checkpoint:
         texts[task.checkpoint.name] = f"{pod.ROOT}/checkpoint"

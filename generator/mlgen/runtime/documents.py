@@ -159,7 +159,7 @@ def of_record(
     cut = tuple(
         Count(index, task.name, chunk_of(task.fan), is_square(task.fan), ())
         for index, task in enumerate(tasks)
-        if task.fan and task.fan.rows is None
+        if task.fan and task.fan.of is None
     )
     return TaskDocument(
         pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform, counts=cut
@@ -194,7 +194,7 @@ def counter(fan: model.Task, plan: model.Plan) -> str | None:
 
 def counts(task: str, plan: model.Plan) -> tuple[Count, ...]:
     """Of which fans a task tells how many items they have."""
-    fans = [t for t in plan.tasks if t.fan and t.fan.rows is None and t.fan.lists and counter(t, plan) == task]
+    fans = [t for t in plan.tasks if t.fan and t.fan.of is None and t.fan.lists and counter(t, plan) == task]
     return tuple(_count(index, fan, plan) for index, fan in enumerate(fans))
 
 
@@ -219,10 +219,9 @@ def _late(source: model.Source, plan: model.Plan | None) -> Late | None:
     fan = plan.task(source.task).fan
     if fan is None:
         return Late(source.task, source.out, fan=False)
-    of = None if fan.rows is None else len(fan.rows)
     if fan.pick is None:
-        return Late(source.task, source.out, fan=True, of=of)
-    return Late(source.task, source.out, True, fan.pick.metric, fan.pick.highest, of)
+        return Late(source.task, source.out, fan=True, of=fan.of)
+    return Late(source.task, source.out, True, fan.pick.metric, fan.pick.highest, fan.of)
 
 
 def _fan(task: model.Task, plan: model.Plan | None) -> FanDocument:
@@ -232,10 +231,11 @@ def _fan(task: model.Task, plan: model.Plan | None) -> FanDocument:
         variables=tuple((v.name, v.type) for v in fan.variables),
         failures=fan.failures,
         pick=fan.pick.metric if fan.pick else None,
-        of=None if fan.rows is None else len(fan.rows),
+        of=fan.of,
         retries=task.retries,
-        lists=_lists(fan, plan) if plan and fan.rows is None else (),
+        lists=_lists(fan, plan) if plan and fan.of is None else (),
         coded=coded(fan),
+        search=fan.search,
     )
 
 

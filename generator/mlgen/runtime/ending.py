@@ -17,7 +17,7 @@ from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.retrying import Cause, refusal, with_refusal
 from mlgen.runtime.secrets import masked
 
-# Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and two of ours where it has no word.
+# Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and ours where it has no word.
 SUCCEEDED = "Succeeded"
 STEP_FAILED = "StepFailed"
 TIMED_OUT = "TaskRunTimeout"
@@ -25,6 +25,7 @@ CANCELLED = "TaskRunCancelled"
 STEP_OOM = "StepOOM"
 SIDECAR_FAILED = "SidecarFailed"
 ENGINE_LOST = "EngineLost"
+PRUNED = "Pruned"  # a trial that was told to stop, and did (decision 0032)
 POD_STOPPED = "PodStopped"  # by whom and why is known outside of the pod only
 
 MAX_ERROR_CHARACTERS = 4000  # of an error of ours that a record must have room for

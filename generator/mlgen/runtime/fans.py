@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mlgen.search.model import Search
 from mlgen.values import Type
 
 OUTCOME = "outcome"  # the one result of an item: its record's state; FAIL of a TaskRun that ended well
@@ -99,7 +100,7 @@ class FanDocument:
 
     of: how many items it has; None: as many as there are combinations of `lists`, which hold one entry a variable.
     retries: of an item, since only its last attempt is counted as failed.
-    coded: variables whose text a pod is told as JSON without any `$`.
+    coded: variables whose text a pod is told as JSON without any `$`. search: who proposes the values of each item.
     """
 
     variables: tuple[tuple[str, Type], ...]
@@ -109,6 +110,7 @@ class FanDocument:
     retries: int = 0
     lists: tuple[ListDocument, ...] = ()
     coded: tuple[str, ...] = ()
+    search: Search | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -119,6 +121,7 @@ class FanDocument:
             "retries": self.retries,
             **({"lists": [one.to_json() for one in self.lists]} if self.lists else {}),
             **({"coded": list(self.coded)} if self.coded else {}),
+            **({"search": self.search.to_json()} if self.search else {}),
         }
 
     @staticmethod
@@ -131,4 +134,5 @@ class FanDocument:
             data["retries"],
             tuple(map(ListDocument.from_json, data.get("lists", []))),
             tuple(data.get("coded", [])),
+            Search.from_json(data["search"]) if data.get("search") else None,
         )

@@ -12,6 +12,7 @@ from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.runtime import late as late_text
 from mlgen.runtime import outcomes
+from mlgen.runtime.ending import PRUNED
 from mlgen.runtime.fans import Late
 from mlgen.runtime.outcomes import Outcome
 from mlgen.runtime.outs import StagingError, reason_of
@@ -54,9 +55,11 @@ class Gathering:
         return found
 
 
-def read(store: Store, pipeline: str, run_uid: str, task: str) -> list[Outcome]:
-    """All outcomes of a task in a run. Raises StoreError, Fault, BadRecord."""
+def read(store: Store, pipeline: str, run_uid: str, task: str, *, below: int | None = None) -> list[Outcome]:
+    """All outcomes of a task in a run, or those of items below a number. Raises StoreError, Fault, BadRecord."""
     keys = [key for key in store.keys(outcomes.folder(pipeline, run_uid, task)) if not key.endswith(outcomes.COUNT)]
+    if below is not None:
+        keys = [key for key in keys if outcomes.index_and_attempt(key)[0] < below]
     if len(keys) < READS:
         return [outcomes.from_bytes(store.get(key)) for key in keys]
     with threads(READS) as pool:
@@ -87,7 +90,8 @@ def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None]) -> No
     Of one that was ended from outside there is nothing to tell: its TaskRun fails, and with it the task.
     """
     item = record.item or Item(0, 1)
-    if record.state is State.ABORT:
+    pruned = record.reason == PRUNED
+    if record.state is State.ABORT and not pruned:
         return
     outcome = Outcome(
         index=item.index,
@@ -98,6 +102,8 @@ def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None]) -> No
         values=item.values,
         metrics=record.metrics,
         of=item.of,
+        pruned=pruned,
+        reports=item.reports,
     )
     key = outcomes.key(record.pipeline, record.run_uid, record.task, outcome)
     store.put(key, outcomes.to_bytes(outcome))

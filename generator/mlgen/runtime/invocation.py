@@ -154,6 +154,8 @@ def _item(fan: FanDocument, values: _Values, environ: Mapping[str, str]) -> tupl
     Of lists that the bucket alone knows it has no values yet: `Post.execution` has.
     """
     index = int(_variable(environ, "MLGEN_INDEX"))
+    if fan.search is not None:  # stage-in asks for its values
+        return Item(index, fan.search.trials), {}
     if fan.of is None:
         index += items.CHUNK * int(environ.get("MLGEN_ROW") or 0)
         if any(one.late for one in fan.lists):

@@ -7,13 +7,14 @@ failed is known without reading any. A single execution of a late task that is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.records.fields import RUN_ID, BadRecord, loads
 from mlgen.ledger.records.task import State
+from mlgen.search.model import Report
 
 PREFIX = "_outcomes"
 COUNT = "items.json"
@@ -25,7 +26,7 @@ class Outcome:
     """How one execution ended. texts: of outs, as results have them: None for an optional one not written.
 
     values: of the fan's variables, parsed. metrics: parsed, by the name of the out. Only a COMPLETE one has texts.
-    of: how many items there are.
+    of: how many items there are. pruned, reports: of a search's trial (decision 0032); one that was pruned is ABORT.
     """
 
     index: int
@@ -36,6 +37,8 @@ class Outcome:
     values: Mapping[str, Json]
     metrics: Mapping[str, Json]
     of: int = 1
+    pruned: bool = False
+    reports: tuple[Report, ...] = ()
 
 
 def folder(pipeline: str, run_uid: str, task: str) -> str:
@@ -46,7 +49,7 @@ def folder(pipeline: str, run_uid: str, task: str) -> str:
 def key(pipeline: str, run_uid: str, task: str, outcome: Outcome) -> str:
     """Where one outcome lies, below the artifacts."""
     where = (
-        folder(pipeline, run_uid, task) if outcome.state is State.COMPLETE else failed_folder(pipeline, run_uid, task)
+        folder(pipeline, run_uid, task) if outcome.state is not State.FAIL else failed_folder(pipeline, run_uid, task)
     )
     return f"{where}/{outcome.index}-{outcome.attempt}.{outcome.run_id[:8]}.json"
 
@@ -80,6 +83,8 @@ def to_bytes(outcome: Outcome) -> bytes:
             "values": outcome.values,
             "metrics": outcome.metrics,
             "of": outcome.of,
+            **({"pruned": True} if outcome.pruned else {}),
+            **({"reports": [list(report) for report in outcome.reports]} if outcome.reports else {}),
         }
     )
 
@@ -105,7 +110,16 @@ def from_bytes(data: bytes) -> Outcome:
         fields.mapping("values"),
         fields.mapping("metrics"),
         fields.integer("of"),
+        fields.get("pruned") is True,
+        tuple(_reports(fields.get("reports") or [])),
     )
+
+
+def _reports(found: object) -> Iterator[Report]:
+    for report in found if isinstance(found, list) else ():
+        if not isinstance(report, list) or list(map(type, report)) not in ([int, float], [int, int]):
+            raise BadRecord("reports are none")
+        yield report[0], float(report[1])
 
 
 def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:

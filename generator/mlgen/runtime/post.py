@@ -52,7 +52,7 @@ class Post:
         """Of an item of lists that only the bucket knows: with its values, once stage-in has read them there."""
         execution = self.pod.execution
         told = self.handover.told(ITEM) if execution.item is not None else None
-        return execution if told is None else replace(execution, item=Item(**json.loads(told)))
+        return execution if told is None else replace(execution, item=Item(**{**json.loads(told), "reports": ()}))
 
     @property
     def tree(self) -> Tree:

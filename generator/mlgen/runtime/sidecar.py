@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mlgen.runtime import tekton
+from mlgen.runtime import tekton, trials
 from mlgen.runtime.attempts import Refused
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
@@ -30,6 +30,7 @@ from mlgen.runtime.next_attempt import NextAttempt
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import prepare, staged_inputs
+from mlgen.runtime.trials import Watcher
 from mlgen.runtime.verdict import Sight, Verdict, judge
 from mlgen.runtime.watch import Watch
 
@@ -39,6 +40,7 @@ KEEP_UNREACHED_SECONDS = 20  # the same where the spool was never reached
 PATIENCE_SECONDS = 20.0  # of one request: then it says what is wrong, and is made again
 FOLD_SECONDS = 3  # stage-out waits for it
 FAST_SECONDS, SLOW_SECONDS = 0.05, 5.0  # between looks: when something has just happened, and when nothing does
+TRIAL_SECONDS = 1.0  # at most, where a trial may have to be stopped
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Sidecar:
     _followed: set[str] = field(default_factory=set)
     _next: NextAttempt | None = None
     _release: str | None = None  # a step that died with its entrypoint
+    _watcher: Watcher | None = None  # of a search's trial, once its program may run
 
     def run(self) -> None:
         """Run until the record is durable, or as durable as can be. Again after a kill: what was told stays told.
@@ -112,6 +115,7 @@ class Sidecar:
             for step in ("stage-in", "stage-out"):
                 self._follow(step, watch)
             sight = self._look(watch)
+            self._look_at_trial(sight)
             verdict = judge(sight, self.post.document.timeout_seconds)
             if verdict is not None:
                 self.post.at("judged")
@@ -119,15 +123,29 @@ class Sidecar:
             if sight.stopping is not None and not sight.stage_in_began:
                 # No step has begun: why the pod never came so far is known to those alone who stopped it.
                 return None
+            pace = self._pace()
+            if self._watcher is not None and not self._watcher.stopped:
+                pace = min(pace, TRIAL_SECONDS)
             if self._next is None:
-                watch.wait(self._pace())
+                watch.wait(pace)
                 continue
             self._next.follow(watch, staged=sight.staged is not None)
-            watch.wait(self._next.patience(self._pace()))
+            watch.wait(self._next.patience(pace))
 
     def _main_is_gone(self, watch: Watch) -> bool:
         run = self.post.places.main_run
         return watch.main_gone or tekton.ended(run) or tekton.skipped(run)
+
+    def _look_at_trial(self, sight: Sight) -> None:
+        """Tell a search's trial to stop, once it should."""
+        execution, fan = self.post.execution, self.post.document.fan
+        if fan is None or fan.search is None or fan.search.prune is None or sight.staged is None:
+            return
+        assert execution.item is not None, "of a search"
+        if self._watcher is None:
+            tree = self.post.tree
+            self._watcher = Watcher(fan.search, execution.item.index, trials.kept_earlier(tree), tree)
+        self._watcher.look()
 
     def _follow(self, step: str, watch: Watch) -> None:
         """Be woken by the end of a step of ours: where it was killed, Tekton may stop the pod within two seconds."""

@@ -11,6 +11,7 @@ from mlgen.diagnostic import Fault
 from mlgen.gates import Ref, parse_gate
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.runtime import trials
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
@@ -49,6 +50,7 @@ def stage_out(
     the spec says. Of one that failed, the values and metrics that can be read are recorded, and no artifact: half a
     model must have no lineage. secrets: name -> text that no value may hold and that no error shows.
     """
+    execution, ending = _trial(document, execution, tree, ending)
     values, problems = read_values(document, tree, secrets or {})
     outputs: tuple[Artifact, ...] = ()
     cause = Cause.PROGRAM
@@ -76,6 +78,16 @@ def stage_out(
     if ending.state is not State.COMPLETE:
         return Staged(record, {})
     return Staged(record, _texts(document, execution, values, outputs, store))
+
+
+def _trial(document: TaskDocument, execution: Execution, tree: Tree, ending: Ending) -> tuple[Execution, Ending]:
+    """The same, but of a search's trial: what it reported, and whether it was pruned."""
+    search = document.fan.search if document.fan else None
+    if search is None or execution.item is None:
+        return execution, ending
+    metric = next(out for out in document.outs if out.name == search.metric)
+    ending = trials.ended(search, tree, ending, has_metric=_exists(tree, metric))
+    return replace(execution, item=replace(execution.item, reports=trials.reported(tree, ending))), ending
 
 
 def prefix(document: TaskDocument, execution: Execution) -> str:

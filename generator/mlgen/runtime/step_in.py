@@ -6,15 +6,18 @@ import json
 from dataclasses import asdict, replace
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime import bundle, following, items
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import Item
+from mlgen.runtime import bundle, following, items, trials
 from mlgen.runtime.attempts import Refused
 from mlgen.runtime.fans import FanDocument, ListDocument
-from mlgen.runtime.gathering import Gathering, failed
+from mlgen.runtime.gathering import Gathering, failed, read
 from mlgen.runtime.handover import CALLED_OFF, FAILED, ITEM, READY, REFUSED, STAGED, UNREACHABLE
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.post import Post
 from mlgen.runtime.stage_in import OpenStore, stage_in
 from mlgen.runtime.texts import result
+from mlgen.search.model import Search
 
 READY_SECONDS = 180  # until the sidecar must be ready; it gives up reaching the spool after 120
 
@@ -105,11 +108,26 @@ def _check_failures(post: Post, fan: FanDocument) -> None:
         raise _CalledOff(f"{len(gone)} {items_} failed, and the task bears {fan.failures}: this one was not started")
 
 
+def _ask(post: Post, search: Search, index: int) -> tuple[Item, dict[str, str]]:
+    """The values of a search's trial, by what became of those before its wave, all of which have ended."""
+    document, first = post.document, search.wave(index)
+    try:
+        found = read(post.store, document.pipeline, post.execution.run_uid, document.task, below=first) if first else []
+    except BadRecord as error:
+        raise StagingError(f"what became of the trials before cannot be read: {error}") from None
+    earlier = trials.before(search, index, found)
+    trials.keep_earlier(post.tree, earlier)
+    return trials.proposed(search, index, earlier)
+
+
 def _tell_item(post: Post, fan: FanDocument, gathering: Gathering) -> None:
     """Write what the item's script reads from files; for the sidecar and stage-out, what they cannot know."""
     texts, item = post.pod.item_texts, post.execution.item
     assert item is not None, "of fans"
-    if any(one.late for one in fan.lists):
+    if fan.search is not None:
+        item, texts = _ask(post, fan.search, item.index)
+        post.handover.tell(ITEM, json.dumps(asdict(item)))
+    elif any(one.late for one in fan.lists):
         values = post.execution.gate_values
 
         def read(one: ListDocument) -> str | None:

@@ -12,7 +12,16 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime import counting, stage_out, tekton
 from mlgen.runtime.cache_key import digest_of
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.ending import SIDECAR_FAILED, SIGNAL_EXIT_CODE, STEP_FAILED, Ending, fix, of_pod_exit_code, record_of
+from mlgen.runtime.ending import (
+    PRUNED,
+    SIDECAR_FAILED,
+    SIGNAL_EXIT_CODE,
+    STEP_FAILED,
+    Ending,
+    fix,
+    of_pod_exit_code,
+    record_of,
+)
 from mlgen.runtime.fans import OUTCOME, ListDocument
 from mlgen.runtime.gathering import Gathering, failed
 from mlgen.runtime.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
@@ -64,7 +73,7 @@ def keep(post: Post) -> int:
     if problem is not None:
         _forget_results(post)
         raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
-    if record.state is State.COMPLETE or _is_borne(post):
+    if record.state is State.COMPLETE or record.reason == PRUNED or _is_borne(post):
         return 0
     if ending.exit_code is None or ending.state is State.COMPLETE:
         _forget_results(post)
@@ -176,6 +185,8 @@ def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage
             texts |= _counts(post, staged)
         except Exception as error:
             texts, staged = {}, _failed(post, ending, STEP_FAILED, sentence(error))
+    elif staged.record.reason == PRUNED:
+        texts = {OUTCOME: str(State.ABORT)}
     problem = too_large(texts)
     if problem is not None:
         texts, staged = {}, _failed(post, ending, STEP_FAILED, problem)

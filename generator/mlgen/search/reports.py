@@ -16,7 +16,7 @@ from mlgen.search.model import Report
 
 VARIABLE, STOP_VARIABLE = "MLGEN_REPORT", "MLGEN_PRUNE"
 FILE, STOP_FILE = "report", "prune"
-MAX_REPORTS, MAX_BYTES = 1000, 64 * 1024  # of a trial; what comes after is not read
+MAX_REPORTS, MAX_BYTES = 500, 32 * 1024  # of a trial, whose record holds them; what comes after is not read
 MAX_STEP = 1 << 31
 
 
@@ -50,11 +50,3 @@ def read_file(path: Path) -> tuple[Report, ...]:
         return ()
     finally:
         os.close(descriptor)
-
-
-def thinned(reports: tuple[Report, ...], most: int) -> tuple[Report, ...]:
-    """At most so many of them, the last among them."""
-    if len(reports) <= most:
-        return reports
-    last = len(reports) - 1
-    return tuple(reports[round(last * at / (most - 1))] for at in range(most))

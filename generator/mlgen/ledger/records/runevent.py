@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mlgen import __version__, canonical
+from mlgen.canonical import Json
 from mlgen.ledger.records.artifact import of_dataset, to_dataset
 from mlgen.ledger.records.fields import DIGEST, NAME, RUN_ID, TASK, BadRecord, Fields, NewerFormat
 from mlgen.ledger.records.task import Item, RecordTooLarge, Source, State, TaskRecord, most_bytes
@@ -205,6 +207,12 @@ def _state(text: str) -> State:
         raise BadRecord(f"state is {text[:40]!r}, not one of {', '.join(State)}") from None
 
 
+def _item_json(item: Item) -> Json:
+    found: dict[str, Json] = {"index": item.index, "of": item.of, "values": dict(item.values)}
+    found |= {"pick": item.pick} if item.pick is not None else {}
+    return found | ({"reports": [list(report) for report in item.reports]} if item.reports else {})
+
+
 def _item(about: Fields) -> Item | None:
     if about.get("item") is None:
         return None
@@ -212,12 +220,15 @@ def _item(about: Fields) -> Item | None:
     index, of = item.integer("index"), item.integer("of")
     if not 0 <= index < of:
         raise BadRecord(f"it is item {index} of {of}")
-    return Item(index, of, item.mapping("values"), item.optional_text("pick"))
+    return Item(index, of, item.mapping("values"), item.optional_text("pick"), tuple(_reports(item)))
 
 
-def _item_json(item: Item) -> dict[str, object]:
-    pick = {"pick": item.pick} if item.pick is not None else {}
-    return {"index": item.index, "of": item.of, "values": item.values, **pick}
+def _reports(item: Fields) -> Iterator[tuple[int, float]]:
+    """What a newer mlgen writes otherwise is not read: it is about how a trial went, and decides nothing."""
+    found = item.get("reports")
+    for report in found if isinstance(found, list) else ():
+        if isinstance(report, list) and list(map(type, report)) in ([int, float], [int, int]):
+            yield report[0], float(report[1])
 
 
 def _source(job: Fields) -> Source | None:

@@ -49,12 +49,14 @@ class Item:
     """Which of a fan's executions (decision 0031). index: from 0. of: how many. values: of the fan's variables.
 
     pick: which one is the winner, "max auc"; None: none is picked.
+    reports: of a search's trial (decision 0032), a step and the metric there.
     """
 
     index: int
     of: int
     values: Mapping[str, Json] = field(default_factory=dict)
     pick: str | None = None
+    reports: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
