@@ -12,7 +12,8 @@ from mlgen.review.files import lock_changes, policy_changes
 from mlgen.review.make import make_part
 from mlgen.review.project import environment_changes, project_changes
 from mlgen.review.rules import read_rules
-from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project
+from mlgen.spec.external import ExternalSecrets, Identity
+from mlgen.spec.project import S3, Environment, GpuPool, Ledger, Limits, Project, Spot
 from tests.review.states import DIGEST, OTHER, SPEC, prod, side
 from tests.strategies import load
 
@@ -49,6 +50,18 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "queue_seconds": ({"queue_seconds": 7200}, "resources: prod.queue 1h → 2h"),
     "staging_seconds": ({"staging_seconds": 60}, "resources: prod.staging 1h → 1m"),
     "labels": ({"labels": (("team", "fraud"),)}, "metadata: prod.labels.team risk → fraud"),
+    "spot": (
+        {"spot": Spot((("karpenter.sh/capacity-type", "spot"),))},
+        "resources: prod.spot.node_selector.karpenter.sh/capacity-type new: spot",
+    ),
+    "identity": (
+        {"identity": Identity("gcp", "x@y")},
+        "runs: prod.identity.cloud new: gcp\nruns: prod.identity.name new: x@y",
+    ),
+    "external_secrets": (
+        {"external_secrets": ExternalSecrets(others=("mine",))},
+        "runs: prod.external_secrets.others new: mine\nruns: prod.external_secrets.refresh new: 15m",
+    ),
     "pin": ({"pin": "1" * 40}, f"none: prod.pin new: {'1' * 12}"),
 }
 
@@ -57,7 +70,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
 def test_each_setting_of_an_environment_is_told(name: str) -> None:
     changes, expected = CHANGED[name]
     found = environment_changes(FULL, replace(FULL, **changes))
-    assert [f"{change.effect}: {line(change)}" for change in found] == [expected]
+    assert [f"{change.effect}: {line(change)}" for change in found] == expected.split("\n")
 
 
 def test_no_setting_is_forgotten() -> None:

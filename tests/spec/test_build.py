@@ -8,7 +8,7 @@ from mlgen.spec.build import build, build_task_file
 from mlgen.spec.document import read
 from mlgen.spec.model import Literal, Pipeline, Ref
 from mlgen.spec.paths import resolve, uses
-from mlgen.spec.settings import Amount, GpuAsk, SecretKey
+from mlgen.spec.settings import Amount, GpuAsk, Retries, SecretKey
 from mlgen.spec.shape import check_shape
 from mlgen.values import Type
 
@@ -109,7 +109,7 @@ tasks:
     assert secret["T"].value == SecretKey("hf", "token.txt")
     assert a == {
         "cpu": 250, "memory": Amount("2Gi", 2 << 30), "disk": Amount("1Gi", 1 << 30), "gpu": GpuAsk("a100", 2),
-        "timeout": 5400, "retries": 2,
+        "timeout": 5400, "retries": Retries(2),
     }  # fmt: skip
     assert b == {"cpu": 500, "memory": Amount("500M", 500 * 10**6), "gpu": GpuAsk("default", 1)}
 

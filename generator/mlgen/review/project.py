@@ -17,6 +17,7 @@ _EFFECTS = {
     "limits": Effect.RULES,
     "labels": Effect.METADATA,
     "limit_cpu": Effect.RESOURCES,
+    "spot": Effect.RESOURCES,
     "queue": Effect.RESOURCES,
     "staging": Effect.RESOURCES,
     "ledger.signers": Effect.RULES,

@@ -76,13 +76,10 @@ class Environment:
     buckets: tuple[tuple[str, S3], ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     service_account: str = "default"
-    identity: Identity | None = None
-    external_secrets: ExternalSecrets | None = None
     user: int = 1000
     runtime_image: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
     gpus: tuple[tuple[str, GpuPool], ...] = ()
-    spot: Spot | None = None
     registries: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     limit_cpu: bool = False
@@ -90,6 +87,9 @@ class Environment:
     staging_seconds: int = 3600
     labels: tuple[tuple[str, str], ...] = ()
     pin: str | None = None
+    identity: Identity | None = None
+    external_secrets: ExternalSecrets | None = None
+    spot: Spot | None = None
 
     def pool(self, name: str) -> GpuPool | None:
         return dict(self.gpus).get(name)
