@@ -17,7 +17,7 @@ from mlgen.values import Type
 from tests.runtime.pods import MakePod, Pod, until
 
 AUC, MODEL, NOTE = Out("auc", Type.METRIC), Out("model", Type.MODEL), Out("note", Type.STRING, True, 64)
-SWEEP = FanDocument((("lr", Type.NUMBER),), failures=1, pick="auc", of=3)
+SWEEP = FanDocument((("lr", Type.NUMBER),), failures=1, pick="max auc", of=3)
 TRAIN = 'echo "$lr" > "$model"; echo "0.$lr" > "$auc"'
 
 
@@ -69,7 +69,7 @@ def test_the_winner_and_a_failure_that_is_borne(make: MakePod, tmp_path: Path) -
     assert (code, best.results) == (0, {"outcome": "COMPLETE"})
     items = {r.item.index: r for r in best.records if r.item}
     assert [items[n].state for n in range(3)] == [State.COMPLETE, State.FAIL, State.COMPLETE]
-    assert items[1].item == Item(1, 3, {"lr": 2})
+    assert items[1].item == Item(1, 3, {"lr": 2}, "max auc")
     assert "/train.2." in items[2].outputs[0].uri
 
     reader = sweep.reader(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mlgen.diagnostic import visible
+from mlgen.plan.fan_words import items_text, pick_text
 from mlgen.plan.model import InputRef, Plan, Task
 from mlgen.plan.show import gate
 
@@ -66,7 +67,7 @@ def _mermaid_nodes(group: _Group, indent: str) -> Iterator[str]:
 
 def _mermaid_node(task: Task) -> str:
     left, right = ("{{", "}}") if task.conditions else ("[", "]")
-    lines = [task.name, *(_html(line) for line in _gate(task))]
+    lines = [task.name, *(_html(line) for line in (*_fan(task), *_gate(task)))]
     return f'{node_id(task.name)}{left}"{"<br/>".join(lines)}"{right}'
 
 
@@ -119,13 +120,21 @@ def _dot_nodes(group: _Group, indent: str) -> Iterator[str]:
 
 def _dot_node(task: Task) -> str:
     shape = ", shape=hexagon, style=solid" if task.conditions else ""
-    label = "\n".join([task.name, *map(visible, _gate(task))])
+    label = "\n".join([task.name, *map(visible, (*_fan(task), *_gate(task)))])
     return f"{_quoted(task.name)} [label={_quoted(label)}{shape}];"
 
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def _fan(task: Task) -> list[str]:
+    """How often a task runs, in a line."""
+    if task.fan is None:
+        return []
+    text = items_text(task.fan) + (f", {pick_text(task.fan)}" if task.fan.pick else "")
+    return [text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 3]}..."]
 
 
 def _gate(task: Task) -> list[str]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from mlgen.gates import Or
+from mlgen.plan.fan_words import fan_text
 from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value
 from mlgen.plan.pod import disk_bytes, total
 from mlgen.spec.quantities import cpu_text, duration_text, size_text
@@ -41,10 +42,12 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 
 def _pods(plan: Plan) -> str:
-    count = len(plan.all_tasks) + len(plan.gate_tasks)
+    fans = [task.fan for task in plan.tasks if task.fan]
+    count = len(plan.all_tasks) - len(fans) + sum(fan.of or 0 for fan in fans) + len(plan.gate_tasks)
     names = ", ".join(gate.name for gate in plan.gate_tasks)
     gates = f", {len(plan.gate_tasks)} only for gates: {names}" if plan.gate_tasks else ""
-    return f"{count} pod{'' if count == 1 else 's'} at most{gates}; a pod more writes the run's record"
+    unknown = ", besides those of lists that only the run knows" if any(fan.of is None for fan in fans) else ""
+    return f"{count:,} pod{'' if count == 1 else 's'} at most{unknown}{gates}; a pod more writes the run's record"
 
 
 def _columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
@@ -75,6 +78,8 @@ def _task(number: str, task: Task) -> Iterator[str]:
 
 def _parts(task: Task) -> Iterator[tuple[str, str]]:
     yield "use", task.file
+    if task.fan:
+        yield "times", fan_text(task.fan)
     yield "run", _run(task.run)
     yield "in", ", ".join(map(_in, task.ins))
     yield "out", ", ".join(f"{o.name} {o.type}" + (" (optional)" if o.optional else "") for o in task.outs)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from mlgen.plan.fan_words import at_once, borne, fan_text, items_text, pick_text
 from mlgen.plan.model import Code, Command, Condition, Image, In, Out, Script, Size, Task, Value
 from mlgen.plan.show import again, gate
 from mlgen.plan.text import task_json
@@ -289,6 +290,25 @@ def _use(before: Task, after: Task) -> list[Change]:
 
 
 # In the order in which a reviewer wants to know: a long list is cut at its end.
+def _fan(before: Task, after: Task) -> Iterator[Change]:
+    """How often a task runs, and what its readers get."""
+    old, new = before.fan, after.fan
+    if old == new:
+        return
+    if old is None or new is None:
+        was, now = (fan_text(fan) if fan else None for fan in (old, new))
+        yield from of_value(was, now, RUNS, "times", task=after.name)
+        return
+    had, has = set(old.rows or ()), set(new.rows or ())
+    note = f"+{len(has - had)} -{len(had - has)} of them" if had != has and old.rows and new.rows else ""
+    same = (old.rows, old.lists, old.variables, old.search) == (new.rows, new.lists, new.variables, new.search)
+    if not same:
+        yield Change(RUNS, Kind.CHANGED, after.name, "times", items_text(old), items_text(new), note=note)
+    yield from of_value(pick_text(old) or "picks none", pick_text(new) or "picks none", RUNS, "pick", task=after.name)
+    yield from of_value(borne(old) or "none may fail", borne(new) or "none may fail", RUNS, "failures", task=after.name)
+    yield from of_value(at_once(old) or "no bound", at_once(new) or "no bound", RESOURCES, "parallel", task=after.name)
+
+
 _COMPARED: tuple[Callable[[Task, Task], Iterator[Change] | list[Change]], ...] = (
-    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _checkpoint, _resources, _use,
+    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _fan, _checkpoint, _resources, _use,
 )  # fmt: skip

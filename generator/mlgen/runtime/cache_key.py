@@ -14,6 +14,7 @@ from typing import Any
 from mlgen import canonical
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
+from mlgen.runtime.stage_in import is_many
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.secrets import find
 from mlgen.values import to_text
@@ -47,7 +48,7 @@ def known_digests(
     """
     found = {}
     for item in document.ins:
-        if item.kind == "value" or item.name in besides or (text := _text(item, execution)) is None:
+        if item.kind == "value" or is_many(item) or item.name in besides or (text := _text(item, execution)) is None:
             continue
         digest = split_pointer(text)[1]
         if digest is None:
@@ -63,7 +64,9 @@ def make(document: TaskDocument, execution: Execution, digests: Mapping[str, str
     for item in document.ins:
         if f"in {item.name}" in parts:  # a literal
             continue
-        if item.kind != "value":
+        if item.kind != "value" and is_many(item):
+            parts[f"in {item.name}"] = _of_all(_text(item, execution) or "[]")
+        elif item.kind != "value":
             parts[f"in {item.name}"] = digests.get(item.name, "not written")
         else:
             text = _text(item, execution)
@@ -79,6 +82,11 @@ def of_parts(pipeline: str, task: str, parts: Mapping[str, str]) -> Key:
     """The key that such parts make."""
     whole = {"version": VERSION, "pipeline": pipeline, "task": task, "parts": parts}
     return Key(canonical.digest(whole), dict(sorted(parts.items())))
+
+
+def _of_all(text: str) -> str:
+    """One digest of what all items of a fan left, in order. text: a JSON list of pointers, null where there is none."""
+    return canonical.digest([pointer and split_pointer(pointer)[1] for pointer in json.loads(text)])
 
 
 def _text(item: In, execution: Execution) -> str | None:

@@ -230,7 +230,7 @@ def _fan(task: model.Task, plan: model.Plan | None) -> FanDocument:
     return FanDocument(
         variables=tuple((v.name, v.type) for v in fan.variables),
         failures=fan.failures,
-        pick=fan.pick.metric if fan.pick else None,
+        pick=f"{'max' if fan.pick.highest else 'min'} {fan.pick.metric}" if fan.pick else None,
         of=fan.of,
         retries=task.retries,
         lists=_lists(fan, plan) if plan and fan.of is None else (),

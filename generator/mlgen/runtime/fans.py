@@ -96,9 +96,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class FanDocument:
-    """What staging knows of a fan: its variables, how many failed items it bears, and who is the winner's metric.
+    """What staging knows of a fan: its variables, how many failed items it bears.
 
-    of: how many items it has; None: as many as there are combinations of `lists`, which hold one entry a variable.
+    pick: by what the best is chosen, "max auc". of: how many items it has; None: as many as there are combinations of
+    `lists`, which hold one entry a variable.
     retries: of an item, since only its last attempt is counted as failed.
     coded: variables whose text a pod is told as JSON without any `$`. search: who proposes the values of each item.
     """

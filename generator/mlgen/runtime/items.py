@@ -21,7 +21,7 @@ ReadList = Callable[[ListDocument], str | None]  # the json text of a list; None
 def of_row(fan: FanDocument, index: int, texts: Mapping[str, str]) -> Item:
     """The item of a fan whose rows are known beforehand. texts: of its variables, by name."""
     assert fan.of is not None, "as many as there are rows"
-    return Item(index, fan.of, {name: parse(type_, texts[name]) for name, type_ in fan.variables})
+    return Item(index, fan.of, {name: parse(type_, texts[name]) for name, type_ in fan.variables}, fan.pick)
 
 
 def of_lists(fan: FanDocument, index: int, read: ReadList) -> tuple[Item, dict[str, str]]:
