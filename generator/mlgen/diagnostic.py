@@ -179,6 +179,9 @@ CODES: dict[str, str] = {
     "unknown-secret": "a secret that an environment is not told where to find",
     # limits and platform
     "unknown-pool": "a GPU pool that no environment has",
+    "unknown-workspace": "a kind of volume that no environment has",
+    "unknown-priority": "a priority that no environment has",
+    "unknown-queue": "a queue that no environment has",
     "no-spot": "a task on spot nodes where no environment says which those are",
     "spot-unsafe": "a task that may be preempted, and is not run again then",
     "spot-loses-work": "a long task that may be preempted, without a checkpoint",

@@ -22,6 +22,7 @@ Texts = Mapping[str, str | None]  # of outs, and of conditions as `if-<index>`; 
 _AROUND = frozenset({
     "name", "reads", "after", "conditions", "evaluates", "cpuMillis", "memory", "disk", "shm", "gpu", "timeoutSeconds",
     "retries", "retry", "idempotent", "checkpoint", "spot", "cache", "priority", "queue",
+    "workspace",
 })  # fmt: skip
 _WORDS = {"run": "script", "in": "ins", "out": "outs", "env": "environment"}
 

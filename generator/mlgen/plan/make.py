@@ -31,6 +31,7 @@ from mlgen.plan.model import (
     Source,
     Task,
     Value,
+    Workspace,
 )
 from mlgen.registry.reference import IMAGE
 from mlgen.spec import model as spec
@@ -43,7 +44,7 @@ from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.fans import is_many
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
-from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey
+from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey, WorkspaceAsk
 from mlgen.values import Type
 
 DEFAULT_TIMEOUT_SECONDS = 3600
@@ -177,6 +178,9 @@ class _Maker:
             idempotent=get("idempotent") is not False,
             checkpoint=_checkpoint(cast(CheckpointAsk | None, get("checkpoint"))),
             spot=get("spot") is True,
+            workspace=_workspace(cast(WorkspaceAsk | None, get("workspace"))),
+            priority=cast(str | None, get("priority")),
+            queue=cast(str | None, get("queue")),
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:
@@ -245,6 +249,10 @@ def _cache(task: spec.Task) -> Cache | None:
         kind, text = ask.key
         key = Value(kind, text) if kind is not None else ParamRef(text.removeprefix("params."))
     return Cache(ask.max_age_seconds, key)
+
+
+def _workspace(ask: WorkspaceAsk | None) -> Workspace | None:
+    return Workspace(ask.kind, Size(ask.amount.text, ask.amount.bytes)) if ask else None
 
 
 def _settings(value: object) -> dict[str, spec.Setting]:

@@ -146,6 +146,14 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Workspace:
+    """A volume claimed for a task's pod. kind: of mlgen.yaml's `workspaces`."""
+
+    kind: str
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
 class SecretRef:
     """An environment variable filled from a key of a secret; locally from the variable of that name."""
 
@@ -282,6 +290,9 @@ class Task:
     idempotent: bool = True
     checkpoint: Checkpoint | None = None
     spot: bool = False
+    workspace: Workspace | None = None
+    priority: str | None = None
+    queue: str | None = None
 
     @property
     def looked_up(self) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from mlgen.gates import Or
 from mlgen.plan.fan_words import fan_text
-from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value
+from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value, Workspace
 from mlgen.plan.pod import disk_bytes, total
 from mlgen.spec.quantities import cpu_text, duration_text, size_text
+from mlgen.spec.settings import DEFAULT_KIND
 
 WIDTH = 100  # characters: longer literals are cut, the JSON has them whole
 MAX_CELL = 24  # characters to which a column is widened
@@ -159,11 +160,18 @@ def _pod(task: Task) -> str:
     cpu, memory = total(task)
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
     gpu += ", on spot nodes" if task.spot else ""
+    gpu += f", priority {task.priority}" if task.priority else ""
+    gpu += f", in queue {task.queue}" if task.queue else ""
+    gpu += f", a {_kind(task.workspace)}volume of {task.workspace.size.text}" if task.workspace else ""
     disk_most = disk_bytes(task)
     disk = f", {size_text(disk_most)} disk" if disk_most is not None else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""
     at_most = duration_text(task.timeout_seconds)
     return f"{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {at_most} at most{retries}"
+
+
+def _kind(workspace: Workspace) -> str:
+    return "" if workspace.kind == DEFAULT_KIND else f"{workspace.kind} "
 
 
 def _cut(text: str) -> str:

@@ -81,6 +81,9 @@ def task_json(task: Task) -> dict[str, object]:
         if task.checkpoint
         else None,
         spot=task.spot or None,
+        workspace=_given(kind=task.workspace.kind, size=_size(task.workspace.size)) if task.workspace else None,
+        priority=task.priority,
+        queue=task.queue,
         env=dict(task.env),
         secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
         fan=_fan(task.fan) if task.fan else None,

@@ -15,6 +15,7 @@ from mlgen.runtime.results import MAX_RESULTS_BYTES
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text, size_text
+from mlgen.spec.settings import DEFAULT_KIND
 from mlgen.values import Type
 
 if TYPE_CHECKING:  # the other commands check limits too, and render nothing
@@ -57,6 +58,7 @@ def check_limits(plan: Plan, environment: Environment | None) -> list[Problem]:
             found += _results(plan, task, route)
             if environment is not None:
                 found += [*_image(task, environment, route), *_gpu(task, environment, route)]
+                found += _placing(task, environment, route)
                 found += _amounts(task, environment, route)
     return found
 
@@ -155,6 +157,22 @@ def _gpu(task: Task, environment: Environment, route: Route) -> Iterator[Problem
         yield Problem("unknown-pool", (*route, "gpu"), message, f"its pools: {known}", fix)
     if environment.limits.gpu is not None and task.gpu.count > environment.limits.gpu:
         yield _over(task, environment, (*route, "gpu"), f"{task.gpu.count} GPUs", str(environment.limits.gpu))
+
+
+def _placing(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:
+    """Names that the environment gives no meaning. One that has no priorities or no queues at all needs none."""
+    workspace = task.workspace.kind if task.workspace else None
+    asked = {
+        "workspace": (workspace if workspace != DEFAULT_KIND else None, environment.workspaces, "workspaces"),
+        "priority": (task.priority if environment.priorities else None, environment.priorities, "priorities"),
+        "queue": (task.queue if environment.queues else None, environment.queues, "kueue.queues"),
+    }
+    for key, (name, known, where) in asked.items():
+        if name is not None and name not in dict(known):
+            message = f'the environment "{environment.name}" has no {key} "{name}"'
+            why = f"its {where}: {', '.join(n for n, _ in known) or 'none'}"
+            fix = f"add it to `{where}` of that environment in mlgen.yaml, or ask for another"
+            yield Problem(f"unknown-{key}", (*route, key), message, why, fix)
 
 
 def _amounts(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:

@@ -250,6 +250,10 @@ def _resources(before: Task, after: Task) -> Iterator[Change]:
     yield from of_value(old, new, RESOURCES, "again", task=after.name)
     old, new = ("true" if task.spot else None for task in (before, after))
     yield from of_value(old, new, RESOURCES, "spot", task=after.name)
+    old, new = (f"{w.kind}:{w.size.text}" if (w := task.workspace) else None for task in (before, after))
+    yield from of_value(old, new, RESOURCES, "workspace", task=after.name)
+    yield from of_value(before.priority, after.priority, RESOURCES, "priority", task=after.name)
+    yield from of_value(before.queue, after.queue, RESOURCES, "queue", task=after.name)
 
 
 def _checkpoint(before: Task, after: Task) -> list[Change]:

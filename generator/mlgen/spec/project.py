@@ -65,6 +65,7 @@ class Environment:
     """One environment. An environment with a namespace is rendered; `local` has none.
 
     limit_cpu: whether containers may take no more cpu than they ask for, also when nobody else wants it.
+    workspaces: kind of volume -> StorageClass. priorities: name -> PriorityClass. queues: name -> LocalQueue of Kueue.
     identity: of the service account, which is rendered then. external_secrets: None where other people make Secrets.
     pin: the id of the commit that its specs, task files, code and lock are read from; None: the work tree.
     """
@@ -90,6 +91,9 @@ class Environment:
     identity: Identity | None = None
     external_secrets: ExternalSecrets | None = None
     spot: Spot | None = None
+    workspaces: tuple[tuple[str, str], ...] = ()
+    priorities: tuple[tuple[str, str], ...] = ()
+    queues: tuple[tuple[str, str], ...] = ()
 
     def pool(self, name: str) -> GpuPool | None:
         return dict(self.gpus).get(name)

@@ -107,6 +107,11 @@ class _Builder:
             image_pull_secrets=tuple(_texts(data.get("image_pull_secrets"))),
             gpus=tuple((k, self.pool(_map(v), place / "gpus" / k)) for k, v in sorted(_map(data.get("gpus")).items())),
             spot=self.spot(data.get("spot")),
+            workspaces=_names(
+                {kind: _map(value).get("storage_class") for kind, value in _map(data.get("workspaces")).items()}
+            ),
+            priorities=_names(data.get("priorities")),
+            queues=_names(_map(data.get("kueue")).get("queues")),
             registries=tuple(_texts(data.get("registries"))),
             limits=self.limits(_map(data.get("limits")), place / "limits"),
             limit_cpu=data.get("limit_cpu") is True,
@@ -156,6 +161,10 @@ def _placed(data: dict[str, Any]) -> Spot:
     selector = tuple((k, v) for k, v in sorted(_map(data.get("node_selector")).items()) if isinstance(v, str))
     tolerations = data.get("tolerations")
     return Spot(selector, tuple(t for t in tolerations if isinstance(t, dict)) if isinstance(tolerations, list) else ())
+
+
+def _names(value: object) -> tuple[tuple[str, str], ...]:
+    return tuple((k, v) for k, v in sorted(_map(value).items()) if isinstance(v, str))
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -15,11 +15,25 @@ from mlgen.values import Type, type_of
 
 SETTINGS = (
     "image", "code", "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "idempotent", "checkpoint", "spot",
-    "env", "secrets", "cache",
+    "workspace", "priority", "queue", "env", "secrets", "cache",
 )  # fmt: skip
 # What the caller of a task file may set.
-RESOURCES = ("cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "spot", "cache")
+RESOURCES = (
+    "cpu",
+    "memory",
+    "disk",
+    "shm",
+    "gpu",
+    "timeout",
+    "retries",
+    "spot",
+    "cache",
+    "workspace",
+    "priority",
+    "queue",
+)
 
+DEFAULT_KIND = "default"  # of a workspace, a queue or a GPU pool that is not named
 POOL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _GPU = re.compile(rf"(?:(?P<pool>{POOL.pattern}):)?(?P<count>[1-9][0-9]{{0,2}})")
 _SECRET = re.compile(r"(?P<secret>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)/(?P<key>[A-Za-z0-9._-]{1,253})")
@@ -37,6 +51,12 @@ class Amount:
 class GpuAsk:
     pool: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceAsk:
+    kind: str
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +124,13 @@ def _read(key: str, value: object, place: Place, found: list[Diagnostic]) -> obj
 
 _CODE = {
     "image": "bad-image", "cpu": "bad-quantity", "memory": "bad-quantity", "disk": "bad-quantity",
-    "shm": "bad-quantity", "timeout": "bad-duration", "gpu": "bad-gpu",
+    "shm": "bad-quantity", "workspace": "bad-quantity", "timeout": "bad-duration", "gpu": "bad-gpu",
 }  # fmt: skip
 _FIX = {
     "image": "write name:tag or name@sha256:<64 hex digits>, such as ghcr.io/acme/churn:1.8",
     "timeout": quantities.DURATION_RULE,
     "cpu": quantities.CPU_RULE,
-    **dict.fromkeys(("memory", "disk", "shm"), quantities.SIZE_RULE),
+    **dict.fromkeys(("memory", "disk", "shm", "workspace"), quantities.SIZE_RULE),
     "gpu": "write a count, such as 1, or pool:count, such as a100:2",
 }
 
@@ -135,6 +155,17 @@ def _cpu(value: str | float, place: Place, _found: list[Diagnostic]) -> int:
 
 def _amount(value: str, _place: Place, _found: list[Diagnostic]) -> Amount:
     return Amount(*quantities.size(value))
+
+
+def _workspace(value: str, _place: Place, _found: list[Diagnostic]) -> WorkspaceAsk:
+    kind, colon, size = value.rpartition(":")
+    if colon and not POOL.fullmatch(kind):
+        raise ValueError(f'"{kind[:40]}" is not the name of a kind of volume')
+    return WorkspaceAsk(kind or DEFAULT_KIND, Amount(*quantities.size(size)))
+
+
+def _name(value: str, _place: Place, _found: list[Diagnostic]) -> str | None:
+    return value if POOL.fullmatch(value) else None  # the schema said so
 
 
 def _timeout(value: str, _place: Place, _found: list[Diagnostic]) -> int:
@@ -257,6 +288,7 @@ CACHE_KINDS = (bool, dict)
 
 # key: (the types of a spec's value, its reader). image: str. code: tuple of (path, Place). cpu: int, thousandths.
 # timeout: int, seconds. env: dict of Setting(str). secrets: dict of Setting(SecretKey). cache: CacheAsk.
+# workspace: WorkspaceAsk. priority, queue: str.
 # timeout: int, seconds. retries: Retries. idempotent, spot: bool. checkpoint: CheckpointAsk.
 # env: dict of Setting(str). secrets: dict of Setting(SecretKey).
 _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
@@ -272,6 +304,9 @@ _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
     "idempotent": (bool, _flag),
     "checkpoint": ((str, dict), _checkpoint),
     "spot": (bool, _flag),
+    "workspace": (str, _workspace),
+    "priority": (str, _name),
+    "queue": (str, _name),
     "env": (dict, _env),
     "secrets": (dict, _secrets),
     "cache": (CACHE_KINDS, _cache),

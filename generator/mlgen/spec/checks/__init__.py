@@ -15,6 +15,7 @@ from mlgen.spec.checks import (
     fans,
     files,
     names,
+    placing,
     platform,
     searches,
     secret_stores,
@@ -62,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     platform.shebangs,
     platform.tekton_variables,
     attempts.spot,
+    placing.places,
 )
 
 

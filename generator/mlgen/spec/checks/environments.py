@@ -17,8 +17,8 @@ from mlgen.spec.settings import POOL
 
 ENVIRONMENT_KEYS = (
     "namespace", "pin", "artifacts", "s3", "buckets", "ledger", "service_account", "identity", "external_secrets",
-    "user", "runtime_image", "image_pull_secrets", "gpus", "spot", "registries", "limits", "limit_cpu", "queue",
-    "staging", "labels",
+    "user", "runtime_image", "image_pull_secrets", "gpus", "spot", "workspaces", "priorities", "kueue", "registries",
+    "limits", "limit_cpu", "queue", "staging", "labels",
 )  # fmt: skip
 LEDGER_KEYS = ("url", "branch", "secret", "fold", "interval", "signers")
 
@@ -55,8 +55,35 @@ def environment(name: str, data: dict[str, Any], place: Place, doubt: Doubt) -> 
     for pool, value in _map(data, "gpus").items():
         yield from _pool(pool, value if isinstance(value, dict) else {}, place / "gpus" / pool)
     yield from _labels(_map(data, "spot"), "node_selector", place / "spot", ours=True)
+    yield from _mapped(data, place)
     yield from _labels(data, "labels", place)
     yield from _pin(name, data, place)
+
+
+def _mapped(data: dict[str, Any], place: Place) -> Iterator[Diagnostic]:
+    """Names that specs use, and what each is called in the cluster."""
+    kinds, queues = _map(data, "workspaces"), _map(_map(data, "kueue"), "queues")
+    classes = place / "workspaces"
+    for kind in kinds:
+        yield from _meaning(
+            kind, _map(kinds, kind).get("storage_class"), classes / kind, classes / kind / "storage_class"
+        )
+    for section, names in (
+        (place / "priorities", _map(data, "priorities")),
+        (place / "kueue" / "queues", queues),
+    ):
+        for name, value in names.items():
+            yield from _meaning(name, value, section / name, section / name)
+
+
+def _meaning(name: str, value: object, key: Place, at: Place) -> Iterator[Diagnostic]:
+    if not POOL.fullmatch(name):
+        yield key.key_finding(
+            "bad-name", f'"{name[:80]}" is no name that a spec can use', _NAME_RULE, rename(name, "-")
+        )
+    if isinstance(value, str) and not (_OBJECT.fullmatch(value) and len(value) <= 253):
+        message = f'"{value[:80]}" is not the name of an object of Kubernetes'
+        yield at.finding("bad-name", message, f"{_NAME_RULE}; dots between such parts", rename(value, "-"))
 
 
 _REQUIRED = {
