@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlgen.plan.model import Plan, Task
-from mlgen.render import identity, staging, timeouts
+from mlgen.plan.model import Plan
+from mlgen.render import identity, placement, staging, timeouts
 from mlgen.render.fans import Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
 from mlgen.runtime import pod
-from mlgen.spec.project import Environment, GpuPool, Spot
+from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 
 
@@ -33,10 +33,10 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
         },
         "taskRunTemplate": {"serviceAccountName": environment.service_account, "podTemplate": template},
         "taskRunSpecs": [
-            _placed(task, piece.name, environment, template)
+            placed
             for task in plan.all_tasks
-            if task.gpu or (task.spot and environment.spot)
             for piece in pieces.of(task.name)
+            if (placed := placement.task_run_spec(task, piece.name, environment, template)) is not None
         ],
     }
     return {
@@ -71,24 +71,3 @@ def _pod_template(environment: Environment) -> Data:
     if environment.image_pull_secrets:
         template["imagePullSecrets"] = [{"name": name} for name in environment.image_pull_secrets]
     return template
-
-
-def _placed(task: Task, entry: str, environment: Environment, template: Data) -> Data:
-    """Where a task with GPUs or on spot nodes runs.
-
-    The template is repeated in full: Tekton takes each key from one level, it merges none.
-    """
-    pool = environment.pool(task.gpu.pool) if task.gpu else None
-    if task.gpu and pool is None:
-        raise ValueError(f"{environment.name} has no GPU pool for {task.name}")
-    places: list[GpuPool | Spot] = [pool] if pool else []
-    if task.spot and environment.spot:
-        places.append(environment.spot)
-    placed = dict(template)
-    selector = {key: value for place in places for key, value in place.node_selector}
-    tolerations = [toleration for place in places for toleration in place.tolerations]
-    if selector:
-        placed["nodeSelector"] = dict(sorted(selector.items()))
-    if tolerations:
-        placed["tolerations"] = [t for at, t in enumerate(tolerations) if t not in tolerations[:at]]
-    return {"pipelineTaskName": entry, "podTemplate": placed}

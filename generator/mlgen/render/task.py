@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
-from mlgen.render import fans, main, staging
+from mlgen.render import fans, main, placement, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
 from mlgen.runtime import counting, documents, pod, protocol
@@ -42,9 +42,8 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         staging.stage_out(environment, env + secrets, item),
         staging.results(task, document, environment, env + secrets, item),
     ]
-    work: Data = {}
     if task.disk:
-        work, ours = {"sizeLimit": task.disk.text}, [staging.with_disk(one) for one in ours]
+        ours = [staging.with_disk(one) for one in ours]
     stage_in, stage_out, results = ours
     spec: Data = {
         "params": [
@@ -60,7 +59,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         "steps": [stage_in, main.main(task, environment, final=final), stage_out],
         "sidecars": [results],
         "volumes": [
-            {"name": WORK_VOLUME, "emptyDir": work},
+            placement.work_volume(task, environment),
             {"name": STATE_VOLUME, "emptyDir": {}},
             *main.volumes(task),
             *staging.ledger_volume(document, environment),

@@ -33,5 +33,7 @@ def places(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
                 continue
             guess = near(asked, known)
             why = f"mlgen.yaml has: {listed(known)}"
+            if guess and isinstance(setting.value, WorkspaceAsk):
+                guess = f"{guess}:{setting.value.amount.text}"
             fix = f"write {guess}" if guess else f"add to an environment of mlgen.yaml: {example % asked}"
             yield setting.place.finding(f"unknown-{key}", f'no environment has a {what} "{asked}"', why, fix)
