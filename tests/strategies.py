@@ -308,13 +308,16 @@ def source(spec: Spec) -> bytes:
     return _ODD.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
 
 
-def load(spec: Spec, files: Files | None = None) -> Plan:
-    """The plan of a spec. Fails where `check` finds an error: the strategy promised a valid one."""
+def load(spec: Spec, files: Files | None = None, *known: Environment) -> Plan:
+    """The plan of a spec. Fails where `check` finds an error: the strategy promised a valid one.
+
+    known: environments that mlgen.yaml has, for the names that they give a meaning.
+    """
     files = files or Files()
     data = source(spec)
     document = read(f"pipelines/{spec['name']}.yaml", data)
     pools = tuple((pool, GpuPool("nvidia.com/gpu")) for pool in POOLS)
-    project = Project(environments=(Environment("local", gpus=pools),))
+    project = Project(environments=(Environment("local", gpus=pools), *known))
     pipeline, found = load_pipeline(document, {}, Context(files, project))
     errors = [d for d in found if diagnostic.failed([d])]
     assert pipeline is not None

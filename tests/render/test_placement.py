@@ -19,6 +19,9 @@ PROD = environment(
     priorities=(("high", "ml-prod"),),
     queues=(("research", "ml-research"),),
 )
+KNOWN = environment(
+    workspaces=(("slow", "standard"),), priorities=(("low", "ml-low"),), queues=(("batch", "ml-batch"),)
+)
 
 
 def plan(**train: Any) -> Plan:
@@ -26,7 +29,7 @@ def plan(**train: Any) -> Plan:
         "train": {"run": "true", "image": "python:3.11", **train},
         "other": {"run": "true", "image": "python:3.11"},
     }
-    return load({"version": 1, "name": "churn", "tasks": tasks})
+    return load({"version": 1, "name": "churn", "tasks": tasks}, None, PROD, KNOWN)
 
 
 def rendered(of: Plan, where: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
