@@ -20,7 +20,7 @@ def mlgen(*args: str, cwd: Path) -> Any:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # whose `python` has scikit-learn
     env = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "PATH": path}
     command = [sys.executable, "-m", "mlgen", *args, "--format", "json"]
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -59,6 +59,20 @@ def test_a_model_is_trained_judged_and_traced_to_its_data(repository: Path) -> N
     digests = {node["name"]: node["digest"] for node in lineage["nodes"] if node["kind"] == "artifact"}
     assert digests.keys() == {"model", "split", "raw"}
     assert digests["raw"] in (ROOT / "pipelines" / "breast-cancer.yaml").read_text()
+
+
+def test_a_search_finds_a_network_and_hands_it_on(repository: Path) -> None:
+    pytest.importorskip("sklearn", reason="needs scikit-learn and matplotlib, as extra `demo` has them")
+    pytest.importorskip("matplotlib", reason="needs scikit-learn and matplotlib, as extra `demo` has them")
+    run = mlgen("run", "pipelines/breast-cancer-tune.yaml", "-p", "epochs=6", cwd=repository)
+    assert {task["status"] for task in run["tasks"].values()} == {"Succeeded"}
+
+    records = [r["run"]["facets"]["mlgen_task"] for r in mlgen("runs", "show", run["run"], cwd=repository)["records"]]
+    trials = [record for record in records if record["task"] == "fit"]
+    assert sorted(trial["item"]["index"] for trial in trials) == list(range(12))
+    assert {trial["state"] for trial in trials} <= {"COMPLETE", "ABORT"}
+    (validated,) = [record for record in records if record["task"] == "validate"]
+    assert validated["metrics"]["auc"] > 0.95
 
 
 def metrics_of(record: dict[str, Any]) -> dict[str, float]:
