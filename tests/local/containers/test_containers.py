@@ -151,6 +151,14 @@ def test_a_killed_engine_leaves_no_container(here: Here, guardian_too: bool) -> 
     process.stderr.close()
 
 
+def test_the_guides_command(here: Here) -> None:
+    guide = (Path(__file__).parents[3] / "generator/guides/containers.md").read_text()
+    here.write(f"version: 1\nname: train\ntasks:\n  a: {{run: 'true', image: {IMAGE}}}\n", name="train")
+    command = "mlgen run pipelines/train.yaml --engine podman"
+    assert f"```sh\n{command}\n```" in guide
+    assert here.mlgen(*command.replace("podman", here.host.name).split()[1:])[0] == 0
+
+
 def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
     here = Here(tmp_path, Host("podman", {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}))
     here.write(f"version: 1\nname: p\ntasks:\n  a: {{run: 'true', image: {IMAGE}}}\n")
