@@ -30,7 +30,7 @@ MISUSES: dict[str, str] = {
     "no-specs": "a project without specs",
     "no-such-file": "a file that is not there",
     "no-such-revision": "a revision that no commit of this clone has",
-    "no-such-task": "a reusable task that this repository does not have",
+    "no-such-task": "a task that the pipeline, or this repository, does not have",
     "not-a-file": "a folder, or a link that leaves the repository, where a spec is wanted",
     "not-edited": "an mlgen.yaml in which a pin cannot be moved without a person",
     "not-known": "a task that is to run again, where others would have to run as well",
@@ -47,7 +47,6 @@ MISUSES: dict[str, str] = {
     "unknown-code": "a code that mlgen does not have",
     "unknown-record": "a refused record that is not there",
     "unknown-run": "a run that the ledger, or this machine, does not have",
-    "unknown-task": "a task that the pipeline does not have",
     "usage": "arguments that mlgen-runtime does not take",
 }
 

@@ -38,11 +38,11 @@ class Ask:
         if wanted in [task.name for task in plan.finally_tasks]:
             why = f'"{wanted}" is a task of `finally`, which runs whenever the others have ended'
             raise Misuse(
-                "unknown-task", f'no run begins with "{wanted}"', why=why, fix=f"name one of {', '.join(names)}"
+                "no-such-task", f'no run begins with "{wanted}"', why=why, fix=f"name one of {', '.join(names)}"
             )
         near = get_close_matches(wanted, names, n=1)
         fix = f"did you mean {near[0]}?" if near else f"its tasks are {', '.join(names[:20])}"
-        raise Misuse("unknown-task", f'"{plan.name}" has no task "{wanted[:80]}"', fix=fix)
+        raise Misuse("no-such-task", f'"{plan.name}" has no task "{wanted[:80]}"', fix=fix)
 
 
 def find(records: Records, plan: Plan, ask: Ask) -> Run:
