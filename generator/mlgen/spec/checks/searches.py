@@ -9,6 +9,7 @@ from mlgen.spec.checks.context import Context, listed
 from mlgen.spec.model import Fan, Pipeline
 from mlgen.spec.searches import KEYS
 
+MAX_WAVE = 256  # combinations that Tekton takes (config-defaults, default-max-matrix-combinations-count)
 _OF_RULES = {
     "startup": ("median", "percentile"),
     "warmup": ("median", "percentile"),
@@ -38,6 +39,10 @@ def searches(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             why = "in a pod they come as a file, which the first lines of a script read into variables"
             fix = 'write it as a script: run: python train.py --rate "$rate"'
             yield search.key_finding("late-needs-script", message, why, fix)
+        if task.parallel is not None and int(str(task.parallel.value)) > MAX_WAVE:
+            message = f"{task.parallel.value} trials of a search at once, {MAX_WAVE} are allowed"
+            why = "a wave is one matrix of Tekton's, and all of it knows of the waves before alone"
+            yield task.parallel.place.finding("bad-search", message, why, f"write {MAX_WAVE}, or less: it learns more")
         yield from _rule(fan)
 
 
