@@ -138,7 +138,18 @@ def run(
         raise Misuse("bad-option", f"--engine is for runs on this machine, and {env} is a cluster", fix="leave it out")
     if records.in_cluster:
         raise typer.Exit(
-            _in_cluster(records, source, plan, param or [], name, ask=ask, detach=detach, logs=logs, form=form)
+            _in_cluster(
+                records,
+                source,
+                plan,
+                param or [],
+                name,
+                ask=ask,
+                detach=detach,
+                logs=logs,
+                form=form,
+                look=not no_cache,
+            )
         )
     if detach or logs:
         option = "--detach" if detach else "--logs"
@@ -213,6 +224,7 @@ def _in_cluster(
     detach: bool,
     logs: bool,
     form: Format,
+    look: bool,
 ) -> int:
     # Here: a run on this machine needs none of it.
     from mlgen.cli.cluster import request as cluster_request
@@ -230,6 +242,8 @@ def _in_cluster(
         given = list(resumed.given)
     named = _name(plan, name, taken=())
     request = cluster_request.make(source, plan, records.environment, given, name=named, commit=commit, resumed=resumed)
+    if not look:
+        request.run["metadata"]["annotations"]["mlgen.dev/no-cache"] = "true"
     shown = commit or _no_commit(source)
     return cluster_run.run(records, plan, request, cluster_run.Choices(detach, logs, form, shown))
 

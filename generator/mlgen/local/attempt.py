@@ -128,10 +128,12 @@ class Attempt:
         if self.saving is not None:
             self.saving.checkpoint.restore(self.earlier_checkpoints)
 
-    def take(self, store: Store, ended_at: str) -> Staged:
+    def take(self, ended_at: str) -> Staged:
         """What became of an attempt whose program need not run."""
         assert self.hit is not None
-        staged = taken(self.document, self.execution, store, self.hit, started_at=self.started_at, ended_at=ended_at)
+        staged = taken(
+            self.document, self.execution, self.folder.tree, self.hit, started_at=self.started_at, ended_at=ended_at
+        )
         self._clean(keep=False)
         return staged
 

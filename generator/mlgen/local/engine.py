@@ -270,7 +270,7 @@ class Engine:
         for line in attempt.notes:
             self._parts.on_event(Noted(f"{attempt.name}: {line}"))
         if problem is None and attempt.hit is not None:
-            self._recorded(attempt, attempt.take(self._parts.store, self._now()))
+            self._recorded(attempt, attempt.take(self._now()))
             return
         if problem is None:
             self._parts.at("staged")

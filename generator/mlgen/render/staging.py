@@ -9,6 +9,7 @@ from mlgen.plan.model import Task
 from mlgen.plan.pod import OUR_DISK, OURS, ours
 from mlgen.render.emit import Shared
 from mlgen.runtime import pod
+from mlgen.runtime.invocation import told_to_ours
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import S3, Environment
 from mlgen.spec.quantities import cpu_text, size_text
@@ -119,6 +120,10 @@ EXECUTION_VARIABLES = [
 ]
 
 
+RUN = "run"  # a result of step stage-in: whether main is to run, "true" or "false"
+NO_CACHE_VARIABLE = _of_pod({"MLGEN_NO_CACHE": "metadata.annotations['mlgen.dev/no-cache']"})
+
+
 def document_variable(document: TaskDocument) -> Data:
     """MLGEN_TASK. A change of it is a change of the Task, so it holds nothing of a run."""
     return variable("MLGEN_TASK", pod.escape(canonical.encode(document.to_json()).decode()))
@@ -176,10 +181,10 @@ def container(
 
 def execution_variables(document: TaskDocument, environment: Environment, *, lists: bool = False) -> list[Data]:
     """What stage-in, stage-out and results are told alike. lists: whether the results of other tasks, too."""
-    artifacts = [i.name for i in document.ins if i.type.is_artifact and i.late is None]
-    ins = [variable(f"MLGEN_IN_{name}", f"$(params.{name})") for name in artifacts]
+    told = [i for i in document.ins if told_to_ours(document, i)]
+    ins = [variable(f"MLGEN_IN_{i.name}", f"$(params.{i.name})") for i in told]
     item = [INDEX_VARIABLE, *([ROW_VARIABLE] if document.fan.of is None else [])] if document.fan else []
-    dollar = [DOLLAR_VARIABLE] if lists else []
+    dollar = [DOLLAR_VARIABLE] if lists or any(i.kind == "value" for i in told) else []
     return [*dollar, document_variable(document), *EXECUTION_VARIABLES, *item, *ins, *credentials(environment.s3)]
 
 
@@ -196,7 +201,11 @@ def stage_in(document: TaskDocument, environment: Environment, env: list[Data], 
         for index, (_, s3) in enumerate(environment.buckets):
             env = env + credentials(s3, f"MLGEN_BUCKET_{index}_")
     arguments = ["stage-in", *item, "$(params.mlgen-values[*])"]
-    return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+    if document.cache is None:
+        return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+    env = [*env, variable("MLGEN_RUN_FILE", f"$(step.results.{RUN}.path)"), *NO_CACHE_VARIABLE]
+    step = container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+    return step | {"results": [{"name": RUN, "type": "string"}]}
 
 
 def stage_out(environment: Environment, env: list[Data], item: list[str]) -> Data:

@@ -56,7 +56,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         ],
         "results": _strings([OUTCOME]) if task.fan else [*_strings(_results(task)), *_counts(document)],
         "stepTemplate": _STEP_TEMPLATE,
-        "steps": [stage_in, main.main(task, environment, final=final), stage_out],
+        "steps": [stage_in, main.main(task, environment, final=final, cached=document.cache is not None), stage_out],
         "sidecars": [results],
         "volumes": [
             placement.work_volume(task, environment),

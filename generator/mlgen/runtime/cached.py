@@ -15,7 +15,7 @@ from mlgen.runtime.cache import Entry, Missed
 from mlgen.runtime.cache_key import Key
 from mlgen.runtime.ending import SUCCEEDED, Ending, record_of
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
-from mlgen.runtime.stage_in import staged_inputs
+from mlgen.runtime.stage_in import is_many, note_inputs, staged_inputs
 from mlgen.runtime.stage_out import Staged, evaluate
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.store import Store
@@ -53,6 +53,8 @@ def arrive(
         digests = {a.name: a.digest for a in staged_inputs(tree)}
     key = cache_key.make(document, execution, digests)
     hit = _take(document, execution, asked, key) if asked.look else None
+    if hit is not None:
+        note_inputs(tree, _inputs(document, execution, asked.store, hit.record))
     cache_key.note(tree, key, **({"hit": cache.to_bytes(hit).decode()} if hit else {}))
     if hit is None and not brought:
         bring()
@@ -89,7 +91,7 @@ def hit_of(document: TaskDocument, tree: Tree) -> Entry | None:
 
 
 def taken(
-    document: TaskDocument, execution: Execution, store: Store, entry: Entry, *, started_at: str, ended_at: str
+    document: TaskDocument, execution: Execution, tree: Tree, entry: Entry, *, started_at: str, ended_at: str
 ) -> Staged:
     """What became of an execution that took what another made: the same outs, by reference."""
     made = entry.record
@@ -102,7 +104,7 @@ def taken(
         document,
         execution,
         Ending(State.COMPLETE, SUCCEEDED, None, None, started_at, ended_at),
-        inputs=_inputs(document, execution, store, made),
+        inputs=staged_inputs(tree),
         outputs=made.outputs,
         metrics=made.metrics,
         values=made.values,
@@ -114,15 +116,13 @@ def taken(
 
 def _inputs(document: TaskDocument, execution: Execution, store: Store, made: TaskRecord) -> tuple[Artifact, ...]:
     """The artifacts that this execution would have read: the same bytes, where this run has them."""
-    known = {artifact.name: artifact for artifact in made.inputs}
-    found = []
+    places = {}
     for item in document.ins:
         text = None if item.kind == "value" else read_result(execution.ins[item.name], optional=item.optional)
-        if text is not None and item.name in known:
+        if text is not None and not is_many(item):
             where = split_pointer(text)[0]
-            uri = where if item.kind == "input" else f"{store.uri}/{where}"
-            found.append(replace(known[item.name], uri=uri))
-    return tuple(found)
+            places[item.name] = where if item.kind == "input" else f"{store.uri}/{where}"
+    return tuple(replace(artifact, uri=places.get(artifact.name, artifact.uri)) for artifact in made.inputs)
 
 
 def keep(

@@ -14,7 +14,7 @@ from mlgen.ledger.records.task import Item, pod_run_id
 from mlgen.runtime import items, pod
 from mlgen.runtime.fans import FanDocument
 from mlgen.runtime.outs import StagingError
-from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.protocol import Execution, In, TaskDocument
 from mlgen.runtime.texts import read_result
 from mlgen.values import Type, parse
 
@@ -28,8 +28,9 @@ class TaskPod:
     """A start of stage-in, stage-out or results in a task's pod.
 
     item_texts: of the fan's variables that main's script reads from files. exit_code_file: where stage-out finds
-    main's. bucket_keys: name of a bucket of inputs -> store options. secrets: main's variable -> text, as far as they
-    are there; known to stage-out and results.
+    main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. bucket_keys: name
+    of a bucket of inputs -> store options. secrets: main's variable -> text, as far as they are there; known to
+    stage-out and results.
     """
 
     verb: str
@@ -37,6 +38,8 @@ class TaskPod:
     execution: Execution
     exit_code_file: str = ""
     item_texts: Mapping[str, str] = field(default_factory=dict)
+    run_file: str = ""
+    look: bool = True
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -109,8 +112,12 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             replace(_execution(document, values, environ), item=item),
             _variable(environ, "MLGEN_EXIT_CODE_FILE") if verb == "stage-out" else "",
             item_texts,
-            _bucket_keys(document, environ) if verb == "stage-in" else {},
-            {name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)},
+            bucket_keys=_bucket_keys(document, environ) if verb == "stage-in" else {},
+            run_file=environ.get("MLGEN_RUN_FILE", ""),
+            look=environ.get("MLGEN_NO_CACHE", "") != "true",
+            secrets={
+                name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
+            },
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, StagingError) as error:
         raise CannotAnswer(
@@ -118,6 +125,15 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             f"what this pod was given cannot be read: {error}",
             why="`mlgen render` and the runtime image that mlgen.yaml names must be of versions that fit",
         ) from None
+
+
+def told_to_ours(document: TaskDocument, item: In) -> bool:
+    """Whether ours are told the text of an in: of artifacts, and of values that are part of a key."""
+    if item.late is not None:
+        return False
+    if item.kind != "value":
+        return True
+    return document.cache is not None and f"in {item.name}" not in dict(document.cache.parts)
 
 
 def _pair(argument: str) -> tuple[str, str]:
@@ -176,11 +192,7 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
         run_uid=told["RUN_UID"],
         run_id=pod_run_id(told["TASK_RUN_UID"], told["POD_UID"]),
         attempt=int(retry[1]) if retry else 0,
-        ins={
-            i.name: _variable(environ, f"MLGEN_IN_{i.name}")
-            for i in document.ins
-            if i.kind != "value" and i.late is None
-        },
+        ins={i.name: _variable(environ, f"MLGEN_IN_{i.name}") for i in document.ins if told_to_ours(document, i)},
         gate_values=values.texts,
         params=values.params,
         spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -48,6 +48,11 @@ def stage_in(document: TaskDocument, execution: Execution, tree: Tree, store: St
                 artifacts += _fetch_all(item, text, tree.input(item.name), store, open_at)
             elif text is not None:
                 artifacts.append(_fetch(item, text, tree.input(item.name), store, open_at))
+    note_inputs(tree, artifacts)
+
+
+def note_inputs(tree: Tree, artifacts: Sequence[Artifact]) -> None:
+    """Note what enters, for the record."""
     if artifacts:
         (tree.state / INPUTS).write_text(json.dumps([asdict(a) for a in artifacts]))
 

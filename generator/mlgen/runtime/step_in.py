@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.task import Item
 from mlgen.runtime import bundle, following, items, trials
 from mlgen.runtime.attempts import Refused
+from mlgen.runtime.cached import Asked, arrive
 from mlgen.runtime.fans import FanDocument, ListDocument
 from mlgen.runtime.gathering import Gathering, failed, read
 from mlgen.runtime.handover import CALLED_OFF, FAILED, ITEM, READY, REFUSED, STAGED, UNREACHABLE
@@ -93,10 +95,19 @@ def _stage(post: Post, open_at: OpenStore, gathering: Gathering) -> None:
             post.tree.input(one.name).write_text(text, newline="")
         elif text is None and not one.optional:
             raise StagingError(f'"{one.late.task}.{one.late.out}" was not written')
-    if document.code_digest is not None or any(i.kind != "value" for i in document.ins):
-        bundle.stage_code(document, post.tree, post.store)
-        execution = replace(post.execution, ins={**post.execution.ins, **late})
-        stage_in(document, execution, post.tree, post.store, open_at)
+    execution = replace(post.execution, ins={**post.execution.ins, **late})
+
+    def bring_all() -> None:
+        if document.code_digest is not None or any(i.kind != "value" for i in document.ins):
+            bundle.stage_code(document, post.tree, post.store)
+            stage_in(document, execution, post.tree, post.store, open_at)
+
+    if document.cache is None:
+        bring_all()
+        return
+    asked = Asked(post.store, post.clock.now(), post.pod.look, post.say)
+    hit = arrive(document, execution, post.tree, asked, bring_all)
+    Path(post.pod.run_file).write_text("false" if hit else "true")
 
 
 def _check_failures(post: Post, fan: FanDocument) -> None:

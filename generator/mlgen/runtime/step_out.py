@@ -10,13 +10,17 @@ from pathlib import Path
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.task import State
 from mlgen.runtime import counting, stage_out, tekton
+from mlgen.runtime.cache import Entry, settle
 from mlgen.runtime.cache_key import digest_of
+from mlgen.runtime.cached import hit_of, taken
+from mlgen.runtime.cached import keep as keep_entry
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import (
     PRUNED,
     SIDECAR_FAILED,
     SIGNAL_EXIT_CODE,
     STEP_FAILED,
+    SUCCEEDED,
     Ending,
     fix,
     of_pod_exit_code,
@@ -51,10 +55,8 @@ def keep(post: Post) -> int:
     handover = post.handover
     handover.begin()
     post.at("begun")
-    intruders = _await_main(post)
-    ended_at = timestamp(post.clock.now())
-    ending = _ending(post, handover.told(STARTED) or ended_at, ended_at)
-    staged = _stage_out(post, ending, intruders)
+    hit = hit_of(post.document, post.tree)
+    ending, staged = _made(post) if hit is None else _taken(post, hit)
     post.at("staged")
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
     staged = _with_results(post, ending, staged)
@@ -73,12 +75,40 @@ def keep(post: Post) -> int:
     if problem is not None:
         _forget_results(post)
         raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
+    _tell_cache(post, stage_out.Staged(record, staged.texts), hit)
     if record.state is State.COMPLETE or record.reason == PRUNED or _is_borne(post):
         return 0
     if ending.exit_code is None or ending.state is State.COMPLETE:
         _forget_results(post)
         raise CannotAnswer("not-kept", record.error or "")
     return SIGNAL_EXIT_CODE if ending.exit_code < 0 else ending.exit_code
+
+
+def _made(post: Post) -> tuple[Ending, stage_out.Staged]:
+    """What became of the author's program."""
+    intruders = _await_main(post)
+    ended_at = timestamp(post.clock.now())
+    ending = _ending(post, post.handover.told(STARTED) or ended_at, ended_at)
+    return ending, _stage_out(post, ending, intruders)
+
+
+def _taken(post: Post, hit: Entry) -> tuple[Ending, stage_out.Staged]:
+    """What becomes of an execution whose program did not run, as its outs were made before."""
+    now = timestamp(post.clock.now())
+    started_at = post.handover.told(STARTED) or now
+    staged = taken(post.document, post.execution, post.tree, hit, started_at=started_at, ended_at=now)
+    return Ending(State.COMPLETE, SUCCEEDED, None, None, started_at, now), staged
+
+
+def _tell_cache(post: Post, staged: stage_out.Staged, hit: Entry | None) -> None:
+    """What the cache is told, once the record is durable; a task is no worse for what it cannot be told."""
+    try:
+        if hit is not None:
+            settle(post.store, hit, post.execution.run_id)
+        elif post.document.cache is not None:
+            keep_entry(post.document, post.tree, post.store, staged)
+    except Exception as error:
+        post.say(f"not kept for the cache: {sentence(error)}")
 
 
 def evaluate(pod: GatePod, places: Places, open_store: Callable[[], Store]) -> None:

@@ -1,0 +1,102 @@
+"""Tasks that are taken from the cache, on a real cluster: what runs, what does not, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import obstore
+import pytest
+
+from tests.e2e.cluster import kubectl
+from tests.e2e.lab import ENV, Lab, Project
+
+pytestmark = pytest.mark.together
+
+SPEC = """
+params: {epochs: 20}
+inputs: {raw: data.txt}
+tasks:
+  prepare:
+    run: |
+      echo "prepare ran"
+      cat "$raw" > "$copy"
+      wc -l < "$raw" | tr -d ' ' > "$rows"
+    in: [inputs.raw]
+    out: {copy: file, rows: integer}
+    cache: true
+  train:
+    run: [sh, -c, 'echo "train ran"; cat "$copy" > "$model"; echo "$epochs" > "$score"']
+    in: [prepare.copy, prepare.rows, params.epochs]
+    out: {model: model, score: metric}
+    cache: {max_age: 24h}
+  show:
+    if: train.score > 1
+    run: 'echo "rows $rows"; cat "$model"'
+    in: [train.model, prepare.rows]
+"""
+
+
+def run(project: Project, name: str, *arguments: str) -> dict[str, Any]:
+    """The facets of a run's records by task, each with its runId and outputs beside them."""
+    asked = ["run", "pipelines/demo.yaml", "--env", ENV, "--name", name, *arguments]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlgen", *asked],
+        cwd=project.root, env=project.environ(), capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(project.mlgen("runs", "show", name, "--env", ENV, "--format", "json"))
+    assert told["state"] == "COMPLETE"
+    assert {task["status"] for task in told["tasks"].values()} == {"Succeeded"}
+    found = {}
+    for record in told["records"]:
+        facet = record["run"]["facets"]["mlgen_task"]
+        found[facet["task"]] = facet | {"runId": record["run"]["runId"], "outputs": record["outputs"]}
+    return found
+
+
+def explained(project: Project, *arguments: str) -> dict[str, Any]:
+    asked = ("run", "--explain-cache", "pipelines/demo.yaml", "--env", ENV, "--format", "json", *arguments)
+    return {task["task"]: task for task in json.loads(project.mlgen(*asked))["tasks"]}
+
+
+def printed(project: Project, run_name: str, task: str) -> str:
+    return kubectl(
+        "logs", "-n", project.name, "-l", f"tekton.dev/pipelineRun={run_name},tekton.dev/pipelineTask={task}",
+        "-c", "step-main", "--tail=-1",
+    )  # fmt: skip
+
+
+def test_what_was_made_is_taken_and_what_changed_runs(lab: Lab) -> None:
+    project = lab.project("cache")
+    (project.root / "data.txt").write_text("a\nb\n")
+    project.pipeline("demo", SPEC)
+    first = run(project, "first")
+    assert "prepare ran" in printed(project, "first", "prepare")
+    assert all(first[task]["cacheKey"] for task in ("prepare", "train"))
+    assert "cached" not in first["train"]
+    hits = explained(project)
+    assert {task: one["answer"] for task, one in hits.items()} == {"prepare": "hit", "train": "hit", "show": "runs"}
+    assert hits["train"]["key"] == first["train"]["cacheKey"], "both engines' commands make one key"
+
+    second = run(project, "second")
+    for task in ("prepare", "train"):
+        assert (second[task]["cached"], second[task]["originalRunId"]) == (True, first[task]["runId"])
+        assert (second[task]["outputs"], second[task]["cacheKey"]) == (first[task]["outputs"], first[task]["cacheKey"])
+        assert second[task]["exitCode"] is None
+        assert "ran" not in printed(project, "second", task)
+    assert printed(project, "second", "show") == "rows 2\na\nb\n"
+    assert project.keys("_cache/_claims") == []
+
+    changes = explained(project, "-p", "epochs=30")["train"]
+    assert [change["part"] for change in changes["changes"]] == ["in epochs"]
+    third = run(project, "third", "-p", "epochs=30")
+    assert (third["prepare"]["cached"], third["train"].get("cached")) == (True, None)
+
+    key = first["prepare"]["outputs"][0]["name"].removeprefix(f"{project.name}/")
+    obstore.delete(project.bucket(), key)
+    fourth = run(project, "fourth")
+    assert fourth["prepare"].get("cached") is None
+    assert fourth["train"]["originalRunId"] == first["train"]["runId"], "the same bytes came of it"
