@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from typing import Any
+from urllib.request import Request, urlopen
 
 import obstore
 import pytest
 
-from tests.e2e.cluster import kubectl
+from tests.e2e.cluster import BUSYBOX, kubectl
 from tests.e2e.lab import ENV, Lab, Project
 
 pytestmark = pytest.mark.together
@@ -37,6 +38,19 @@ tasks:
     run: 'echo "rows $rows"; cat "$model"'
     in: [train.model, prepare.rows]
 """
+
+
+def pinned() -> str:
+    """The image of all tasks, by its digest: by a tag alone nothing is cached."""
+    registry, _, name = BUSYBOX.rpartition("/")
+    if not registry:
+        pytest.skip("MLGEN_E2E_REGISTRY is not set: the digest of the image is not known")
+    repository, _, tag = name.partition(":")
+    kinds = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+    kinds += "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    asked = Request(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": kinds})
+    with urlopen(asked, timeout=30) as answer:
+        return f"{registry}/{repository}@{answer.headers['Docker-Content-Digest']}"
 
 
 def run(project: Project, name: str, *arguments: str) -> dict[str, Any]:
@@ -72,7 +86,7 @@ def printed(project: Project, run_name: str, task: str) -> str:
 def test_what_was_made_is_taken_and_what_changed_runs(lab: Lab) -> None:
     project = lab.project("cache")
     (project.root / "data.txt").write_text("a\nb\n")
-    project.pipeline("demo", SPEC)
+    project.pipeline("demo", SPEC.replace("    out:", f"    image: {pinned()}\n    out:"))
     first = run(project, "first")
     assert "prepare ran" in printed(project, "first", "prepare")
     assert all(first[task]["cacheKey"] for task in ("prepare", "train"))

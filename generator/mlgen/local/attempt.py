@@ -132,7 +132,12 @@ class Attempt:
         """What became of an attempt whose program need not run."""
         assert self.hit is not None
         staged = taken(
-            self.document, self.execution, self.folder.tree, self.hit, started_at=self.started_at, ended_at=ended_at
+            self.document,
+            self.execution,
+            self.hit,
+            inputs=staged_inputs(self.folder.tree),
+            started_at=self.started_at,
+            ended_at=ended_at,
         )
         self._clean(keep=False)
         return staged

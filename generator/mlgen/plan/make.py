@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from mlgen import canonical
@@ -104,8 +104,25 @@ class _Maker:
                     f'the names "{self.pipeline.name}" and "{gate_task.name}" are {over} characters too long together'
                 )
                 found.append(Diagnostic("name-too-long", message, gate.place.span, why, f"shorten them by {over}"))
+        found += self.lookup_names(known)
         if found:
             raise Findings(found)
+
+    def lookup_names(self, known: Mapping[str, spec.Task]) -> Iterator[Diagnostic]:
+        """What stands against the names of pods that look in the cache."""
+        taken = {*known, *(gate_task.name for gate_task in self.split.gate_tasks)}
+        for task in known.values():
+            if task.fan or not ask_of(task) or "gpu" not in task.settings:
+                continue
+            name, place = f"cache-{task.name}", task.settings["cache"].place
+            why = f'a pod of its own, "{name}", looks for it in the cache, so that a hit takes no GPU'
+            if name in taken:
+                message = f'the cache of "{task.name}" needs the name "{name}", which is a task'
+                yield place.key_finding("name-collision", message, why, "rename that task")
+            over = len(self.pipeline.name or "") + len(name) - MAX_NODE
+            if over > 0:
+                message = f'the names "{self.pipeline.name}" and "{name}" are {over} characters too long together'
+                yield place.key_finding("name-too-long", message, why, f"shorten them by {over}")
 
     def plan(self, spec_digest: str) -> Plan:
         pipeline = self.pipeline

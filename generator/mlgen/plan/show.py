@@ -45,8 +45,11 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _pods(plan: Plan) -> str:
     fans = [task.fan for task in plan.tasks if task.fan]
     count = len(plan.all_tasks) - len(fans) + sum(fan.of or 0 for fan in fans) + len(plan.gate_tasks)
+    lookups = [task.lookup_name for task in plan.tasks if task.looked_up]
+    count += len(lookups)
     names = ", ".join(gate.name for gate in plan.gate_tasks)
     gates = f", {len(plan.gate_tasks)} only for gates: {names}" if plan.gate_tasks else ""
+    gates += f", {len(lookups)} only to look in the cache: {', '.join(lookups)}" if lookups else ""
     unknown = ", besides those of lists that only the run knows" if any(fan.of is None for fan in fans) else ""
     return f"{count:,} pod{'' if count == 1 else 's'} at most{unknown}{gates}; a pod more writes the run's record"
 

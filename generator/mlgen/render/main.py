@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
 from mlgen.render import fans
-from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, RUN, WORK_VOLUME, Data, secret_variable, variable
+from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
 from mlgen.runtime import pod
 from mlgen.runtime.prelude import prelude
 from mlgen.search.reports import FILE, STOP_FILE, STOP_VARIABLE, VARIABLE
@@ -21,7 +21,7 @@ def main(task: Task, environment: Environment, *, final: bool, cached: bool = Fa
     """Step main. final: a finally task, which is told how the run went. cached: it runs unless stage-in found a hit."""
     step: Data = {"name": "main", "image": reference(task.image)}
     if cached:
-        step["when"] = [{"input": f"$(steps.stage-in.results.{RUN})", "operator": "in", "values": ["true"]}]
+        step["when"] = [{"input": f"$(steps.stage-in.results.{pod.RUN})", "operator": "in", "values": ["true"]}]
     match task.run:
         case Script(text=text):
             step["script"] = _prelude(task) + text

@@ -10,11 +10,12 @@ from mlgen.diagnostic import visible
 from mlgen.plan.model import Plan
 from mlgen.render.emit import emit
 from mlgen.render.fans import Pieces
+from mlgen.render.lookups import looked_up
 from mlgen.render.names import manifest_path, run_annotations, run_path
 from mlgen.render.pipeline import pipeline
 from mlgen.render.pipelinerun import pipeline_run, required
 from mlgen.render.staging import Data
-from mlgen.render.task import RECORD, author_task, counting_task, gate_task, record_task
+from mlgen.render.task import RECORD, author_task, counting_task, gate_task, lookup_task, record_task
 from mlgen.spec.project import Environment
 
 MADE_BY = "made by mlgen from "  # how a file of ours begins, after "# "
@@ -77,6 +78,8 @@ def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Callable
         yield gate.name, partial(gate_task, plan, gate, environment)
     for fan, name in Pieces(plan).counting.items():
         yield name, partial(counting_task, plan, name, fan, environment)
+    for task in looked_up(plan):
+        yield task.lookup_name, partial(lookup_task, plan, task, environment)
     for task in plan.tasks:
         yield task.name, partial(author_task, plan, task, environment, final=False)
     for task in plan.finally_tasks:

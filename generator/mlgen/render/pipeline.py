@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mlgen.gates import Literal, Ref
 from mlgen.plan.gating import when_operands
 from mlgen.plan.model import Condition, GateTask, In, Input, InputRef, OutRef, Param, ParamRef, Plan, Task, Value
-from mlgen.render import fans, timeouts
+from mlgen.render import fans, lookups, timeouts
 from mlgen.render.fans import Piece, Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
@@ -31,6 +31,7 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
         "tasks": [
             *map(writer.gate, plan.gate_tasks),
             *map(writer.counting, writer.pieces.counting),
+            *map(writer.lookup, lookups.looked_up(plan)),
             *(entry for task in plan.tasks for entry in writer.task(task)),
         ],
         "finally": [*map(writer.final, plan.finally_tasks), writer.record()],
@@ -141,6 +142,18 @@ class _Writer:
             timeout_seconds=timeouts.of_gate_task(self.environment),
             retries=timeouts.OUR_RETRIES,
             when=self.waits.when(task),
+            run_after=self.waits.run_after(task),
+        )
+
+    def lookup(self, task: Task) -> Data:
+        """Of the pod that looks for a task in the cache."""
+        params = [_in(i) for i in task.ins if not isinstance(i.source, Value) and not i.late]
+        return self._entry(
+            task.lookup_name,
+            [*params, *self.run, lookups.when_param(task, _result), self.values_param],
+            timeout_seconds=timeouts.of_gate_task(self.environment),
+            retries=timeouts.OUR_RETRIES,
+            when=self.waits.wanted(task),
             run_after=self.waits.run_after(task),
         )
 

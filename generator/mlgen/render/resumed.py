@@ -57,7 +57,8 @@ class _Writer:
         nodes: list[Task | GateTask] = [*plan.tasks, *plan.gate_tasks]
         self._nodes = {node.name: node for node in nodes}
         gone = {gate.name for gate in plan.gate_tasks if gate.consumer in reduced.left_out}
-        self._gone = {*reduced.known, *reduced.left_out, *gone}
+        lookups = {task.lookup_name for task in plan.tasks if task.name in {*reduced.known, *reduced.left_out}}
+        self._gone = {*reduced.known, *reduced.left_out, *gone, *lookups}
         pieces = Pieces(plan)
         for task in [t for t in plan.tasks if t.name in self._gone]:  # those of a fan, and what is there for it alone
             more = [pieces.counting.get(task.name), task.lookup_name if task.looked_up else None]

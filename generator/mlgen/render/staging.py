@@ -28,7 +28,13 @@ SECURITY: Data = Shared(
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 )
-_AMOUNTS = {**OURS, "record": OURS["results"], "published": OURS["results"], "reconcile": (100, 256 << 20)}
+_AMOUNTS = {
+    **OURS,
+    "record": OURS["results"],
+    "lookup": OURS["results"],
+    "published": OURS["results"],
+    "reconcile": (100, 256 << 20),
+}
 
 # Thousandths of a core, in environments with `limit_cpu`: far above what ours ask for, since throttled to that they
 # would take twenty times as long to hash and upload what a task leaves.
@@ -120,7 +126,6 @@ EXECUTION_VARIABLES = [
 ]
 
 
-RUN = "run"  # a result of step stage-in: whether main is to run, "true" or "false"
 NO_CACHE_VARIABLE = _of_pod({"MLGEN_NO_CACHE": "metadata.annotations['mlgen.dev/no-cache']"})
 
 
@@ -195,17 +200,22 @@ def with_disk(container: Data) -> Data:
     return container | {"computeResources": {name: amounts | disk for name, amounts in resources.items()}}
 
 
+def input_credentials(document: TaskDocument, environment: Environment) -> list[Data]:
+    """The keys of the buckets that inputs lie in."""
+    if document.platform is None or not document.platform.buckets:
+        return []
+    return [one for i, (_, s3) in enumerate(environment.buckets) for one in credentials(s3, f"MLGEN_BUCKET_{i}_")]
+
+
 def stage_in(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
     """Fetches code and inputs, verified. item: the values of a fan's variables."""
-    if document.platform and document.platform.buckets:
-        for index, (_, s3) in enumerate(environment.buckets):
-            env = env + credentials(s3, f"MLGEN_BUCKET_{index}_")
+    env = [*env, *input_credentials(document, environment)]
     arguments = ["stage-in", *item, "$(params.mlgen-values[*])"]
     if document.cache is None:
         return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
-    env = [*env, variable("MLGEN_RUN_FILE", f"$(step.results.{RUN}.path)"), *NO_CACHE_VARIABLE]
+    env = [*env, variable("MLGEN_RUN_FILE", f"$(step.results.{pod.RUN}.path)"), *NO_CACHE_VARIABLE]
     step = container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
-    return step | {"results": [{"name": RUN, "type": "string"}]}
+    return step | {"results": [{"name": pod.RUN, "type": "string"}]}
 
 
 def stage_out(environment: Environment, env: list[Data], item: list[str]) -> Data:

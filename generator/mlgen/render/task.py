@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
-from mlgen.render import fans, main, placement, staging
+from mlgen.render import fans, lookups, main, placement, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
 from mlgen.runtime import counting, documents, pod, protocol
@@ -25,15 +25,7 @@ _VALUES: Data = {"name": "mlgen-values", "type": "array"}
 
 def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool) -> Data:
     """The Task of a task or finally task."""
-    inputs = any(isinstance(i.source, InputRef) for i in task.ins)
-    document = documents.of_task(
-        task,
-        pipeline=plan.name,
-        env=environment.name,
-        artifacts=environment.artifacts,
-        platform=staging.platform(environment, inputs=inputs, folds=environment.ledger.fold == "task"),
-        plan=plan,
-    )
+    document = _document(plan, task, environment, folds=environment.ledger.fold == "task")
     env = staging.execution_variables(document, environment, lists=bool(fans.list_refs(task, plan)))
     secrets = staging.secret_variables(task)
     item = _item_values(task)
@@ -66,6 +58,39 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         ],
     }
     return _task(plan, environment, task.name, spec)
+
+
+def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool) -> TaskDocument:
+    inputs = any(isinstance(i.source, InputRef) for i in task.ins)
+    return documents.of_task(
+        task,
+        pipeline=plan.name,
+        env=environment.name,
+        artifacts=environment.artifacts,
+        platform=staging.platform(environment, inputs=inputs, folds=folds),
+        plan=plan,
+    )
+
+
+def lookup_task(plan: Plan, task: Task, environment: Environment) -> Data:
+    """The Task of a pod that looks for a task in the cache: one step, no sidecar; of a hit it makes the record."""
+    document = _document(plan, task, environment, folds=False)
+    env = staging.execution_variables(document, environment)
+    env += [*staging.NO_CACHE_VARIABLE, *staging.input_credentials(document, environment)]
+    arguments = ["lookup", f"$(params.{lookups.WHEN}[*])", "$(params.mlgen-values[*])"]
+    step = staging.container("lookup", environment, arguments, env, [])
+    spec: Data = {
+        "params": [
+            *_strings(i.name for i in task.ins if not isinstance(i.source, Value) and not i.late),
+            *_strings(RUN_PARAMS),
+            {"name": lookups.WHEN, "type": "array"},
+            _VALUES,
+        ],
+        "results": _strings([pod.RUN, pod.HIT]),
+        "stepTemplate": _STEP_TEMPLATE,
+        "steps": [_timed(step, protocol.GATE_TIMEOUT_SECONDS)],
+    }
+    return _task(plan, environment, task.lookup_name, spec)
 
 
 def gate_task(plan: Plan, gate: GateTask, environment: Environment) -> Data:

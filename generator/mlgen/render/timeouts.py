@@ -68,7 +68,7 @@ def _longest_path(plan: Plan, environment: Environment) -> int:
 
     for task in plan.tasks:  # topological, so that all that a task needs has ended
         start = max(after(task.needs), gate_end(gates.get(task.name)))
-        if task.name in pieces.counting:
+        if task.name in pieces.counting or task.looked_up:
             start += gate_seconds
         ends[task.name] = start + of_task(task, environment) * (task.retries + 1) * pieces.waves(task.name)
     # The gate task of a finally task runs among the tasks, and nothing there waits for it.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from mlgen.plan.model import Condition, Plan, Task
 from mlgen.render.fans import Pieces
+from mlgen.render.lookups import hit_is_not, is_looked_up
 from mlgen.render.staging import Data
 
 
@@ -26,7 +27,12 @@ class Waits:
 
     def when(self, task: Task) -> list[Data]:
         """What has to be true for a task to run."""
-        return _once([*map(self.when_of, task.conditions), *self._wanted.get(task.name, [])])
+        own = [hit_is_not(task)] if is_looked_up(task) else map(self.when_of, task.conditions)
+        return _once([*own, *self.wanted(task)])
+
+    def wanted(self, task: Task) -> list[Data]:
+        """What has to be true besides its own gate."""
+        return self._wanted.get(task.name, [])
 
     def run_after(self, task: Task) -> list[str]:
         """What a task has to wait for besides results."""

@@ -13,7 +13,7 @@ from functools import partial
 
 from mlgen.diagnostic import CannotAnswer, Fault, visible
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.invocation import GatePod, Invocation, PublishedPod, RecordPod, TaskPod, read_invocation
+from mlgen.runtime.invocation import GatePod, Invocation, LookupPod, PublishedPod, RecordPod, TaskPod, read_invocation
 from mlgen.runtime.pod import Fold, Places
 from mlgen.runtime.post import Post
 from mlgen.runtime.protocol import TaskDocument
@@ -73,6 +73,18 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
 
             post = _post(invocation, places, at)
             return step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
+        case LookupPod():
+            from mlgen.runtime import looking
+
+            look_up = invocation
+            looking.look(
+                look_up,
+                places,
+                open_artifacts(look_up.document),
+                lambda uri: open_input(look_up.document, uri, look_up.bucket_keys),
+                clock=SystemClock(),
+                say=_say,
+            )
         case GatePod():
             _evaluate(invocation, places)
         case RecordPod():

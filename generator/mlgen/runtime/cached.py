@@ -54,7 +54,7 @@ def arrive(
     key = cache_key.make(document, execution, digests)
     hit = _take(document, execution, asked, key) if asked.look else None
     if hit is not None:
-        note_inputs(tree, _inputs(document, execution, asked.store, hit.record))
+        note_inputs(tree, would_read(document, execution, asked.store, hit.record))
     cache_key.note(tree, key, **({"hit": cache.to_bytes(hit).decode()} if hit else {}))
     if hit is None and not brought:
         bring()
@@ -91,9 +91,15 @@ def hit_of(document: TaskDocument, tree: Tree) -> Entry | None:
 
 
 def taken(
-    document: TaskDocument, execution: Execution, tree: Tree, entry: Entry, *, started_at: str, ended_at: str
+    document: TaskDocument,
+    execution: Execution,
+    entry: Entry,
+    *,
+    inputs: tuple[Artifact, ...],
+    started_at: str,
+    ended_at: str,
 ) -> Staged:
-    """What became of an execution that took what another made: the same outs, by reference."""
+    """What became of an execution that took what another made: the same outs, by reference. inputs: as noted."""
     made = entry.record
     parsed = {
         out.name: parse(out.type, text)
@@ -104,7 +110,7 @@ def taken(
         document,
         execution,
         Ending(State.COMPLETE, SUCCEEDED, None, None, started_at, ended_at),
-        inputs=staged_inputs(tree),
+        inputs=inputs,
         outputs=made.outputs,
         metrics=made.metrics,
         values=made.values,
@@ -114,7 +120,7 @@ def taken(
     return Staged(record, {**entry.texts, **evaluate(document, execution.gate_values, parsed)})
 
 
-def _inputs(document: TaskDocument, execution: Execution, store: Store, made: TaskRecord) -> tuple[Artifact, ...]:
+def would_read(document: TaskDocument, execution: Execution, store: Store, made: TaskRecord) -> tuple[Artifact, ...]:
     """The artifacts that this execution would have read: the same bytes, where this run has them."""
     places = {}
     for item in document.ins:

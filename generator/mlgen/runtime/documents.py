@@ -54,6 +54,7 @@ def of_task(
         timeout_seconds=task.timeout_seconds,
         platform=platform,
         cache=_cache(task, env, on_this_machine=platform is None),
+        late=platform is not None and task.looked_up,
         retry=policy_of(task),
         checkpoint=CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds) if task.checkpoint else None,
         fan=_fan(task, plan) if task.fan else None,
@@ -162,7 +163,20 @@ def of_record(
         if task.fan and task.fan.of is None
     )
     return TaskDocument(
-        pipeline, env, "record", (), (), (), artifacts, None, None, None, RECORD_TIMEOUT_SECONDS, platform, counts=cut
+        pipeline,
+        env,
+        "record",
+        (),
+        (),
+        (),
+        artifacts,
+        None,
+        None,
+        None,
+        RECORD_TIMEOUT_SECONDS,
+        platform,
+        counts=cut,
+        lookups=tuple(t.name for t in tasks if t.looked_up and t.image and t.image.digest),
     )
 
 

@@ -11,7 +11,7 @@ from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
 from mlgen.runtime.fans import Count
-from mlgen.runtime.gathering import count
+from mlgen.runtime.gathering import count, read
 from mlgen.runtime.invocation import RecordPod
 from mlgen.runtime.milestone import Milestone, note, noted
 from mlgen.store import Store
@@ -30,7 +30,16 @@ def record(pod: RecordPod, store: Store, now: str) -> None:
     ended_at = note(store, Milestone.ENDED, pipeline=pipeline, run=run, run_uid=uid, time=now)
     # No pod could note it: then none got as far as its first step, and nothing ran.
     started_at = noted(store, Milestone.STARTED, pipeline=pipeline, run=run, run_uid=uid) or ended_at
-    Spool(store).put(run_record(folded(pod, store), started_at, ended_at))
+    Spool(store).put(run_record(folded(found(pod, store), store), started_at, ended_at))
+
+
+def found(pod: RecordPod, store: Store) -> RecordPod:
+    """With the tasks succeeded that were taken from the cache, of which Tekton says that they were skipped."""
+    statuses = dict(pod.tasks)
+    for task in pod.document.lookups:
+        if statuses[task].status == NONE and read(store, pod.document.pipeline, pod.run_uid, task):
+            statuses[task] = TaskStatus(SUCCEEDED, SUCCEEDED)
+    return replace(pod, tasks=statuses)
 
 
 def folded(pod: RecordPod, store: Store) -> RecordPod:

@@ -18,7 +18,7 @@ from mlgen.runtime.protocol import Execution, In, TaskDocument
 from mlgen.runtime.texts import read_result
 from mlgen.values import Type, parse
 
-VERBS = ("stage-in", "stage-out", "results", "record", "published")
+VERBS = ("stage-in", "stage-out", "results", "lookup", "record", "published")
 KEYS = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}  # variable -> store option
 _RETRY = re.compile(r".*-pod-retry([0-9]+)")
 
@@ -42,6 +42,17 @@ class TaskPod:
     look: bool = True
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPod:
+    """A start of lookup. conditions: of the task's gate. look: whether the cache is asked. bucket_keys: as above."""
+
+    document: TaskDocument
+    execution: Execution
+    conditions: tuple[str, ...]
+    look: bool
+    bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ class PublishedPod:
     pinned: Mapping[str, str]
 
 
-Invocation = TaskPod | GatePod | RecordPod | PublishedPod
+Invocation = TaskPod | LookupPod | GatePod | RecordPod | PublishedPod
 
 
 def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Invocation:
@@ -100,11 +111,16 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
         document = TaskDocument.loads(_variable(environ, "MLGEN_TASK"))
         if verb == "published":
             return PublishedPod(document, dict(_pair(argument) for argument in arguments[1:]))
-        values = _Values.read(arguments[1:])
+        conditions = [one.removeprefix(pod.WHEN) for one in arguments[1:] if one.startswith(pod.WHEN)]
+        values = _Values.read([one for one in arguments[1:] if not one.startswith(pod.WHEN)])
         if verb == "record":
             return _record(document, values, environ)
         if verb == "stage-out" and document.image is None:
             return GatePod(document, values.texts, environ.get("MLGEN_RUN_UID", ""))
+        look = environ.get("MLGEN_NO_CACHE", "") != "true"
+        if verb == "lookup":
+            execution, keys = _execution(document, values, environ), _bucket_keys(document, environ)
+            return LookupPod(document, execution, tuple(conditions), look, keys)
         item, item_texts = _item(document.fan, values, environ) if document.fan else (None, {})
         return TaskPod(
             verb,
@@ -114,7 +130,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             item_texts,
             bucket_keys=_bucket_keys(document, environ) if verb == "stage-in" else {},
             run_file=environ.get("MLGEN_RUN_FILE", ""),
-            look=environ.get("MLGEN_NO_CACHE", "") != "true",
+            look=look,
             secrets={
                 name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
             },

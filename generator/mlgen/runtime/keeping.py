@@ -15,7 +15,7 @@ from mlgen.runtime.post import Post
 
 def tell_texts(post: Post, texts: Mapping[str, str | None]) -> None:
     """Say what the outs are, before the record is decided: readers of a late task are given them as they are."""
-    if post.document.fan is not None:
+    if post.document.fan is not None or post.document.late:
         post.handover.tell(TEXTS, json.dumps(texts))
 
 
@@ -26,7 +26,7 @@ def keep(post: Post, data: bytes) -> None:
     """
     Spool(post.store).put_bytes(data)
     post.at("recorded")
-    if post.document.fan is None:
+    if post.document.fan is None and not post.document.late:
         return
     record = entry.from_bytes(data)
     assert isinstance(record, TaskRecord), "decided by us"

@@ -49,6 +49,11 @@ from typing import Any
 
 from mlgen.values import Type
 
+RUN, HIT = "run", "hit"  # results of stage-in and of a lookup's pod: whether main is to run; whether there was a hit
+WHEN = (
+    "when:"  # before an argument of a lookup's pod: what its task's gate says, "true" or "false", or a gate over params
+)
+
 ROOT = "/mlgen"  # Tree.root: all containers
 STATE = "/mlgen-state"  # Tree.state: ours only
 ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, held open while the container of a script lives

@@ -106,6 +106,8 @@ class TaskDocument:
     platform: Platform | None = None  # None: this machine
     fan: FanDocument | None = None
     cache: CacheDocument | None = None
+    lookups: tuple[str, ...] = ()  # of record: tasks that a pod of their own may have found in the cache
+    late: bool = False  # readers look for its outs in the bucket, though it is no fan
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
     counts: tuple[Count, ...] = ()
@@ -139,6 +141,8 @@ class TaskDocument:
             "timeoutSeconds": self.timeout_seconds,
             **({"platform": self.platform.to_json()} if self.platform else {}),
             **({"cache": self.cache.to_json()} if self.cache else {}),
+            **({"late": True} if self.late else {}),
+            **({"lookups": list(self.lookups)} if self.lookups else {}),
             **({"retry": self.retry.to_json()} if self.retry else {}),
             **(
                 {"checkpoint": {"name": self.checkpoint.name, "everySeconds": self.checkpoint.every_seconds}}
@@ -184,6 +188,8 @@ class TaskDocument:
             timeout_seconds=data["timeoutSeconds"],
             platform=Platform.from_json(data["platform"]) if data.get("platform") else None,
             cache=CacheDocument.from_json(data["cache"]) if data.get("cache") else None,
+            late=data.get("late") is True,
+            lookups=tuple(data.get("lookups", ())),
             retry=Policy.from_json(data["retry"]) if data.get("retry") else None,
             checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
             if data.get("checkpoint")

@@ -79,12 +79,14 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
     if refused is not None:
         return refused
     following.wait(post)
-    _stage(post, open_at, gathering)
+    if _stage(post, open_at, gathering):
+        return None  # the program does not run
     following.restore(post)
     return following.begin(post)
 
 
-def _stage(post: Post, open_at: OpenStore, gathering: Gathering) -> None:
+def _stage(post: Post, open_at: OpenStore, gathering: Gathering) -> bool:
+    """Whether what the program would make was found in the cache; else all that it reads is there."""
     document, late = post.document, {}
     for one in document.ins:
         if one.late is None:
@@ -104,10 +106,11 @@ def _stage(post: Post, open_at: OpenStore, gathering: Gathering) -> None:
 
     if document.cache is None:
         bring_all()
-        return
+        return False
     asked = Asked(post.store, post.clock.now(), post.pod.look, post.say)
     hit = arrive(document, execution, post.tree, asked, bring_all)
     Path(post.pod.run_file).write_text("false" if hit else "true")
+    return hit is not None
 
 
 def _check_failures(post: Post, fan: FanDocument) -> None:

@@ -96,7 +96,8 @@ def _taken(post: Post, hit: Entry) -> tuple[Ending, stage_out.Staged]:
     """What becomes of an execution whose program did not run, as its outs were made before."""
     now = timestamp(post.clock.now())
     started_at = post.handover.told(STARTED) or now
-    staged = taken(post.document, post.execution, post.tree, hit, started_at=started_at, ended_at=now)
+    inputs = staged_inputs(post.tree)
+    staged = taken(post.document, post.execution, hit, inputs=inputs, started_at=started_at, ended_at=now)
     return Ending(State.COMPLETE, SUCCEEDED, None, None, started_at, now), staged
 
 
