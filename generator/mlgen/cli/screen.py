@@ -89,6 +89,11 @@ class Screen(AbstractContextManager["Screen"]):
         self.rests(task, done=True)
         self.say(task, f"{paint(state.word, COLOURS[state], sys.stderr)}, {more}")
 
+    def cached(self, task: str) -> None:
+        """A task that another pod has found in the cache."""
+        self.rests(task, done=True)
+        self.say(task, f"{paint('succeeded', GREEN, sys.stderr)}, cached")
+
     def skipped(self, task: str, words: str) -> None:
         """Why a task will not run. words: their first, up to a colon, is shown in colour."""
         word, colon, more = shown(words).partition(":")

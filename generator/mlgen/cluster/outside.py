@@ -107,6 +107,8 @@ def _ended(attempt: Attempt, before: datetime) -> bool:
 
 def _is_recorded(task_run: Object) -> bool:
     names = {param["name"] for param in _params(task_run)}
+    if view.looks_for(task_run) is not None:
+        return bool(view.hits([task_run]))  # only of a hit it makes a record
     return view.task_of(task_run) != _RECORD and _RUN_PARAM in names
 
 
@@ -126,7 +128,7 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
         pipeline=run["labels"][_PIPELINE_LABEL],
         run=run["name"],
         run_uid=run["uid"],
-        task=view.task_of(task_run),
+        task=view.looks_for(task_run) or view.task_of(task_run),
         attempt=attempt.number,
         started_at=attempt.started_at or about.get("creationTimestamp") or attempt.ended_at,
         ended_at=attempt.ended_at,
@@ -274,4 +276,5 @@ def _labels(notes: Mapping[str, str]) -> dict[str, str]:
 
 def _is_task(entry: Object) -> bool:
     """Whether an entry of a Pipeline's `tasks` is an author's, not a gate."""
-    return any(param["name"] == _RUN_PARAM for param in entry.get("params") or ())
+    names = {param["name"] for param in entry.get("params") or ()}
+    return _RUN_PARAM in names and view.LOOKUP_PARAM not in names

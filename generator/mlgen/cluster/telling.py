@@ -30,7 +30,7 @@ class Teller:
 
     def news(self, objects: Objects) -> Iterator[Event]:
         """The events; one counts as told when it is handed out."""
-        yield from self._skipped(objects.run)
+        yield from self._skipped(objects)
         fresh = self._fresh("TaskRun", objects.task_runs)
         for task_run in sorted(fresh, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
             yield from self._task_run(task_run)
@@ -55,13 +55,15 @@ class Teller:
         self._told.add(key)
         return True
 
-    def _skipped(self, run: Object) -> Iterator[Event]:
+    def _skipped(self, objects: Objects) -> Iterator[Event]:
+        run = objects.run
         others = {entry for entries in view.pieces(run).values() for entry in entries[1:]}
         for one in (run.get("status") or {}).get("skippedTasks") or ():
             if one["name"] in others:  # of a list of the run, a piece that has no items
                 continue
             if self._once("skipped", one["name"]):
-                yield Skipped(one["name"], view.skip_reason(one))
+                found = one["name"] in view.hits(objects.task_runs)
+                yield Skipped(one["name"], view.CACHED if found else view.skip_reason(one))
 
     def _task_run(self, task_run: Object) -> Iterator[Event]:
         task = view.node_of(task_run)

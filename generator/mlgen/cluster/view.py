@@ -20,6 +20,8 @@ RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STOPPING = "PipelineRun was stopping"
 MAIN = "main"
+CACHED = "Cached"  # our reason of a task that a pod without its GPU has found in the cache
+LOOKUP_PARAM, HIT = "mlgen-when", "hit"  # as `render.lookups` and `runtime.pod` call them
 PENDING, RUNNING = "Pending", "Running"  # reasons of a TaskRun whose pod is yet to start, and whose has
 # terminationReason of a step: its program went well; with onError: continue, it failed
 COMPLETED, CONTINUED = "Completed", "Continued"
@@ -258,7 +260,18 @@ def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
             found[name] = status
         elif reasons and name not in runs:
             found[name] = TaskStatus(NONE, reasons[0])
-    return found
+    return found | {name: TaskStatus(SUCCEEDED, CACHED) for name in hits(objects.task_runs) & set(found)}
+
+
+def looks_for(task_run: Object) -> str | None:
+    """The task that a pod of its own looks for in the cache (decision 0033); None for TaskRuns of all others."""
+    names = {param["name"] for param in (task_run.get("spec") or {}).get("params") or ()}
+    return task_of(task_run).removeprefix("cache-") if LOOKUP_PARAM in names else None
+
+
+def hits(task_runs: Iterable[Object]) -> set[str]:
+    """The tasks that were taken from the cache so, and of which Tekton says that they were skipped."""
+    return {task for one in task_runs if (task := looks_for(one)) is not None and results(one).get(HIT) == "true"}
 
 
 def _settled(conditions: Sequence[tuple[bool | None, str, str]]) -> TaskStatus | None:

@@ -17,6 +17,7 @@ from mlgen.runtime.milestone import Milestone, note, noted
 from mlgen.store import Store
 
 # Tekton's aggregate of `tasks` (docs/pipelines.md, "Using aggregate execution status of all tasks").
+CACHED = "Cached"  # the reason of a task that a pod without its GPU has found in the cache
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STATES = {"Succeeded": State.COMPLETE, "Completed": State.COMPLETE, "Failed": State.FAIL}
 
@@ -38,7 +39,7 @@ def found(pod: RecordPod, store: Store) -> RecordPod:
     statuses = dict(pod.tasks)
     for task in pod.document.lookups:
         if statuses[task].status == NONE and read(store, pod.document.pipeline, pod.run_uid, task):
-            statuses[task] = TaskStatus(SUCCEEDED, SUCCEEDED)
+            statuses[task] = TaskStatus(SUCCEEDED, CACHED)
     return replace(pod, tasks=statuses)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from mlgen.cli import words
 from mlgen.cluster.events import Outcome
+from mlgen.cluster.view import CACHED
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.runtime import pod
@@ -42,6 +43,8 @@ def _ended(plan: Plan, outcome: Outcome, task: str) -> str:
     status = outcome.tasks.get(task) or outcome.others.get(task)
     if status is not None and status.reason == REUSED:
         return "reused"
+    if status is not None and status.reason == CACHED:
+        return "succeeded, cached"
     because = words.blame(outcome.tasks, outcome.state)
     return words.why_skipped(plan, task, status.reason if status else "", because)
 

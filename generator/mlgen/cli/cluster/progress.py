@@ -74,6 +74,8 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
                 self._told.add(event.fix)
             case Ended():
                 self._ended(event)
+            case Skipped(reason=view.CACHED):
+                screen.cached(event.task)
             case Skipped():
                 screen.skipped(event.task, words.why_skipped(self._plan, event.task, event.reason, self._because))
             case Printed():
