@@ -50,16 +50,11 @@ def known_digests(
     for item in document.ins:
         if item.kind == "value" or is_many(item) or item.name in besides or (text := _text(item, execution)) is None:
             continue
-        digest = _digest_of_all(text) if is_many(item) else split_pointer(text)[1]
+        digest = split_pointer(text)[1]
         if digest is None:
             return None
         found[item.name] = digest
     return found
-
-
-def _digest_of_all(text: str) -> str:
-    """Of a folder with an entry an item: of the digests of these, in order."""
-    return canonical.digest([None if one is None else split_pointer(one)[1] for one in json.loads(text)])
 
 
 def make(document: TaskDocument, execution: Execution, digests: Mapping[str, str]) -> Key:
