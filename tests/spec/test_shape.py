@@ -62,7 +62,7 @@ BAD: list[tuple[Kind, str, list[str]]] = [
      ["5:22 wrong-type", "5:29 wrong-type", "5:42 wrong-type", "5:45 unknown-key"]),
     ("pipeline", HEAD + "  b: {run: x, env: {A: 1, B: [x]}, secrets: {C: 1}}\n",
      ["5:30 wrong-type", "5:49 wrong-type"]),
-    ("pipeline", HEAD + "finally:\n  z: {run: x, after: [a], nodes: 1}\n", ["6:15 unknown-key", "6:27 reserved-key"]),
+    ("pipeline", HEAD + "finally:\n  z: {run: x, after: [a], slo: 1}\n", ["6:15 unknown-key", "6:27 reserved-key"]),
     ("pipeline", HEAD + "slo: {}\nparam: {}\n", ["5:1 reserved-key", "6:1 unknown-key"]),
     ("pipeline", HEAD + "params: {sweep: 1, on: x}\n", []),  # reserved are keys of tasks, not names
     ("pipeline", HEAD + "params: {a: {}, b: , c: {type: str}, d: {choices: []}, e: {type: json, foo: 1}, f: [1]}\n",

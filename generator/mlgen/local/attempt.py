@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local import code, shorttmp
 from mlgen.local.containers import command
 from mlgen.local.containers.container import Container
+from mlgen.local.group import Group, log_forms
+from mlgen.local.group import error as group_error
+from mlgen.local.group import forget as forget_group
 from mlgen.local.log import Log
 from mlgen.local.processes import Process, Processes
 from mlgen.local.rundir import AttemptFolder, AttemptStarted
@@ -81,6 +84,7 @@ class Attempt:
     earlier_checkpoints: tuple[str, ...] = ()
     launched: bool = False
     saving: Saving | None = None  # of the task's checkpoint
+    grace_seconds: float = 10.0  # that other nodes have to end when one has
 
     @property
     def key(self) -> tuple[str, int | None]:
@@ -91,6 +95,11 @@ class Attempt:
     def name(self) -> str:
         """What people call it."""
         return self.task.name if self.item is None else f"{self.task.name}[{self.item.index}]"
+
+    @property
+    def group(self) -> Group | None:
+        """Of a task on several nodes."""
+        return Group(self.task, self.folder.tree) if self.task.nodes > 1 else None
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -127,6 +136,8 @@ class Attempt:
         stage_in(self.document, self.execution, self.folder.tree, store, open_at)
         if self.saving is not None:
             self.saving.checkpoint.restore(self.earlier_checkpoints)
+        if self.group is not None:
+            self.group.lay()
 
     def take(self, ended_at: str) -> Staged:
         """What became of an attempt whose program need not run."""
@@ -144,19 +155,22 @@ class Attempt:
 
     def launch(self, processes: Processes, env: Mapping[str, str], wakeups: Wakeups) -> str | None:
         """Start the author's program; the problem, if it cannot be started."""
-        self.log = Log(self.folder.log, self.secrets.values(), wakeups)
+        self.log = Log(self.folder.log, log_forms(self.secrets.values(), self.task.nodes), wakeups)
         args, env = self._command(env)
         try:
             self.process = processes.spawn(args, cwd=self.folder.tree.work, env=env, output=self.log.output)
         except OSError as error:
-            what = self.task.run.args[0] if not isinstance(self.task.run, Script) else "sh"
-            return f"{what[:200]} cannot be started: {error.strerror or error}"
+            return self._unstarted(str(error.strerror or error))
         finally:
             self.log.handed_over()
         self.launched = True
         if self.saving is not None:
             self.saving.start()
         return None
+
+    def _unstarted(self, why: str) -> str:
+        what = self.task.run.args[0] if not isinstance(self.task.run, Script) else "sh"
+        return f"{what[:200]} cannot be started: {why}"
 
     def _command(self, env: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
         """What is started, and with which variables. env: of the program."""
@@ -165,9 +179,12 @@ class Attempt:
             write(self.folder.script, (prelude() + self.task.run.text).encode())
         if self.container is not None:
             return self._container_command(self.container, env), self._client_environment(self.container)
-        if isinstance(self.task.run, Script):
-            return ["/bin/sh", str(self.folder.script)], env
-        return list(self.task.run.args), env
+        program = ["/bin/sh", str(self.folder.script)]
+        if not isinstance(self.task.run, Script):
+            program = list(self.task.run.args)
+        if self.group is not None:
+            return self.group.command(program, env, self.grace_seconds), env
+        return program, env
 
     def _client_environment(self, container: Container) -> Mapping[str, str]:
         return command.environment(container.client, self.secrets, self.execution.run_uid)
@@ -193,7 +210,20 @@ class Attempt:
         if self.asked_to_end == TIMED_OUT:
             error = f"the program had not ended after {self.task.timeout_seconds} s, its timeout"
             return Ending(State.FAIL, TIMED_OUT, exit_code, error, self.started_at, ended_at)
+        if self.group is not None:
+            return self._ended_group(self.group, code, ended_at)
         return of_exit_code(exit_code, self.started_at, ended_at, signal=signal_name(-code))
+
+    def _ended_group(self, group: Group, code: int, ended_at: str) -> Ending:
+        """How the end of several nodes is told: as that of the one that decided. code: of who started them."""
+        told = group.told()
+        if told is not None and told.problem is not None:
+            return self.failed(self._unstarted(told.problem), Cause.PROGRAM, ended_at)
+        code = told.exit_code if told is not None else code
+        ending = of_exit_code(max(code, SIGNALLED), self.started_at, ended_at, signal=signal_name(-code))
+        if told is None or ending.error is None:
+            return ending
+        return replace(ending, error=group_error(told, self.task.nodes, ending.error))
 
     def ended_container(self, container: Container, code: int, ended_at: str) -> Ending:
         """How the end of a container's client is told, whose exit code that is; the container is gone afterwards."""
@@ -257,6 +287,8 @@ class Attempt:
     def _clean(self, *, keep: bool) -> None:
         """Remove the tree; of an attempt that did not end well, keep what its author will want to look at."""
         shorttmp.forget(self.folder.tree.tmp, self.execution.run_id)
+        if not keep:
+            forget_group(self.folder.path)
         names = ("in", "home", "tmp", "checkpoint") if keep else ("in", "home", "tmp", "checkpoint", "work", "out")
         for name in names:
             folder = self.folder.path / name

@@ -239,6 +239,7 @@ class Engine:
             began=self._parts.clock.monotonic(),
             item=item,
             texts=texts or {},
+            grace_seconds=job.grace_seconds,
         )
         problem = problem or job.unreadable(task, self.schedule)
         if job.client is not None and task.image is not None:

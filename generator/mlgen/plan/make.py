@@ -198,6 +198,7 @@ class _Maker:
             workspace=_workspace(cast(WorkspaceAsk | None, get("workspace"))),
             priority=cast(str | None, get("priority")),
             queue=cast(str | None, get("queue")),
+            nodes=cast(int | None, get("nodes")) or 1,
         )
 
     def evaluations(self, name: str) -> tuple[Evaluation, ...]:

@@ -293,6 +293,7 @@ class Task:
     workspace: Workspace | None = None
     priority: str | None = None
     queue: str | None = None
+    nodes: int = 1  # processes of the program that are one execution, each on a node of its own in a cluster
 
     @property
     def looked_up(self) -> bool:

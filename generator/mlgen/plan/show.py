@@ -162,6 +162,7 @@ def _cache(task: Task) -> str:
 def _pod(task: Task) -> str:
     cpu, memory = total(task)
     gpu = f", {task.gpu.count} GPU of {task.gpu.pool}" if task.gpu else ""
+    gpu += f" ({task.gpu.count * task.nodes} in all)" if task.gpu and task.nodes > 1 else ""
     gpu += ", on spot nodes" if task.spot else ""
     gpu += f", priority {task.priority}" if task.priority else ""
     gpu += f", in queue {task.queue}" if task.queue else ""
@@ -170,7 +171,8 @@ def _pod(task: Task) -> str:
     disk = f", {size_text(disk_most)} disk" if disk_most is not None else ""
     retries = f", {task.retries} retr{'y' if task.retries == 1 else 'ies'}" if task.retries else ""
     at_most = duration_text(task.timeout_seconds)
-    return f"{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {at_most} at most{retries}"
+    nodes = f"{task.nodes} nodes, each " if task.nodes > 1 else ""
+    return f"{nodes}{cpu_text(cpu)} cpu, {size_text(memory)} memory{gpu}{disk}, {at_most} at most{retries}"
 
 
 def _kind(workspace: Workspace) -> str:

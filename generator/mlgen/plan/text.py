@@ -84,6 +84,7 @@ def task_json(task: Task) -> dict[str, object]:
         workspace=_given(kind=task.workspace.kind, size=_size(task.workspace.size)) if task.workspace else None,
         priority=task.priority,
         queue=task.queue,
+        nodes=task.nodes if task.nodes > 1 else None,
         env=dict(task.env),
         secrets={s.variable: f"{s.secret}/{s.key}" for s in task.secrets},
         fan=_fan(task.fan) if task.fan else None,

@@ -57,6 +57,7 @@ def check_limits(plan: Plan, environment: Environment | None) -> list[Problem]:
             route = (section, task.name)
             found += _results(plan, task, route)
             if environment is not None:
+                found += _nodes(task, environment, route)
                 found += [*_image(task, environment, route), *_gpu(task, environment, route)]
                 found += _placing(task, environment, route)
                 found += _amounts(task, environment, route)
@@ -129,6 +130,16 @@ def _arguments(plan: Plan) -> Iterator[Problem]:
             yield Problem("tekton-variable", (section, name), message, why, "write it with a space after the $(")
 
 
+def _nodes(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:
+    if task.nodes > 1:
+        message = (
+            f'task "{task.name}" runs on {task.nodes} nodes, which mlgen does not render for "{environment.name}" yet'
+        )
+        why = "a task is one pod in a cluster; only the local engine runs the processes of several nodes"
+        fix = "run it by `mlgen run` without --env; in a cluster use the GPUs of one node: gpu, without nodes"
+        yield Problem("nodes-not-yet", (*route, "nodes"), message, why, fix)
+
+
 def _image(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:
     if task.image is None:
         why = "only the local engine runs without images"
@@ -155,8 +166,9 @@ def _gpu(task: Task, environment: Environment, route: Route) -> Iterator[Problem
         message = f'the environment "{environment.name}" has no GPU pool "{task.gpu.pool}"'
         fix = f"add it to `gpus` of that environment in mlgen.yaml, or ask for another: gpu: pool:{task.gpu.count}"
         yield Problem("unknown-pool", (*route, "gpu"), message, f"its pools: {known}", fix)
-    if environment.limits.gpu is not None and task.gpu.count > environment.limits.gpu:
-        yield _over(task, environment, (*route, "gpu"), f"{task.gpu.count} GPUs", str(environment.limits.gpu))
+    count = task.gpu.count * task.nodes
+    if environment.limits.gpu is not None and count > environment.limits.gpu:
+        yield _over(task, environment, (*route, "gpu"), f"{count} GPUs", str(environment.limits.gpu))
 
 
 def _placing(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:

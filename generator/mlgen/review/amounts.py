@@ -46,10 +46,15 @@ def amounts(before: Plan | None, after: Plan | None) -> tuple[Amount, ...]:
 def _of_tasks(plan: Plan | None) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for task in plan.all_tasks if plan else ():
-        cpu, memory = total(task)
-        told = {"gpu": gpu_text(task), "cpu": cpu_text(cpu), "memory": size_text(memory), "timeout": _longest(task)}
+        cpu, memory = (task.nodes * each for each in total(task))
+        told = {"gpu": _gpu_text(task), "cpu": cpu_text(cpu), "memory": size_text(memory), "timeout": _longest(task)}
         found |= {(task.name, what): text for what, text in told.items() if text is not None}
     return found
+
+
+def _gpu_text(task: Task) -> str | None:
+    text = gpu_text(task)
+    return f"{text} on each of {task.nodes} nodes" if text and task.nodes > 1 else text
 
 
 def _longest(task: Task) -> str:
@@ -63,15 +68,15 @@ def _of_run(plan: Plan) -> dict[str, str]:
     for pool in pools:
         count = peak(plan, partial(_gpus, pool))
         found[f"gpu of {pool} at the peak"] = _told(count, str)
-    found["cpu at the peak"] = _told(peak(plan, lambda task: total(task)[0]), cpu_text)
-    found["memory at the peak"] = _told(peak(plan, lambda task: total(task)[1]), size_text)
+    found["cpu at the peak"] = _told(peak(plan, lambda task: task.nodes * total(task)[0]), cpu_text)
+    found["memory at the peak"] = _told(peak(plan, lambda task: task.nodes * total(task)[1]), size_text)
     if pools:
         found["GPU hours at worst"] = gpu_hours(plan)
     return found
 
 
 def _gpus(pool: str, task: Task) -> int:
-    return task.gpu.count if task.gpu and task.gpu.pool == pool else 0
+    return task.gpu.count * task.nodes if task.gpu and task.gpu.pool == pool else 0
 
 
 def _told(count: int | None, text: Callable[[int], str]) -> str:
@@ -80,7 +85,9 @@ def _told(count: int | None, text: Callable[[int], str]) -> str:
 
 def gpu_hours(plan: Plan) -> str:
     """What all tasks together can hold of GPUs: timeout by attempts by count, in hours."""
-    held = (task.timeout_seconds * (task.retries + 1) * task.gpu.count for task in plan.all_tasks if task.gpu)
+    held = (
+        task.timeout_seconds * (task.retries + 1) * _gpus(task.gpu.pool, task) for task in plan.all_tasks if task.gpu
+    )
     hours = sum(held) / 3600
     return f"{hours:.0f}" if hours == int(hours) else f"{hours:.1f}"
 

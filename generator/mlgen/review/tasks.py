@@ -238,6 +238,12 @@ def _gpu(before: Task, after: Task) -> list[Change]:
     return of_value(gpu_text(before), gpu_text(after), RUNS, "gpu", task=after.name)
 
 
+def _nodes(before: Task, after: Task) -> list[Change]:
+    # On how many nodes a program runs changes what it computes, and not only how fast.
+    old, new = (str(task.nodes) if task.nodes > 1 else None for task in (before, after))
+    return of_value(old, new, RUNS, "nodes", task=after.name)
+
+
 def _resources(before: Task, after: Task) -> Iterator[Change]:
     yield from of_value(cpu_text(before.cpu_millis), cpu_text(after.cpu_millis), RESOURCES, "cpu", task=after.name)
     for key in ("memory", "disk", "shm"):
@@ -314,5 +320,6 @@ def _fan(before: Task, after: Task) -> Iterator[Change]:
 
 
 _COMPARED: tuple[Callable[[Task, Task], Iterator[Change] | list[Change]], ...] = (
-    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _fan, _checkpoint, _resources, _use,
+    _gpu, _image, _run, _ins, _after, _gate, _decides, _outs, _secrets, _env, _fan, _checkpoint, _nodes,
+    _resources, _use,
 )  # fmt: skip

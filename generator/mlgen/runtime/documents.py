@@ -101,6 +101,8 @@ def _parts(task: model.Task, env: str, *, on_this_machine: bool) -> dict[str, st
     parts |= {f"env {name}": of_text(text) for name, text in task.env}
     parts |= {f"secret {s.variable}": f"{s.secret}/{s.key}" for s in task.secrets}
     parts |= {f"in {i.name}": of_text(i.source.text) for i in task.ins if isinstance(i.source, model.Value)}
+    if task.nodes > 1:
+        parts["nodes"] = str(task.nodes)
     for out in task.outs:
         most = f", at most {out.max_bytes} bytes" if out.max_bytes is not None else ""
         parts[f"out {out.name}"] = f"{out.type}{', optional' if out.optional else ''}{most}"

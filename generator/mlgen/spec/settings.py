@@ -15,23 +15,14 @@ from mlgen.values import Type, type_of
 
 SETTINGS = (
     "image", "code", "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "idempotent", "checkpoint", "spot",
-    "workspace", "priority", "queue", "env", "secrets", "cache",
+    "workspace", "priority", "queue", "nodes", "env", "secrets", "cache",
 )  # fmt: skip
+OF_A_TASK = ("nodes",)  # not in `defaults`
 # What the caller of a task file may set.
 RESOURCES = (
-    "cpu",
-    "memory",
-    "disk",
-    "shm",
-    "gpu",
-    "timeout",
-    "retries",
-    "spot",
+    "cpu", "memory", "disk", "shm", "gpu", "timeout", "retries", "spot", "workspace", "priority", "queue", "nodes",
     "cache",
-    "workspace",
-    "priority",
-    "queue",
-)
+)  # fmt: skip
 
 DEFAULT_KIND = "default"  # of a workspace, a queue or a GPU pool that is not named
 POOL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -224,6 +215,10 @@ def _flag(value: bool, _place: Place, _found: list[Diagnostic]) -> bool:
     return value
 
 
+def _count(value: int, _place: Place, _found: list[Diagnostic]) -> int:
+    return value
+
+
 def _gpu(value: int | str, _place: Place, _found: list[Diagnostic]) -> GpuAsk:
     text = str(value)
     match = _GPU.fullmatch(text)
@@ -290,7 +285,7 @@ CACHE_KINDS = (bool, dict)
 # timeout: int, seconds. env: dict of Setting(str). secrets: dict of Setting(SecretKey). cache: CacheAsk.
 # workspace: WorkspaceAsk. priority, queue: str.
 # timeout: int, seconds. retries: Retries. idempotent, spot: bool. checkpoint: CheckpointAsk.
-# env: dict of Setting(str). secrets: dict of Setting(SecretKey).
+# nodes: int. env: dict of Setting(str). secrets: dict of Setting(SecretKey).
 _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
     "image": (str, _image),
     "code": ((str, list), _code),
@@ -307,6 +302,7 @@ _READERS: dict[str, tuple[type | tuple[type, ...], Reader]] = {
     "workspace": (str, _workspace),
     "priority": (str, _name),
     "queue": (str, _name),
+    "nodes": (int, _count),
     "env": (dict, _env),
     "secrets": (dict, _secrets),
     "cache": (CACHE_KINDS, _cache),

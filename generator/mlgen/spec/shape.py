@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allOf"})
 
 RESERVED_IN_TASKS = frozenset({
-    "schedule", "on", "slo", "deploy", "nodes", "service", "notify",
+    "schedule", "on", "slo", "deploy", "service", "notify",
 })  # fmt: skip
 RESERVED_IN_ENVIRONMENTS = frozenset({"ca", "kueue"})
 

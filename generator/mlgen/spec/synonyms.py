@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from mlgen.spec.settings import SETTINGS
+from mlgen.spec.settings import OF_A_TASK, SETTINGS
 
 # our key -> what it is elsewhere (Tekton, Argo, Kubeflow, GitHub, GitLab, Airflow, DVC, Metaflow), without - and _
 _ELSEWHERE: Mapping[str, str] = {
@@ -73,7 +73,7 @@ def meant(key: str, known: Collection[str]) -> tuple[str, str] | None:
     word = re.sub(r"[-_]", "", key).lower()
     if word in _SENTENCES and (said := _SENTENCES[word])[0] in known:
         return said
-    if key in SETTINGS and "defaults" in known:
+    if key in SETTINGS and key not in OF_A_TASK and "defaults" in known:
         return "defaults", f"write it in `defaults`, which all tasks take from: defaults: {{{key}: …}}"
     found = next((ours for ours in _MEANT.get(word, ()) if ours in known), None)
     return (found, f"write {found}") if found else None

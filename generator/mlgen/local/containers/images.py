@@ -26,6 +26,14 @@ def check(plan: Plan) -> None:
             why="--engine runs each task in the image that its spec names",
             fix="write `image:` at the task or in `defaults`, or leave --engine out",
         )
+    several = [task.name for task in plan.all_tasks if task.nodes > 1]
+    if several:
+        raise Misuse(
+            "nodes-in-containers",
+            f"on several nodes, so in no container of this machine: {', '.join(several)}",
+            why="containers here have a network each, and the nodes of a task would not meet",
+            fix="leave --engine out: the nodes are then processes that meet at 127.0.0.1",
+        )
 
 
 def bring(plan: Plan, client: Client, tell: Callable[[str], None]) -> dict[Image, Image]:

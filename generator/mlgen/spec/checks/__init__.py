@@ -11,6 +11,7 @@ from mlgen.spec.checks import (
     attempts,
     caching,
     callers,
+    distributed,
     fan_readers,
     fans,
     files,
@@ -64,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     platform.tekton_variables,
     attempts.spot,
     placing.places,
+    distributed.nodes,
 )
 
 

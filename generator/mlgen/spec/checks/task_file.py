@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.diagnostic import Diagnostic
-from mlgen.spec.checks import attempts, files, names, placing, platform
+from mlgen.spec.checks import attempts, distributed, files, names, placing, platform
 from mlgen.spec.checks.arguments import param_parts
 from mlgen.spec.checks.context import Context, a
 from mlgen.spec.model import In, Param, Pipeline, Task, TaskFile
@@ -21,6 +21,7 @@ _OF_ONE_TASK: tuple[Callable[[Pipeline, Context], Iterable[Diagnostic]], ...] = 
     platform.tekton_variables,
     attempts.spot,
     placing.places,
+    distributed.nodes,
 )
 
 

@@ -1,0 +1,16 @@
+"""What a program on several nodes is told of itself (decision 0041): the same on this machine and in a cluster."""
+
+from __future__ import annotations
+
+
+def variables(rank: int, count: int) -> dict[str, str]:
+    """Of the program of a rank, but for where it meets the others: MASTER_ADDR and MASTER_PORT.
+
+    RANK and WORLD_SIZE: what PyTorch's env:// reads, with one process a node; torchrun sets them anew.
+    """
+    return {
+        "MLGEN_NODE_RANK": str(rank),
+        "MLGEN_NODES": str(count),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(count),
+    }
