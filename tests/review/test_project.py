@@ -54,6 +54,12 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
         {"spot": Spot((("karpenter.sh/capacity-type", "spot"),))},
         "resources: prod.spot.node_selector.karpenter.sh/capacity-type new: spot",
     ),
+    "workspaces": (
+        {"workspaces": (("fast", "premium-rwo"),)},
+        "resources: prod.workspaces.fast new: premium-rwo",
+    ),
+    "priorities": ({"priorities": (("high", "ml-prod"),)}, "resources: prod.priorities.high new: ml-prod"),
+    "queues": ({"queues": (("default", "ml-batch"),)}, "resources: prod.kueue.queues.default new: ml-batch"),
     "identity": (
         {"identity": Identity("gcp", "x@y")},
         "runs: prod.identity.cloud new: gcp\nruns: prod.identity.name new: x@y",

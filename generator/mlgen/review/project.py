@@ -18,6 +18,9 @@ _EFFECTS = {
     "labels": Effect.METADATA,
     "limit_cpu": Effect.RESOURCES,
     "spot": Effect.RESOURCES,
+    "workspaces": Effect.RESOURCES,
+    "priorities": Effect.RESOURCES,
+    "kueue": Effect.RESOURCES,
     "queue": Effect.RESOURCES,
     "staging": Effect.RESOURCES,
     "ledger.signers": Effect.RULES,
@@ -82,6 +85,8 @@ _UNITS = ("_seconds", "_bytes")
 
 
 def _key(name: str) -> str:
+    if name == "queues":
+        return "kueue.queues"
     return next((name.removesuffix(unit) for unit in _UNITS if name.endswith(unit)), name)
 
 
