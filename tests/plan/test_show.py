@@ -129,3 +129,9 @@ def test_every_plan_can_be_shown(spec: Spec) -> None:
     for picture in (mermaid(plan), dot(plan)):
         assert all(visible(line) == line for line in picture.split("\n"))
         assert all(task.name in picture for task in plan.all_tasks)
+
+
+def test_several_nodes_are_told_with_all_their_gpus() -> None:
+    text = to_text(plan_of(SPEC.replace(b"gpu: a100:2", b"gpu: a100:2\n    nodes: 4"), name="churn"))
+    assert re.search(r"pod +4 nodes, each .* cpu, .* memory, 2 GPU of a100 \(8 in all\), ", text)
+    assert "nodes" not in to_text(plan_of(SPEC, name="churn"))
