@@ -125,7 +125,7 @@ GPU = "write a whole number or a text, such as gpu: 1"
         ),
         (
             "  b: {run: x, retries: 2.0}\n",
-            "`retries` is a number with a decimal point, not a whole number",
+            "`retries` is a number with a decimal point, not a whole number or a map",
             "write retries: 2",
         ),
         ("  b: {run: x, out: {m: modle}}\n", '`m` cannot be "modle"', "write model"),

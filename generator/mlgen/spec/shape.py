@@ -29,7 +29,7 @@ LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allO
 RESERVED_IN_TASKS = frozenset({
     "schedule", "on", "slo", "deploy", "service", "notify",
 })  # fmt: skip
-RESERVED_IN_ENVIRONMENTS = frozenset({"ca", "kueue"})
+RESERVED_IN_ENVIRONMENTS = frozenset({"ca"})
 
 _TYPES: dict[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),

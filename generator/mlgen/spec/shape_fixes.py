@@ -63,7 +63,7 @@ def _of_number(key: str, write: str, value: float, text: str, types: Sequence[st
         return f"{write}{_size(value)}: an amount has a unit" if value > 0 else None
     if key in DURATIONS:
         return f"{write}{text}s for seconds, or {text}m for minutes" if isinstance(value, int) else _RULES[key]
-    if list(types) == ["integer"]:
+    if "integer" in types and "string" not in types:
         return f"{write}{int(value)}" if value == int(value) else None
     return f'quote it: "{text}"' if "string" in types and key != "if" else None
 
