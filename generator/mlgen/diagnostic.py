@@ -152,6 +152,9 @@ CODES: dict[str, str] = {
     "not-many": "a bound on items where there are none, or that bounds nothing",
     "late-needs-script": "a value of a task with items given to a command list",
     "too-much-to-read": "more of all items than one task can be given",
+    # schedules
+    "bad-cron": "a cron expression that never fires, or that two programs read differently",
+    "bad-schedule": "a schedule whose runs could not start",
     # task files
     "unknown-in": "an in that the task file does not have",
     "missing-in": "an in of the task file that is not given",

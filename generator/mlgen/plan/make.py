@@ -34,6 +34,7 @@ from mlgen.plan.model import (
     Workspace,
 )
 from mlgen.registry.reference import IMAGE
+from mlgen.schedules.model import Schedule
 from mlgen.spec import model as spec
 from mlgen.spec import quantities
 from mlgen.spec.checks.arguments import is_remote, split_digest
@@ -44,6 +45,7 @@ from mlgen.spec.checks.wiring import names_read, needs
 from mlgen.spec.fans import is_many
 from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
+from mlgen.spec.schedules import CATCH_UP_SECONDS, ZONE
 from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey, WorkspaceAsk
 from mlgen.values import Type
 
@@ -139,6 +141,20 @@ class _Maker:
             gate_tasks=tuple(self.split.gate_tasks),
             source=pipeline.path,
             spec_digest=spec_digest,
+            schedules=tuple(sorted(map(self.schedule, pipeline.schedules), key=lambda one: one.digest)),
+        )
+
+    def schedule(self, written: spec.Schedule) -> Schedule:
+        assert written.cron is not None, "it was checked"
+        texts = {given.name: given.text for given in written.params if given.text is not None}
+        times = {given.name: given.of_time for given in written.params if given.of_time is not None}
+        return Schedule(
+            cron=str(written.cron.value),
+            zone=str(written.zone.value) if written.zone else ZONE,
+            concurrency=written.concurrency,
+            catch_up_seconds=int(str(written.catch_up.value)) if written.catch_up else CATCH_UP_SECONDS,
+            params=tuple(sorted(texts.items())),
+            scheduled=tuple(sorted(times.items())),
         )
 
     def param(self, param: spec.Param) -> Param:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlgen import canonical
 from mlgen.gates import Gate
+from mlgen.schedules.model import Schedule
 from mlgen.search.model import Search
 from mlgen.values import Type
 
@@ -348,6 +349,7 @@ class Plan:
     gate_tasks: tuple[GateTask, ...]
     source: str = ""  # the spec's path below the repository; not part of the digest
     spec_digest: str = ""  # of the spec's bytes; not part of the digest
+    schedules: tuple[Schedule, ...] = ()  # by their digests; not part of the plan's: when says nothing of what
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

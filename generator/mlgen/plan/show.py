@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
 
 from mlgen.gates import Or
 from mlgen.plan.fan_words import fan_text
 from mlgen.plan.model import Command, Condition, In, Input, Param, Plan, Script, Task, Value, Workspace
 from mlgen.plan.pod import disk_bytes, total
+from mlgen.schedules import cron
+from mlgen.schedules.model import Schedule
+from mlgen.schedules.zones import zone
 from mlgen.spec.quantities import cpu_text, duration_text, size_text
 from mlgen.spec.settings import DEFAULT_KIND
 
@@ -16,12 +21,23 @@ WIDTH = 100  # characters: longer literals are cut, the JSON has them whole
 MAX_CELL = 24  # characters to which a column is widened
 
 
-def to_text(plan: Plan) -> str:
-    """The plan as text with a line's end at its end."""
-    return "\n".join(_lines(plan)) + "\n"
+STARTS = 3  # times of each schedule
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def to_text(plan: Plan, now: datetime | None = None) -> str:
+    """The plan as text with a line's end at its end. now: for when it starts next."""
+    return "\n".join(_lines(plan, now)) + "\n"
+
+
+def _starts(schedule: Schedule, now: datetime | None) -> Iterator[str]:
+    yield f"  {_cut(str(schedule))}"
+    if now is not None:
+        found = islice(cron.times(cron.parse(schedule.cron), schedule.zone, now), STARTS)
+        local = zone(schedule.zone)
+        yield "    next  " + ", ".join(f"{one.astimezone(local):%a %Y-%m-%d %H:%M %Z}" for one in found)
+
+
+def _lines(plan: Plan, now: datetime | None) -> Iterator[str]:
     yield plan.name + (f"  {_cut(plan.description)}" if plan.description else "")
     if plan.owner:
         yield f"owner  {plan.owner}"
@@ -29,6 +45,10 @@ def _lines(plan: Plan) -> Iterator[str]:
     for title, rows in (("params", map(_param, plan.params)), ("inputs", map(_input, plan.inputs))):
         lines = [f"  {line}" for line in _columns(list(rows))]
         yield from ("", title, *lines) if lines else ()
+    if plan.schedules:
+        yield from ("", "starts by itself")
+        for schedule in plan.schedules:
+            yield from _starts(schedule, now)
     yield ""
     yield "tasks"
     for number, task in enumerate(plan.tasks, 1):

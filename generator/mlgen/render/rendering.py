@@ -10,6 +10,7 @@ from mlgen.plan.model import Plan
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import MAX_OBJECT_BYTES, Problem, check_limits, check_objects
 from mlgen.render.manifests import manifests
+from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
 from mlgen.spec.project import Environment
 
@@ -52,7 +53,7 @@ def render_all(
 
 def _render(plan: Plan, environment: Environment, files: dict[str, bytes]) -> list[Problem]:
     large = []
-    for manifest in manifests(plan, environment):
+    for manifest in (*manifests(plan, environment), *schedule_manifests(plan, environment)):
         if manifest.path in files:
             raise Misuse(
                 "name-collision",

@@ -33,6 +33,7 @@ _AMOUNTS = {
     "record": OURS["results"],
     "lookup": OURS["results"],
     "published": OURS["results"],
+    "start": OURS["results"],
     "reconcile": (100, 256 << 20),
 }
 

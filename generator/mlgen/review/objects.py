@@ -11,6 +11,7 @@ from mlgen.render.argocd import argocd_manifests
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import Problem, check_limits
 from mlgen.render.manifests import Manifest, manifests
+from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
 from mlgen.spec.project import Environment, Project
 
@@ -145,7 +146,8 @@ def _of(
     if found := check_limits(plan, environment):
         problems += [(plan, problem) for problem in found]
         return {}
-    return {(_kind(m), name, names.get(m.task or "", m.task or "")): m for m in manifests(plan, environment)}
+    starts = {(_kind(m), name, m.name): m for m in schedule_manifests(plan, environment)}  # several of a kind
+    return {(_kind(m), name, names.get(m.task or "", m.task or "")): m for m in manifests(plan, environment)} | starts
 
 
 def _change(key: Key, before: Manifest | None, after: Manifest | None) -> ObjectChange | None:

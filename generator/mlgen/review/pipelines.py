@@ -64,6 +64,7 @@ def compare(before: Plan | None, after: Plan | None, old_code: Listing, new_code
     read = with_arguments(old, {was: now for now, was in params.items()}, {was: now for now, was in inputs.items()})
     found = [*_renamed(before, after), *_tasks(read, after, names, old_code, new_code)]
     found += _arguments(old, after, params, inputs)
+    found += _schedules(old, after)
     found += of_value(before.description or None, after.description or None, METADATA, "description")
     found += of_value(before.owner or None, after.owner or None, METADATA, "owner")
     found += of_maps(before.labels, after.labels, METADATA, key="labels")
@@ -163,6 +164,16 @@ def _under(renamed: Mapping[str, str], were: dict[str, T], owner: str) -> Iterat
         were[now] = were.pop(was)
         note = "runs have to be given it by that name"
         yield Change(RUNS, Kind.RENAMED, "", f"{owner}.{now}", f"{owner}.{was}", f"{owner}.{now}", note=note)
+
+
+def _schedules(old: Plan, new: Plan) -> Iterator[Change]:
+    """When runs start by themselves; one that is edited is told as what it was and what it is."""
+    were, are = ({one.digest: one for one in plan.schedules} for plan in (old, new))
+    gone = [str(were[key]) for key in were if key not in are]
+    come = [str(are[key]) for key in are if key not in were]
+    for index in range(max(len(gone), len(come))):
+        before, after = (found[index] if index < len(found) else None for found in (gone, come))
+        yield from of_value(before, after, RUNS, "schedule")
 
 
 def _param(param: Param) -> str:

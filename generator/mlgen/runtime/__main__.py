@@ -36,6 +36,11 @@ def main(places: Places | None = None, at: Callable[[str], None] = lambda _: Non
     """Run one verb; the exit code: 0 done, 2 asked wrongly, 3 could not, or the author's. at: see `Post`."""
     os.umask(0o007)  # all containers of a pod are of one user and group
     try:
+        if sys.argv[1:] == ["start"]:  # no pod of a task: it has no document, and no place
+            from mlgen.runtime import start  # here: see `_run`
+
+            _say(start.main())
+            return 0
         invocation = read_invocation(sys.argv[1:], os.environ)
         try:
             return _run(invocation, places or Places(), at)

@@ -105,7 +105,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
         if arguments and not arguments[0].startswith("-"):
             why = f"""it has no "{arguments[0][:80]}": the mlgen that rendered this is newer than the runtime image"""
             fix = "a `runtime_image` of its version in mlgen.yaml, and `mlgen render`"
-        raise Misuse("usage", f"usage: mlgen-runtime {'|'.join(VERBS)} [REF:TYPE=TEXT]...", why=why, fix=fix)
+        raise Misuse("usage", f"usage: mlgen-runtime {'|'.join(VERBS)}|start [REF:TYPE=TEXT]...", why=why, fix=fix)
     verb = arguments[0]
     try:
         document = TaskDocument.loads(_variable(environ, "MLGEN_TASK"))

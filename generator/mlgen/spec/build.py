@@ -32,6 +32,7 @@ from mlgen.spec.model import (
 )
 from mlgen.spec.paths import resolve_use
 from mlgen.spec.reader import Route
+from mlgen.spec.schedules import read_schedules
 from mlgen.spec.settings import SETTINGS, read_settings
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
 
@@ -50,6 +51,7 @@ PIPELINE_KEYS = (
     "tasks",
     "finally",
     "outs",
+    "schedule",
 )
 TASK_KEYS = ("run", "use", "in", "out", "if", "after", "sweep", "for", "pick", "parallel", "failures", *SETTINGS)
 TASK_FILE_KEYS = ("version", "kind", "name", "description", "in", "out", "run", *SETTINGS)
@@ -122,6 +124,7 @@ class _Builder:
             },
             known=frozenset(key for key in ("params", "inputs", "tasks") if self.doubt.knows((), key, PIPELINE_KEYS)),
             outs=tuple(self.ins(top.get("outs"), place / "outs")),
+            schedules=tuple(read_schedules(top.get("schedule"), place / "schedule", self.scalar, self.found)),
         )
 
     def tell(self, place: Place, code: str, message: str, why: str = "", fix: str = "") -> None:

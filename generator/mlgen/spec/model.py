@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from mlgen.diagnostic import Diagnostic, Related, Span
 from mlgen.gates import Gate, GateError
+from mlgen.schedules.model import Concurrency, Scheduled
 from mlgen.search.model import Prune
 from mlgen.spec.document import Document
 from mlgen.values import Type
@@ -279,6 +280,28 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledParam:
+    """What a schedule gives a param: a text, or what of the time. Neither: it could not be read."""
+
+    name: str
+    place: Place
+    text: str | None = None
+    of_time: Scheduled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a pipeline starts by itself, as written; cron None: it could not be read. catch_up in seconds."""
+
+    place: Place
+    cron: Setting | None
+    zone: Setting | None
+    concurrency: Concurrency
+    catch_up: Setting | None
+    params: tuple[ScheduledParam, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """A spec. tasks and finally_tasks: in the order of the file. outs: what it leaves to who uses it as a task.
 
@@ -298,6 +321,7 @@ class Pipeline:
     finally_tasks: Mapping[str, Task]
     known: frozenset[str] = frozenset({"params", "inputs", "tasks"})
     outs: tuple[In, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allOf"})
 
 RESERVED_IN_TASKS = frozenset({
-    "schedule", "on", "slo", "deploy", "service", "notify",
+    "on", "slo", "deploy", "service", "notify",
 })  # fmt: skip
 RESERVED_IN_ENVIRONMENTS = frozenset({"ca"})
 
@@ -174,8 +174,10 @@ class _Walk:
     def reserved(self, route: Route) -> frozenset[str]:
         """The keys that are kept for later in the map at a route."""
         match self.kind, route:
-            case ("pipeline" | "task", ()) | ("pipeline", ("tasks" | "finally", _)):
+            case ("pipeline", ()):
                 return RESERVED_IN_TASKS
+            case ("task", ()) | ("pipeline", ("tasks" | "finally", _)):
+                return RESERVED_IN_TASKS | {"schedule"}
             case "project", ("environments", _):
                 return RESERVED_IN_ENVIRONMENTS
         return frozenset()

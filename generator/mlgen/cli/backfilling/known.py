@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlgen import canonical
 from mlgen.cli.ledgers.history import answered
 from mlgen.cli.ledgers.records import Records
 from mlgen.ledger.index.history import History
@@ -15,8 +14,7 @@ from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State
 from mlgen.local import rundir
 from mlgen.plan.model import Plan
-
-HASH_LENGTH = 6  # hex digits of what else a run is given
+from mlgen.schedules import model as schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,7 @@ class Turn:
 
 def prefix(plan: Plan, given: Sequence[str]) -> str:
     """What the names of a backfill's runs begin with: others where it is given other params."""
-    digest = canonical.digest(sorted(given)).removeprefix("sha256:")[:HASH_LENGTH]
-    return f"{plan.name}-{digest}" if given else plan.name
+    return schedules.prefix(plan.name, list(given))
 
 
 def turns(records: Records, plan: Plan, names: Mapping[str, str]) -> list[Turn]:

@@ -14,6 +14,7 @@ from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests, one_task
 from mlgen.render.published import published_manifests
+from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
 from mlgen.spec.model import Pipeline
 from mlgen.spec.project import Environment
@@ -65,9 +66,10 @@ def of_environment(plans: Iterable[Plan], environment: Environment, known: Itera
 
 
 def rendered(plan: Plan, environment: Environment) -> Rendered:
-    """The objects of a plan as plain data, each with whose Task it is."""
+    """The objects of a plan as plain data, each with whose Task it is, and the pods that start it at its times."""
     plain = Plain()
-    return [(plain(m.data), m.task) for m in manifests(plan, environment)]
+    found = [(plain(m.data), m.task) for m in (*manifests(plan, environment), *schedule_manifests(plan, environment))]
+    return [*found, *((pods.pod_of_job(one), None) for one, _ in found if one["kind"] == "CronJob")]
 
 
 def rendered_task(plan: Plan, environment: Environment, task: str | None) -> Data | None:

@@ -18,6 +18,7 @@ from mlgen.spec.checks import (
     names,
     placing,
     platform,
+    schedules,
     searches,
     secret_stores,
     types,
@@ -66,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
     attempts.spot,
     placing.places,
     distributed.nodes,
+    schedules.schedules,
 )
 
 
