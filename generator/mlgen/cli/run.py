@@ -20,7 +20,7 @@ from mlgen.cli import words
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.ledgers.records import Records, open_records
 from mlgen.cli.main import new_app
-from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFile
+from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFileOrNone
 from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.projects.secrets import kept_secrets
@@ -62,7 +62,7 @@ class Engine(StrEnum):
 
 @app.command()
 def run(
-    file: SpecFile,
+    file: SpecFileOrNone = None,
     *,
     param: Annotated[
         list[str] | None,
@@ -102,6 +102,13 @@ def run(
             "--explain-cache", help="Run nothing: say which tasks would be cached, and what changed for others."
         ),
     ] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="Start the runs that schedules ask for by now, each once; for a crontab.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Of --due: every time since then, not the latest.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of --due: start nothing, say what would be.")] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -109,6 +116,14 @@ def run(
     Exit 1 if it failed, 130 if it was interrupted. Its records land on the ledger's branch; the work tree is never
     touched. In a cluster the pipeline must be there as it is rendered; the run is followed to its end.
     """
+    ask = Ask(resume, start, only)
+    if due:
+        _refuse_with_due(param, ask, name=name, dates=dates, detach=detach, logs=logs, explain=explain_cache)
+        raise typer.Exit(_due(file, env, since, engine, form, dry_run=dry_run, no_cache=no_cache))
+    if since is not None or dry_run:
+        raise Misuse("bad-option", "--since and --dry-run are for --due", fix="leave them out, or add --due")
+    if file is None:
+        raise Misuse("bad-option", "no spec is named", fix="name one: mlgen run pipelines/hello.yaml")
     workspace = Workspace.around([file])
     source = workspace.source_for(env)
     plan = plan_in(workspace, env, file)
@@ -118,7 +133,6 @@ def run(
 
         explain(records, source, plan, param or [], form)
         return
-    ask = Ask(resume, start, only)
     if dates is not None or step is not None or parallel is not None:
         _refuse_with_backfill(dates, ask, detach=detach, logs=logs)
         from mlgen.cli.backfilling import backfill as backfilling  # here: a single run needs none of it
@@ -258,6 +272,36 @@ def _containers(engine: Engine | None, plan: Plan) -> tuple[Client | None, dict[
     images.check(plan)
     found = client.find(engine, os.environ)
     return found, images.bring(plan, found, tell=lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _due(
+    file: Path | None,
+    env: str,
+    since: str | None,
+    engine: Engine | None,
+    form: Format,
+    *,
+    dry_run: bool,
+    no_cache: bool,
+) -> int:
+    from mlgen.cli.due import due  # here: a single run needs none of it
+
+    files = [file] if file is not None else None
+    workspace = Workspace.around(files)
+    records = open_records(workspace, env)
+    if records.in_cluster and engine is not None:
+        raise Misuse("bad-option", f"--engine is for runs on this machine, and {env} is a cluster", fix="leave it out")
+    more = [*([] if engine is None else ["--engine", engine]), *(["--no-cache"] if no_cache else [])]
+    wanted = due.Wanted(files, since, dry_run, more, form)
+    return due.due(workspace, workspace.source_for(env), records, wanted, SystemClock())
+
+
+def _refuse_with_due(
+    param: list[str] | None, ask: Ask, *, name: str | None, dates: str | None, detach: bool, logs: bool, explain: bool
+) -> None:
+    if param or ask or name or dates or detach or logs or explain:
+        fix = "give --due alone, with --env, --since and --dry-run: params and names are the schedule's"
+        raise Misuse("bad-option", "other options exclude --due", fix=fix)
 
 
 def _refuse_with_backfill(dates: str | None, ask: Ask, *, detach: bool, logs: bool) -> None:

@@ -1,0 +1,93 @@
+"""Who starts the run of a time on this machine: one, however many ask at once, and whenever one is killed.
+
+A claim is a locked file. The run's own process has it too, so that it is held for as long as the run goes on, also when
+who started it was killed. What it leaves is an empty hand: whoever finds it unlocked looks for the run, and starts it
+where there is none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mlgen.local import rundir
+
+FOLDER = ".mlgen/due"
+OLD_SECONDS = 40 * 24 * 3600  # longer than a schedule may catch up
+
+
+class Claim:
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def release(self) -> None:
+        """Before its end: another may have it now."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def held_by(self, pid: int) -> None:
+        """Who is to be asked to end, where a later run takes this one's place."""
+        os.pwrite(self.descriptor, f"{pid:<20}".encode(), 0)
+
+
+@contextmanager
+def claim(root: Path, pipeline: str, run: str, *, wait: bool = False) -> Iterator[Claim | None]:
+    """The claim of a run, None where another has it, unless that is waited for."""
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    rundir.hide(folder.parent)
+    descriptor = os.open(folder / f"{pipeline}.{run}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield None
+        else:
+            yield Claim(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def going(root: Path, pipeline: str, *, but: str) -> list[str]:
+    """The runs of a pipeline that were started by its schedules and go on, but for one."""
+    found = [name for name in _names(root) if name.startswith(f"{pipeline}.")]
+    return [name.partition(".")[2] for name in found if name.partition(".")[2] != but and _is_held(root, name)]
+
+
+def end(root: Path, pipeline: str, run: str) -> None:
+    """Ask a run that goes on to end, and wait for it."""
+    path = root / FOLDER / f"{pipeline}.{run}"
+    with suppress(OSError, ValueError, ProcessLookupError):
+        os.kill(int(path.read_text()), signal.SIGINT)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def tidy(root: Path, now: float) -> None:
+    """Remove the claims of runs of long ago, which are known by now. now: seconds since 1970."""
+    for name in _names(root):
+        path = root / FOLDER / name
+        with suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > OLD_SECONDS and not _is_held(root, name):
+                path.unlink()
+
+
+def _names(root: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(root / FOLDER))
+    except FileNotFoundError:
+        return []
+
+
+def _is_held(root: Path, name: str) -> bool:
+    try:
+        with (root / FOLDER / name).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

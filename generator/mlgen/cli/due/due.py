@@ -1,0 +1,179 @@
+"""`mlgen run --due`: each run that is due is started once, by the schedule's word on those that still go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlgen.cli.due import claims
+from mlgen.cli.due.starts import Due, again, read_since, starts
+from mlgen.cli.ledgers.records import Records
+from mlgen.cli.options import Format
+from mlgen.cli.output import answer_json, answer_of_a_deed, note
+from mlgen.cli.projects.sources import plans_in
+from mlgen.cli.projects.workspace import Workspace
+from mlgen.cli.runs_text import table
+from mlgen.diagnostic import visible
+from mlgen.ledger.records.task import State
+from mlgen.runtime.clock import Clock
+from mlgen.schedules.model import Concurrency
+
+TAIL_LINES = 5  # of what a run that failed said
+INTERRUPTED = 130
+START = "_start"  # no run is called so
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for. more: options that each run gets as they are."""
+
+    files: Sequence[Path] | None
+    since: str | None
+    dry_run: bool
+    more: Sequence[str] = ()
+    form: Format = Format.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of a time. did: "started", "known", "left-out" or "would-start". state: of its run, where it ended."""
+
+    due: Due
+    did: str
+    state: str | None = None
+    code: int = 0
+    told: str = ""
+
+
+@dataclass
+class _Report:
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        note(f"{row.due.at}  {row.due.run} {_words(row)}")
+
+
+def due(workspace: Workspace, source: Workspace, records: Records, wanted: Wanted, clock: Clock) -> int:
+    """Start what is due; the exit code: 1 where a run failed."""
+    now = clock.now()
+    since = read_since(wanted.since, now) if wanted.since is not None else None
+    plans = [plan for plan in plans_in(source, records.environment, wanted.files) if plan.schedules]
+    report = _Report()
+    if not records.in_cluster and not wanted.dry_run:
+        claims.tidy(workspace.root, now.timestamp())
+    for one in starts(records, plans, now, since):
+        if one.known:
+            report.rows.append(Row(one, "known", told=one.known))
+        elif wanted.dry_run:
+            report.rows.append(Row(one, "would-start"))
+        elif records.in_cluster:
+            from mlgen.cli.due import in_cluster  # here: runs on this machine need none of it
+
+            report.add(in_cluster.start(source, records, one))
+        else:
+            row = _here(workspace, records, one, wanted.more)
+            report.add(row)
+            if row.code == INTERRUPTED:
+                break
+    with answer_of_a_deed():
+        if wanted.form is Format.JSON:
+            answer_json({"env": records.environment.name, "due": [_json(row) for row in report.rows]})
+        else:
+            sys.stdout.write(_text(report.rows))
+    codes = [row.code for row in report.rows]
+    return INTERRUPTED if INTERRUPTED in codes else 1 if any(codes) else 0
+
+
+def _here(workspace: Workspace, records: Records, one: Due, more: Sequence[str]) -> Row:
+    """A run on this machine, to its end."""
+    root, pipeline = workspace.root, one.plan.name
+    # One at a time looks at what goes on, or two that look at once would both see nothing.
+    with claims.claim(root, pipeline, START, wait=True) as starting, claims.claim(root, pipeline, one.run) as claim:
+        if starting is None or claim is None:
+            return Row(one, "known", told="another command starts it")
+        one = again(records, one)  # who had the claim before may have started it
+        if one.known:
+            return Row(one, "known", told=one.known)
+        others = [run for run in claims.going(root, pipeline, but=one.run) if run != START]
+        if others and one.schedule.concurrency is Concurrency.FORBID:
+            return Row(one, "left-out", told=f"{', '.join(others)} goes on")
+        if one.schedule.concurrency is Concurrency.REPLACE:
+            for other in others:
+                claims.end(root, pipeline, other)
+        process = _process(root, records, one, more, claim)
+        claim.held_by(process.pid)
+        starting.release()
+        return _ended(one, process)
+
+
+def _process(
+    root: Path, records: Records, one: Due, more: Sequence[str], claim: claims.Claim
+) -> subprocess.Popen[bytes]:
+    given = [part for key, text in sorted(one.schedule.arguments(one.time).items()) for part in ("-p", f"{key}={text}")]
+    command = ["run", one.plan.source, "-C", str(root), "--env", records.environment.name, "--name", one.run]
+    # A session of its own: Ctrl-C reaches it once, by us. Without a terminal nobody is asked anything.
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlgen", *command, *given, *more, "--format", "json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "NO_COLOR": "1"},
+        start_new_session=True,
+        pass_fds=[claim.descriptor],
+    )
+
+
+def _ended(one: Due, process: subprocess.Popen[bytes]) -> Row:
+    interrupted = False
+    while True:
+        try:
+            out, err = process.communicate()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+    state: str | None = None
+    with suppress(ValueError, AttributeError):
+        state = json.loads(out or b"{}").get("state")
+    if state != State.COMPLETE:
+        for line in err.decode(errors="replace").splitlines()[-TAIL_LINES:]:
+            note(f"{one.at}  | {line}")
+    return Row(one, "started", state, INTERRUPTED if interrupted else process.returncode)
+
+
+def _words(row: Row) -> str:
+    match row.did:
+        case "known":
+            return f"is there already: {row.told}"
+        case "left-out":
+            return f"is left out: {row.told}, and `concurrency` is forbid"
+        case "would-start":
+            return "would be started"
+    return row.state or row.told or "did not begin"
+
+
+def _json(row: Row) -> dict[str, object]:
+    return {
+        "pipeline": row.due.plan.name,
+        "scheduledFor": row.due.at,
+        "run": row.due.run,
+        "did": row.did,
+        "state": row.state,
+        "why": row.told or None,
+    }
+
+
+def _text(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "nothing is due\n"
+    cells = [("FOR", "RUN", "")] + [(row.due.at, row.due.run, _words(row)) for row in rows]
+    return "".join(visible(line) + "\n" for line in table(cells))
