@@ -31,7 +31,7 @@ _VERBS = {
 
 
 def schedule_manifests(plan: Plan, environment: Environment) -> list[Manifest]:
-    """Five objects for each schedule of a plan that `check_limits` finds nothing against. Their order is that of names."""
+    """Five objects for each schedule of a plan that `check_limits` finds nothing against."""
     return [one for schedule in plan.schedules for one in _of(plan, schedule, environment)]
 
 

@@ -2,8 +2,8 @@
 
 Kubernetes reads them by robfig/cron v3 (parser.go, spec.go), `mlgen run --due` by cronsim, which follows Debian's cron.
 What one of the two refuses, or where they disagree, is refused here, with what to write instead. At the edges of summer
-time they disagree too: there it is as in the cluster, which starts at each minute whose wall clock fits: a time that the
-clock skips is no start, one that it shows twice is two.
+time they disagree too: there it is as in the cluster, which starts at each minute whose wall clock fits. A time that
+the clock skips is no start, one that it shows twice is two.
 """
 
 from __future__ import annotations

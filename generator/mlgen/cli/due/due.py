@@ -43,7 +43,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a time. did: "started", "known", "left-out" or "would-start". state: of its run, where it ended."""
+    """What became of a time. did: "started", "known", "left-out" or "would-start". state: of its run, at its end."""
 
     due: Due
     did: str

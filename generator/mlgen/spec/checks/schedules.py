@@ -32,6 +32,7 @@ def schedules(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             yield from _param(pipeline, given)
         yield from _dates(schedule, read)
         yield from _required(pipeline, schedule)
+    yield from _inputs(pipeline)
     yield from _many(pipeline)
 
 
@@ -51,12 +52,13 @@ def _zone(schedule: Schedule) -> Iterator[Diagnostic]:
 
 
 def _catch_up(schedule: Schedule) -> Iterator[Diagnostic]:
-    if schedule.catch_up is not None and isinstance(seconds := schedule.catch_up.value, int):
-        if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
-            less = seconds < LEAST_SECONDS
-            why = "a start is often some seconds late" if less else "older times are run by --backfill"
-            fix = "write 1m, or more" if less else "write 744h, or less"
-            yield schedule.catch_up.place.finding("bad-schedule", "a start may not be that late", why, fix)
+    seconds = schedule.catch_up.value if schedule.catch_up else None
+    if schedule.catch_up and isinstance(seconds, int) and not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        less = seconds < LEAST_SECONDS
+        why = "a start is often some seconds late" if less else "older times are run by --backfill"
+        fix = "write 1m, or more" if less else "write 744h, or less"
+        message = f"`catch_up` is too {'short' if less else 'long'}"
+        yield schedule.catch_up.place.finding("bad-schedule", message, why, fix)
 
 
 def _param(pipeline: Pipeline, given: ScheduledParam) -> Iterator[Diagnostic]:
@@ -97,7 +99,7 @@ def _dates(schedule: Schedule, read: Cron | None) -> Iterator[Diagnostic]:
 
 
 def _required(pipeline: Pipeline, schedule: Schedule) -> Iterator[Diagnostic]:
-    if "params" not in pipeline.known or "inputs" not in pipeline.known:
+    if "params" not in pipeline.known:
         return
     given = {param.name for param in schedule.params}
     lacking: list[Param] = [p for p in pipeline.params.values() if p.is_required and p.type and p.name not in given]
@@ -108,12 +110,16 @@ def _required(pipeline: Pipeline, schedule: Schedule) -> Iterator[Diagnostic]:
         if param.type is Type.STRING:
             fix += f", or the day: params: {{{param.name}: {{scheduled: date}}}}"
         yield schedule.place.finding("bad-schedule", message, why, fix, related)
-    for item in pipeline.inputs.values():
+
+
+def _inputs(pipeline: Pipeline) -> Iterator[Diagnostic]:
+    for item in pipeline.inputs.values() if pipeline.schedules and "inputs" in pipeline.known else ():
         if item.uri is None:
-            message = f'the input "{item.name}" has no URI, so that a schedule cannot start the pipeline'
+            message = f'the input "{item.name}" has no URI, so that no schedule can start the pipeline'
             related = (Related("the input", item.place.key_span),)
             fix = "give it one, or read it by a task from a param"
-            yield schedule.place.finding("bad-schedule", message, "its runs would not start", fix, related)
+            place = pipeline.place / "schedule"
+            yield place.key_finding("bad-schedule", message, "its runs would not start", fix, related)
 
 
 def _many(pipeline: Pipeline) -> Iterator[Diagnostic]:
