@@ -7,6 +7,7 @@ which therefore may also list them, and for `replace` cancel them; where runs ma
 from __future__ import annotations
 
 from mlgen import canonical
+from mlgen.diagnostic import visible
 from mlgen.plan.model import Plan
 from mlgen.render import identity, staging
 from mlgen.render.cronjob import MAX_NAME, job_labels, plain_container
@@ -20,6 +21,7 @@ from mlgen.spec.project import Environment
 
 TRIES = 3  # of pods beyond the first, where none could be asked: the run is one, by its name
 DEADLINE_SECONDS = 600
+MAX_ACCOUNT = 63
 KEPT_SECONDS = 3600  # of a pod that ended, so that somebody can look at what it said
 _VOLUME = "mlgen-start"
 _JOB_LABEL = "batch.kubernetes.io/job-name"
@@ -31,33 +33,53 @@ _VERBS = {
 
 
 def schedule_manifests(plan: Plan, environment: Environment) -> list[Manifest]:
-    """Five objects for each schedule of a plan that `check_limits` finds nothing against."""
-    return [one for schedule in plan.schedules for one in _of(plan, schedule, environment)]
+    """What starts a plan that `check_limits` finds nothing against: a CronJob and its ConfigMap for each schedule, and
+    one account for all of them, with its rights."""
+    if not plan.schedules:
+        return []
+    comment = (
+        f"{MADE_BY}{visible(plan.source)} for the environment {environment.name}; do not edit:",
+        f"change the spec, then `mlgen render --env {environment.name}`",
+    )
+    account = account_name(plan, environment.name)
+    objects = _account(plan, environment, account)
+    for schedule in plan.schedules:
+        name = schedule_name(plan, schedule, environment.name)
+        document = _document(plan, schedule, environment, name)
+        objects += [
+            _object(environment, name, "v1", "ConfigMap", data={start.FILE: document}),
+            _object(environment, name, "batch/v1", "CronJob", spec=_cron_job(schedule, environment, name, account)),
+        ]
+    return [Manifest(manifest_path(environment, str(data["kind"]), _name_of(data)), comment, data) for data in objects]
 
 
 def schedule_name(plan: Plan, schedule: Schedule, environment: str) -> str:
-    """What the CronJob of a schedule is called, and all that belongs to it."""
+    """What the CronJob of a schedule is called, and what its pod reads."""
     return of_environment(f"{plan.name}-{schedule.digest}", environment, MAX_NAME)
 
 
-def _of(plan: Plan, schedule: Schedule, environment: Environment) -> list[Manifest]:
-    comment = (
-        f"{MADE_BY}{plan.source} for the environment {environment.name}; do not edit:",
-        f"change the spec, then `mlgen render --env {environment.name}`",
-    )
-    name = schedule_name(plan, schedule, environment.name)
+def account_name(plan: Plan, environment: str) -> str:
+    """Who starts a pipeline. The same whatever its schedules say: policies allow accounts by name."""
+    return of_environment(f"mlgen-start-{plan.name}", environment, MAX_ACCOUNT)
+
+
+def _account(plan: Plan, environment: Environment, name: str) -> list[Data]:
     group = "rbac.authorization.k8s.io"
-    rule: Data = {"apiGroups": ["tekton.dev"], "resources": ["pipelineruns"], "verbs": _VERBS[schedule.concurrency]}
+    verbs = max((_VERBS[schedule.concurrency] for schedule in plan.schedules), key=len)
+    rule: Data = {"apiGroups": ["tekton.dev"], "resources": ["pipelineruns"], "verbs": verbs}
     role: Data = {"apiGroup": group, "kind": "Role", "name": name}
     subject: Data = {"kind": "ServiceAccount", "name": name, "namespace": environment.namespace}
-    objects: list[Data] = [
+    return [
         identity.account(environment, name, None),  # it is nobody in a cloud: it reads no bucket
         _object(environment, name, f"{group}/v1", "Role", rules=[rule]),
         _object(environment, name, f"{group}/v1", "RoleBinding", roleRef=role, subjects=[subject]),
-        _object(environment, name, "v1", "ConfigMap", data={start.FILE: _document(plan, schedule, environment, name)}),
-        _object(environment, name, "batch/v1", "CronJob", spec=_cron_job(schedule, environment, name)),
     ]
-    return [Manifest(manifest_path(environment, str(data["kind"]), name), comment, data) for data in objects]
+
+
+def _name_of(data: Data) -> str:
+    metadata = data["metadata"]
+    assert isinstance(metadata, dict)
+    return str(metadata["name"])
 
 
 def _object(environment: Environment, name: str, version: str, kind: str, **body: object) -> Data:
@@ -81,7 +103,7 @@ def _document(plan: Plan, schedule: Schedule, environment: Environment, name: st
     return canonical.encode(found).decode()
 
 
-def _cron_job(schedule: Schedule, environment: Environment, name: str) -> Data:
+def _cron_job(schedule: Schedule, environment: Environment, name: str, account: str) -> Data:
     pod_labels = job_labels(environment)
     return {
         "schedule": schedule.cron,
@@ -96,17 +118,17 @@ def _cron_job(schedule: Schedule, environment: Environment, name: str) -> Data:
                 "backoffLimit": TRIES,
                 "activeDeadlineSeconds": DEADLINE_SECONDS,
                 "ttlSecondsAfterFinished": KEPT_SECONDS,
-                "template": {"metadata": {"labels": pod_labels}, "spec": _pod(environment, name)},
+                "template": {"metadata": {"labels": pod_labels}, "spec": _pod(environment, name, account)},
             },
         },
     }
 
 
-def _pod(environment: Environment, name: str) -> Data:
+def _pod(environment: Environment, name: str, account: str) -> Data:
     job: Data = {"name": "MLGEN_JOB", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_LABEL}']"}}}
     mounts: list[Data] = [{"name": _VOLUME, "mountPath": start.FOLDER, "readOnly": True}]
     spec: Data = {
-        "serviceAccountName": name,
+        "serviceAccountName": account,
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
         "restartPolicy": "Never",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -67,7 +67,7 @@ def again(records: Records, one: Due) -> Due:
     return next(_known(records, [one]))
 
 
-def _known(records: Records, found: list[Due]) -> Iterable[Due]:
+def _known(records: Records, found: list[Due]) -> Iterator[Due]:
     by_plan: dict[str, list[Due]] = {}
     for one in found:
         by_plan.setdefault(one.plan.name, []).append(one)
