@@ -75,6 +75,45 @@ def test_a_search_finds_a_network_and_hands_it_on(repository: Path) -> None:
     assert validated["metrics"]["auc"] > 0.95
 
 
+def test_a_language_model_beats_counting_and_is_packaged_with_its_card(repository: Path) -> None:
+    pytest.importorskip("numpy", reason="needs numpy, as extra `demo` has it")
+    # Pretraining is broken off in the middle, once, as a preempted node does it.
+    run = mlgen("run", "pipelines/tiny-llm.yaml", "-p", "interrupt_at=350", cwd=repository)
+    assert run["state"] == "COMPLETE"
+    assert {task["status"] for task in run["tasks"].values()} == {"Succeeded"}
+
+    facets = [
+        record["run"]["facets"]["mlgen_task"] for record in mlgen("runs", "show", run["run"], cwd=repository)["records"]
+    ]
+    attempts = sorted(
+        (facet["attempt"], facet["state"], facet["exitCode"]) for facet in facets if facet["task"] == "pretrain"
+    )
+    assert attempts == [(0, "FAIL", 75), (1, "COMPLETE", 0)]
+    trials = [facet for facet in facets if facet["task"] == "finetune"]
+    assert len(trials) == 4
+    best = min(trials, key=lambda facet: facet["metrics"]["loss"])
+    [judged] = [facet["metrics"] for facet in facets if facet["task"] == "judge"]
+    domains = [facet["metrics"] for facet in facets if facet["task"] == "evaluate"]
+    assert len(domains) == 3
+    for found in domains:  # text that it never saw: better than counted pairs, and not too good to be true
+        assert 5 < found["untuned"] < found["counted"]
+    assert judged["perplexity"] in [found["tuned"] for found in domains if found["tuned"] < found["untuned"]]
+
+    [package] = (repository / ".mlgen/artifacts/tiny-llm").glob("*/package*/package")
+    assert sorted(file.name for file in package.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "samples.txt", "tokenizer.json",
+    ]  # fmt: skip
+    card = (package / "README.md").read_text()
+    assert f"rank {best['item']['values']['rank']}, learning rate {best['item']['values']['rate']}" in card
+    assert card.count("| ") > 12
+    assert "    Of Heaven " in card
+
+    lineage = mlgen("lineage", f"tiny-llm/package/package@{run['run']}", "--up", cwd=repository)
+    digests = {node["name"]: node["digest"] for node in lineage["nodes"] if node["kind"] == "artifact"}
+    spec = (ROOT / "pipelines" / "tiny-llm.yaml").read_text()
+    assert all(digests[book] in spec for book in ("story", "verse", "science"))
+
+
 def metrics_of(record: dict[str, Any]) -> dict[str, float]:
     found: dict[str, float] = record["run"]["facets"]["mlgen_task"]["metrics"]
     return found
