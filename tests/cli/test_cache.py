@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from mlgen.cli.collecting.caching import Caching
+from mlgen.cli.main import run
 from mlgen.ledger.gc.keeping import Marks, place_of
 from mlgen.ledger.gc.sweep import Judge
 from mlgen.ledger.records.artifact import Artifact
@@ -19,7 +20,6 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime import cache, cache_key
 from mlgen.runtime.cache import Entry, Missed
 from mlgen.store import Store, open_store
-from tests.cli.conftest import run
 
 SPEC = """version: 1
 name: demo
@@ -140,7 +140,7 @@ def test_an_entry_goes_before_its_bytes_and_what_is_claimed_stays(tmp_path: Path
             Caching(store, judge(datetime.now(UTC) - timedelta(hours=1))).delete()
             store.put(name, data)
 
-    found = look(Racing(), key, str(uuid4()))  # type: ignore[arg-type]
+    found = look(Racing(), key, str(uuid4()))
     assert isinstance(found, Missed)
     assert "thrown away" in found.why
 

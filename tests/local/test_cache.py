@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from mlgen import canonical
@@ -52,7 +53,7 @@ def two_tasks(script: str = 'echo "$epochs" > "$model"; echo 0.9 > "$auc"', **ab
     )
 
 
-def again(project: Project, made: Plan, *given: str, **settings: object) -> Told:
+def again(project: Project, made: Plan, *given: str, **settings: Any) -> Told:
     """Another run of the same project."""
     project.spooled.clear()
     return project.run(made, *given, run=f"demo-{uuid4().hex[:5]}", uid=str(uuid4()), **settings)

@@ -100,7 +100,7 @@ def test_a_gate_over_several_tasks_is_decided_here_where_all_are_known() -> None
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.just("it failed")), st.sets(st.sampled_from("abcd")))
 def test_whatever_is_known_has_all_before_it_known_or_resting(failed: dict[str, str], asked_for: set[str]) -> None:
-    found = asked(LINE, ALL | failed, asked=asked_for)
+    found = asked(LINE, {**ALL, **failed}, asked=asked_for)
     for name in found.texts:
         assert all(before in found.texts or before in found.resting for before in upstream(LINE, name))
     assert found.texts.keys() | found.again.keys() | found.resting == set("abcd")

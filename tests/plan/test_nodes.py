@@ -16,7 +16,7 @@ FOUR = ONE.replace(b"gpu: 2", b"gpu: 2, nodes: 4")
 
 def test_nodes_are_in_the_plan_where_there_are_several() -> None:
     one, four = plan_of(ONE), plan_of(FOUR)
-    assert "nodes" not in str(to_json(one)["tasks"])  # type: ignore[index]
+    assert "nodes" not in str(to_json(one)["tasks"])
     assert task_json(four.task("train"))["nodes"] == 4
     assert one.digest != four.digest
 

@@ -83,6 +83,7 @@ def test_a_hit_is_recorded_and_told_to_readers(tmp_path: Path, places: Places) -
     assert results(places) == ("false", "true")
     assert "taken from the cache" in said[0]
     (data,) = Spool(store).get_all(Spool(store).waiting())
+    assert isinstance(data, bytes)
     record = from_bytes(data)
     assert isinstance(record, TaskRecord)
     assert (record.state, record.original_run_id, record.run_id) == (State.COMPLETE, original.run_id, mine.run_id)

@@ -10,7 +10,7 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime import sidecar, trials
 from mlgen.runtime.ending import PRUNED
 from mlgen.runtime.fans import FanDocument, Late
-from mlgen.runtime.protocol import In, Out
+from mlgen.runtime.protocol import In, Out, Tree
 from mlgen.search.ask import ask_wave
 from mlgen.search.model import Dimension, Prune, Search, Told
 from mlgen.values import Type
@@ -116,7 +116,7 @@ def test_what_the_program_makes_of_the_files_does_no_harm(make: MakePod) -> None
 
 def test_told_and_kept(make: MakePod) -> None:
     pod = make(fan=FAN)
-    tree = trials.Tree(pod.places.root, pod.places.state)
+    tree = Tree(pod.places.root, pod.places.state)
     earlier = [Told(0, {"lr": "0.1"}, 0.5, reports=((1, 0.25), (2, 0.5))), Told(1, {"lr": "0.2"}, pruned=True)]
     assert trials.kept_earlier(tree) == []
 

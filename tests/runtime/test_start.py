@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +16,6 @@ from typing import Any
 import pytest
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime import start as starting
 from mlgen.runtime.start import InCluster, Start, start
 from mlgen.schedules.model import Concurrency, Schedule, Scheduled
 
@@ -173,10 +174,10 @@ def test_the_token_is_sent_and_the_answer_read(tmp_path: Path, monkeypatch: pyte
     server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.handle_request, daemon=True).start()
     (tmp_path / "token").write_text("secret\n")
-    monkeypatch.setattr(starting.ssl, "create_default_context", lambda cafile: cafile)
-    plain = starting.http.client.HTTPConnection
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: cafile)
+    plain = http.client.HTTPConnection
     monkeypatch.setattr(
-        starting.http.client, "HTTPSConnection", lambda host, port, context, timeout: plain(host, port, timeout=timeout)
+        http.client, "HTTPSConnection", lambda host, port, context, timeout: plain(host, port, timeout=timeout)
     )
     environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.server_port)}
     assert InCluster(environ, tmp_path).ask("PATCH", f"{RUNS}/a", {}) == (200, {"message": "not json"})

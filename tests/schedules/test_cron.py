@@ -184,6 +184,12 @@ def test_what_is_due_is_what_came_within_the_time_to_catch_up() -> None:
 def test_a_schedule_is_the_same_after_json() -> None:
     one = schedule(params=(("n", "2"),), scheduled=(("since", Scheduled.DATE),))
     assert Schedule.from_json(json.loads(json.dumps(one.to_json()))) == one
-    for damaged in ({}, {"cron": 1}, {**one.to_json(), "params": []}, {**one.to_json(), "concurrency": "x"}):
+    damages: list[dict[str, object]] = [
+        {},
+        {"cron": 1},
+        {**one.to_json(), "params": []},
+        {**one.to_json(), "concurrency": "x"},
+    ]
+    for damaged in damages:
         with pytest.raises((KeyError, TypeError, ValueError)):
             Schedule.from_json(damaged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_pruned_and_failed_trials_are_told_too() -> None:
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
     with pytest.raises(CannotAnswer) as caught:
         ask(SEARCH, [], 0, {})

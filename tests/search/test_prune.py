@@ -8,6 +8,7 @@ import optuna
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from optuna.study import StudyDirection
 
 from mlgen.search.model import Dimension, Prune, Report, Search, Told
 from mlgen.search.prune import stop_step
@@ -32,11 +33,11 @@ def by_optuna(
     search: Search, pruner: optuna.pruners.BasePruner, told: list[Told], own: tuple[Report, ...]
 ) -> int | None:
     """The first step at which Optuna prunes, when each trial was reported step by step, as they came."""
-    direction = "maximize" if search.highest else "minimize"
+    direction = StudyDirection.MAXIMIZE if search.highest else StudyDirection.MINIMIZE
     study = optuna.create_study(direction=direction, pruner=pruner, study_name=str(search.seed))
 
     def follow(reports: tuple[Report, ...]) -> tuple[optuna.Trial, list[int]]:
-        trial, stops = study.ask(SPACE), []
+        trial, stops = study.ask(dict(SPACE)), []
         for step, value in reports:
             trial.report(value, step)
             if trial.should_prune():  # asked at every step: a rung is passed by asking
@@ -119,6 +120,7 @@ def test_a_verdict_does_not_hang_on_when_one_looks(
     seen = [stop_step(search, len(told), told, own[:n]) for n in range(1, len(own) + 1)]
 
     assert {s for s in seen if s is not None} == {step}
+    assert step is not None
     assert seen.index(step) == [s for s, _ in own].index(step)
 
 
