@@ -160,7 +160,7 @@ CASES = {
         (CHURN, "curl https://ml:hunter2@example.com", "script or argument with a secret written down: main", BOTH),
     ),
     "a default of a param": (
-        (CHURN, '"s3://data/a.csv"', '"https://ml:hunter2@example.com"  # not a secret'),
+        (CHURN, '"s3://data/a.csv"}', '"https://ml:hunter2@example.com"}  # not a secret'),
         (CHURN, "source", "param with a secret written down: source", BOTH),
     ),
     "GPUs": ((CHURN, "gpu: 1", "gpu: 4"), (CHURN, "4", None, BOTH)),
