@@ -1,0 +1,82 @@
+"""The answer of a run on this machine, for people: how each task ended, what it measured, where what it made lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mlgen.cli import words
+from mlgen.diagnostic import visible
+from mlgen.ledger.records.entry import from_bytes
+from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.local.events import Outcome
+from mlgen.local.rundir import RunFolder
+from mlgen.plan.model import Pick, Plan, Task
+from mlgen.values import to_short_text
+
+
+def text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
+    """All of it. commit: as people are told it."""
+    records = _last_records(RunFolder(outcome.folder))
+    statuses = {**outcome.tasks, **outcome.finally_tasks}
+    width = max(map(len, statuses))
+    lines = [f"{outcome.run}  {outcome.state}"]
+    for task in plan.all_tasks:
+        found = records.get(task.name, [])
+        if not found:
+            reason = words.skip(statuses[task.name].reason, outcome.whys.get(task.name, ""))
+            lines.append(f"  {task.name:{width}}  {reason}")
+            continue
+        first, *more = _of_task(task, found)
+        lines += [f"  {task.name:{width}}  {first}", *(f"  {'':{width}}    {line}" for line in more)]
+    failed = [name for name, found in records.items() if any(record.state is State.FAIL for record in found)]
+    lines += [f"logs    mlgen logs {outcome.run}{name}" for name in [f" {name}" for name in failed] or [""]]
+    lines.append(f"commit  {commit}")
+    lines.append(f"ledger  {outcome.ledger or 'not written yet: the records wait'}")
+    return "".join(visible(line) + "\n" for line in lines)
+
+
+def _of_task(task: Task, records: list[TaskRecord]) -> Iterator[str]:
+    if task.fan is None:
+        yield words.of_record(records[-1])
+        yield from _left(records[-1])
+        return
+    counts = {state.word: sum(record.state is state for record in records) for state in State}
+    ended = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    best = _best(task.fan.pick, records)
+    if task.fan.pick is None or best is None:
+        yield ended
+        return
+    yield f"{ended}; the best by {'max' if task.fan.pick.highest else 'min'} {task.fan.pick.metric} is {best.label}"
+    if best.item is not None:
+        yield from (f"{name} = {to_short_text(value)}" for name, value in best.item.values.items())
+    yield from _left(best)
+
+
+def _left(record: TaskRecord) -> Iterator[str]:
+    yield from (f"{name} = {to_short_text(value)}" for name, value in {**record.metrics, **record.values}.items())
+    yield from (f"{artifact.name}: {artifact.uri}" for artifact in record.outputs)
+
+
+def _best(pick: Pick | None, records: Iterable[TaskRecord]) -> TaskRecord | None:
+    """Of those that succeeded; of equals the one with the lowest index."""
+    if pick is None:
+        return None
+    sign = -1 if pick.highest else 1
+    rated = [
+        (sign * value, record.item.index, record)
+        for record in records
+        if record.item is not None
+        and record.state is State.COMPLETE
+        and isinstance(value := record.metrics.get(pick.metric), int | float)
+    ]
+    return min(rated, key=lambda one: one[:2])[2] if rated else None
+
+
+def _last_records(folder: RunFolder) -> dict[str, list[TaskRecord]]:
+    """By task the last record of it, or of each of its items, in order."""
+    found: dict[str, dict[int, TaskRecord]] = {}
+    for attempt in folder.attempts():
+        record = from_bytes(attempt.record.read_bytes())
+        if isinstance(record, TaskRecord):
+            found.setdefault(record.task, {})[record.item.index if record.item else 0] = record
+    return {task: [items[index] for index in sorted(items)] for task, items in found.items()}
