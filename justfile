@@ -25,7 +25,7 @@ lint:
 
 # the tests; those that want a cluster or the oracle say why they were skipped
 test *args:
-    pytest --numprocesses 2 --dist loadgroup {{ args }}
+    pytest --numprocesses 2 {{ args }}
 
 # rewrites the tests' expectations: read the diff before you commit it
 accept *args:

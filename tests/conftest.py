@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-E2E = Path(__file__).parent / "e2e"
+E2E = "tests/e2e/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist brings no types
     """What one process runs where two share the tests: a file, and all that is done to the one cluster."""
-    for item in items:
-        item.add_marker(
-            pytest.mark.xdist_group(
-                "cluster" if item.path.parent == E2E else item.path.relative_to(E2E.parent).as_posix()
-            )
-        )
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.split("::", maxsplit=1)[0]
+        return E2E if file.startswith(E2E) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
