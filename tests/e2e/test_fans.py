@@ -79,6 +79,7 @@ def test_a_sweep_with_a_winner_and_one_without(lab: Lab) -> None:
     assert trials[1]["item"] == {
         "index": 1,
         "of": 4,
+        "pick": "max auc",
         "values": {"rate": 0.9, "note": """it's "q" $x $$ $(x) \\n größe"""},
     }
     started = [trials[n]["startedAt"] for n in (0, 1, 2, 3)]

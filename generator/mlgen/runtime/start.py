@@ -6,13 +6,11 @@ standard library, with the token of the pod's own account: mlgen's client of clu
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,10 +25,8 @@ from mlgen.schedules.model import Concurrency, Schedule
 FOLDER, FILE = "/mlgen-start", "start.json"
 LABEL = "mlgen.dev/schedule"  # of the runs that a schedule started: the name of its CronJob
 TIME = "mlgen.dev/scheduled-for"  # their annotation: RFC 3339, UTC
-ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-TRIES, PAUSE_SECONDS, PATIENCE_SECONDS = 6, 2.0, 30
+TRIES, PAUSE_SECONDS = 6, 2.0
 CANCEL = {"spec": {"status": "CancelledRunFinally"}}
-MAX_ANSWER_BYTES = 64 << 20
 
 Object = dict[str, Any]
 
@@ -62,43 +58,6 @@ class Server(Protocol):
     """An API server. An answer is its HTTP status and its JSON; OSError where there is none."""
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Object]: ...
-
-
-class InCluster:
-    """The API server of the cluster that a pod is in, as its account. Raises CannotAnswer outside of one."""
-
-    def __init__(self, environ: Mapping[str, str], account: Path = Path(ACCOUNT)) -> None:
-        try:
-            self._host, self._port = environ["KUBERNETES_SERVICE_HOST"], int(environ["KUBERNETES_SERVICE_PORT"])
-            self._context = ssl.create_default_context(cafile=str(account / "ca.crt"))
-            self._token = account / "token"
-        except (KeyError, ValueError, OSError) as error:
-            raise CannotAnswer("not-in-cluster", f"this is no pod with an account: {error}") from None
-
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Object]:
-        headers = {"Authorization": f"Bearer {self._token.read_text().strip()}", "Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, context=self._context, timeout=PATIENCE_SECONDS
-        )
-        try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            data = answer.read(MAX_ANSWER_BYTES)
-            return answer.status, _object(data)
-        except http.client.HTTPException as error:
-            raise OSError(f"{type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-
-
-def _object(data: bytes) -> Object:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {"message": data[:200].decode(errors="replace")}
-    return found if isinstance(found, dict) else {}
 
 
 def start(what: Start, server: Server, now: datetime, pause: Callable[[float], object] = time.sleep) -> str:
@@ -196,4 +155,6 @@ def main() -> str:
         data = (Path(FOLDER) / FILE).read_bytes()
     except OSError as error:
         raise CannotAnswer("bad-invocation", f"nothing is to be started: {error}") from None
+    from mlgen.runtime.api_server import InCluster  # here: what renders a start asks nobody
+
     return start(Start.read(data, os.environ.get("MLGEN_JOB", "")), InCluster(os.environ), datetime.now(UTC))
