@@ -228,8 +228,8 @@ defaults: {image: "docker.io/library/python:3.12@sha256:%(digest)s", memory: 256
 tasks:
   foreign: {run: echo, image: "quay.io/evil/img@sha256:%(digest)s"}
   tagged: {run: echo, image: "docker.io/library/python:3.12"}
-  told: {run: echo, env: {DB_PASSWORD: hunter2}}
-  loud: {run: "curl -u ml:glpat-aaaaaaaaaaaaaaaaaaaa https://example.com"}
+  told: {run: echo, env: {DB_PASSWORD: hunter2}}  # not a secret
+  loud: {run: "curl -u ml:glpat-aaaaaaaaaaaaaaaaaaaa https://example.com"}  # not a secret
   bare: {run: echo, gpu: "bare:1"}
   long: {run: echo, gpu: 1, timeout: 48h}
   many: {run: echo, gpu: 4}

@@ -19,10 +19,10 @@ def task_run_spec(task: Task, entry: str, environment: Environment, template: Da
     """
     placed = _placed(task, environment)
     queue = queue_of(task, environment)
-    if not placed and queue is None:
+    if not placed and queue is None and task.gpu is None:
         return None
     found: Data = {"pipelineTaskName": entry}
-    if placed:
+    if placed or task.gpu is not None:
         found["podTemplate"] = template | placed
     if queue is not None:
         found["metadata"] = {"labels": {QUEUE_LABEL: queue}}
