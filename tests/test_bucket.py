@@ -116,7 +116,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(s3: S3, made: Path, tmp_pa
 @pytest.mark.parametrize("what", [Answer(409, "ConditionalRequestConflict"), LOSE, HANG, DAMAGE], ids=str)
 def test_a_put_whose_answer_is_not_told_lands_once(s3: S3, what: Trouble) -> None:
     s3.trouble = first(1, what, "PUT")
-    open_at(s3, 0.5).put("k", b"data")
+    open_at(s3, 2).put("k", b"data")
     assert s3.objects == {"k": b"data"}
     with pytest.raises(Taken):
         open_at(s3).put("k", b"other")
