@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from mlgen.cli import words
 from mlgen.diagnostic import visible
+from mlgen.ledger.questions.items import rank
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local.events import Outcome
@@ -58,18 +59,13 @@ def _left(record: TaskRecord) -> Iterator[str]:
 
 
 def _best(pick: Pick | None, records: Iterable[TaskRecord]) -> TaskRecord | None:
-    """Of those that succeeded; of equals the one with the lowest index."""
+    """The winner, as `runs show` has it; None where none is picked, or none that succeeded has the metric."""
     if pick is None:
         return None
-    sign = -1 if pick.highest else 1
-    rated = [
-        (sign * value, record.item.index, record)
-        for record in records
-        if record.item is not None
-        and record.state is State.COMPLETE
-        and isinstance(value := record.metrics.get(pick.metric), int | float)
-    ]
-    return min(rated, key=lambda one: one[:2])[2] if rated else None
+    (unknown, *_), best = min(
+        ((rank(record, pick.metric, highest=pick.highest), record) for record in records), key=lambda one: one[0]
+    )
+    return None if unknown else best
 
 
 def _last_records(folder: RunFolder) -> dict[str, list[TaskRecord]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mlgen.ledger.questions.read import Execution
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import State, TaskRecord
 
 
 def of_task(outcomes: Iterable[Execution], task: str) -> list[Execution]:
@@ -24,15 +24,15 @@ def picks(outcomes: Iterable[Execution], task: str) -> tuple[str, bool] | None:
 
 def ranked(items: Sequence[Execution], metric: str, *, highest: bool) -> list[Execution]:
     """Items by a metric, the best first, of equals that of the lowest index; those without it, or that failed, last."""
+    return sorted(items, key=lambda execution: rank(execution.record, metric, highest=highest))
 
-    def rank(execution: Execution) -> tuple[bool, float, int]:
-        record = execution.record
-        value = record.metrics.get(metric)
-        known = record.state is State.COMPLETE and isinstance(value, int | float) and not isinstance(value, bool)
-        number = float(value) if known and isinstance(value, int | float) else 0.0
-        return not known, -number if highest else number, record.part[1]
 
-    return sorted(items, key=rank)
+def rank(record: TaskRecord, metric: str, *, highest: bool) -> tuple[bool, float, int]:
+    """What items are ordered by, the best first. It begins with True for one that cannot be the best."""
+    value = record.metrics.get(metric)
+    known = record.state is State.COMPLETE and isinstance(value, int | float) and not isinstance(value, bool)
+    number = float(value) if known and isinstance(value, int | float) else 0.0
+    return not known, -number if highest else number, record.part[1]
 
 
 def winner(outcomes: Sequence[Execution], task: str) -> Execution | None:
