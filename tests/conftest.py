@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,3 +38,15 @@ def here() -> Iterator[None]:
     folder = os.getcwd()
     yield
     os.chdir(folder)
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without specs, in which this process is; its user has no settings of Git's or of ours."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    root = tmp_path / "project"
+    (root / "pipelines").mkdir(parents=True)
+    (root / "mlgen.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(root)
+    return root

@@ -32,16 +32,10 @@ tasks: {make: {run: 'echo "$since"', in: [params.since]}}
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    root = tmp_path / "project"
-    (root / "pipelines").mkdir(parents=True)
-    (root / "mlgen.yaml").write_text("version: 1\n")
-    (root / "pipelines/line.yaml").write_text(LINE)
-    (root / "pipelines/daily.yaml").write_text(DAILY)
-    monkeypatch.chdir(root)
-    return root
+def _project(bare: Path) -> Path:
+    (bare / "pipelines/line.yaml").write_text(LINE)
+    (bare / "pipelines/daily.yaml").write_text(DAILY)
+    return bare
 
 
 def commands() -> list[list[str]]:

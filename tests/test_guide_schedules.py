@@ -15,16 +15,10 @@ GUIDE = (Path(__file__).parents[1] / "generator/guides/schedules.md").read_text(
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    root = tmp_path / "project"
-    (root / "pipelines").mkdir(parents=True)
-    (root / "mlgen.yaml").write_text("version: 1\n")
+def _project(bare: Path) -> Path:
     [spec] = blocks("yaml")
-    (root / "pipelines/daily.yaml").write_text(spec)
-    monkeypatch.chdir(root)
-    return root
+    (bare / "pipelines/daily.yaml").write_text(spec)
+    return bare
 
 
 def blocks(kind: str) -> list[str]:

@@ -91,16 +91,10 @@ def test_what_is_no_range_is_refused(text: str, step: str) -> None:
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    root = tmp_path / "project"
-    (root / "pipelines").mkdir(parents=True)
-    (root / "mlgen.yaml").write_text("version: 1\n")
-    (root / "broken").write_text("none\n")
-    (root / "pipelines/daily.yaml").write_text(SPEC.replace("SLEEP", "true"))
-    monkeypatch.chdir(root)
-    return root
+def _project(bare: Path) -> Path:
+    (bare / "broken").write_text("none\n")
+    (bare / "pipelines/daily.yaml").write_text(SPEC.replace("SLEEP", "true"))
+    return bare
 
 
 def test_the_same_command_again_does_only_what_is_left(project: Path, say: Say) -> None:

@@ -36,14 +36,8 @@ tasks:
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    root = tmp_path / "project"
-    (root / "pipelines").mkdir(parents=True)
-    (root / "mlgen.yaml").write_text("version: 1\n")
-    monkeypatch.chdir(root)
-    return root
+def _project(bare: Path) -> Path:
+    return bare
 
 
 def beat(project: Path, concurrency: str = "forbid") -> None:

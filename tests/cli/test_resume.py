@@ -38,15 +38,9 @@ RUN = ("run", "pipelines/line.yaml")
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    root = tmp_path / "project"
-    (root / "pipelines").mkdir(parents=True)
-    (root / "mlgen.yaml").write_text("version: 1\n")
-    (root / "data.txt").write_text("bytes\n")
-    monkeypatch.chdir(root)
-    return root
+def _project(bare: Path) -> Path:
+    (bare / "data.txt").write_text("bytes\n")
+    return bare
 
 
 def spec(broken: str = "exit 7", **changed: str) -> None:
