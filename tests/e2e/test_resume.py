@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.cluster import kubectl
 from tests.e2e.lab import ENV, Lab, Project
+from tests.e2e.run import wait_for
 
 pytestmark = pytest.mark.together
 
@@ -54,6 +55,11 @@ def tasks_with_pods(project: Project, run: str) -> list[str]:
     return sorted(pod["metadata"]["labels"]["tekton.dev/pipelineTask"] for pod in json.loads(pods)["items"])
 
 
+def records(project: Project, run: str) -> dict[str, Any]:
+    told, _ = mlgen(project, "runs", "show", run, "--env", ENV, "--format", "json")
+    return {one["run"]["facets"]["mlgen_task"]["task"]: one for one in told["records"]}
+
+
 def test_a_mended_spec_runs_what_failed_in_pods_and_nothing_else(lab: Lab) -> None:
     project = lab.project("resume")
     project.pipeline("line", SPEC.replace("BROKEN", "exit 7"))
@@ -67,13 +73,13 @@ def test_a_mended_spec_runs_what_failed_in_pods_and_nothing_else(lab: Lab) -> No
     assert tasks_with_pods(project, "line-two") == ["judge", "last", "record", "tell"]
     reused = {"status": "Succeeded", "reason": "Reused"}
     assert (answer["state"], answer["tasks"]["make"], answer["tasks"]["train"]) == ("COMPLETE", reused, reused)
+    wait_for("the record of `last`, which ends with the run's own", lambda: "last" in records(project, "line-two"))
     told, _ = mlgen(project, "runs", "show", "line-two", "--env", ENV, "--format", "json")
     assert (told["state"], told["tasks"]) == ("COMPLETE", answer["tasks"])
-    facets = {one["run"]["facets"]["mlgen_task"]["task"]: one for one in told["records"]}
+    facets = records(project, "line-two")
     assert facets.keys() == {"make", "train", "judge", "tell", "last"}
     assert facets["train"]["run"]["facets"]["mlgen_task"]["cached"] is True
-    first, _ = mlgen(project, "runs", "show", "line-one", "--env", ENV, "--format", "json")
-    before = {one["run"]["facets"]["mlgen_task"]["task"]: one for one in first["records"]}
+    before = records(project, "line-one")
     assert facets["train"]["outputs"] == before["train"]["outputs"]
     assert facets["judge"]["inputs"][0]["name"] == before["train"]["outputs"][0]["name"]
     assert mlgen(project, "logs", "line-two", "last", "--env", ENV)[0]["make"] == reused
