@@ -18,8 +18,9 @@ from uuid import uuid4
 
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import cache, cache_key
-from mlgen.runtime.cache import Entry
+from mlgen.runtime.cache import entries as cache
+from mlgen.runtime.cache import key as cache_key
+from mlgen.runtime.cache.entries import Entry
 from mlgen.store import Store, open_store
 
 ROUNDS = 31

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlgen import canonical, diagnostic
 from mlgen.plan.make import make
 from mlgen.plan.model import Plan
-from mlgen.runtime.pod import NOT_IN_PARAMS
+from mlgen.runtime.pod.contract import NOT_IN_PARAMS
 from mlgen.spec.checks.context import Context
 from mlgen.spec.checks.names import RESERVED
 from mlgen.spec.checks.platform import TEKTON

@@ -17,8 +17,9 @@ from mlgen.ledger.gc.keeping import Marks, place_of
 from mlgen.ledger.gc.sweep import Judge
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import cache, cache_key
-from mlgen.runtime.cache import Entry, Missed
+from mlgen.runtime.cache import entries as cache
+from mlgen.runtime.cache import key as cache_key
+from mlgen.runtime.cache.entries import Entry, Missed
 from mlgen.store import Store, open_store
 
 SPEC = """version: 1

@@ -22,8 +22,8 @@ from typing import Any
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.folding.spool import Spool
-from mlgen.runtime.landing import Pace, land
-from mlgen.runtime.pod import Fold
+from mlgen.runtime.pod.contract import Fold
+from mlgen.runtime.pod.landing import Pace, land
 from mlgen.store import Store, bucket, open_store
 from tests.ledger import records
 

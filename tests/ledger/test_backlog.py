@@ -13,8 +13,8 @@ import pytest
 from mlgen.ledger.folding.fold import Expected, Load, fold
 from mlgen.ledger.folding.spool import SPOOL, Spool
 from mlgen.ledger.folding.turns import Paced
-from mlgen.runtime.landing import Pace, land
-from mlgen.runtime.pod import Fold
+from mlgen.runtime.pod.contract import Fold
+from mlgen.runtime.pod.landing import Pace, land
 from mlgen.store import Folder, open_store
 from tests import git_host, s3
 from tests.git_host import GitHost

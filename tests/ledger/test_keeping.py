@@ -22,8 +22,10 @@ from mlgen.ledger.gc.sweep import Fate, Found, Judge, Kind, collect, found_in, k
 from mlgen.ledger.records.entry import Entry
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import bundle, milestone, outcomes
-from mlgen.runtime.outcomes import Outcome
+from mlgen.runtime import bundle
+from mlgen.runtime.fans import outcomes
+from mlgen.runtime.fans.outcomes import Outcome
+from mlgen.runtime.pod import milestone
 from mlgen.store import Folder, Item, Store
 from mlgen.store.bucket import Bucket
 from mlgen.store.refusal import Place

@@ -15,7 +15,7 @@ from mlgen.ledger.records.task import State
 from mlgen.local import host
 from mlgen.local.events import Ended, Noted
 from mlgen.plan.model import Cache, Code, Param, ParamRef, Plan, Task
-from mlgen.runtime import cache
+from mlgen.runtime.cache import entries as cache
 from mlgen.store import Store, open_store
 from mlgen.values import Type
 from tests.local.plans import in_, out, plan, task

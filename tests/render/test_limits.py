@@ -10,7 +10,7 @@ import pytest
 from mlgen.plan.model import Plan
 from mlgen.render.limits import check_limits, results_bytes
 from mlgen.render.rendering import render_all
-from mlgen.runtime.results import MAX_RESULTS_BYTES
+from mlgen.runtime.pod.results import MAX_RESULTS_BYTES
 from mlgen.spec.project import Environment, GpuPool, Limits
 from tests.strategies import DIGEST, Spec, environment, load
 

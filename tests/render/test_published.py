@@ -13,7 +13,7 @@ import yaml
 
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.render.published import published_manifests
-from mlgen.runtime.invocation import PublishedPod, read_invocation
+from mlgen.runtime.pod.invocation import PublishedPod, read_invocation
 from mlgen.runtime.publish import wanted
 from tests.cli.test_main import mlgen
 from tests.render.test_argocd import URL, project

@@ -14,7 +14,7 @@ from mlgen.render.cronjob import MAX_NAME
 from mlgen.render.manifests import manifests
 from mlgen.render.rendering import render_all
 from mlgen.render.scheduled import schedule_manifests
-from mlgen.runtime.start import FILE, Start
+from mlgen.runtime.pod.start import FILE, Start
 from tests.spec.texts import plan_of
 from tests.strategies import environment
 

@@ -19,13 +19,14 @@ from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.runtime import pod, trials
 from mlgen.runtime.__main__ import main
-from mlgen.runtime.fans import Count, FanDocument
-from mlgen.runtime.pod import Places
+from mlgen.runtime.attempts.retrying import Policy
+from mlgen.runtime.fans import trials
+from mlgen.runtime.fans.model import Count, FanDocument
+from mlgen.runtime.pod import contract as pod
+from mlgen.runtime.pod.contract import Places
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, TaskDocument, Tree
-from mlgen.runtime.retrying import Policy
 from mlgen.store import Folder
 from mlgen.values import Type
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 
 from mlgen.ledger.records.task import Item, State
-from mlgen.runtime import gathering, verdict
-from mlgen.runtime.fans import Count, FanDocument, Late, ListDocument
+from mlgen.runtime.fans import gathering
+from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
+from mlgen.runtime.pod import verdict
 from mlgen.runtime.protocol import In, Out
 from mlgen.store import Folder
 from mlgen.values import Type

@@ -6,10 +6,10 @@ import pytest
 
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State
-from mlgen.runtime.final import run_record
-from mlgen.runtime.invocation import RecordPod
-from mlgen.runtime.memory import grew, oom_kills
-from mlgen.runtime.milestone import Milestone, note, noted
+from mlgen.runtime.pod.final import run_record
+from mlgen.runtime.pod.invocation import RecordPod
+from mlgen.runtime.pod.memory import grew, oom_kills
+from mlgen.runtime.pod.milestone import Milestone, note, noted
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.store import Folder
 

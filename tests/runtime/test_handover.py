@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from mlgen.runtime.handover import Handover
+from mlgen.runtime.pod.handover import Handover
 
 
 def test_what_is_told_first_stays(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime import tekton
-from mlgen.runtime.handover import Handover
+from mlgen.runtime.pod import tekton
+from mlgen.runtime.pod.handover import Handover
 from mlgen.runtime.protocol import In, Out
 from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, Pod, until

@@ -12,8 +12,8 @@ import pytest
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import pod_run_id
-from mlgen.runtime import pod
-from mlgen.runtime.invocation import GatePod, RecordPod, TaskPod, read_invocation
+from mlgen.runtime.pod import contract as pod
+from mlgen.runtime.pod.invocation import GatePod, RecordPod, TaskPod, read_invocation
 from mlgen.runtime.protocol import In, TaskDocument
 from mlgen.values import Type
 
@@ -140,5 +140,7 @@ def test_nothing_heavy_is_imported() -> None:
 
 def test_a_pod_loads_no_plan() -> None:
     """What a plan is made of is a fifth of a start, and no pod reads one."""
-    found = loaded("from mlgen.runtime import __main__, final, sidecar, step_in, step_out")
+    found = loaded(
+        "from mlgen.runtime import __main__; from mlgen.runtime.pod import final, sidecar, step_in, step_out"
+    )
     assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.folding.fold", "subprocess", "obstore"} & found

@@ -13,13 +13,15 @@ from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import State, TaskRecord, pod_run_id
-from mlgen.runtime import cache, cache_key, gathering
-from mlgen.runtime.cache import Entry
+from mlgen.runtime.cache import entries as cache
+from mlgen.runtime.cache import key as cache_key
+from mlgen.runtime.cache.entries import Entry
+from mlgen.runtime.cache.looking import look
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import Ending, record_of
-from mlgen.runtime.invocation import LookupPod
-from mlgen.runtime.looking import look
-from mlgen.runtime.pod import Places
+from mlgen.runtime.fans import gathering
+from mlgen.runtime.pod.contract import Places
+from mlgen.runtime.pod.invocation import LookupPod
 from mlgen.runtime.protocol import CacheDocument, Execution, In, Out, TaskDocument
 from mlgen.store import Store, open_store
 from mlgen.values import Type

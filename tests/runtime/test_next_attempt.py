@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime import following
+from mlgen.runtime.attempts import following
+from mlgen.runtime.attempts.retrying import Cause, Policy, delay_seconds, delays_seconds, refusal
 from mlgen.runtime.protocol import CheckpointDocument
-from mlgen.runtime.retrying import Cause, Policy, delay_seconds, delays_seconds, refusal
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
 POLICY = Policy(3, infrastructure=True, codes=(75,))

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgen import canonical
-from mlgen.runtime.pod import NOT_IN_PARAMS, Bucket, Fold, Platform, escape, escape_result, read_value, unescape, value
+from mlgen.runtime.pod.contract import (
+    NOT_IN_PARAMS,
+    Bucket,
+    Fold,
+    Platform,
+    escape,
+    escape_result,
+    read_value,
+    unescape,
+    value,
+)
 from mlgen.runtime.protocol import Evaluation, In, Out, TaskDocument
 from mlgen.values import Type
 

@@ -13,8 +13,8 @@ import pytest
 
 from mlgen import git
 from mlgen.ledger.folding.spool import Spool
-from mlgen.runtime import sidecar
-from mlgen.runtime.pod import Fold
+from mlgen.runtime.pod import sidecar
+from mlgen.runtime.pod.contract import Fold
 from mlgen.store import Folder
 from tests import git_host
 from tests.git_host import GitHost

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime import sidecar, verdict
+from mlgen.runtime.pod import sidecar, verdict
 from mlgen.runtime.protocol import Evaluation, In, Out
 from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, an_artifact, until

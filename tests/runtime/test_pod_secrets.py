@@ -8,8 +8,8 @@ import pytest
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.task import State
-from mlgen.runtime import pod as pods
-from mlgen.runtime.invocation import RecordPod, read_invocation
+from mlgen.runtime.pod import contract as pods
+from mlgen.runtime.pod.invocation import RecordPod, read_invocation
 from mlgen.runtime.protocol import Out, TaskDocument
 from mlgen.values import Type
 from tests.runtime.pods import MakePod, Pod

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime.invocation import read_invocation
-from mlgen.runtime.published import check
+from mlgen.runtime.pod.invocation import read_invocation
+from mlgen.runtime.pod.published import check
 from mlgen.store import Folder
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlgen.ledger.records.task import State
+from mlgen.runtime.pod.results import MAX_RESULTS_BYTES, json_bytes, too_large
 from mlgen.runtime.protocol import Evaluation, Out
-from mlgen.runtime.results import MAX_RESULTS_BYTES, json_bytes, too_large
 from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import sidecar, trials
 from mlgen.runtime.ending import PRUNED
-from mlgen.runtime.fans import FanDocument, Late
+from mlgen.runtime.fans import trials
+from mlgen.runtime.fans.model import FanDocument, Late
+from mlgen.runtime.pod import sidecar
 from mlgen.runtime.protocol import In, Out, Tree
 from mlgen.search.ask import ask_wave
 from mlgen.search.model import Dimension, Prune, Search, Told

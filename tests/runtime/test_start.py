@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime.api_server import InCluster
-from mlgen.runtime.start import Start, start
+from mlgen.runtime.pod.api_server import InCluster
+from mlgen.runtime.pod.start import Start, start
 from mlgen.schedules.model import Concurrency, Schedule, Scheduled
 
 NOW = datetime(2026, 10, 31, 2, 0, 20, tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime.verdict import Sight, judge
+from mlgen.runtime.pod.verdict import Sight, judge
 
 RUNNING = Sight(stage_in_began=True, staged=30.0)
 ENDED = replace(RUNNING, main_gone=2.0, main_ended=2.0, exit_code=0, stage_out_began=True)

@@ -17,8 +17,8 @@ from mlgen.local import host
 from mlgen.local.params import parse_arguments
 from mlgen.plan.model import Plan, Task
 from mlgen.runtime import documents
-from mlgen.runtime.cache_explained import Answer, Change, Explained, Explainer
-from mlgen.runtime.pod import Platform
+from mlgen.runtime.cache.explained import Answer, Change, Explained, Explainer
+from mlgen.runtime.pod.contract import Platform
 from mlgen.runtime.protocol import TaskDocument, with_parts
 from mlgen.store import locate
 

@@ -11,7 +11,7 @@ from mlgen.cluster.api import NAMESPACES, PIPELINES, TASKS, Api, ApiError, Objec
 from mlgen.cluster.refusals import fault_of
 from mlgen.cluster.view import MAIN
 from mlgen.diagnostic import CannotAnswer
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.values import parse_json
 
 PLAN_DIGEST = "mlgen.dev/plan-digest"

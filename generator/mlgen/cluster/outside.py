@@ -21,9 +21,9 @@ from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
 from mlgen.ledger.records.fields import DIGEST, RUN_ID, TASK, BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import Item, RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
-from mlgen.runtime import pod
 from mlgen.runtime.ending import CANCELLED
-from mlgen.runtime.fans import FanDocument
+from mlgen.runtime.fans.model import FanDocument
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.reused import RESUMES, REUSED, REUSED_TASKS
 from mlgen.values import parse, parse_json
 

@@ -191,7 +191,7 @@ def _stuck_since(pod: Object) -> str | None:
     """When a step died without a word to the next one, which waits for it as long as its task may take; else None.
 
     Tekton's entrypoint leaves a message however its program ends, unless it is killed itself. Of a script the sidecar
-    learns it; a command of the author's own image holds no FIFO open (`runtime.pod.ALIVE`). Tekton fails the
+    learns it; a command of the author's own image holds no FIFO open (`runtime.pod.contract.ALIVE`). Tekton fails the
     task of a deleted pod, or executes it anew, as that of any pod that was lost.
     """
     states = [

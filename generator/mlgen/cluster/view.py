@@ -13,15 +13,15 @@ from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State
 from mlgen.runtime.ending import CANCELLED
-from mlgen.runtime.fans import OUTCOME
-from mlgen.runtime.items import CHUNK
+from mlgen.runtime.fans.items import CHUNK
+from mlgen.runtime.fans.model import OUTCOME
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
 STOPPING = "PipelineRun was stopping"
 MAIN = "main"
 CACHED = "Cached"  # our reason of a task that a pod without its GPU has found in the cache
-LOOKUP_PARAM, HIT = "mlgen-when", "hit"  # as `render.lookups` and `runtime.pod` call them
+LOOKUP_PARAM, HIT = "mlgen-when", "hit"  # as `render.lookups` and `runtime.pod.contract` call them
 PENDING, RUNNING = "Pending", "Running"  # reasons of a TaskRun whose pod is yet to start, and whose has
 # terminationReason of a step: its program went well; with onError: continue, it failed
 COMPLETED, CONTINUED = "Completed", "Continued"

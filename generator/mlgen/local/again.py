@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local.attempt import Attempt
 from mlgen.plan.model import Task
+from mlgen.runtime.attempts.retrying import delay_seconds, refusal
 from mlgen.runtime.ending import cause_of_record
-from mlgen.runtime.retrying import delay_seconds, refusal
 
 
 def may_follow(attempt: Attempt, record: TaskRecord) -> bool:

@@ -25,9 +25,11 @@ from mlgen.local.rundir import AttemptFolder, AttemptStarted
 from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Script, Task
-from mlgen.runtime.cache import Entry, settle
-from mlgen.runtime.cache_key import digest_of
-from mlgen.runtime.cached import Asked, arrive, keep, taken
+from mlgen.runtime.attempts.retrying import Cause
+from mlgen.runtime.attempts.saving import Saving
+from mlgen.runtime.cache.around import Asked, arrive, keep, taken
+from mlgen.runtime.cache.entries import Entry, settle
+from mlgen.runtime.cache.key import digest_of
 from mlgen.runtime.ending import (
     CANCELLED,
     SIGNALLED,
@@ -40,14 +42,12 @@ from mlgen.runtime.ending import (
     record_of,
     signal_name,
 )
+from mlgen.runtime.fans.trials import Watcher
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.prelude import prelude
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.retrying import Cause
-from mlgen.runtime.saving import Saving
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
-from mlgen.runtime.trials import Watcher
 from mlgen.store import Store, StoreError
 
 MOST_FILES = 2000  # of code, that an entry of the cache lists

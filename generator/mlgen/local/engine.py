@@ -27,12 +27,12 @@ from mlgen.local.spooler import Spooler
 from mlgen.local.wakeups import Wakeups
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
-from mlgen.runtime import trials
-from mlgen.runtime.cached import Asked
+from mlgen.runtime.attempts.retrying import Cause
+from mlgen.runtime.cache.around import Asked
 from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import CANCELLED, PRUNED, TIMED_OUT, Ending, fix
+from mlgen.runtime.fans import trials
 from mlgen.runtime.outs import StagingError
-from mlgen.runtime.retrying import Cause
 from mlgen.runtime.reused import record_in
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.runtime.stage_out import Staged

@@ -13,10 +13,10 @@ from mlgen.local.events import Concluded
 from mlgen.local.searched import Trials
 from mlgen.plan.model import Fan, OutRef, Task
 from mlgen.runtime.ending import CANCELLED, PRUNED, STEP_FAILED, SUCCEEDED
-from mlgen.runtime.fans import Count, Late, ListDocument
-from mlgen.runtime.items import CHUNK, counted, elements
-from mlgen.runtime.late import text_of
-from mlgen.runtime.outcomes import Outcome, winner
+from mlgen.runtime.fans.items import CHUNK, counted, elements
+from mlgen.runtime.fans.late import text_of
+from mlgen.runtime.fans.model import Count, Late, ListDocument
+from mlgen.runtime.fans.outcomes import Outcome, winner
 from mlgen.values import parse, to_text
 
 ReadOut = Callable[[OutRef], "str | None"]
@@ -77,7 +77,7 @@ def _of_rows(fan: Fan, rows: Sequence[Sequence[str]]) -> Iterator[tuple[Item, Ma
 
 
 def _of_lists(task: Task, read: ReadOut) -> Iterator[tuple[Item, Mapping[str, str]]]:
-    """Every combination, as `runtime.items` numbers them."""
+    """Every combination, as `runtime.fans.items` numbers them."""
     assert task.fan is not None, "of fans"
     sources = {str(source): source for source in task.fan.lists if isinstance(source, OutRef)}
     lists = tuple(ListDocument(str(s) if isinstance(s, OutRef) else s) for s in task.fan.lists)

@@ -15,9 +15,9 @@ from mlgen.local.containers.client import Client
 from mlgen.local.rundir import Started
 from mlgen.local.schedule import Schedule
 from mlgen.plan.model import Image, InputRef, OutRef, ParamRef, Plan, Source, Task
-from mlgen.runtime import pod
 from mlgen.runtime.documents import of_task
 from mlgen.runtime.outs import StagingError
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree, with_parts
 from mlgen.runtime.reused import Into
 from mlgen.runtime.texts import read_result, result

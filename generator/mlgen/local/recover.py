@@ -19,11 +19,11 @@ from mlgen.local.containers.container import sweep
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.local.whole import is_whole, write
-from mlgen.runtime.cache_key import digest_of
+from mlgen.runtime.attempts.retrying import Policy, refusal
+from mlgen.runtime.cache.key import digest_of
 from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import ENGINE_LOST, Ending, cause_of_record, record_of
 from mlgen.runtime.regular import Unreadable
-from mlgen.runtime.retrying import Policy, refusal
 from mlgen.runtime.stage_in import staged_inputs
 
 CUT_OFF = "the engine was gone before this ended; told by the next command"

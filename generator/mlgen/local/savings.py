@@ -8,10 +8,10 @@ from functools import partial
 from mlgen.local.attempt import Attempt
 from mlgen.local.events import Noted, OnEvent
 from mlgen.local.wakeups import Wakeups
-from mlgen.runtime.checkpoint import checkpoint_folder, checkpoint_of
+from mlgen.runtime.attempts.checkpoint import checkpoint_folder, checkpoint_of
+from mlgen.runtime.attempts.saving import Saving
 from mlgen.runtime.clock import Clock
 from mlgen.runtime.documents import identity
-from mlgen.runtime.saving import Saving
 from mlgen.store import Store
 
 

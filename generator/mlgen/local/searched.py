@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from mlgen.ledger.records.task import Item
 from mlgen.local.attempt import Attempt
-from mlgen.runtime import trials
-from mlgen.runtime.outcomes import Outcome
+from mlgen.runtime.fans import trials
+from mlgen.runtime.fans.outcomes import Outcome
 from mlgen.search.ask import ask_wave
 from mlgen.search.model import Search
 

@@ -9,7 +9,7 @@ from mlgen.render.emit import emit
 from mlgen.render.manifests import MADE_BY, Manifest
 from mlgen.render.names import manifest_path, of_environment
 from mlgen.render.staging import Data
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.spec.project import S3, Environment, Ledger
 from mlgen.spec.quantities import duration_text
 

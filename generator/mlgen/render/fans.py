@@ -9,9 +9,10 @@ from functools import cached_property
 from mlgen import canonical
 from mlgen.plan.model import Fan, OutRef, Plan, Task
 from mlgen.render.staging import Data
-from mlgen.runtime import documents, pod
-from mlgen.runtime.counting import Names, names
-from mlgen.runtime.items import CHUNK, MOST_OF_A_RUN
+from mlgen.runtime import documents
+from mlgen.runtime.fans.counting import Names, names
+from mlgen.runtime.fans.items import CHUNK, MOST_OF_A_RUN
+from mlgen.runtime.pod import contract as pod
 
 OVER, ALL_FULL = "over", "all full"
 ROW = "mlgen-row"  # how many times sixteen the index is to be more, of a list of the run

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from mlgen import canonical
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.registry.reference import with_registry
-from mlgen.runtime import pod
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
-from mlgen.runtime.results import MAX_RESULTS_BYTES
+from mlgen.runtime.pod import contract as pod
+from mlgen.runtime.pod.results import MAX_RESULTS_BYTES
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text, size_text

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mlgen.gates import to_text
 from mlgen.plan.model import Condition, Plan, Task
 from mlgen.render.staging import Data
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 
 WHEN = "mlgen-when"  # a param: what the task's own gate says
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
 from mlgen.render import fans
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.prelude import prelude
 from mlgen.search.reports import FILE, STOP_FILE, STOP_VARIABLE, VARIABLE
 from mlgen.spec.project import Environment

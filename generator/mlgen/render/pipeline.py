@@ -13,8 +13,9 @@ from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.task import RECORD
 from mlgen.render.waits import Waits
-from mlgen.runtime import bundle, pod, texts
+from mlgen.runtime import bundle, texts
 from mlgen.runtime.documents import gate_refs
+from mlgen.runtime.pod import contract as pod
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 from mlgen.values import Type, to_text

@@ -10,7 +10,7 @@ from mlgen.render.fans import Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.pipeline import input_text
 from mlgen.render.staging import Data
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlgen.plan.model import GateTask, Plan, Task
 from mlgen.render.fans import Pieces
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.reused import NOT_ASKED, RESUMES, REUSED, REUSED_TASKS
 from mlgen.runtime.texts import result
 

@@ -15,7 +15,7 @@ from mlgen.render.manifests import MADE_BY, Manifest
 from mlgen.render.names import manifest_path, of_environment, run_annotations
 from mlgen.render.pipelinerun import pipeline_run
 from mlgen.render.staging import Data
-from mlgen.runtime import start
+from mlgen.runtime.pod import start
 from mlgen.schedules.model import Concurrency, Schedule
 from mlgen.spec.project import Environment
 

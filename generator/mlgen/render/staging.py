@@ -8,8 +8,8 @@ from mlgen import canonical
 from mlgen.plan.model import Task
 from mlgen.plan.pod import OUR_DISK, OURS, ours
 from mlgen.render.emit import Shared
-from mlgen.runtime import pod
-from mlgen.runtime.invocation import told_to_ours
+from mlgen.runtime.pod import contract as pod
+from mlgen.runtime.pod.invocation import told_to_ours
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import S3, Environment
 from mlgen.spec.quantities import cpu_text, size_text

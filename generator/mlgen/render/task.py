@@ -8,8 +8,10 @@ from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
 from mlgen.render import fans, lookups, main, placement, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
-from mlgen.runtime import counting, documents, pod, protocol
-from mlgen.runtime.fans import OUTCOME
+from mlgen.runtime import documents, protocol
+from mlgen.runtime.fans import counting
+from mlgen.runtime.fans.model import OUTCOME
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text

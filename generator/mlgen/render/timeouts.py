@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mlgen.plan.model import GateTask, Plan, Task
 from mlgen.render.fans import Pieces
+from mlgen.runtime.attempts.retrying import delay_seconds
 from mlgen.runtime.documents import policy_of
 from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS
-from mlgen.runtime.retrying import delay_seconds
 from mlgen.spec.project import Environment
 
 OUR_RETRIES = 3  # of gate tasks and `record`, which fail only where the cluster does

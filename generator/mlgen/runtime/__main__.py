@@ -13,11 +13,19 @@ from functools import partial
 
 from mlgen.diagnostic import CannotAnswer, Fault, visible
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.invocation import GatePod, Invocation, LookupPod, PublishedPod, RecordPod, TaskPod, read_invocation
-from mlgen.runtime.pod import Fold, Places
-from mlgen.runtime.post import Post
+from mlgen.runtime.pod.contract import Fold, Places
+from mlgen.runtime.pod.invocation import (
+    GatePod,
+    Invocation,
+    LookupPod,
+    PublishedPod,
+    RecordPod,
+    TaskPod,
+    read_invocation,
+)
+from mlgen.runtime.pod.post import Post
+from mlgen.runtime.pod.stores import open_artifacts, open_input
 from mlgen.runtime.protocol import TaskDocument
-from mlgen.runtime.stores import open_artifacts, open_input
 
 FINAL_FOLD_SECONDS = 60  # for all that a run has left
 
@@ -37,7 +45,7 @@ def main(places: Places | None = None, at: Callable[[str], None] = lambda _: Non
     os.umask(0o007)  # all containers of a pod are of one user and group
     try:
         if sys.argv[1:] == ["start"]:  # no pod of a task: it has no document, and no place
-            from mlgen.runtime import start  # here: see `_run`
+            from mlgen.runtime.pod import start  # here: see `_run`
 
             _say(start.main())
             return 0
@@ -63,23 +71,23 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
     # What a verb runs is imported here: each start pays for one.
     match invocation:
         case TaskPod(verb="results"):
-            from mlgen.runtime.sidecar import FOLD_SECONDS, PATIENCE_SECONDS, Sidecar
+            from mlgen.runtime.pod.sidecar import FOLD_SECONDS, PATIENCE_SECONDS, Sidecar
 
             post = _post(invocation, places, at, patience_seconds=PATIENCE_SECONDS)
             ledger = _ledger(invocation.document)
             fold = partial(_land, ledger, post.document, places, FOLD_SECONDS) if ledger else None
             Sidecar(post, fold).run()
         case TaskPod(verb="stage-out"):
-            from mlgen.runtime import step_out
+            from mlgen.runtime.pod import step_out
 
             return step_out.keep(_post(invocation, places, at))
         case TaskPod():
-            from mlgen.runtime import step_in
+            from mlgen.runtime.pod import step_in
 
             post = _post(invocation, places, at)
             return step_in.bring(post, lambda uri: open_input(post.document, uri, invocation.bucket_keys))
         case LookupPod():
-            from mlgen.runtime import looking
+            from mlgen.runtime.cache import looking
 
             look_up = invocation
             looking.look(
@@ -95,7 +103,7 @@ def _run(invocation: Invocation, places: Places, at: Callable[[str], None]) -> i
         case RecordPod():
             _record(invocation, places)
         case PublishedPod():
-            from mlgen.runtime import published
+            from mlgen.runtime.pod import published
 
             document = invocation.document
             _say(published.check(invocation.pinned, open_artifacts(document), document.env))
@@ -108,8 +116,8 @@ def _post(pod: TaskPod, places: Places, at: Callable[[str], None], **patience: f
 
 
 def _evaluate(pod: GatePod, places: Places) -> None:
-    from mlgen.runtime import step_out  # here: see `_run`
     from mlgen.runtime.outs import StagingError
+    from mlgen.runtime.pod import step_out  # here: see `_run`
 
     try:
         step_out.evaluate(pod, places, partial(open_artifacts, pod.document))
@@ -118,8 +126,8 @@ def _evaluate(pod: GatePod, places: Places) -> None:
 
 
 def _record(pod: RecordPod, places: Places) -> None:
-    from mlgen.runtime import final  # here: see `_run`
     from mlgen.runtime.outs import sentence
+    from mlgen.runtime.pod import final  # here: see `_run`
 
     final.record(pod, open_artifacts(pod.document), timestamp(SystemClock().now()))
     ledger = _ledger(pod.document)
@@ -136,7 +144,7 @@ def _ledger(document: TaskDocument) -> Fold | None:
 
 def _land(ledger: Fold, document: TaskDocument, places: Places, seconds: float, *, patient: bool = False) -> None:
     from mlgen.ledger.folding.folded import alert  # here: only a pod that folds runs git
-    from mlgen.runtime.landing import Pace, land
+    from mlgen.runtime.pod.landing import Pace, land
 
     folded = land(
         ledger,

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from mlgen import canonical
 from mlgen.plan import model
-from mlgen.runtime.cache_key import known_digests, make, of_text
-from mlgen.runtime.fans import Count, FanDocument, Late, ListDocument
-from mlgen.runtime.items import CHUNK, MOST_OF_A_RUN
-from mlgen.runtime.pod import NOT_IN_PARAMS, Platform
+from mlgen.runtime.attempts.retrying import Policy
+from mlgen.runtime.cache.key import known_digests, make, of_text
+from mlgen.runtime.fans.items import CHUNK, MOST_OF_A_RUN
+from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
+from mlgen.runtime.pod.contract import NOT_IN_PARAMS, Platform
 from mlgen.runtime.protocol import (
     GATE_TIMEOUT_SECONDS,
     RECORD_TIMEOUT_SECONDS,
@@ -24,7 +25,6 @@ from mlgen.runtime.protocol import (
     Out,
     TaskDocument,
 )
-from mlgen.runtime.retrying import Policy
 from mlgen.values import Type
 
 

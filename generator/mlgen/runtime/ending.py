@@ -13,8 +13,8 @@ from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.clean import Clean, clean_task
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.task import RecordTooLarge, Source, State, TaskRecord
+from mlgen.runtime.attempts.retrying import Cause, refusal, with_refusal
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.runtime.retrying import Cause, refusal, with_refusal
 from mlgen.runtime.secrets import masked
 
 # Tekton's reasons of a TaskRun (pkg/apis/pipeline/v1/taskrun_types.go), and ours where it has no word.

@@ -2,7 +2,7 @@
 
 A pod gets the document in the environment variable MLGEN_TASK, the local engine hands over the object. It holds
 only what the spec and the environment say, so that a Task changes with nothing else; what a run decides (the text
-of an in, ids, digests of spec and plan) comes beside it, in `Execution`; `runtime.pod` says how a pod gets each.
+of an in, ids, digests of spec and plan) comes beside it, in `Execution`; how a pod gets each: `runtime.pod.contract`.
 
     <root>/in/<name>     an artifact to read              <root>/out/<name>   what the author writes
     <root>/checkpoint    the folder that survives attempts, where a task has one
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from mlgen.ledger.records.task import Item
-from mlgen.runtime.fans import Count, FanDocument, Late
-from mlgen.runtime.pod import Platform
-from mlgen.runtime.retrying import Policy
+from mlgen.runtime.attempts.retrying import Policy
+from mlgen.runtime.fans.model import Count, FanDocument, Late
+from mlgen.runtime.pod.contract import Platform
 from mlgen.values import Type
 
 VERSION = 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlgen.diagnostic import Fault
 from mlgen.ledger.records.artifact import Artifact
-from mlgen.runtime.late import folder_entries
+from mlgen.runtime.fans.late import folder_entries
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular

@@ -11,12 +11,12 @@ from mlgen.diagnostic import Fault
 from mlgen.gates import Ref, parse_gate
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.runtime import trials
-from mlgen.runtime.cache_key import digest_of
+from mlgen.runtime.attempts.retrying import Cause
+from mlgen.runtime.cache.key import digest_of
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
+from mlgen.runtime.fans import trials
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
-from mlgen.runtime.retrying import Cause
 from mlgen.runtime.secrets import masked
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer

@@ -10,7 +10,7 @@ from mlgen.cluster.events import Outcome
 from mlgen.cluster.view import CACHED
 from mlgen.diagnostic import visible
 from mlgen.plan.model import Out, Plan, Task
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.reused import REUSED
 from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.values import parse, to_short_text

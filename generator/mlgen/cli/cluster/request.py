@@ -20,7 +20,8 @@ from mlgen.render import resumed as render_resumed
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
 from mlgen.render.resumed import Reduced
-from mlgen.runtime import documents, pod, publish
+from mlgen.runtime import documents, publish
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.publish import Item
 from mlgen.runtime.secrets import check_given
 from mlgen.spec.project import Environment

@@ -11,9 +11,10 @@ from mlgen.cluster.events import Outcome
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Source
 from mlgen.plan.model import Plan
-from mlgen.runtime import outcomes, pod
 from mlgen.runtime.ending import fix
-from mlgen.runtime.outcomes import Outcome as Told
+from mlgen.runtime.fans import outcomes
+from mlgen.runtime.fans.outcomes import Outcome as Told
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.reused import NOT_ASKED, REUSED, Into, record_in
 from mlgen.runtime.texts import result
 from mlgen.values import parse

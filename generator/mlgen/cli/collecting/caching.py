@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mlgen.ledger.gc.keeping import Marks, place_of
 from mlgen.ledger.gc.sweep import Judge
-from mlgen.runtime import cache
+from mlgen.runtime.cache import entries as cache
 from mlgen.store import Store, StoreError
 
 

@@ -17,7 +17,7 @@ from mlgen.cluster.api import PIPELINE_RUNS, ApiError, Unreachable
 from mlgen.cluster.refusals import fault_of
 from mlgen.diagnostic import Misuse
 from mlgen.render.scheduled import schedule_name
-from mlgen.runtime.start import CANCEL, LABEL, TIME
+from mlgen.runtime.pod.start import CANCEL, LABEL, TIME
 from mlgen.schedules.model import Concurrency
 
 

@@ -21,10 +21,10 @@ from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State
 
-OUTCOMES = "_outcomes"  # as `runtime.outcomes` calls them
+OUTCOMES = "_outcomes"  # as `runtime.fans.outcomes` calls them
 CODE, INPUTS, LOGS = "_code", "_inputs", "_logs"  # as `runtime.bundle` and `cluster.podlogs` call them
-ATTEMPTS = "_attempts"  # as `runtime.checkpoint` calls it: how attempts ended, and checkpoints of what did not succeed
-CACHE = "_cache"  # as `runtime.cache` calls it; its entries go with the bytes that they refer to
+ATTEMPTS = "_attempts"  # as `runtime.attempts.checkpoint` calls it: of what did not succeed
+CACHE = "_cache"  # as `runtime.cache.entries` calls it; its entries go with the bytes that they refer to
 MODEL = "model"  # a type of artifact
 
 Locate = Callable[[str], str | None]  # the key that a URI names in the store; None where it leads elsewhere

@@ -20,7 +20,7 @@ from mlgen.store import Item, Store
 
 MAX_BATCH = 5000  # objects between two looks at whether something new refers to them
 _EXECUTION = re.compile(r"[a-z][a-z0-9-]*(?:\.[0-9]+)?\.[0-9a-f]{8}")  # of an item of a fan with its number
-_MILESTONE = re.compile(r"[a-z]+\.[0-9a-f]{8}\.json")  # as `runtime.milestone` names them
+_MILESTONE = re.compile(r"[a-z]+\.[0-9a-f]{8}\.json")  # as `runtime.pod.milestone` names them
 _CODE = re.compile(r"[0-9a-f]{64}\.tar")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _MANIFEST = ".files.json"  # of a folder artifact in a bucket

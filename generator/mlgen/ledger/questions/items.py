@@ -36,7 +36,7 @@ def rank(record: TaskRecord, metric: str, *, highest: bool) -> tuple[bool, float
 
 
 def winner(outcomes: Sequence[Execution], task: str) -> Execution | None:
-    """The item whose outs the task's readers got, as in `runtime.outcomes.winner`; None where none is picked."""
+    """The item whose outs the task's readers got, as in `runtime.fans.outcomes.winner`; None where none is picked."""
     by = picks(outcomes, task)
     if by is None:
         return None

@@ -67,7 +67,8 @@ class TaskRecord:
     exit_code: of the author's program, -1 for a signal, None when it never ended. error: a sentence for people.
     reconciled: written from outside, because no pod could tell; dropped once the pod's own is there.
     item: of a task that runs many times. original_run_id: of the execution that made the outputs, where this one
-    did not run its program but found them made. cause: of a failure, `runtime.retrying.Cause`, where its spec asks.
+    did not run its program but found them made. cause: of a failure, where its spec asks
+    (`runtime.attempts.retrying.Cause`).
     """
 
     run_id: str

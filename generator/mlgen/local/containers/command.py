@@ -8,7 +8,7 @@ from pathlib import Path
 from mlgen.local import guardian
 from mlgen.local.containers.client import LABEL, Client
 from mlgen.plan.model import Image, Script, Task
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import Tree
 
 INSIDE = Tree(Path(pod.ROOT), Path(pod.STATE))

@@ -13,7 +13,7 @@ from mlgen.render.emit import emit
 from mlgen.render.katib.limits import name_of
 from mlgen.render.names import given_labels
 from mlgen.render.staging import Data
-from mlgen.runtime import pod
+from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.prelude import prelude
 from mlgen.search.model import Dimension, Prune, Search
 from mlgen.search.reports import STOP_VARIABLE, VARIABLE

@@ -1,0 +1,201 @@
+"""What executions made, kept under the keys by which it can be taken again (decision 0033). Derived: may be deleted.
+
+Below the environment's artifacts:
+`_cache/<pipeline>/<task>/<hex of the key>/<runId>.json`   an entry: the record of the execution that made the outs,
+                                                            their texts, and the parts of the key
+`_cache/_claims/<original runId>.<own runId>.json`          who is about to refer to an entry's bytes: `gc artifacts`
+                                                            takes entries away first, then looks who claimed them
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mlgen import canonical
+from mlgen.ledger.records import runevent
+from mlgen.ledger.records.artifact import Artifact
+from mlgen.ledger.records.fields import BadRecord, Fields, loads
+from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.runtime.cache.key import Key, of_parts
+from mlgen.store import Missing, Store, TooLarge
+
+PREFIX = "_cache"
+CLAIMS = f"{PREFIX}/_claims"  # no pipeline has a name with "_"
+VERSION = 1
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What can be taken. record: of the execution that made it. texts: of its outs, None for one not written.
+
+    files: of the code, posix path -> 64 hex of sha256, where they were known; to tell what changed.
+    """
+
+    record: TaskRecord
+    texts: Mapping[str, str | None]
+    key: Key
+    files: Mapping[str, str] | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        return datetime.fromisoformat(self.record.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Why nothing was taken, in words for people. entry: what was found and could not be."""
+
+    why: str
+    entry: Entry | None = None
+
+
+def folder(pipeline: str, task: str) -> str:
+    """Where the entries of a task lie, below the artifacts."""
+    return f"{PREFIX}/{pipeline}/{task}"
+
+
+def entry_key(entry: Entry) -> str:
+    """Where an entry lies, below the artifacts."""
+    record = entry.record
+    return f"{folder(record.pipeline, record.task)}/{_hex(entry.key)}/{record.run_id}.json"
+
+
+def _hex(key: Key) -> str:
+    return key.digest.removeprefix("sha256:")
+
+
+def to_bytes(entry: Entry) -> bytes:
+    """Canonical JSON and a newline: put twice, the same object."""
+    data = {
+        "version": VERSION,
+        "record": runevent.to_json(entry.record),
+        "texts": entry.texts,
+        "parts": entry.key.parts,
+        **({"files": entry.files} if entry.files is not None else {}),
+    }
+    return canonical.encode(data) + b"\n"
+
+
+def from_bytes(data: bytes) -> Entry:
+    """The inverse. Raises BadRecord for what no mlgen of this version can have put."""
+    fields = loads(data)
+    if fields.integer("version") != VERSION:
+        raise BadRecord("the entry is of another version")
+    record = runevent.of_fields(fields.object("record"))
+    if record.state is not State.COMPLETE or record.original_run_id is not None:
+        raise BadRecord("the record is of no execution that made something")
+    texts, files = fields.mapping("texts"), fields.optional_mapping("files")
+    key = of_parts(record.pipeline, record.task, _texts(fields, "parts"))
+    if record.cache_key != key.digest:
+        raise BadRecord("the parts are not those of the record's key")
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise BadRecord("texts are not texts")
+    found = {name: text if isinstance(text, str) else None for name, text in texts.items()}
+    return Entry(record, found, key, None if files is None else _texts(fields, "files"))
+
+
+def _texts(fields: Fields, key: str) -> dict[str, str]:
+    found = fields.mapping(key)
+    if not all(isinstance(text, str) for text in found.values()):
+        raise BadRecord(f"{key} are not texts")
+    return {name: str(text) for name, text in found.items()}
+
+
+def keep(store: Store, entry: Entry) -> None:
+    """Put an entry, once the record of its execution is durable. Raises CannotAnswer, StoreError."""
+    store.put(entry_key(entry), to_bytes(entry))
+
+
+def entries(store: Store, pipeline: str, task: str, key: Key | None = None) -> list[Entry]:
+    """The entries of a task, of one key or all, the first made first. What is no entry counts for nothing."""
+    below = folder(pipeline, task) + (f"/{_hex(key)}" if key is not None else "")
+    found = (read(store, name) for name in store.keys(below))
+    return sorted((e for e in found if e is not None), key=lambda e: (e.record.ended_at, e.record.run_id))
+
+
+def read(store: Store, name: str) -> Entry | None:
+    """The entry under a key of the store; None where there is none, or something else."""
+    try:
+        return from_bytes(store.get(name, at_most=MAX_BYTES))
+    except (Missing, TooLarge, BadRecord):
+        return None
+
+
+def look_up(
+    store: Store,
+    key: Key,
+    *,
+    pipeline: str,
+    task: str,
+    max_age_seconds: int | None,
+    now: datetime,
+    claimant: str | None,
+) -> Entry | Missed:
+    """The first entry that may be taken, its bytes seen to be there; or why none is.
+
+    Of two executions that made the same at once, the first stays the original. claimant: the runId of who takes it,
+    which is noted where bytes are referred to before they are looked at; None only looks. Raises CannotAnswer.
+    """
+    missed = Missed("nothing was made under this key yet")
+    for entry in entries(store, pipeline, task, key):
+        if max_age_seconds is not None and now - entry.ended_at > timedelta(seconds=max_age_seconds):
+            missed = Missed(f"what {entry.record.run} made is older than max_age", entry)
+            continue
+        if claimant is not None and entry.record.outputs:
+            _claim(store, entry, claimant)
+            if store.item(entry_key(entry)) is None:  # gc took it away meanwhile, and need not have seen the claim
+                missed = Missed(f"what {entry.record.run} made is being thrown away", entry)
+                continue
+        problem = _lost(store, entry.record.outputs)
+        if problem is None:
+            return entry
+        missed = Missed(f"{problem}, which {entry.record.run} made", entry)
+    return missed
+
+
+def places(store: Store, outputs: Iterable[Artifact]) -> list[str]:
+    """The keys of artifacts, in their store."""
+    return [a.uri.removeprefix(f"{store.uri}/") for a in outputs]
+
+
+def _lost(store: Store, outputs: Iterable[Artifact]) -> str | None:
+    """What is not there as it was made, in words; None where all is."""
+    for artifact in outputs:
+        if not artifact.uri.startswith(f"{store.uri}/"):
+            return f"the bytes of {artifact.name} lie elsewhere, at {artifact.uri}"
+        size_bytes = store.size_of(artifact.uri.removeprefix(f"{store.uri}/"))
+        if size_bytes is None:
+            return f"the bytes of {artifact.name} are gone"
+        if size_bytes != artifact.size_bytes:
+            return f"the bytes of {artifact.name} have changed"
+    return None
+
+
+def settle(store: Store, entry: Entry, claimant: str) -> None:
+    """Take a claim back: the record that refers to the bytes is durable, and says it better. Raises CannotAnswer."""
+    if entry.record.outputs:
+        store.delete(_claim_key(entry, claimant))
+
+
+def _claim_key(entry: Entry, claimant: str) -> str:
+    return f"{CLAIMS}/{entry.record.run_id}.{claimant}.json"
+
+
+def _claim(store: Store, entry: Entry, claimant: str) -> None:
+    store.put(
+        _claim_key(entry, claimant),
+        canonical.encode({"version": VERSION, "places": places(store, entry.record.outputs)}) + b"\n",
+    )
+
+
+def claimed(data: bytes) -> list[str]:
+    """The places that a claim names. Raises ValueError for what is no claim."""
+    found = json.loads(data)
+    named = found.get("places") if isinstance(found, dict) else None
+    if not isinstance(named, list) or not all(isinstance(place, str) for place in named):
+        raise ValueError("not a claim")
+    return named

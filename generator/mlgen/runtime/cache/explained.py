@@ -1,0 +1,157 @@
+"""What each task of a plan would be answered from, without running any: the same keys that a run would make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mlgen.plan.model import InputRef, OutRef, ParamRef, Plan, Task
+from mlgen.runtime.cache import entries as cache
+from mlgen.runtime.cache import key as cache_key
+from mlgen.runtime.cache.entries import Entry
+from mlgen.runtime.cache.key import Key
+from mlgen.runtime.protocol import Execution, TaskDocument
+from mlgen.runtime.texts import result
+from mlgen.store import Store
+
+Files = Callable[[Task], Mapping[str, str]]  # of a task's code: posix path -> 64 hex of sha256
+
+
+class Answer(StrEnum):
+    HIT = "hit"
+    MISS = "miss"
+    RUNS = "runs"  # it is not cached
+    UNKNOWN = "unknown"  # it reads what a run would make first
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A part of the key that differs from an earlier entry's; None: that has, or had, no such part."""
+
+    part: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What would become of a task. why: in words. entry: what would be taken, or of a miss what comes nearest to it."""
+
+    task: str
+    answer: Answer
+    why: str = ""
+    key: Key | None = None
+    entry: Entry | None = None
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass
+class Explainer:
+    """document: of a task, as the engine has it. digest: of an input's bytes, read where its text does not say it.
+
+    inputs: the text of each. params: the text of each.
+    """
+
+    plan: Plan
+    store: Store
+    now: datetime
+    document: Callable[[Task], TaskDocument]
+    params: Mapping[str, str]
+    digest: Callable[[str], str]
+    files: Files
+    _known: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def explain(self) -> Iterator[Explained]:
+        """Of each of `tasks`, in the order in which they would run. Raises CannotAnswer, StoreError."""
+        for task in self.plan.tasks:
+            found = self._explain(task)
+            if found.answer is Answer.HIT and found.entry is not None:
+                self._known[task.name] = found.entry.texts
+            yield found
+
+    def _explain(self, task: Task) -> Explained:
+        document = self.document(task)
+        if task.cache is None:
+            return Explained(task.name, Answer.RUNS, "it is not cached")
+        if document.cache is None:
+            return Explained(task.name, Answer.RUNS, "its image is not pinned, and a tag is no key")
+        if task.fan is not None:
+            return Explained(task.name, Answer.UNKNOWN, "it runs once an item, and each is looked for when it starts")
+        waits = [i.source.task for i in task.ins if isinstance(i.source, OutRef) and i.source.task not in self._known]
+        if waits:
+            names = ", ".join(sorted(set(waits)))
+            return Explained(task.name, Answer.UNKNOWN, f"what it reads is made first, by {names}")
+        key = self._key(task, document)
+        found = cache.look_up(
+            self.store,
+            key,
+            pipeline=document.pipeline,
+            task=document.task,
+            max_age_seconds=document.cache.max_age_seconds,
+            now=self.now,
+            claimant=None,
+        )
+        if isinstance(found, Entry):
+            return Explained(task.name, Answer.HIT, key=key, entry=found)
+        if found.entry is not None:
+            return Explained(task.name, Answer.MISS, found.why, key, found.entry)
+        near = nearest(key, cache.entries(self.store, document.pipeline, document.task))
+        if near is None:
+            return Explained(task.name, Answer.MISS, "it has made nothing yet that could be taken", key)
+        return Explained(task.name, Answer.MISS, "", key, near, tuple(self._changes(task, key, near)))
+
+    def _key(self, task: Task, document: TaskDocument) -> Key:
+        ins, digests = dict[str, str](), dict[str, str]()
+        for item in task.ins:
+            match item.source:
+                case ParamRef(name=name):
+                    text: str | None = self.params[name]
+                case InputRef(name=name):
+                    text = ""
+                    digests[item.name] = self.digest(name)
+                case OutRef(task=producer, out=out):
+                    text = self._known[producer].get(out)
+                case literal:
+                    text = literal.text
+            ins[item.name] = result(text, optional=item.optional)
+        execution = Execution(
+            run="",
+            run_uid="",
+            run_id="",
+            attempt=0,
+            ins=ins,
+            gate_values={f"params.{name}": text for name, text in self.params.items()},
+            params={},
+            spec_digest="",
+            plan_digest="",
+            commit=None,
+            engine="",
+        )
+        known = cache_key.known_digests(document, execution, besides=digests) or {}
+        return cache_key.make(document, execution, {**known, **digests})
+
+    def _changes(self, task: Task, key: Key, near: Entry) -> Iterator[Change]:
+        for part, before, after in differing(near.key, key):
+            if part == "code" and near.files is not None:
+                now = self.files(task)
+                yield from (Change(f"code {p}", b, a) for p, b, a in _differing(near.files, now))
+            else:
+                yield Change(part, before, after)
+
+
+def differing(before: Key, after: Key) -> list[tuple[str, str | None, str | None]]:
+    """(name, before, after) of the parts in which two keys differ."""
+    return _differing(before.parts, after.parts)
+
+
+def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
+    names = sorted({*before, *after})
+    return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+
+
+def nearest(key: Key, entries: list[Entry]) -> Entry | None:
+    """The entry with the fewest other parts, of equals the latest; none of another environment."""
+    alike = [entry for entry in entries if entry.key.parts.get("env") == key.parts.get("env")]
+    return min(reversed(alike), key=lambda entry: len(differing(entry.key, key)), default=None)

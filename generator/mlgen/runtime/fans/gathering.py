@@ -1,0 +1,115 @@
+"""A pod's look into the bucket for what became of late tasks (decision 0031)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mlgen import canonical
+from mlgen.diagnostic import Fault
+from mlgen.ledger.records.fields import BadRecord
+from mlgen.ledger.records.task import Item, State, TaskRecord
+from mlgen.runtime.ending import PRUNED
+from mlgen.runtime.fans import late as late_text
+from mlgen.runtime.fans import outcomes
+from mlgen.runtime.fans.model import Late
+from mlgen.runtime.fans.outcomes import Outcome
+from mlgen.runtime.outs import StagingError, reason_of
+from mlgen.store import Missing, Store, StoreError
+from mlgen.store.threads import threads
+from mlgen.values import Type
+
+READS = 8  # requests at once: an outcome is small, and each request a trip
+
+
+@dataclass
+class Gathering:
+    """The outcomes of a run's late tasks, each task's read once."""
+
+    open_store: Callable[[], Store]
+    pipeline: str
+    run_uid: str
+    _found: dict[str, list[Outcome]] = field(default_factory=dict)
+
+    def text(self, late: Late, type_: Type) -> str | None:
+        """As `late.text_of`. Raises StagingError also where an item's outcome is missing, or none can be read."""
+        if late.task not in self._found:
+            self._found[late.task] = self._all(late)
+        return late_text.text_of(late, type_, self._found[late.task])
+
+    def _all(self, late: Late) -> list[Outcome]:
+        try:
+            store = self.open_store()
+            found = read(store, self.pipeline, self.run_uid, late.task)
+            of = late.of
+            if of is None:
+                of = count(store, self.pipeline, self.run_uid, late.task)
+        except (StoreError, Fault, OSError, BadRecord) as error:
+            reason = str(error) if isinstance(error, BadRecord) else reason_of(error)
+            raise StagingError(f'what became of "{late.task}" cannot be read: {reason}') from None
+        gone = late_text.missing(found, of)
+        if gone:
+            numbers = ", ".join(map(str, gone[:3])) + (", ..." if len(gone) > 3 else "")
+            raise StagingError(f'what became of "{late.task}" is not there for {len(gone)} of {of} items: {numbers}')
+        return found
+
+
+def read(store: Store, pipeline: str, run_uid: str, task: str, *, below: int | None = None) -> list[Outcome]:
+    """All outcomes of a task in a run, or those of items below a number. Raises StoreError, Fault, BadRecord."""
+    keys = [key for key in store.keys(outcomes.folder(pipeline, run_uid, task)) if not key.endswith(outcomes.COUNT)]
+    if below is not None:
+        keys = [key for key in keys if outcomes.index_and_attempt(key)[0] < below]
+    if len(keys) < READS:
+        return [outcomes.from_bytes(store.get(key)) for key in keys]
+    with threads(READS) as pool:
+        return list(map(outcomes.from_bytes, pool.map(store.get, keys)))
+
+
+def put_count(store: Store, pipeline: str, run_uid: str, task: str, of: int) -> None:
+    """Tell how many items a fan of this run has. Once: a producer's later attempt may have made another list."""
+    data = canonical.encode({"version": outcomes.VERSION, "of": of})
+    store.delete(outcomes.count_key(pipeline, run_uid, task))
+    store.put(outcomes.count_key(pipeline, run_uid, task), data)
+
+
+def count(store: Store, pipeline: str, run_uid: str, task: str) -> int:
+    """How many items a fan of the run has. Raises StoreError, Fault; BadRecord where nobody has told."""
+    try:
+        of = json.loads(store.get(outcomes.count_key(pipeline, run_uid, task)))["of"]
+    except (Missing, ValueError, KeyError, TypeError, RecursionError):
+        raise BadRecord("how many items it has was not told") from None
+    if type(of) is not int:
+        raise BadRecord("how many items it has is no number")
+    return of
+
+
+def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None]) -> None:
+    """Tell what became of an execution, once its record is durable. texts: of its outs. Raises StoreError, Fault.
+
+    Of one that was ended from outside there is nothing to tell: its TaskRun fails, and with it the task.
+    """
+    item = record.item or Item(0, 1)
+    pruned = record.reason == PRUNED
+    if record.state is State.ABORT and not pruned:
+        return
+    outcome = Outcome(
+        index=item.index,
+        attempt=record.attempt,
+        run_id=record.run_id,
+        state=record.state,
+        texts=texts if record.state is State.COMPLETE else {},
+        values=item.values,
+        metrics=record.metrics,
+        of=item.of,
+        pruned=pruned,
+        reports=item.reports,
+    )
+    key = outcomes.key(record.pipeline, record.run_uid, record.task, outcome)
+    store.put(key, outcomes.to_bytes(outcome))
+
+
+def failed(store: Store, pipeline: str, run_uid: str, task: str, *, retries: int) -> set[int]:
+    """The items that failed in their last attempt, by number. Raises StoreError, Fault."""
+    found = map(outcomes.index_and_attempt, store.keys(outcomes.failed_folder(pipeline, run_uid, task)))
+    return {index for index, attempt in found if attempt >= retries}
