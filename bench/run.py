@@ -94,6 +94,8 @@ def cases(folder: Path, found: peers.Peers, *, quick: bool) -> list[Case]:
         Case(
             "a task that does nothing, on this machine", list(local_tools(folder, found, chain)), 5, budget_seconds=0.01
         ),
+        Case("a trial that does nothing, of 200", list(trial_tools(folder)), 5, budget_seconds=0.01),
+        Case("a sweep of 1,000 trials, a cold process", list(sweep_tools(folder)), 5, budget_seconds=1),
     ]
 
 
@@ -118,8 +120,7 @@ def render_tools(folder: Path, found: peers.Peers, tasks: int, count: int) -> It
 def local_tools(folder: Path, found: peers.Peers, tasks: int) -> Iterator[Tool]:
     chain = specs.chain(folder / "chain", tasks).parent.parent
     yield Tool("mlgen run", lambda _: [*MLGEN, "run", "pipelines/chain.yaml"], chain, tasks, less="sh, bare")
-    spawn = f"import subprocess\nfor _ in range({tasks}): subprocess.run(['sh', '-e', '-c', ':'])"
-    yield Tool("sh, bare", lambda _: [sys.executable, "-c", spawn], chain, tasks)
+    yield Tool("sh, bare", lambda _: [sys.executable, "-c", spawn(tasks)], chain, tasks)
     if found.kfp:
         steps, kfp = tasks // 5, found.kfp
         yield Tool(
@@ -127,6 +128,23 @@ def local_tools(folder: Path, found: peers.Peers, tasks: int) -> Iterator[Tool]:
         )
         start = f"import subprocess, sys\nfor _ in range({steps}): subprocess.run([sys.executable, '-c', 'pass'])"
         yield Tool("python, bare", lambda _: [kfp, "-c", start], chain, steps)
+
+
+def trial_tools(folder: Path) -> Iterator[Tool]:
+    """mlgen's start is shared by all trials, as it is by the tasks of a chain."""
+    trials = specs.trials(folder / "trials", 20, 10).parent.parent
+    yield Tool("mlgen run", lambda _: [*MLGEN, "run", "pipelines/trials.yaml"], trials, 200, less="sh, bare")
+    yield Tool("sh, bare", lambda _: [sys.executable, "-c", spawn(200)], trials, 200)
+
+
+def sweep_tools(folder: Path) -> Iterator[Tool]:
+    sweep = specs.sweep(folder / "sweep", 40, 25).parent.parent
+    yield Tool("mlgen render", lambda out: [*MLGEN, "render", "--env", "bench", "--out", out], sweep)
+
+
+def spawn(times: int) -> str:
+    """A program that starts a shell so often."""
+    return f"import subprocess\nfor _ in range({times}): subprocess.run(['sh', '-e', '-c', ':'])"
 
 
 def run(case: Case, *, quick: bool) -> list[Row]:

@@ -47,6 +47,28 @@ LINK = """\
     run: ":"
     after: [t{before}]
 """
+SWEEP = """\
+version: 1
+name: sweep
+defaults: {image: registry.example/train@sha256:%s}
+tasks:
+  train:
+    run: ":"
+    out: {auc: metric}
+    sweep: {grid: {a: {range: %d}, b: {range: %d}}}
+    pick: max auc
+  read:
+    run: ":"
+    in: [train.auc, train.a]
+"""
+TRIALS = """\
+version: 1
+name: trials
+tasks:
+  trial:
+    run: ":"
+    sweep: {grid: {a: {range: %d}, b: {range: %d}}}
+"""
 DIGEST = "0" * 64
 
 
@@ -68,4 +90,22 @@ def chain(folder: Path, tasks: int) -> Path:
     (folder / "pipelines").mkdir(parents=True)
     path = folder / "pipelines" / "chain.yaml"
     path.write_text(CHAIN + "".join(LINK.format(i=i, before=i - 1) for i in range(1, tasks)))
+    return path
+
+
+def sweep(folder: Path, most: int, each: int) -> Path:
+    """A repository with a sweep of most * each trials of which one is picked and read; returns the spec's path."""
+    return _one(folder, "sweep", SWEEP % (DIGEST, most, each))
+
+
+def trials(folder: Path, most: int, each: int) -> Path:
+    """A repository with a sweep of most * each trials that do nothing; returns the spec's path."""
+    return _one(folder, "trials", TRIALS % (most, each))
+
+
+def _one(folder: Path, name: str, text: str) -> Path:
+    (folder / "pipelines").mkdir(parents=True)
+    (folder / "mlgen.yaml").write_text(PROJECT % DIGEST)
+    path = folder / "pipelines" / f"{name}.yaml"
+    path.write_text(text)
     return path

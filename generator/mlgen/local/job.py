@@ -98,6 +98,16 @@ class Job:
 
     def document(self, task: Task) -> TaskDocument:
         """What a task is. Where its program runs in no container, without an image: a record must not say so."""
+        if task.name not in self._documents:
+            self._documents[task.name] = self._document(task)
+        return self._documents[task.name]
+
+    @cached_property
+    def _documents(self) -> dict[str, TaskDocument]:
+        """By task: all items of a fan have the same, and making it takes as long as there are items."""
+        return {}
+
+    def _document(self, task: Task) -> TaskDocument:
         whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts, plan=self.plan)
         run_in = self.images[task.image] if self.client is not None and task.image is not None else None
         if run_in is not None and run_in.digest is None:
@@ -106,6 +116,10 @@ class Job:
         if run_in is None:
             return replace(whole, image=None, image_digest=None)
         return replace(whole, image_digest=run_in.digest)
+
+    @cached_property
+    def _inherited(self) -> dict[str, str]:
+        return environment.inherited(self.environ)
 
     @cached_property
     def host(self) -> dict[str, str]:
@@ -171,7 +185,7 @@ class Job:
         tree: as the program sees it; in a container it has a pod's variables, and none of this machine's.
         """
         if self.client is None:
-            found = {**environment.inherited(self.environ), **dict(task.env), **secrets}
+            found = {**self._inherited, **dict(task.env), **secrets}
             found.setdefault("TMPDIR", str(shorttmp.lead_to(tree.tmp, execution.run_id)))
         else:
             found = {**pod.HOME, **dict(task.env), **secrets}
