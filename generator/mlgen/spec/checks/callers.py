@@ -83,6 +83,8 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
     for name, axis in varied.items():
         if name in file.ins:
             yield from _variable(task, axis, file.ins[name], file)
+        else:
+            yield from _unread(task, axis, file, near(name, file.ins.keys() - given))
     for item in task.ins:
         if item.name in file.ins:
             yield from _edge(pipeline, task, item, file.ins[item.name], file)
@@ -92,6 +94,15 @@ def _ins(pipeline: Pipeline, task: Task, file: TaskFile) -> Iterator[Diagnostic]
             fix = f"write {guess}: {item.source}" if guess else "remove it"
             why = f"its ins are: {listed(file.ins)}"
             yield Diagnostic("unknown-in", f'"{file.path}" has no in "{item.name[:80]}"', span, why, fix)
+
+
+def _unread(task: Task, axis: Axis, file: TaskFile, guess: str | None) -> Iterator[Diagnostic]:
+    """Trials of what the file does not read are all the same. A loop may be there for its number only."""
+    sweep = task.fan is not None and task.fan.kind == "sweep"
+    if guess or sweep:
+        why = f"its ins are: {listed(file.ins)}; each {'trial' if sweep else 'item'} would do the same"
+        fix = f"write {guess}" if guess else "sweep one of its ins, or add an in to the file"
+        yield axis.place.key_finding("unknown-in", f'"{file.path}" has no in "{axis.name[:80]}"', why, fix)
 
 
 def _variable(task: Task, axis: Axis, wanted: Param, file: TaskFile) -> Iterator[Diagnostic]:
