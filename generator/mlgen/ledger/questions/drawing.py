@@ -88,7 +88,8 @@ def _task_lines(node: Node, graph: Graph, drawn: set[str]) -> list[str]:
     run = graph.nodes[node["run"]]
     state = "" if node["state"] == "COMPLETE" else f"  {State(node['state']).word}"
     lines = [f"{node['name']}  in run {run['name']}, {node['endedAt']}{state}"]
-    told = {"params": {} if run["id"] in drawn else run["params"], "metrics": node["metrics"], "values": node["values"]}
+    told = {"params": {} if run["id"] in drawn else run["params"]}
+    told |= {"variables": node.get("variables", {}), "metrics": node["metrics"], "values": node["values"]}
     lines += [f"{word}  {_pairs(values)}" for word, values in told.items() if values]
     drawn.add(run["id"])
     digests = {"image": node["imageDigest"], "code": node["codeDigest"], "spec": node["specDigest"]}
