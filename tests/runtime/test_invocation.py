@@ -144,3 +144,14 @@ def test_a_pod_loads_no_plan() -> None:
         "from mlgen.runtime import __main__; from mlgen.runtime.pod import final, sidecar, step_in, step_out"
     )
     assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.folding.fold", "subprocess", "obstore"} & found
+
+
+@pytest.mark.parametrize("program", ["sidecar", "step_in", "step_out"])
+def test_a_plain_task_loads_nothing_of_fans_caches_and_attempts(program: str) -> None:
+    """Each of a pod's three programs pays for what it loads, and most tasks run once, without a cache or a policy."""
+    found = loaded(f"from mlgen.runtime import __main__; from mlgen.runtime.pod import {program}")
+    ours = {name for name in found if name.startswith("mlgen.")}
+    allowed = {"mlgen.runtime.attempts.retrying", "mlgen.runtime.cache.recorded"}
+    beside = ("mlgen.search", "mlgen.runtime.fans", "mlgen.runtime.cache.", "mlgen.runtime.attempts.", "mlgen.gates")
+    assert not {name for name in ours - allowed if name.startswith(beside)}
+    assert not {"mlgen.runtime.bundle", "mlgen.ledger.records.imported"} & ours

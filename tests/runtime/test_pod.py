@@ -33,7 +33,18 @@ PLATFORMS = st.builds(
 )
 DOCUMENTS = st.builds(
     TaskDocument,
-    ins=st.lists(st.builds(In, NAMES, st.sampled_from(["value", "out", "input"])), max_size=3).map(tuple),
+    # Given, as types that are imported for people alone cannot be read.
+    pipeline=st.text(),
+    env=st.text(),
+    task=st.text(),
+    artifacts=st.text(),
+    code_digest=st.none() | st.text(),
+    image=st.none() | st.text(),
+    image_digest=st.none() | st.text(),
+    timeout_seconds=st.integers(),
+    ins=st.lists(
+        st.builds(In, NAMES, st.sampled_from(["value", "out", "input"]), st.sampled_from(Type)), max_size=3
+    ).map(tuple),
     outs=st.lists(st.builds(Out, NAMES, max_bytes=st.none() | st.integers(1, 999)), max_size=3).map(tuple),
     evaluates=st.lists(
         st.builds(

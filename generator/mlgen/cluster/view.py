@@ -14,7 +14,7 @@ from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State
 from mlgen.runtime.ending import CANCELLED
 from mlgen.runtime.fans.items import CHUNK
-from mlgen.runtime.fans.model import OUTCOME
+from mlgen.runtime.pod.contract import OUTCOME
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"

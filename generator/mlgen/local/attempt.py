@@ -29,7 +29,7 @@ from mlgen.runtime.attempts.retrying import Cause
 from mlgen.runtime.attempts.saving import Saving
 from mlgen.runtime.cache.around import Asked, arrive, keep, taken
 from mlgen.runtime.cache.entries import Entry, settle
-from mlgen.runtime.cache.key import digest_of
+from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.ending import (
     CANCELLED,
     SIGNALLED,

@@ -20,7 +20,7 @@ from mlgen.local.rundir import AttemptFolder, RunFolder, Started
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, state_of
 from mlgen.local.whole import is_whole, write
 from mlgen.runtime.attempts.retrying import Policy, refusal
-from mlgen.runtime.cache.key import digest_of
+from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import ENGINE_LOST, Ending, cause_of_record, record_of
 from mlgen.runtime.regular import Unreadable

@@ -10,7 +10,6 @@ from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
 from mlgen.runtime import documents, protocol
 from mlgen.runtime.fans import counting
-from mlgen.runtime.fans.model import OUTCOME
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import TaskDocument
 from mlgen.spec.project import Environment
@@ -48,7 +47,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
             *_strings(FINAL_PARAMS if final else ()),
             _VALUES,
         ],
-        "results": _strings([OUTCOME]) if task.fan else [*_strings(_results(task)), *_counts(document)],
+        "results": _strings([pod.OUTCOME]) if task.fan else [*_strings(_results(task)), *_counts(document)],
         "stepTemplate": _STEP_TEMPLATE,
         "steps": [stage_in, main.main(task, environment, final=final, cached=document.cache is not None), stage_out],
         "sidecars": [results],

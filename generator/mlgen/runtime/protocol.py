@@ -17,13 +17,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlgen.ledger.records.task import Item
 from mlgen.runtime.attempts.retrying import Policy
-from mlgen.runtime.fans.model import Count, FanDocument, Late
 from mlgen.runtime.pod.contract import Platform
 from mlgen.values import Type
+
+if TYPE_CHECKING:  # a plain task has none of these: see `_late`
+    from mlgen.runtime.fans.model import Count, FanDocument, Late
 
 VERSION = 1
 
@@ -170,7 +172,7 @@ class TaskDocument:
                     i["kind"],
                     Type(i["type"]),
                     i.get("optional", False),
-                    Late.from_json(i["late"]) if i.get("late") else None,
+                    _late(i["late"]) if i.get("late") else None,
                 )
                 for i in data["in"]
             ),
@@ -194,13 +196,34 @@ class TaskDocument:
             checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
             if data.get("checkpoint")
             else None,
-            fan=FanDocument.from_json(data["fan"]) if data.get("fan") else None,
-            counts=tuple(map(Count.from_json, data.get("counts", []))),
+            fan=_fan(data["fan"]) if data.get("fan") else None,
+            counts=_counts(data["counts"]) if data.get("counts") else (),
         )
 
     @staticmethod
     def loads(text: str) -> TaskDocument:
         return TaskDocument.from_json(json.loads(text))
+
+
+# What tasks that run many times are told is loaded where a document has it: each start of a pod pays for all it loads.
+
+
+def _late(data: dict[str, Any]) -> Late:
+    from mlgen.runtime.fans.model import Late  # here: see above
+
+    return Late.from_json(data)
+
+
+def _fan(data: dict[str, Any]) -> FanDocument:
+    from mlgen.runtime.fans.model import FanDocument  # here: see above
+
+    return FanDocument.from_json(data)
+
+
+def _counts(data: list[dict[str, Any]]) -> tuple[Count, ...]:
+    from mlgen.runtime.fans.model import Count  # here: see above
+
+    return tuple(map(Count.from_json, data))
 
 
 def with_parts(document: TaskDocument, parts: Mapping[str, str]) -> TaskDocument:

@@ -11,7 +11,6 @@ from typing import Any
 
 from mlgen.diagnostic import Fault
 from mlgen.ledger.records.artifact import Artifact
-from mlgen.runtime.fans.late import folder_entries
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, In, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
@@ -64,6 +63,8 @@ def is_many(item: In) -> bool:
 
 def _fetch_all(item: In, text: str, folder: Path, store: Store, open_at: OpenStore) -> list[Artifact]:
     """A folder with one entry an item, named by its number; empty where no item left anything."""
+    from mlgen.runtime.fans.late import folder_entries  # here: only readers of fans have such ins
+
     folder.mkdir()
     entries = folder_entries(json.loads(text))
     return [_fetch(item, pointer, folder / entry, store, open_at) for entry, pointer in entries]

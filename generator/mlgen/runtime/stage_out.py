@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mlgen import gates
 from mlgen.canonical import Json
 from mlgen.diagnostic import Fault
-from mlgen.gates import Ref, parse_gate
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.attempts.retrying import Cause
-from mlgen.runtime.cache.key import digest_of
+from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.ending import STEP_FAILED, Ending, record_of
-from mlgen.runtime.fans import trials
 from mlgen.runtime.outs import Values, metrics_and_values, not_written, read_values, reason_of
 from mlgen.runtime.protocol import Execution, Out, TaskDocument, Tree
 from mlgen.runtime.secrets import masked
@@ -22,6 +20,9 @@ from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import pointer
 from mlgen.store import BadArtifact, Missing, Store, StoreError, hold
 from mlgen.values import parse
+
+if TYPE_CHECKING:
+    from mlgen.gates import Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def _trial(document: TaskDocument, execution: Execution, tree: Tree, ending: End
     search = document.fan.search if document.fan else None
     if search is None or execution.item is None:
         return execution, ending
+    from mlgen.runtime.fans import trials  # here: of searches alone
+
     metric = next(out for out in document.outs if out.name == search.metric)
     ending = trials.ended(search, tree, ending, has_metric=_exists(tree, metric))
     return replace(execution, item=replace(execution.item, reports=trials.reported(tree, ending))), ending
@@ -102,6 +105,10 @@ def evaluate(document: TaskDocument, gate_values: Mapping[str, str], parsed: Map
 
     gate_values: as in `Execution`.
     """
+    if not document.evaluates:
+        return {}
+    from mlgen import gates  # here: most tasks decide no gate, and reading one loads a parser
+    from mlgen.gates import parse_gate
 
     def read(ref: Ref) -> Json:
         if ref.owner == document.task:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from mlgen.ledger.records import imported, run, runevent
+from typing import TYPE_CHECKING
+
+from mlgen.ledger.records import run, runevent
 from mlgen.ledger.records import task as record
 from mlgen.ledger.records.clean import clean_run, clean_task
-from mlgen.ledger.records.fields import BadRecord, loads
-from mlgen.ledger.records.imported import ImportedEvent
+from mlgen.ledger.records.fields import BadRecord, is_imported, loads
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import TaskRecord
+
+if TYPE_CHECKING:  # pods read none of these, and each pays for what it loads
+    from mlgen.ledger.records.imported import ImportedEvent
 
 Entry = TaskRecord | RunRecord
 
@@ -18,7 +22,9 @@ def from_bytes(data: bytes) -> Entry | ImportedEvent:
     if len(data) > record.MOST_BYTES:
         raise BadRecord(f"the record has {len(data):,} bytes, more than {record.MOST_BYTES:,}")
     fields = loads(data)
-    if imported.is_imported(fields):
+    if is_imported(fields):
+        from mlgen.ledger.records import imported  # here: see above
+
         return imported.of_fields(fields, data)
     if fields.get("eventType") is None:
         _check_size(data, run.MAX_BYTES)
@@ -36,7 +42,7 @@ def _check_size(data: bytes, most: int) -> None:
 def record_from_bytes(data: bytes) -> Entry:
     """What the bytes of a record of mlgen's own say. Raises BadRecord, also for an imported event."""
     found = from_bytes(data)
-    if isinstance(found, ImportedEvent):
+    if not isinstance(found, TaskRecord | RunRecord):
         raise BadRecord("it is an event of another producer")
     return found
 

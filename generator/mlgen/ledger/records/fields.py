@@ -18,6 +18,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 TASK = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
+IMPORTED = "mlgen_imported"  # the facet of events that others made, of `run.facets`
+
 
 class BadRecord(Exception):
     """Bytes that are no record; the message says which field and why."""
@@ -102,6 +104,13 @@ class Fields:
 
     def optional_mapping(self, key: str) -> dict[str, Json] | None:
         return None if self._data.get(key) is None else self.mapping(key)
+
+
+def is_imported(fields: Fields) -> bool:
+    """Whether the fields of a ledger's file are those of an event that another producer made."""
+    run = fields.get("run")
+    facets = run.get("facets") if isinstance(run, dict) else None
+    return isinstance(facets, dict) and facets.get(IMPORTED) is not None
 
 
 def loads(data: bytes) -> Fields:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from mlgen import canonical
 from mlgen.ledger.records.artifact import spelled, uri_of
+from mlgen.ledger.records.fields import IMPORTED as FACET
 from mlgen.ledger.records.fields import NAME, RUN_ID, BadRecord, Fields, NewerFormat
 
 FORMAT = 1
 FOLDER = "imported"
-FACET = "mlgen_imported"
 MAX_BYTES = 1 << 20  # Spark's events tell of each column
 MAX_DATASETS = 1000
 
@@ -73,13 +73,6 @@ class ImportedEvent:
     def at(self) -> datetime:
         """event_time, to be compared; in UTC."""
         return _utc(self.event_time)
-
-
-def is_imported(fields: Fields) -> bool:
-    """Whether the fields of a ledger's file are those of an imported event."""
-    run = fields.get("run")
-    facets = run.get("facets") if isinstance(run, dict) else None
-    return isinstance(facets, dict) and facets.get(FACET) is not None
 
 
 def of_fields(fields: Fields, data: bytes) -> ImportedEvent:

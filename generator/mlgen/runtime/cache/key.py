@@ -112,9 +112,3 @@ def of_tree(document: TaskDocument, tree: Tree) -> Key | None:
     """The key of an execution, as stage-in found it; None where it did not come so far, or the task is not cached."""
     told = noted(tree) if document.cache is not None else None
     return None if told is None else of_parts(document.pipeline, document.task, told["parts"])
-
-
-def digest_of(document: TaskDocument, tree: Tree) -> str | None:
-    """The digest of that key, as records have it."""
-    key = of_tree(document, tree)
-    return None if key is None else key.digest

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlgen.search.model import Search
 from mlgen.values import Type
 
-OUTCOME = "outcome"  # the one result of an item: its record's state; FAIL of a TaskRun that ended well
+if TYPE_CHECKING:  # of searches alone
+    from mlgen.search.model import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +135,11 @@ class FanDocument:
             data["retries"],
             tuple(map(ListDocument.from_json, data.get("lists", []))),
             tuple(data.get("coded", [])),
-            Search.from_json(data["search"]) if data.get("search") else None,
+            _search(data["search"]) if data.get("search") else None,
         )
+
+
+def _search(data: dict[str, Any]) -> Search:
+    from mlgen.search.model import Search  # here: other fans load nothing of searches
+
+    return Search.from_json(data)

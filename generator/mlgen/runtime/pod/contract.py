@@ -49,6 +49,7 @@ from typing import Any
 
 from mlgen.values import Type
 
+OUTCOME = "outcome"  # the one result of a fan's item: its record's state; FAIL of a TaskRun that ended well
 RUN, HIT = "run", "hit"  # results of stage-in and of a lookup's pod: whether main is to run; whether there was a hit
 WHEN = (
     "when:"  # before an argument of a lookup's pod: what its task's gate says, "true" or "false", or a gate over params

@@ -6,18 +6,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, pod_run_id
-from mlgen.runtime.fans import items
-from mlgen.runtime.fans.model import FanDocument
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import Execution, In, TaskDocument
 from mlgen.runtime.texts import read_result
 from mlgen.values import Type, parse
+
+if TYPE_CHECKING:  # of `record` and of fans alone
+    from mlgen.ledger.records.run import TaskStatus
+    from mlgen.runtime.fans.model import FanDocument
 
 VERBS = ("stage-in", "stage-out", "results", "lookup", "record", "published")
 KEYS = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}  # variable -> store option
@@ -186,6 +188,8 @@ def _item(fan: FanDocument, values: _Values, environ: Mapping[str, str]) -> tupl
 
     Of lists that the bucket alone knows it has no values yet: `Post.execution` has.
     """
+    from mlgen.runtime.fans import items  # here: a task that runs once has none
+
     index = int(_variable(environ, "MLGEN_INDEX"))
     if fan.search is not None:  # stage-in asks for its values
         return Item(index, fan.search.trials), {}
@@ -231,6 +235,8 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
 
 
 def _status(task: Mapping[str, str]) -> TaskStatus:
+    from mlgen.ledger.records.run import TaskStatus  # here: of `record` alone
+
     return TaskStatus(task["status"], task["reason"])
 
 

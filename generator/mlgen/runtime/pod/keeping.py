@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.runtime.fans import gathering
 from mlgen.runtime.pod.handover import TEXTS
 from mlgen.runtime.pod.post import Post
 
@@ -28,6 +27,8 @@ def keep(post: Post, data: bytes) -> None:
     post.at("recorded")
     if post.document.fan is None and not post.document.late:
         return
+    from mlgen.runtime.fans import gathering  # here: only of tasks that are late
+
     record = entry.from_bytes(data)
     assert isinstance(record, TaskRecord), "decided by us"
     gathering.put(post.store, record, json.loads(post.handover.told(TEXTS) or "{}"))

@@ -18,6 +18,10 @@ from mlgen.store import Store
 LOOK_SECONDS = 0.02  # between looks at what another program tells
 
 
+class CalledOff(Exception):
+    """Why an item is not run, in words for people."""
+
+
 def _nowhere(_point: str) -> None:
     pass
 

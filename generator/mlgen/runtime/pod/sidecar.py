@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
-from mlgen.runtime.attempts.next_attempt import NextAttempt
-from mlgen.runtime.attempts.notes import Refused
-from mlgen.runtime.cache.key import digest_of
+from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import check_recordable, fix, record_of
-from mlgen.runtime.fans import trials
-from mlgen.runtime.fans.trials import Watcher
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
 from mlgen.runtime.pod.handover import (
@@ -34,6 +31,11 @@ from mlgen.runtime.pod.post import Post
 from mlgen.runtime.pod.verdict import Sight, Verdict, judge
 from mlgen.runtime.pod.watch import Watch
 from mlgen.runtime.stage_in import prepare, staged_inputs
+
+if TYPE_CHECKING:  # of tasks with a policy of retries, and of trials
+    from mlgen.runtime.attempts.next_attempt import NextAttempt
+    from mlgen.runtime.attempts.notes import Refused
+    from mlgen.runtime.fans.trials import Watcher
 
 REACH_SECONDS = 120  # to reach the spool, before step 1
 KEEP_SECONDS = 600  # to put the record into the spool
@@ -76,7 +78,10 @@ class Sidecar:
             handover.tell(UNREACHABLE, unreached)
         handover.tell(READY)
         post.at("ready")
-        self._next = NextAttempt(post) if post.document.retry or post.document.checkpoint else None
+        if post.document.retry or post.document.checkpoint:
+            from mlgen.runtime.attempts.next_attempt import NextAttempt  # here: a plain task tells the next one nothing
+
+            self._next = NextAttempt(post)
         record = self._await_record(watch)
         post.at("decided")
         if record is None:
@@ -144,6 +149,9 @@ class Sidecar:
             return
         assert execution.item is not None, "of a search"
         if self._watcher is None:
+            from mlgen.runtime.fans import trials  # here: of searches alone
+            from mlgen.runtime.fans.trials import Watcher
+
             tree = self.post.tree
             self._watcher = Watcher(fan.search, execution.item.index, trials.kept_earlier(tree), tree)
         self._watcher.look()
@@ -195,7 +203,7 @@ class Sidecar:
         return Sight(
             failure=failure,
             called_off=called_off,
-            refused=Refused.from_text(refused) if refused is not None else None,
+            refused=_refused(refused) if refused is not None else None,
             stage_in_began=handover.began("stage-in"),
             staged=self._since("staged", staged),
             stage_in_gone=self._since("stage-in gone", untold and handover.ended("stage-in")),
@@ -229,3 +237,9 @@ class Sidecar:
         if news is None:
             news = self._first_seen.setdefault("the pod", self.post.clock.monotonic())
         return min(max(FAST_SECONDS, (self.post.clock.monotonic() - news) / 20), SLOW_SECONDS)
+
+
+def _refused(text: str) -> Refused:
+    from mlgen.runtime.attempts.notes import Refused  # here: stage-in refuses only where a spec has a policy
+
+    return Refused.from_text(text)

@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.task import State
 from mlgen.runtime import stage_out
-from mlgen.runtime.attempts.next_attempt import tell_next
 from mlgen.runtime.attempts.retrying import Cause
-from mlgen.runtime.cache.around import hit_of, taken
-from mlgen.runtime.cache.around import keep as keep_entry
-from mlgen.runtime.cache.entries import Entry, settle
-from mlgen.runtime.cache.key import digest_of
+from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import (
     PRUNED,
@@ -28,12 +25,9 @@ from mlgen.runtime.ending import (
     of_pod_exit_code,
     record_of,
 )
-from mlgen.runtime.fans import counting
-from mlgen.runtime.fans.gathering import Gathering, failed
-from mlgen.runtime.fans.model import OUTCOME, ListDocument
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
-from mlgen.runtime.pod.contract import Places, escape_result
+from mlgen.runtime.pod.contract import OUTCOME, Places, escape_result
 from mlgen.runtime.pod.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.pod.invocation import GatePod
 from mlgen.runtime.pod.keeping import keep as keep_all
@@ -44,6 +38,10 @@ from mlgen.runtime.pod.results import blame, put_by_program, take_away, too_larg
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 from mlgen.store import Store
+
+if TYPE_CHECKING:  # of tasks that are cached, and of fans
+    from mlgen.runtime.cache.entries import Entry
+    from mlgen.runtime.fans.model import ListDocument
 
 SEAL_SECONDS = 900  # for the sidecar's seal, should it be there and silent; it gives up long before
 
@@ -57,7 +55,7 @@ def keep(post: Post) -> int:
     handover = post.handover
     handover.begin()
     post.at("begun")
-    hit = hit_of(post.document, post.tree)
+    hit = _hit(post)
     ending, staged = _made(post) if hit is None else _taken(post, hit)
     post.at("staged")
     # Before they are recorded: of a record that says COMPLETE, the next tasks have the results.
@@ -86,6 +84,15 @@ def keep(post: Post) -> int:
     return SIGNAL_EXIT_CODE if ending.exit_code < 0 else ending.exit_code
 
 
+def _hit(post: Post) -> Entry | None:
+    """What stage-in took from the cache."""
+    if post.document.cache is None:
+        return None
+    from mlgen.runtime.cache.around import hit_of  # here: a plain task loads nothing of the cache, nor of fans
+
+    return hit_of(post.document, post.tree)
+
+
 def _made(post: Post) -> tuple[Ending, stage_out.Staged]:
     """What became of the author's program."""
     intruders = _await_main(post)
@@ -96,6 +103,8 @@ def _made(post: Post) -> tuple[Ending, stage_out.Staged]:
 
 def _taken(post: Post, hit: Entry) -> tuple[Ending, stage_out.Staged]:
     """What becomes of an execution whose program did not run, as its outs were made before."""
+    from mlgen.runtime.cache.around import taken  # here: see `_hit`
+
     now = timestamp(post.clock.now())
     started_at = post.handover.told(STARTED) or now
     inputs = staged_inputs(post.tree)
@@ -105,10 +114,15 @@ def _taken(post: Post, hit: Entry) -> tuple[Ending, stage_out.Staged]:
 
 def _tell_cache(post: Post, staged: stage_out.Staged, hit: Entry | None) -> None:
     """What the cache is told, once the record is durable; a task is no worse for what it cannot be told."""
+    if post.document.cache is None:
+        return
+    from mlgen.runtime.cache.around import keep as keep_entry  # here: see `_hit`
+    from mlgen.runtime.cache.entries import settle
+
     try:
         if hit is not None:
             settle(post.store, hit, post.execution.run_id)
-        elif post.document.cache is not None:
+        else:
             keep_entry(post.document, post.tree, post.store, staged)
     except Exception as error:
         post.say(f"not kept for the cache: {sentence(error)}")
@@ -116,6 +130,9 @@ def _tell_cache(post: Post, staged: stage_out.Staged, hit: Entry | None) -> None
 
 def evaluate(pod: GatePod, places: Places, open_store: Callable[[], Store]) -> None:
     """The only step of a pod that evaluates gates, or counts the items of a fan. Raises StagingError, Fault."""
+    from mlgen.runtime.fans import counting  # here: see `_hit`
+    from mlgen.runtime.fans.gathering import Gathering
+
     document = pod.document
     gathering = Gathering(open_store, document.pipeline, pod.run_uid)
     late = {one.name: gathering.text(one.late, one.type) for one in document.ins if one.late}
@@ -136,6 +153,8 @@ def _is_borne(post: Post) -> bool:
     fan, document, run = post.document.fan, post.document, post.execution
     if fan is None or not fan.failures or run.attempt < fan.retries:
         return False
+    from mlgen.runtime.fans.gathering import failed  # here: see `_hit`
+
     # This one's outcome is there already: so of any two, the one that looks last sees both.
     gone = failed(post.store, document.pipeline, run.run_uid, document.task, retries=fan.retries)
     if len(gone) > fan.failures:
@@ -233,6 +252,10 @@ def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage
 
 def _counts(post: Post, staged: stage_out.Staged) -> dict[str, str]:
     """The results that say how many items the fans have that go through a list of this task. Raises StagingError."""
+    if not post.document.counts:
+        return {}
+    from mlgen.runtime.fans import counting  # here: see `_hit`
+
     document, own = post.document, {f"{post.document.task}.{name}": text for name, text in staged.texts.items()}
     found: dict[str, str] = {}
     for count in document.counts:
@@ -262,8 +285,13 @@ def _result_names(post: Post) -> list[str]:
     document = post.document
     if document.fan is not None:
         return [OUTCOME]
-    counts = [name for count in document.counts for name in counting.names(count.index, square=count.square).all]
-    return [*(out.name for out in document.outs), *(f"if-{e.index}" for e in document.evaluates), *counts]
+    names = [*(out.name for out in document.outs), *(f"if-{e.index}" for e in document.evaluates)]
+    if document.counts:
+        from mlgen.runtime.fans import counting  # here: see `_hit`
+
+        for count in document.counts:
+            names += counting.names(count.index, square=count.square).all
+    return names
 
 
 def _await_seal(post: Post, data: bytes) -> str | None:
@@ -271,6 +299,8 @@ def _await_seal(post: Post, data: bytes) -> str | None:
     sealed = post.hear(SEALED, SEAL_SECONDS)
     if sealed is not None:
         return sealed or None
+    from mlgen.runtime.attempts.next_attempt import tell_next  # here: else the sidecar does it
+
     # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
     try:
         keep_all(post, data)

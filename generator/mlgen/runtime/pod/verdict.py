@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime.attempts.notes import Refused
 from mlgen.runtime.attempts.retrying import Cause
 from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
+
+if TYPE_CHECKING:  # of tasks with a policy of retries
+    from mlgen.runtime.attempts.notes import Refused
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only
 # so long before the sidecar was told to end did so for the same reason: the pod was stopped, and no task failed.
