@@ -18,7 +18,7 @@ from mlgen.render.resumed import Reduced, holds_variable, resumed
 from mlgen.spec.project import Environment
 from mlgen.values import Type
 from tests.oracle import needs_oracle, running
-from tests.strategies import Spec, environments, load, specs
+from tests.strategies import Spec, environment, environments, load, specs
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 UID = "11112222-3333-4444-8555-666677778888"
@@ -42,9 +42,9 @@ def known_of(plan: Plan, failed: set[str]) -> Known:
     return know(plan, past, params=params, changed={})
 
 
-def reduced(plan: Plan, environment: Environment, failed: set[str]) -> tuple[Any, Known]:
+def reduced(plan: Plan, where: Environment, failed: set[str]) -> tuple[Any, Known]:
     known = known_of(plan, failed)
-    pipeline, *_, run = (cast(Any, one.data) for one in manifests(plan, environment))
+    pipeline, *_, run = (cast(Any, one.data) for one in manifests(plan, where))
     return resumed(run, pipeline, plan, Reduced(known.texts, frozenset(), UID)), known
 
 
@@ -58,11 +58,11 @@ def texts_in(data: object) -> Iterator[str]:
 
 @few
 @given(specs(), environments(), st.data())
-def test_what_is_left_refers_to_what_is_left(spec: Spec, environment: Environment, data: st.DataObject) -> None:
+def test_what_is_left_refers_to_what_is_left(spec: Spec, where: Environment, data: st.DataObject) -> None:
     plan = load(spec)
     assume(not any(task.late for task in plan.tasks))
     failed = data.draw(st.sets(st.sampled_from([task.name for task in plan.tasks]), min_size=1))
-    run, known = reduced(plan, environment, failed)
+    run, known = reduced(plan, where, failed)
     assume(known.again)
     spec_ = run["spec"]["pipelineSpec"]
     entries = {entry["name"]: entry for entry in spec_["tasks"]}
@@ -85,11 +85,11 @@ def test_it_is_what_the_cluster_would_store() -> None:
 
         @settings(few, max_examples=40)
         @given(specs(), environments(), st.data())
-        def insist(spec: Spec, environment: Environment, data: st.DataObject) -> None:
+        def insist(spec: Spec, where: Environment, data: st.DataObject) -> None:
             plan = load(spec)
             assume(not any(task.late for task in plan.tasks))
             failed = data.draw(st.sets(st.sampled_from([task.name for task in plan.tasks]), min_size=1))
-            run, known = reduced(plan, environment, failed)
+            run, known = reduced(plan, where, failed)
             assume(known.again)
             oracle.insist(run)
 
@@ -101,3 +101,95 @@ def test_it_is_what_the_cluster_would_store() -> None:
 )
 def test_a_text_that_tekton_would_take_for_a_variable_does_not_fit(text: str, *, fits: bool) -> None:
     assert (holds_variable(text) is None) == fits
+
+
+FAN = {"run": 'echo "$x" > "$auc"', "image": "a", "out": {"auc": "metric"}, "pick": "max auc"}
+READER = {"run": "true", "image": "a", "in": ["train.auc"]}
+
+
+def fan_plan(count: int, *, parallel: int | None = None) -> Plan:
+    train = {**FAN, "sweep": {"list": [{"x": x} for x in range(count)]}, **({"parallel": parallel} if parallel else {})}
+    return load({"version": 1, "name": "many", "tasks": {"train": train, "use": READER}})
+
+
+def loop_plan(parallel: int | None = None) -> Plan:
+    make = {"run": "true", "image": "a", "out": {"parts": "json"}}
+    each = {
+        "run": "true",
+        "image": "a",
+        "for": {"x": "make.parts"},
+        "out": {"said": "string"},
+        **({"parallel": parallel} if parallel else {}),
+    }
+    use = {"run": "true", "image": "a", "in": ["each.said"]}
+    return load({"version": 1, "name": "many", "tasks": {"make": make, "each": each, "use": use}})
+
+
+def entries_of(run: Any) -> dict[str, Any]:
+    return {entry["name"]: entry for entry in run["spec"]["pipelineSpec"]["tasks"]}
+
+
+def numbers(entry: Any) -> list[int]:
+    rows = entry["matrix"]["include"]
+    return [int(param["value"]) for row in rows for param in row["params"] if param["name"] == "mlgen-index"]
+
+
+def of_items(plan: Plan, known: Known, **items: set[int]) -> Any:
+    pipeline, *_, run = (cast(Any, one.data) for one in manifests(plan, environment()))
+    return resumed(run, pipeline, plan, Reduced(known.texts, frozenset(), UID, items))
+
+
+def test_pieces_have_the_items_that_are_left_and_one_without_any_is_no_part() -> None:
+    plan = fan_plan(10, parallel=3)  # train, train-c1 … train-c3, one after the other
+    run = of_items(plan, Known({}, {}, frozenset()), train={0, 2, 3, 4, 5, 9})
+    entries = entries_of(run)
+    assert {name: numbers(entry) for name, entry in entries.items() if "matrix" in entry} == {
+        "train": [1],
+        "train-c2": [6, 7, 8],
+    }
+    assert entries["train-c2"]["runAfter"] == ["train"]
+    assert entries["use"]["runAfter"] == ["train-c2"]
+    xs = [param["value"] for row in entries["train-c2"]["matrix"]["include"] for param in row["params"]]
+    assert xs == ["6", "6", "7", "7", "8", "8"]
+    told = next(p["value"] for p in run["spec"]["pipelineSpec"]["finally"][-1]["params"] if p["name"] == "mlgen-tasks")
+    assert told.count('{"status":"Succeeded","reason":"Succeeded"}') == 2
+    assert set(re.findall(r"\$\(tasks\.([a-z0-9-]+)\.", told)) == {"train", "train-c2", "use"}
+
+
+def test_a_whole_fan_is_no_part() -> None:
+    plan = fan_plan(10, parallel=3)
+    run = of_items(plan, Known({"train": {"auc": "1"}}, {}, frozenset()))
+    assert entries_of(run).keys() == {"use"}
+    assert "runAfter" not in entries_of(run)["use"]
+
+
+@pytest.mark.parametrize(
+    ("parallel", "taken", "pieces"),
+    [
+        (None, {0, 17}, {"each": [*range(1, 16)], "each-c1": [16, 18]}),
+        (None, {*range(16)}, {"each-c1": [16, 17, 18]}),
+        (8, {3}, {"each": [0, 1, 2, 4, 5, 6, 7], "each-c1": [*range(8, 16)], "each-c32": [16, 17, 18]}),
+    ],
+)
+def test_of_a_list_that_is_known_the_items_are_written_down(
+    parallel: int | None, taken: set[int], pieces: dict[str, list[int]]
+) -> None:
+    plan = loop_plan(parallel)
+    run = of_items(plan, Known({"make": {"parts": str([*range(19)])}}, {}, frozenset()), each=taken)
+    entries = entries_of(run)
+    assert "make" not in entries
+    assert {name: numbers(entry) for name, entry in entries.items() if "matrix" in entry} == pieces
+    assert "$(tasks." not in str([entry for name, entry in entries.items() if name in pieces])
+    last = list(pieces)[-1:] if parallel else list(pieces)
+    assert entries["use"]["runAfter"] == last
+
+
+@needs_oracle
+@pytest.mark.parametrize("taken", [{0, 1}, {0, 2, 3, 4, 5, 9}])
+def test_of_fans_too_it_is_what_the_cluster_would_store(taken: set[int]) -> None:
+    with running() as oracle:
+        oracle.insist(of_items(fan_plan(10, parallel=3), Known({}, {}, frozenset()), train=taken))
+        known = Known({"make": {"parts": str([*range(19)])}}, {}, frozenset())
+        for parallel in (None, 8):
+            oracle.insist(of_items(loop_plan(parallel), known, each=taken))
+            oracle.insist(of_items(loop_plan(parallel), known))

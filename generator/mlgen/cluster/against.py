@@ -19,7 +19,6 @@ from mlgen.ledger.records.task import TaskRecord
 from mlgen.ledger.stream import stream
 from mlgen.ledger.told import SKEW
 from mlgen.ledger.verify.finding import Finding, Found
-from mlgen.runtime.reused import REUSED
 
 _Key = tuple[str, int]  # uid of a TaskRun, and attempt
 
@@ -120,7 +119,7 @@ class Against:
         """(code, why) of a record that does not fit; a run that the cluster has no more is noted as `gone`."""
         if record.env != self.env:
             return None
-        if record.tekton is None and record.reason == REUSED:  # no pod of this run made it
+        if record.tekton is None and record.original_run_id is not None:  # reused: no pod of this run made it
             return None
         if record.tekton is None:
             return "unknown-execution", f"it was made by the engine {record.engine[:40]}, not in the cluster"

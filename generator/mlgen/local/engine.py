@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.run import RunRecord, TaskStatus
-from mlgen.ledger.records.task import Item, State
+from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local import savings, searched
 from mlgen.local.again import Queue, Waiting, may_follow, pause_seconds
 from mlgen.local.attempt import Attempt
@@ -33,7 +33,7 @@ from mlgen.runtime.clock import Clock, timestamp
 from mlgen.runtime.ending import CANCELLED, PRUNED, TIMED_OUT, Ending, fix
 from mlgen.runtime.fans import trials
 from mlgen.runtime.outs import StagingError
-from mlgen.runtime.reused import record_in
+from mlgen.runtime.reused import REUSED, record_in
 from mlgen.runtime.stage_in import OpenStore
 from mlgen.runtime.stage_out import Staged
 from mlgen.spec.quantities import duration_text
@@ -115,24 +115,31 @@ class Engine:
 
     def _reuse(self) -> None:
         """Tell of what need not run, before anything does: a run that is cut off has it, to be resumed itself."""
-        into = self._job.into(self._started)
-        for task in [t for t in self._job.plan.tasks if t.name in self._job.reused]:
-            original = self._job.reused[task.name]
+        job = self._job
+        for task in job.plan.tasks:
+            if task.name in job.reused:
+                self._tell_reused(task, [job.reused[task.name]])
+                self._parts.on_event(Reused(task.name, job.reused[task.name].run))
+            elif task.name in job.items:
+                items = job.items[task.name]
+                self._tell_reused(task, items.records)
+                if task.name in job.known:
+                    self._folder.note_concluded(task.name, SUCCEEDED, REUSED)
+                    self._parts.on_event(Reused(task.name, items.records[0].run if items.records else ""))
+
+    def _tell_reused(self, task: Task, originals: Sequence[TaskRecord]) -> None:
+        job, document = self._job, self._job.document(task)
+        into = job.into(self._started)
+        for original in originals:
             record = record_in(original, into)
-            folder = self._folder.attempt(task.name, record.attempt)
+            folder = self._folder.attempt(task.name, record.attempt, record.item.index if record.item else None)
             folder.path.mkdir()
             kept = fix(record)
             write(folder.record, kept.data)  # first: an attempt that was started and has no record was cut off
-            folder.write_start(
-                AttemptStarted(
-                    self._job.document(task),
-                    self._job.execution(task, record.attempt, self.schedule, self._started),
-                    record.started_at,
-                )
-            )
+            execution = job.execution(task, record.attempt, self.schedule, self._started, record.item)
+            folder.write_start(AttemptStarted(document, execution, record.started_at))
             self._parts.at("reused")
             self._parts.spooler.put(kept.data)
-            self._parts.on_event(Reused(task.name, original.run))
 
     def _now(self) -> str:
         return timestamp(self._parts.clock.now())
@@ -184,7 +191,8 @@ class Engine:
 
     def _begin_fan(self, task: Task) -> None:
         try:
-            self._fans[task.name] = FanRun(task, items_of(task, self.schedule.read))
+            known = self._job.items.get(task.name)
+            self._fans[task.name] = FanRun(task, items_of(task, self.schedule.read), known.outcomes if known else ())
         except StagingError as error:  # told as of a task that runs once, by a record
             self._begin(task, 0, problem=str(error))
 

@@ -99,15 +99,27 @@ def _of_lists(task: Task, read: ReadOut) -> Iterator[tuple[Item, Mapping[str, st
 
 @dataclass
 class FanRun:
-    """A fan that has begun. outcomes: by the item's number, of its last attempt."""
+    """A fan that has begun. outcomes: by the item's number, of its last attempt. taken: of items that need not run.
+
+    begun: the number below which every item has begun, or was taken.
+    """
 
     task: Task
     items: Items
+    taken: Sequence[Outcome] = ()
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)  # reasons
     cancelled: bool = False
     begun: int = 0
+
+    def __post_init__(self) -> None:
+        self.outcomes |= {outcome.index: outcome for outcome in self.taken}
+        self._pass_over()
+
+    def _pass_over(self) -> None:
+        while self.begun in self.outcomes:
+            self.begun += 1
 
     @property
     def told(self) -> list[Outcome]:
@@ -130,6 +142,7 @@ class FanRun:
         if full or not self._rest or not self.items.may_begin(self.begun, self.told):
             return None
         index, self.begun = self.begun, self.begun + 1
+        self._pass_over()
         self.running.add(index)
         return self.items.item(index, self.told)
 

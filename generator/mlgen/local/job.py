@@ -19,7 +19,7 @@ from mlgen.runtime.documents import of_task
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree, with_parts
-from mlgen.runtime.reused import Into
+from mlgen.runtime.reused import Into, Items
 from mlgen.runtime.texts import read_result, result
 
 ENGINE = "local"
@@ -35,7 +35,8 @@ class Job:
     labels: of the spec and the environment.
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
     known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
-    tasks, by the runs that made what they leave. left_out: tasks that were not asked for. resumes: a run's uid.
+    tasks, by the runs that made what they leave; items: of fans, known ones and those of which some items need not run.
+    left_out: tasks that were not asked for. resumes: a run's uid.
     look: whether tasks that may be cached are looked for; what they make is kept all the same.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     client: the container engine that runs the tasks' programs; None: they are processes of this machine.
@@ -57,6 +58,7 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     reused: Mapping[str, TaskRecord] = field(default_factory=dict)
+    items: Mapping[str, Items] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     resumes: str | None = None
     slots: int = 1

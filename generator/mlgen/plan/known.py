@@ -25,11 +25,14 @@ _AROUND = frozenset({
     "workspace",
 })  # fmt: skip
 _WORDS = {"run": "script", "in": "ins", "out": "outs", "env": "environment"}
+# Of a fan the same: which of its items are the same is seen by their values. A search also goes on with more trials.
+_AROUND_ITEMS = frozenset({"kind", "rows", "lists", "parallel", "failures", "pick"})
+_AROUND_TRIALS = frozenset({"trials", "parallel"})
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A task that succeeded in an earlier run. about: its JSON in that run's plan. texts: of its outs."""
+    """A task that succeeded in an earlier run, or items of one. about: its JSON in that run's plan. texts: of outs."""
 
     about: Mapping[str, Json]
     texts: Texts
@@ -119,7 +122,7 @@ class _Knowing:
         self._plan, self._past, self._run = plan, past, run
         self._tasks = {task.name: task for task in plan.tasks}
         self._params = {p.name: parse(p.type, run.params[p.name]) for p in plan.params}
-        self._texts: dict[str, dict[str, str | None]] = {}
+        self._texts: dict[str, Texts] = {}
         self._again: dict[str, str] = {}
         self._resting: set[str] = set()
 
@@ -143,8 +146,9 @@ class _Knowing:
     def _learn(self, task: Task) -> None:
         past = self._past[task.name]
         assert isinstance(past, Past), "else there is a why"
-        self._texts[task.name] = dict(past.texts)
-        self._texts[task.name] |= self._evaluated(task.evaluates)
+        self._texts[task.name] = past.texts  # as they are: a fan's lists are made when they are read
+        if task.evaluates:
+            self._texts[task.name] = {**past.texts, **self._evaluated(task.evaluates)}
 
     def _evaluated(self, evaluates: Sequence[Evaluation]) -> dict[str, str | None]:
         return {f"if-{e.index}": str(gates.evaluate(e.gate, self._read)).lower() for e in evaluates}
@@ -160,6 +164,7 @@ class _Knowing:
         if task.name in self._run.asked:
             return "asked for"
         data = {i.source.task for i in task.ins if isinstance(i.source, OutRef)}
+        data |= {one.task for one in (task.fan.lists if task.fan else ()) if isinstance(one, OutRef)}
         data |= {c.evaluator for c in task.conditions if c.evaluator is not None}
         if any(parent in self._resting for parent in data):
             self._resting.add(task.name)
@@ -190,7 +195,21 @@ class _Knowing:
     def _difference(self, task: Task, past: Past) -> str | None:
         now = task_json(task)
         keys = [k for k in {**past.about, **now} if k not in _AROUND and past.about.get(k) != now.get(k)]
+        if "fan" in keys and _asks_the_same(past.about.get("fan"), now.get("fan")):
+            keys.remove("fan")
         if keys:
-            return f"its {', '.join(_WORDS.get(key, key) for key in keys)} changed"
+            words = {**_WORDS, "fan": task.fan.kind if task.fan else "number of items"}
+            return f"its {', '.join(words.get(key, key) for key in keys)} changed"
         refs = [str(i.source) for i in task.ins if isinstance(i.source, ParamRef | InputRef)]
         return next((self._run.changed[ref] for ref in refs if ref in self._run.changed), None)
+
+
+def _asks_the_same(before: object, now: object) -> bool:
+    """Whether items of two fans can be compared, each as in a plan's JSON: the same variables, and the same search."""
+    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+        return False
+    old, new = ({k: v for k, v in fan.items() if k not in _AROUND_ITEMS} for fan in (before, now))
+    for fan in (old, new):
+        if isinstance(search := fan.get("search"), Mapping):
+            fan["search"] = {k: v for k, v in search.items() if k not in _AROUND_TRIALS}
+    return old == new

@@ -9,6 +9,7 @@ from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.records.task import Source, State, TaskRecord, local_run_id
 from mlgen.plan.model import Task
+from mlgen.runtime.fans.outcomes import Outcome
 from mlgen.runtime.texts import pointer
 from mlgen.secrets import MASK
 from mlgen.values import Type, to_text
@@ -17,6 +18,18 @@ REUSED = "Reused"  # the reason in run.json and record of a task that did not ru
 RESUMES = "mlgen.dev/resumes"  # annotation of a PipelineRun: the uid of the run that it takes up
 REUSED_TASKS = "mlgen.dev/reused"  # the same: the names of tasks that are no part of it, with commas between
 NOT_ASKED = "NotAskedFor"  # of one that `--only` left out
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Items of a fan that need not run again. of: how many it has now. outcomes: what its readers are told of these.
+
+    records: of the executions that made them, as items of the fan as it is now.
+    """
+
+    of: int
+    records: tuple[TaskRecord, ...]
+    outcomes: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +48,19 @@ class Into:
 def record_in(original: TaskRecord, into: Into) -> TaskRecord:
     """The record, in the run that reuses it, of an execution that is not repeated.
 
-    What it read, made and measured stays; no program ran, so that there is no exit code and no pod.
+    What it read, made and measured stays; no program ran, so that there is no exit code and no pod. Of an item that
+    failed and was borne, or that was pruned, the reason stays, too: by it readers know what it was.
     """
     return replace(
         original,
-        run_id=local_run_id(into.uid, original.task, 0),
+        run_id=local_run_id(into.uid, original.task, 0, original.item.index if original.item else None),
         run=into.run,
         run_uid=into.uid,
         attempt=0,
         started_at=into.at,
         ended_at=into.at,
         exit_code=None,
-        reason=REUSED,
+        reason=REUSED if original.state is State.COMPLETE else original.reason,
         spec_digest=into.spec_digest,
         plan_digest=into.plan_digest,
         params=into.params,

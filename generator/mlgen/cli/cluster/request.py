@@ -15,12 +15,13 @@ from mlgen.cluster import start
 from mlgen.diagnostic import Findings, Misuse
 from mlgen.local.arguments import Arguments
 from mlgen.local.params import parse_arguments
-from mlgen.plan.model import Plan
+from mlgen.plan.model import Plan, Task
 from mlgen.render import resumed as render_resumed
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests
 from mlgen.render.resumed import Reduced
 from mlgen.runtime import documents, publish
+from mlgen.runtime.outs import StagingError
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.publish import Item
 from mlgen.runtime.secrets import check_given
@@ -73,7 +74,7 @@ def make(
     run["metadata"]["annotations"] |= {f"mlgen.dev/{key}": text for key, text in about.items() if text}
     run["spec"]["params"] = list(_params(run["spec"].get("params") or [], texts))
     if resumed is not None:
-        run = render_resumed.resumed(run, pipeline, plan, Reduced(resumed.known, resumed.left_out, resumed.uid))
+        run = render_resumed.resumed(run, pipeline, plan, _reduced(resumed))
         run["spec"]["status"] = start.PENDING  # until its records are kept, which name its uid
     return Request(run, resumed, pipeline, tuple(tasks), tuple(items), workspace.files)
 
@@ -127,8 +128,26 @@ def _plain(data: object) -> Any:
     return json.loads(json.dumps(data))
 
 
+def _reduced(resumed: Resumption) -> Reduced:
+    items = {
+        name: frozenset(outcome.index for outcome in one.outcomes)
+        for name, one in resumed.items.items()
+        if name not in resumed.known
+    }
+    return Reduced(resumed.known, resumed.left_out, resumed.uid, items)
+
+
+def has_parts(plan: Plan, task: Task) -> bool:
+    """Whether a fan can run for a part of its items: not where a pod of its own counts them."""
+    return task.fan is not None and (task.fan.of is not None or documents.counter(task, plan) is not None)
+
+
 def misfit(plan: Plan, task: str, texts: Mapping[str, str | None]) -> str | None:
     """Why what a task left cannot be handed on to those that read it in a cluster, None where it can."""
-    if documents.counts(task, plan):
-        return "a loop counts its items by it"
+    if plan.task(task).late:
+        return None  # its readers look into the bucket
+    try:
+        render_resumed.counted_by(task, plan, texts)
+    except StagingError as error:  # of a list that a loop goes through
+        return str(error)
     return next(filter(None, (render_resumed.holds_variable(text) for text in texts.values() if text)), None)

@@ -64,7 +64,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         entries = reusing.entries(plan, request.resumed)
         progress = ClusterProgress(_name(stored), plan, records.environment.name)
         if request.resumed is not None:
-            progress.reused(request.resumed.reused, request.resumed.run)
+            progress.reused(request.resumed.tasks, request.resumed.run)
         follower = Follower(
             api,
             stored,

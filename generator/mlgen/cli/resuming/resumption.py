@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,17 +12,20 @@ from mlgen.cli.ledgers.records import Records
 from mlgen.cli.output import note
 from mlgen.cli.resuming import base
 from mlgen.cli.resuming.base import Ask
+from mlgen.cli.resuming.items import Left
 from mlgen.cli.resuming.taken import take
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.local.fanned import FanResults
 from mlgen.local.params import parse_arguments
-from mlgen.local.schedule import GATE_FALSE
+from mlgen.local.schedule import GATE_FALSE, SUCCEEDED
 from mlgen.plan.known import Known, Past, Texts, downstream, know, upstream
-from mlgen.plan.model import Plan, Task
+from mlgen.plan.model import OutRef, Plan, Task
 from mlgen.plan.text import task_json
 from mlgen.runtime import plans
-from mlgen.runtime.reused import texts_of
+from mlgen.runtime.outs import StagingError
+from mlgen.runtime.reused import Items, texts_of
 
 MOST_TOLD = 20  # tasks, in a line each
 
@@ -31,7 +34,8 @@ MOST_TOLD = 20  # tasks, in a line each
 class Resumption:
     """run, uid: of the one that is taken up. given: the arguments, as on the command line.
 
-    known: of tasks and gate tasks that need not run, what their readers get. reused: the records of those tasks.
+    known: of tasks and gate tasks that need not run, what their readers get. reused: the records of those tasks; of
+    fans, items: also of those that run for others of their items.
     left_out: tasks, finally tasks among them, that are not asked for. again: task -> why it runs.
     """
 
@@ -42,11 +46,17 @@ class Resumption:
     reused: Mapping[str, TaskRecord]
     left_out: frozenset[str]
     again: Mapping[str, str]
+    items: Mapping[str, Items] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that do not run at all, as what they leave is known."""
+        return (*self.reused, *(name for name in self.items if name in self.known))
 
     def tell(self) -> None:
         """What is reused and what runs, for people."""
-        count = len(self.reused)
-        reused = ", ".join(self.reused) if count <= MOST_TOLD else f"{count} tasks"
+        count = len(self.tasks)
+        reused = ", ".join(self.tasks) if count <= MOST_TOLD else f"{count} tasks"
         note(f"from {self.run}: {f'{reused} reused' if count else 'nothing is reused'}")
         for name, why in list(self.again.items())[:MOST_TOLD]:
             note(f"runs again: {name} ({why})")
@@ -63,10 +73,12 @@ def resume(
     engine: str,
     has: Callable[[str], bool] | None = None,
     misfit: Callable[[str, Texts], str | None] = lambda _task, _texts: None,
+    parts: Callable[[Task], bool] = lambda _task: True,
 ) -> Resumption:
     """Decide what runs again. given: `name=value`s of the command line. has: as of `parse_arguments`.
 
     engine: of the new run, as records call it. misfit: why it cannot hand on what a task left, None if it can.
+    parts: whether it can run a fan for a part of its items.
     Raises Misuse where what was asked for cannot be, with what is missing and why; CannotAnswer.
     """
     ask.check(plan)
@@ -74,17 +86,29 @@ def resume(
     project, cwd = records.workspace.root, Path.cwd()
     taken = take(plan, run, given, project=project, cwd=cwd, artifacts=records.environment.artifacts)
     arguments = parse_arguments(plan, taken.given, project=project, cwd=cwd, has=has)
-    found = {e.record.task: e.record for e in run.outcomes}
+    found = {e.record.task: e.record for e in run.outcomes if e.record.item is None}
     looking = _Looking(records, plan, run, engine)
     past = {task.name: looking.past(task, found.get(task.name)) for task in plan.tasks}
+    items: dict[str, Items] = {}
 
     def there(name: str) -> str | None:
-        about = past[name]
+        about, task = past[name], plan.task(name)
         assert isinstance(about, Past), "asked only of what is known else"
-        return looking.gone(found[name]) or misfit(name, about.texts)
+        if task.fan is None:
+            return looking.gone(found[name]) or misfit(name, about.texts)
+        try:
+            items[name], why = looking.items(task, past)
+        except StagingError as error:  # of its lists, which the run will tell again
+            return str(error)
+        if why is not None and not parts(task):
+            del items[name]
+        elif why is None:
+            past[name] = Past(about.about, FanResults(task, items[name].outcomes))
+        return why
 
     known = know(plan, past, params=arguments.params, changed=taken.changed, asked=_asked(plan, ask), there=there)
-    return _chosen(plan, run, ask, known, given=taken.given, found=found)
+    chosen = _chosen(plan, run, ask, known, given=taken.given, found=found)
+    return replace(chosen, items={name: one for name, one in items.items() if name not in chosen.left_out})
 
 
 def _asked(plan: Plan, ask: Ask) -> set[str]:
@@ -108,7 +132,7 @@ def _chosen(
     elif not again:
         fix = "--from TASK runs a task and all after it again; without --resume, everything"
         raise Misuse("nothing-to-run", f"all that {run.name} did is known, and nothing of it has changed", fix=fix)
-    reused = {task.name: found[task.name] for task in plan.tasks if task.name in texts}
+    reused = {task.name: found[task.name] for task in plan.tasks if task.name in texts and task.fan is None}
     return Resumption(run.name, run.uid, given, texts, reused, left_out, again)
 
 
@@ -141,24 +165,58 @@ class _Looking:
 
     def past(self, task: Task, record: TaskRecord | None) -> Past | str:
         """What the run has of a task, or why it has nothing."""
+        if task.fan is not None:
+            return self._past_of_fan(task)
         if record is None:
             return self._without_record(task.name)
         if record.state is not State.COMPLETE:
             return "it failed" if record.state is State.FAIL else "it was cut off"
         if record.engine != self.engine:
             return f"it ran by the engine {record.engine}"
-        if task.fan is not None:
-            return "it runs once an item"
         texts = texts_of(record, task, self.records.environment.artifacts)
         if isinstance(texts, str):
             return texts
-        if record.plan_digest == self.plan.digest:
-            return Past(cast("Mapping[str, Json]", task_json(task)), texts)
-        tasks = self._kept(record.plan_digest)
+        about = self._about(task, record.plan_digest)
+        return about if isinstance(about, str) else Past(about, texts)
+
+    def _past_of_fan(self, task: Task) -> Past | str:
+        """As of any task; what its items left is looked at last, by `items`."""
+        records = self._items_of(task)
+        if any(record.engine != self.engine for record in records.values()):
+            return f"it ran by the engine {next(iter(records.values())).engine}"
+        digests = {e.record.plan_digest for e in self.run.outcomes if not records or e.record.task == task.name}
+        if (not records and not self._succeeded(task.name)) or len(digests) != 1:
+            return self._without_record(task.name)
+        about = self._about(task, digests.pop())
+        return about if isinstance(about, str) else Past(about, {})
+
+    def items(self, task: Task, past: Mapping[str, Past | str]) -> tuple[Items, str | None]:
+        """As `Left.known`. past: of the tasks before it, which are known."""
+
+        def read(source: OutRef) -> str | None:
+            about = past[source.task]
+            assert isinstance(about, Past), "all before it is known"
+            return about.texts[source.out]
+
+        artifacts = self.records.environment.artifacts
+        return Left(self._items_of(task), self._succeeded(task.name), artifacts, self.gone).known(task, read)
+
+    def _items_of(self, task: Task) -> dict[int, TaskRecord]:
+        records = [e.record for e in self.run.outcomes if e.record.task == task.name]
+        return {record.item.index: record for record in records if record.item is not None}
+
+    def _succeeded(self, task: str) -> bool:
+        status = self.run.record.tasks.get(task) if self.run.record else None
+        return status is not None and status.status == SUCCEEDED
+
+    def _about(self, task: Task, digest: str) -> Mapping[str, Json] | str:
+        """A task's JSON in the plan of a digest, or why there is none."""
+        if digest == self.plan.digest:
+            return cast("Mapping[str, Json]", task_json(task))
+        tasks = self._kept(digest)
         if tasks is None:
             return "the spec changed, and the plan that it ran by is not kept"
-        about = tasks.get(task.name)
-        return "it is new" if about is None else Past(about, texts)
+        return tasks.get(task.name, "it is new")
 
     def _kept(self, digest: str) -> Mapping[str, Mapping[str, Json]] | None:
         if digest not in self._plans:

@@ -61,7 +61,14 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
     )
     if resumed is not None:
         resumed.tell()
-        job = replace(job, known=resumed.known, reused=resumed.reused, left_out=resumed.left_out, resumes=resumed.uid)
+        job = replace(
+            job,
+            known=resumed.known,
+            reused=resumed.reused,
+            items=resumed.items,
+            left_out=resumed.left_out,
+            resumes=resumed.uid,
+        )
     outcome = _run(records, job)
     with answer_of_a_deed():  # what became of the run is the exit code, whether somebody reads it or not
         if wanted.form is Format.JSON:

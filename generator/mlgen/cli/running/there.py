@@ -28,6 +28,7 @@ def run(records: Records, source: Workspace, plan: Plan, wanted: Wanted) -> int:
             engine="tekton",
             has=requests.has(source),
             misfit=partial(requests.misfit, plan),
+            parts=partial(requests.has_parts, plan),
         )
         resumed.tell()
         texts = list(resumed.given)

@@ -1,0 +1,227 @@
+"""`mlgen run --resume` of tasks that run many times: the items that failed or are others run, the rest is reused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.pinned import Say
+
+SPEC = """\
+version: 1
+name: many
+params: {n: 1}
+tasks:
+  make: {run: 'echo LIST > "$parts"', out: {parts: json}}
+  train:
+    run: |
+      echo "$x" >> ../../../../ran
+      FIRST
+      echo "$x $n" > "$model"
+      echo "0.$x" > "$auc"
+    in: [params.n]
+    out: {model: model, auc: metric}
+    MANY
+  tell: {run: 'cat "$model" > "$said"', in: [train.model], out: {said: string}}
+"""
+SWEEP = "sweep: {grid: {x: [VALUES]}}\n    pick: max auc"
+LOOP = "for: {x: make.parts}"
+SEARCH = "sweep: {search: {x: {min: 10, max: 90}}, trials: TRIALS, seed: 3}\n    parallel: 2\n    pick: max auc"
+RUN = ("run", "pipelines/many.yaml")
+Told = tuple[dict[str, str], str]
+
+
+def spec(many: str, *, first: str = ":", parts: str = "[1, 2, 3]", **more: str) -> None:
+    text = SPEC.replace("MANY", many).replace("FIRST", first).replace("LIST", parts)
+    if many == LOOP:  # a reader of all items has a folder
+        text = text.replace('cat "$model" >', 'cat "$model"/* | tr "\\n" , >')
+    for word, value in more.items():
+        text = text.replace(word, value)
+    Path("pipelines/many.yaml").write_text(text)
+
+
+def ran() -> list[str]:
+    """The values with which the program ran, in order, since the last call."""
+    file = Path(".mlgen/ran")
+    lines = sorted(file.read_text().split()) if file.exists() else []
+    file.unlink(missing_ok=True)
+    return lines
+
+
+@pytest.fixture(name="again")
+def _again(bare: Path, say: Say) -> Callable[..., Told]:
+    """Runs anew: the reason of each task, and what is said."""
+
+    def run(*arguments: str, code: int = 0) -> Told:
+        found, out, err = say(*RUN, "--format", "json", *arguments)
+        assert found == code, err
+        return {name: task["reason"] for name, task in json.loads(out)["tasks"].items()} if out else {}, err
+
+    return run
+
+
+def items(say: Say, run: str) -> list[dict[str, Any]]:
+    """What the records of `train` say."""
+    shown = json.loads(say("runs", "show", run, "--format", "json")[1])
+    told = [record["run"]["facets"]["mlgen_task"] for record in shown["records"]]
+    return sorted((one for one in told if one["task"] == "train"), key=lambda one: int(one["item"]["index"]))
+
+
+def said(say: Say, run: str) -> str:
+    shown = json.loads(say("runs", "show", run, "--format", "json")[1])
+    told = [record["run"]["facets"]["mlgen_task"] for record in shown["records"]]
+    return str(next(one for one in told if one["task"] == "tell")["values"]["said"])
+
+
+@pytest.mark.parametrize("many", [SWEEP.replace("VALUES", "1, 2, 3"), LOOP])
+def test_items_that_succeeded_are_taken_and_those_that_failed_run(
+    again: Callable[..., Told], say: Say, many: str
+) -> None:
+    spec(many, first='test "$x" != 3')
+    again("--name", "one", code=1)
+    assert ran() == ["1", "2", "3"]
+    reasons, err = again("--resume", "one", "--name", "two", code=1)  # its script is the same, and fails again
+    assert ran() == ["3"]
+    assert "runs again: train (1 of 3 items: failed)" in err
+    assert (reasons["make"], reasons["train"]) == ("Reused", "StepFailed")
+    one, two = items(say, "one"), items(say, "two")
+    assert [(i["state"], i.get("cached")) for i in two] == [("COMPLETE", True)] * 2 + [("FAIL", None)]
+    assert [i["item"] for i in two] == [i["item"] for i in one]
+    spec(many, first=":")
+    reasons, err = again("--resume", "two", "--name", "three")
+    assert ran() == ["1", "2", "3"]
+    assert "train (its script changed)" in err
+
+
+@pytest.mark.parametrize("many", [SWEEP.replace("VALUES", "1, 2, 3"), LOOP])
+def test_readers_get_what_is_taken_with_what_ran(again: Callable[..., Told], say: Say, many: str) -> None:
+    spec(many, first='test "$x" != 2 || test -e ../../../../good')
+    again("--name", "one", code=1)
+    assert ran()[:2] == ["1", "2"]
+    Path(".mlgen/good").touch()
+    again("--resume", "one", "--name", "two")
+    assert "1" not in ran()
+    assert said(say, "two") == ("3 1" if many != LOOP else "1 1,2 1,3 1,")
+    reasons, err = again("--resume", "two", "--from", "tell", "--name", "three")
+    assert ran() == []
+    assert "make, train reused" in err or "train reused" in err
+    assert reasons["train"] == "Reused"
+    assert said(say, "three") == said(say, "two")
+    assert say("ledger", "verify", "--artifacts")[0] == 0
+
+
+def test_a_value_that_is_new_runs_and_the_others_do_not(again: Callable[..., Told], say: Say) -> None:
+    spec(SWEEP, VALUES="1, 2, 3")
+    again("--name", "one")
+    ran()
+    spec(SWEEP, VALUES="1, 5, 3, 4")
+    reasons, err = again("--resume", "one", "--name", "two")
+    assert ran() == ["4", "5"]
+    assert "train (2 of 4 items: other values)" in err
+    assert reasons == {"make": "Reused", "train": "Succeeded", "tell": "Succeeded"}
+    assert [i["item"]["of"] for i in items(say, "two")] == [4] * 4
+    assert said(say, "two") == "5 1"
+    spec(SWEEP, VALUES="1, 5")
+    reasons, err = again("--resume", "two", "--name", "three", "--from", "tell")
+    assert (ran(), reasons["train"]) == ([], "Reused")
+    assert [i["item"]["of"] for i in items(say, "three")] == [2, 2]
+
+
+def test_what_changes_all_items_runs_all_of_them(again: Callable[..., Told]) -> None:
+    spec(SWEEP, VALUES="1, 2")
+    again("--name", "one")
+    ran()
+    _, err = again("--resume", "one", "-p", "n=2")
+    assert (ran(), "train (param n is 2, was 1)" in err) == (["1", "2"], True)
+    _, err = again("--resume", "one", "--from", "train")
+    assert (ran(), "train (asked for)" in err) == (["1", "2"], True)
+    spec(LOOP)
+    _, err = again("--resume", "one")
+    assert (ran(), "train (its for changed)" in err) == (["1", "2", "3"], True)
+
+
+def test_bytes_of_an_item_that_are_gone_are_made_again(again: Callable[..., Told], say: Say) -> None:
+    spec(SWEEP, VALUES="1, 2, 3")
+    again("--name", "one")
+    ran()
+    [model] = Path(".mlgen/artifacts/many/one").glob("train.1.*/model")
+    model.unlink()
+    _, err = again("--resume", "one", "--name", "two")
+    assert ran() == ["2"]
+    assert "train (1 of 3 items: its model is not there any more)" in err
+
+
+def test_failures_that_were_borne_are_no_reason_to_run(again: Callable[..., Told], say: Say) -> None:
+    spec(f"{SWEEP}\n    failures: 1", first='test "$x" != 2', VALUES="1, 2, 3")
+    again("--name", "one")
+    ran()
+    reasons, _ = again("--resume", "one", "--from", "tell", "--name", "two")
+    assert (ran(), reasons["train"]) == ([], "Reused")
+    assert [i["state"] for i in items(say, "two")] == ["COMPLETE", "FAIL", "COMPLETE"]
+    reasons, _ = again("--resume", "two", "--from", "tell", "--name", "three")
+    assert (ran(), reasons["train"]) == ([], "Reused")
+
+
+def test_a_loop_without_items_is_reused(again: Callable[..., Told], say: Say) -> None:
+    spec(LOOP, parts="[]")
+    again("--name", "one")
+    reasons, _ = again("--resume", "one", "--from", "tell", "--name", "two")
+    assert (reasons["train"], said(say, "two")) == ("Reused", said(say, "one"))
+
+
+def test_a_search_goes_on_from_the_trials_that_ended(again: Callable[..., Told], say: Say) -> None:
+    pytest.importorskip("optuna")
+    spec(SEARCH, first='test "$MLGEN_INDEX" != 2 || test -e ../../../../good', TRIALS="4")
+    again("--name", "one", code=1)
+    tried = ran()
+    assert len(tried) == 4  # the wave of the third has ended
+    Path(".mlgen/good").touch()
+    again("--resume", "one", "--name", "two")
+    one, two = items(say, "one"), items(say, "two")
+    assert ran() == [str(one[2]["item"]["values"]["x"])]  # asked again, with the same answer
+    assert [i["item"]["values"] for i in two] == [i["item"]["values"] for i in one]
+    assert [i.get("cached") for i in two] == [True, True, None, True]
+    spec(SEARCH, first='test "$MLGEN_INDEX" != 2 || test -e ../../../../good', TRIALS="6")
+    again("--resume", "two", "--name", "three")
+    three = items(say, "three")
+    assert ran() == sorted(str(i["item"]["values"]["x"]) for i in three[4:])
+    assert [i["item"]["values"] for i in three[:4]] == [i["item"]["values"] for i in two]
+    spec(SEARCH.replace("seed: 3", "seed: 4"), TRIALS="6", first='test "$MLGEN_INDEX" != 2 || test -e ../../../../good')
+    _, err = again("--resume", "three")
+    assert (len(ran()), "train (its sweep changed)" in err) == (6, True)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_kill_while_it_is_told_what_is_taken_loses_nothing(again: Callable[..., Told], number: int) -> None:
+    spec(SWEEP, first='test "$x" != 3 || test -e ../../../../good', VALUES="1, 2, 3")
+    again("--name", "one", code=1)
+    ran()
+    program = f"""
+import os, signal
+from mlgen.cli.main import run
+from mlgen.local import run as local
+count = 0
+def at(point):
+    global count
+    count += point == "reused"
+    if count == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+local._nowhere = at
+local.run.__kwdefaults__["at"] = at
+run({[*RUN, "--resume", "one", "--name", "killed"]!r})
+"""
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    Path(".mlgen/good").touch()
+    _, err = again("--resume", "killed", "--name", "two")
+    assert "killed was cut off before it ended" in err
+    assert set(ran()) >= {"3"}
+    again("--resume", "one", "--name", "three")
+    assert ran() == ["3"]
