@@ -98,6 +98,7 @@ class Pod:
     item: dict[str, str] = field(default_factory=dict)
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
+    resumes: str = ""
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
@@ -137,6 +138,7 @@ class Pod:
             "MLGEN_POD_UID": self.pod_uid,
             "MLGEN_SPEC_DIGEST": DIGEST,
             "MLGEN_PLAN_DIGEST": DIGEST,
+            "MLGEN_RESUMES": self.resumes,
             "MLGEN_EXIT_CODE_FILE": str(self.folder / "steps" / "exitCode"),
             **({"MLGEN_INDEX": str(self.index)} if self.fan else {}),
             **{f"MLGEN_IN_{name}": text for name, text in self.given.items()},

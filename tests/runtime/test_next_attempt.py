@@ -12,7 +12,8 @@ import pytest
 from mlgen.ledger.records.task import State
 from mlgen.runtime.attempts import following
 from mlgen.runtime.attempts.retrying import Cause, Policy, delay_seconds, delays_seconds, refusal
-from mlgen.runtime.protocol import CheckpointDocument
+from mlgen.runtime.protocol import CheckpointDocument, In
+from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
 POLICY = Policy(3, infrastructure=True, codes=(75,))
@@ -193,3 +194,46 @@ def test_a_store_of_another_run_holds_no_checkpoint_of_this(make: MakePod, tmp_p
     other = make(outs=(MODEL, ROWS), retry=POLICY, checkpoint=STATE)
     assert end(other, f'ls -A "$state" > {tmp_path}/found; {WRITE}') == 0
     assert (tmp_path / "found").read_text() == ""
+
+
+OF_A_TASK = CheckpointDocument("state", 1, (("code", ""), ("run", "sha256:" + "1" * 64)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "resumes", "goes_on"),
+    [
+        (OF_A_TASK, True, True),
+        (CheckpointDocument("state", 600, OF_A_TASK.parts), True, True),
+        (CheckpointDocument("state", 1, (("code", ""), ("run", "sha256:" + "2" * 64))), True, False),
+        (STATE, True, False),
+        (OF_A_TASK, False, False),
+    ],
+)
+def test_a_run_that_takes_up_another_goes_on_from_its_last_save(
+    make: MakePod, tmp_path: Path, changed: CheckpointDocument, *, resumes: bool, goes_on: bool
+) -> None:
+    """Only where it computes from the same, and only from the run that it names."""
+    first = make(outs=(MODEL, ROWS), checkpoint=OF_A_TASK)
+    assert end(*train(first, "exit 75")) == 75
+    other = make(outs=(MODEL, ROWS), checkpoint=changed)
+    other.resumes = first.run_uid if resumes else ""
+    assert end(other, f'find "$state" -type f -exec cat {{}} + > {tmp_path}/found; {WRITE}') == 0
+    assert (tmp_path / "found").read_text() == ("3\n" if goes_on else "")
+    assert [path.read_text() for path in first.store.rglob(f"_attempts/*/{first.run_uid}/**/*-0")] == ["3\n"]
+
+
+def test_what_the_program_reads_must_be_the_same_too(make: MakePod, tmp_path: Path) -> None:
+    value = In("rate", "value", Type.NUMBER)
+    first = make(ins=(value,), outs=(MODEL, ROWS), checkpoint=OF_A_TASK, given={"rate": "0.1"})
+    assert end(*train(first, "exit 75")) == 75
+    for rate, found in (("0.2", ""), ("0.1", "3\n")):
+        other = make(ins=(value,), outs=(MODEL, ROWS), checkpoint=OF_A_TASK, given={"rate": rate})
+        other.resumes = first.run_uid
+        assert end(other, f'find "$state" -type f -exec cat {{}} + > {tmp_path}/found; exit 1') == 1
+        assert (tmp_path / "found").read_text() == found
+
+
+def test_a_uid_that_is_none_is_no_place(make: MakePod) -> None:
+    pod = make(outs=(MODEL, ROWS), checkpoint=OF_A_TASK)
+    pod.resumes = "../other"
+    assert end(pod, WRITE) == 0

@@ -68,6 +68,16 @@ def test_the_final_record_tells_labels_and_owner(make: MakePod) -> None:
     assert run.owner == "risk-team"
 
 
+@pytest.mark.parametrize(
+    ("told", "resumes"),
+    [("11112222-3333-4444-8555-666677778888", "11112222-3333-4444-8555-666677778888"), ("", None), ("../../x", None)],
+)
+def test_the_final_record_tells_which_run_it_takes_up(make: MakePod, told: str, resumes: str | None) -> None:
+    pod = make()
+    assert pod.begin("record", **STATUS, MLGEN_RESUMES=told).wait() == 0
+    assert [run.resumes for run in pod.runs] == [resumes]
+
+
 @pytest.mark.parametrize("told", [{}, {"MLGEN_LABELS": "", "MLGEN_OWNER": ""}])
 def test_a_run_without_labels(told: dict[str, str]) -> None:
     found = invocation(told)

@@ -117,6 +117,7 @@ LABEL_VARIABLES = _of_pod(
     {
         "MLGEN_LABELS": "metadata.annotations['mlgen.dev/labels']",
         "MLGEN_OWNER": "metadata.labels['mlgen.dev/owner']",
+        "MLGEN_RESUMES": "metadata.annotations['mlgen.dev/resumes']",
     }
 )
 EXECUTION_VARIABLES = [
@@ -127,6 +128,7 @@ EXECUTION_VARIABLES = [
 ]
 
 
+RESUMES_VARIABLE = _of_pod({"MLGEN_RESUMES": "metadata.annotations['mlgen.dev/resumes']"})
 NO_CACHE_VARIABLE = _of_pod({"MLGEN_NO_CACHE": "metadata.annotations['mlgen.dev/no-cache']"})
 
 
@@ -210,7 +212,7 @@ def input_credentials(document: TaskDocument, environment: Environment) -> list[
 
 def stage_in(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
     """Fetches code and inputs, verified. item: the values of a fan's variables."""
-    env = [*env, *input_credentials(document, environment)]
+    env = [*env, *input_credentials(document, environment), *(RESUMES_VARIABLE if document.checkpoint else ())]
     arguments = ["stage-in", *item, "$(params.mlgen-values[*])"]
     if document.cache is None:
         return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])

@@ -56,7 +56,7 @@ def of_task(
         cache=_cache(task, env, on_this_machine=platform is None),
         late=platform is not None and task.looked_up,
         retry=policy_of(task),
-        checkpoint=CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds) if task.checkpoint else None,
+        checkpoint=_checkpoint(task, env, on_this_machine=platform is None),
         fan=_fan(task, plan) if task.fan else None,
         counts=counts(task.name, plan) if plan else (),
     )
@@ -81,6 +81,18 @@ def _cache(task: model.Task, env: str, *, on_this_machine: bool) -> CacheDocumen
     elif key is not None:
         param = key.name
     return CacheDocument(tuple(sorted(parts.items())), param, task.cache.max_age_seconds)
+
+
+def _checkpoint(task: model.Task, env: str, *, on_this_machine: bool) -> CheckpointDocument | None:
+    if task.checkpoint is None:
+        return None
+    asked = CheckpointDocument(task.checkpoint.name, task.checkpoint.every_seconds)
+    if on_this_machine:  # its engine has the plan, see `identity`
+        return asked
+    parts = _parts(task, env, on_this_machine=False)
+    if task.image is not None:  # a tag will do: it is the same task, which a run takes up, and no key of others
+        parts.setdefault("image", task.image.reference)
+    return replace(asked, parts=tuple(sorted(parts.items())))
 
 
 def identity(task: model.Task, document: TaskDocument, execution: Execution) -> str | None:

@@ -84,10 +84,24 @@ class CacheDocument:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointDocument:
-    """A folder that survives attempts, at the variable `name`."""
+    """A folder that survives attempts, at the variable `name`.
+
+    parts: in a pod, what the program computes from, as far as no run decides it, named as in `CacheDocument`: a run
+    that takes up another goes on from its save only where all of that is the same.
+    """
 
     name: str
     every_seconds: int
+    parts: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": self.name, "everySeconds": self.every_seconds}
+        return found | ({"parts": dict(self.parts)} if self.parts else {})
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> CheckpointDocument:
+        parts = tuple(sorted((str(name), str(text)) for name, text in data.get("parts", {}).items()))
+        return CheckpointDocument(data["name"], data["everySeconds"], parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +160,7 @@ class TaskDocument:
             **({"late": True} if self.late else {}),
             **({"lookups": list(self.lookups)} if self.lookups else {}),
             **({"retry": self.retry.to_json()} if self.retry else {}),
-            **(
-                {"checkpoint": {"name": self.checkpoint.name, "everySeconds": self.checkpoint.every_seconds}}
-                if self.checkpoint
-                else {}
-            ),
+            **({"checkpoint": self.checkpoint.to_json()} if self.checkpoint else {}),
             **({"fan": self.fan.to_json()} if self.fan else {}),
             **({"counts": [count.to_json() for count in self.counts]} if self.counts else {}),
         }
@@ -193,9 +203,7 @@ class TaskDocument:
             late=data.get("late") is True,
             lookups=tuple(data.get("lookups", ())),
             retry=Policy.from_json(data["retry"]) if data.get("retry") else None,
-            checkpoint=CheckpointDocument(data["checkpoint"]["name"], data["checkpoint"]["everySeconds"])
-            if data.get("checkpoint")
-            else None,
+            checkpoint=CheckpointDocument.from_json(data["checkpoint"]) if data.get("checkpoint") else None,
             fan=_fan(data["fan"]) if data.get("fan") else None,
             counts=_counts(data["counts"]) if data.get("counts") else (),
         )

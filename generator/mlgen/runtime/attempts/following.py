@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlgen.runtime.attempts import notes as attempts
-from mlgen.runtime.attempts.checkpoint import checkpoint_of
+from mlgen.runtime.attempts.checkpoint import checkpoint_folder, checkpoint_of
 from mlgen.runtime.attempts.notes import Refused
 from mlgen.runtime.attempts.retrying import Policy, refusal
+from mlgen.runtime.cache.key import make
+from mlgen.runtime.pod.handover import IDENTITY
 from mlgen.runtime.pod.post import Post
+from mlgen.runtime.protocol import CacheDocument, CheckpointDocument, Execution
+from mlgen.runtime.stage_in import staged_inputs
 
 # For the word of the attempt before, whose sidecar may still tell, or save its checkpoint. Of one that was lost,
 # nothing comes: that is what the loss of a node costs.
@@ -48,13 +54,32 @@ def wait(post: Post) -> None:
     post.at("waited")
 
 
-def restore(post: Post) -> None:
-    """Lay down what the attempt before saved."""
-    if post.document.checkpoint is not None:
-        found = checkpoint_of(post.store, post.document, post.execution, post.tree).restore()
+def restore(post: Post, execution: Execution) -> None:
+    """Lay down what the attempt before saved; without any, what the run saved that this one takes up.
+
+    execution: with the texts of all ins.
+    """
+    document = post.document
+    if document.checkpoint is not None:
+        checkpoint = checkpoint_of(post.store, document, execution, post.tree)
+        checkpoint.identity = _identity(post, execution, document.checkpoint)
+        post.handover.tell(IDENTITY, checkpoint.identity or "")  # for the sidecar, which saves
+        earlier, item = [], execution.item.index if execution.item else 0
+        if post.pod.resumes is not None:
+            earlier = [checkpoint_folder(document.pipeline, post.pod.resumes, document.task, item)]
+        found = checkpoint.restore(earlier)
         if found is not None:
             post.say(f"continues from its checkpoint: {found.files} files, {found.size_bytes:,} bytes")
         post.at("restored")
+
+
+def _identity(post: Post, execution: Execution, asked: CheckpointDocument) -> str | None:
+    """A digest of what the program computes from; None where its Task is of an mlgen that told no parts of it."""
+    if not asked.parts:
+        return None
+    document = replace(post.document, cache=CacheDocument(asked.parts))
+    staged = {artifact.name: artifact.digest for artifact in staged_inputs(post.tree)}
+    return make(document, execution, staged).digest
 
 
 def begin(post: Post) -> Refused | None:

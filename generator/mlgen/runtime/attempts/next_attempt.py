@@ -10,7 +10,7 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.attempts.checkpoint import checkpoint_of
 from mlgen.runtime.attempts.notes import ended_of, tell
 from mlgen.runtime.attempts.saving import Saving
-from mlgen.runtime.pod.handover import REFUSED
+from mlgen.runtime.pod.handover import IDENTITY, REFUSED
 from mlgen.runtime.pod.post import Post
 from mlgen.runtime.pod.watch import Watch
 
@@ -51,6 +51,7 @@ class NextAttempt:
             return
         if not self._began:
             self._began = True
+            self.saving.checkpoint.identity = self.post.handover.told(IDENTITY) or None
             self.saving.start()
         if self.saving.take():
             watch.beside(self.saving.save)

@@ -11,10 +11,12 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
                               annotations mlgen.dev/{spec-digest,plan-digest,source,commit,repository} of the
                               PipelineRun, which Tekton copies to the pod; empty where the run has none
     MLGEN_IN_<name>           the text of an artifact in (`runtime.texts`); values go to main alone, but for tasks that
-                              are cached, whose key they are part of
+                              are cached, whose key they are part of, or have a checkpoint
     MLGEN_RUN_FILE, _NO_CACHE stage-in of a task that is cached: where it writes whether main is to run; and the
                               PipelineRun's annotation mlgen.dev/no-cache
     MLGEN_INDEX, _ROW         of a fan's items: the item's number, of which _ROW counts the sixteens
+    MLGEN_RESUMES             record, and stage-in of a task with a checkpoint: the PipelineRun's annotation
+                              mlgen.dev/resumes, the uid of the run that it takes up; empty where it takes up none
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
     MLGEN_DOLLAR              main that reads values of other tasks, and a gate's pod: see `escape_result`
     MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not

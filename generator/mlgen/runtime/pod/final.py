@@ -93,4 +93,5 @@ def run_record(pod: RecordPod, started_at: str, ended_at: str) -> RunRecord:
         commit=pod.commit,
         labels=pod.labels,
         owner=pod.owner,
+        resumes=pod.resumes,
     )

@@ -21,6 +21,7 @@ REFUSED = "refused"  # why this attempt must not run, `attempts.Refused`: stage-
 FAILED = "failed"  # why stage-in could not, in a line
 CALLED_OFF = "called-off"  # why the program is not started, though all is there for it, in a line
 ITEM = "item.json"  # which item this is, where only the bucket can tell
+IDENTITY = "identity"  # a digest of what the program computes from, for its checkpoints; empty where none is known
 TEXTS = "texts.json"  # of the outs, for the outcome, told before the record is decided
 MAIN_GONE = "main-gone"  # nothing of main runs any more: what it left does not change
 RECORD = "record.json"  # the record of this execution, its bytes decided

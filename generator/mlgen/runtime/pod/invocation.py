@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
+from mlgen.ledger.records.fields import RUN_ID
 from mlgen.ledger.records.task import Item, pod_run_id
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.pod import contract as pod
@@ -31,9 +32,9 @@ class TaskPod:
     """A start of stage-in, stage-out or results in a task's pod.
 
     item_texts: of the fan's variables that main's script reads from files. exit_code_file: where stage-out finds
-    main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. bucket_keys: name
-    of a bucket of inputs -> store options. secrets: main's variable -> text, as far as they are there; known to
-    stage-out and results.
+    main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. resumes: the uid
+    of the run that this one takes up, told to stage-in of a task with a checkpoint. bucket_keys: name of a bucket of
+    inputs -> store options. secrets: main's variable -> text, as far as they are there; known to stage-out and results.
     """
 
     verb: str
@@ -43,6 +44,7 @@ class TaskPod:
     item_texts: Mapping[str, str] = field(default_factory=dict)
     run_file: str = ""
     look: bool = True
+    resumes: str | None = None
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -87,6 +89,7 @@ class RecordPod:
     tasks: Mapping[str, TaskStatus]
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    resumes: str | None = None
     chunks: Mapping[str, tuple[TaskStatus, ...]] = field(default_factory=dict)
 
 
@@ -134,6 +137,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             bucket_keys=_bucket_keys(document, environ) if verb == "stage-in" else {},
             run_file=environ.get("MLGEN_RUN_FILE", ""),
             look=look,
+            resumes=_resumes(environ),
             secrets={
                 name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
             },
@@ -147,12 +151,13 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
 
 
 def told_to_ours(document: TaskDocument, item: In) -> bool:
-    """Whether ours are told the text of an in: of artifacts, and of values that are part of a key."""
+    """Whether ours are told the text of an in: of artifacts, and of values by which the task is known again."""
     if item.late is not None:
         return False
     if item.kind != "value":
         return True
-    return document.cache is not None and f"in {item.name}" not in dict(document.cache.parts)
+    told = [one.parts for one in (document.cache, document.checkpoint) if one is not None]
+    return bool(told) and f"in {item.name}" not in dict(told[0])
 
 
 def _pair(argument: str) -> tuple[str, str]:
@@ -234,6 +239,12 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
     )
 
 
+def _resumes(environ: Mapping[str, str]) -> str | None:
+    """The uid of the run that this one takes up; None also where the annotation is none that mlgen makes."""
+    uid = environ.get("MLGEN_RESUMES", "")
+    return uid if RUN_ID.fullmatch(uid) else None
+
+
 def _status(task: Mapping[str, str]) -> TaskStatus:
     from mlgen.ledger.records.run import TaskStatus  # here: of `record` alone
 
@@ -254,6 +265,7 @@ def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str])
         chunks={name: tuple(map(_status, task["chunks"])) for name, task in tasks.items() if "chunks" in task},
         labels={str(name): str(text) for name, text in json.loads(environ.get("MLGEN_LABELS") or "{}").items()},
         owner=environ.get("MLGEN_OWNER") or None,
+        resumes=_resumes(environ),
     )
 
 

@@ -10,6 +10,7 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.runtime.outs import StagingError, sentence
 from mlgen.runtime.pod.handover import CALLED_OFF, FAILED, READY, REFUSED, STAGED, UNREACHABLE
 from mlgen.runtime.pod.post import CalledOff, Post
+from mlgen.runtime.protocol import Execution
 from mlgen.runtime.stage_in import OpenStore, stage_in
 
 if TYPE_CHECKING:  # of fans and their readers, and of tasks with a policy of retries
@@ -71,7 +72,7 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
             arriving.check_failures(post, document.fan)
             arriving.tell_item(post, document.fan, gathering)
     if document.retry is None and document.checkpoint is None:
-        _stage(post, open_at, gathering)
+        _stage(post, open_at, _with_late(post, gathering))
         return None
     from mlgen.runtime.attempts import following
 
@@ -79,19 +80,25 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
     if refused is not None:
         return refused
     following.wait(post)
-    if _stage(post, open_at, gathering):
+    execution = _with_late(post, gathering)
+    if _stage(post, open_at, execution):
         return None  # the program does not run
-    following.restore(post)
+    following.restore(post, execution)
     return following.begin(post)
 
 
-def _stage(post: Post, open_at: OpenStore, gathering: Gathering | None) -> bool:
-    """Whether what the program would make was found in the cache; else all that it reads is there."""
-    document, execution = post.document, post.execution
-    if gathering is not None:
-        from mlgen.runtime.fans import arriving  # here: see `_bring`
+def _with_late(post: Post, gathering: Gathering | None) -> Execution:
+    """The execution with the texts of ins that only the bucket knows."""
+    if gathering is None:
+        return post.execution
+    from mlgen.runtime.fans import arriving  # here: see `_bring`
 
-        execution = replace(execution, ins={**execution.ins, **arriving.late_ins(post, gathering)})
+    return replace(post.execution, ins={**post.execution.ins, **arriving.late_ins(post, gathering)})
+
+
+def _stage(post: Post, open_at: OpenStore, execution: Execution) -> bool:
+    """Whether what the program would make was found in the cache; else all that it reads is there."""
+    document = post.document
 
     def bring_all() -> None:
         if document.code_digest is not None or any(i.kind != "value" for i in document.ins):
