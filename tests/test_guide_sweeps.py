@@ -41,7 +41,9 @@ def test_its_commands_do_what_they_say(
     assert "train  6 items, the best by max auc is train[4]" in shown
     assert re.search(r"^  \*  4 +9 +0\.1 +0\.9 +succeeded", shown, re.MULTILINE)
     assert said["logs first"] == "trial 4: depth 9, rate 0.1\n"
-    assert re.search(r"tune\.train\[4\] .*\n.*variables  depth=9, rate=0\.1$", said["lineage tune/train/model"], re.MULTILINE)
+    assert re.search(
+        r"tune\.train\[4\] .*\n.*variables  depth=9, rate=0\.1$", said["lineage tune/train/model"], re.MULTILINE
+    )
     assert "first" in said["runs list"]
     assert run(["logs", "first", "report"]) == 0
     assert capsys.readouterr().out == "depth 9 has 0.9\n9 0.1\n[10,10]\neu\nus\n"
