@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Protocol
 
 from mlgen.canonical import Json, encode
 
@@ -191,3 +192,53 @@ def accepts(wanted: Type, given: Type) -> bool:
         untyped = (Type.FILE, Type.DIRECTORY)
         return wanted in untyped or given in untyped
     return wanted in (Type.NUMBER, Type.METRIC) and given.is_number
+
+
+MOST = 12  # choices that a problem lists
+
+
+class Argument(Protocol):
+    """What a param says of its values: in a spec, and in a plan when a run is given its arguments."""
+
+    @property
+    def type(self) -> Type | None: ...
+    @property
+    def choices(self) -> tuple[str, ...]: ...
+    @property
+    def minimum(self) -> float | None: ...
+    @property
+    def maximum(self) -> float | None: ...
+
+
+def argument_problem(param: Argument, text: str) -> str | None:
+    """Why a text cannot be the value of a param, or None."""
+    if param.type is None:
+        return None
+    if problem := value_problem(param.type, text):
+        return problem
+    if param.choices and parse(param.type, text) not in [
+        parse(param.type, c) for c in param.choices if not value_problem(param.type, c)
+    ]:
+        more = f" and {len(param.choices) - MOST} more" if len(param.choices) > MOST else ""
+        return f'"{text[:80]}" is none of {", ".join(param.choices[:MOST])}{more}'
+    return range_problem(param, text)
+
+
+def value_problem(type_: Type, text: str) -> str | None:
+    try:
+        parse(type_, text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def range_problem(param: Argument, text: str) -> str | None:
+    if param.type is None or not param.type.is_number:
+        return None
+    value = parse(param.type, text)
+    assert isinstance(value, int | float)
+    if param.minimum is not None and value < param.minimum:
+        return f"{text} is below the minimum {param.minimum}"
+    if param.maximum is not None and value > param.maximum:
+        return f"{text} is above the maximum {param.maximum}"
+    return None

@@ -10,9 +10,9 @@ from mlgen import canonical, diagnostic
 from mlgen.diagnostic import Misuse
 from mlgen.local.arguments import Arguments, Location, recorded_path
 from mlgen.plan.model import Input, Plan
-from mlgen.spec.checks.arguments import argument_problem, is_remote, split_digest
+from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.store import BUCKETS
-from mlgen.values import Type, parse, to_text
+from mlgen.values import Type, argument_problem, parse, to_text
 
 MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
 

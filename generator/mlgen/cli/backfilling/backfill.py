@@ -20,8 +20,7 @@ from mlgen.diagnostic import Misuse, visible
 from mlgen.ledger.records.task import State
 from mlgen.local.params import parse_arguments
 from mlgen.plan.model import Plan
-from mlgen.spec.checks.arguments import argument_problem
-from mlgen.values import Type
+from mlgen.values import Type, argument_problem
 
 MOST_NAMED = 63 - len("-2026-10-31-r9999")  # characters: a run has at most 63
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Protocol
 
 from mlgen.diagnostic import Diagnostic
 from mlgen.spec.build import DIGEST
-from mlgen.spec.checks.context import Context, a, listed
+from mlgen.spec.checks.context import Context, a
 from mlgen.spec.checks.nearby import as_written
 from mlgen.spec.model import Input, Param, Pipeline, Place
 from mlgen.spec.paths import resolve
-from mlgen.values import Type, parse
+from mlgen.values import Type, argument_problem, range_problem, value_problem
 
 BUCKET_SCHEMES = ("s3", "gs", "az")
 LATER_SCHEMES = ("https", "http", "hf", "run", "model")
@@ -70,52 +69,6 @@ def _default(param: Param) -> Iterator[Diagnostic]:
             "a run that gives no value would fail at once",
         )
         yield where.finding("bad-default", message, why, "change it, or what the param allows")
-
-
-class Argument(Protocol):
-    """What a param says of its values: in a spec, and in a plan when a run is given its arguments."""
-
-    @property
-    def type(self) -> Type | None: ...
-    @property
-    def choices(self) -> tuple[str, ...]: ...
-    @property
-    def minimum(self) -> float | None: ...
-    @property
-    def maximum(self) -> float | None: ...
-
-
-def argument_problem(param: Argument, text: str) -> str | None:
-    """Why a text cannot be the value of a param, or None."""
-    if param.type is None:
-        return None
-    if problem := value_problem(param.type, text):
-        return problem
-    if param.choices and parse(param.type, text) not in [
-        parse(param.type, c) for c in param.choices if not value_problem(param.type, c)
-    ]:
-        return f'"{text[:80]}" is none of {listed(param.choices)}'
-    return range_problem(param, text)
-
-
-def value_problem(type_: Type, text: str) -> str | None:
-    try:
-        parse(type_, text)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def range_problem(param: Argument, text: str) -> str | None:
-    if param.type is None or not param.type.is_number:
-        return None
-    value = parse(param.type, text)
-    assert isinstance(value, int | float)
-    if param.minimum is not None and value < param.minimum:
-        return f"{text} is below the minimum {param.minimum}"
-    if param.maximum is not None and value > param.maximum:
-        return f"{text} is above the maximum {param.maximum}"
-    return None
 
 
 def split_digest(uri: str) -> tuple[str, str | None]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic, Related
-from mlgen.spec.checks.arguments import argument_problem
 from mlgen.spec.checks.context import Context, a, listed, near, type_read
 from mlgen.spec.model import Axis, In, Literal, Param, Pipeline, Ref, Task, TaskFile
 from mlgen.spec.settings import RESOURCES, SETTINGS
-from mlgen.values import Type, accepts
+from mlgen.values import Type, accepts, argument_problem
 
 _OF_A_CALLER = ("use", "in", "if", "after")  # what the caller of a pipeline may say
 

@@ -8,10 +8,9 @@ from mlgen.diagnostic import Diagnostic, Related
 from mlgen.schedules import cron, zones
 from mlgen.schedules.cron import Cron, CronError
 from mlgen.schedules.model import Scheduled
-from mlgen.spec.checks.arguments import argument_problem
 from mlgen.spec.checks.context import Context, a, listed, near
 from mlgen.spec.model import Param, Pipeline, Place, Schedule, ScheduledParam
-from mlgen.values import Type
+from mlgen.values import Type, argument_problem
 
 MOST = 8  # schedules of a pipeline: each is a CronJob with an account of its own
 LEAST_SECONDS, MOST_SECONDS = 60, 31 * 24 * 3600  # Kubernetes looks every ten seconds; mlgen goes through every time
