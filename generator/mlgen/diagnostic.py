@@ -155,6 +155,9 @@ CODES: dict[str, str] = {
     # schedules
     "bad-cron": "a cron expression that never fires, or that two programs read differently",
     "bad-schedule": "a schedule whose runs could not start",
+    # triggers
+    "bad-trigger": "a trigger that no event fits, or whose runs could not start",
+    "no-listener": "a trigger where no environment listens for events",
     # task files
     "unknown-in": "an in that the task file does not have",
     "missing-in": "an in of the task file that is not given",
@@ -232,6 +235,7 @@ WARNINGS = frozenset(
         "shebang",
         "policy-without-binding",
         "policy-warning",
+        "no-listener",
         "spot-loses-work",
     }
 )

@@ -13,7 +13,7 @@ from mlgen.render.argocd import KINDS
 from mlgen.render.cronjob import MAX_NAME
 from mlgen.render.manifests import manifests
 from mlgen.render.rendering import render_all
-from mlgen.render.scheduled import schedule_manifests
+from mlgen.render.starts import start_manifests
 from mlgen.runtime.pod.start import FILE, Start
 from tests.spec.texts import plan_of
 from tests.strategies import environment
@@ -35,7 +35,7 @@ def plan(schedule: str) -> Plan:
 
 
 def objects(schedule: str) -> dict[str, Any]:
-    return {str(m.data["kind"]): yaml.safe_load(m.bytes) for m in schedule_manifests(plan(schedule), environment())}
+    return {str(m.data["kind"]): yaml.safe_load(m.bytes) for m in start_manifests(plan(schedule), environment())}
 
 
 def test_a_cron_job_says_what_the_spec_says() -> None:
@@ -85,8 +85,8 @@ def test_when_it_starts_changes_nothing_of_what_it_does() -> None:
         for line in ('schedule: "0 3 * * *"\n', 'schedule: "0 4 * * *"\n', "")
     )
     assert one.digest == other.digest == none.digest
-    assert schedule_manifests(none, environment()) == []
-    names = {m.name for m in (*schedule_manifests(one, environment()), *schedule_manifests(other, environment()))}
+    assert start_manifests(none, environment()) == []
+    names = {m.name for m in (*start_manifests(one, environment()), *start_manifests(other, environment()))}
     assert len(names) == 3  # two CronJobs, one account
 
 
@@ -97,7 +97,7 @@ def test_names_fit_and_several_schedules_have_their_own() -> None:
         .encode(),
         name="d" * 37,
     )
-    found = schedule_manifests(long, environment())
+    found = start_manifests(long, environment())
     assert len({m.path for m in found}) == 7
     assert max(len(m.name) for m in found if m.data["kind"] == "CronJob") <= MAX_NAME
     assert max(len(m.name) for m in found) <= 63
@@ -107,8 +107,8 @@ def test_argo_cd_may_sync_every_kind_and_all_is_rendered() -> None:
     made = plan(DATED)
     groups = {
         (str(m.data["apiVersion"]).rpartition("/")[0], str(m.data["kind"]))
-        for m in schedule_manifests(made, environment())
+        for m in start_manifests(made, environment())
     }
     assert groups <= set(KINDS)
     files = render_all([made], [environment()]).files
-    assert {m.path for m in schedule_manifests(made, environment())} <= files.keys()
+    assert {m.path for m in start_manifests(made, environment())} <= files.keys()

@@ -68,6 +68,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
         {"external_secrets": ExternalSecrets(others=("mine",))},
         "runs: prod.external_secrets.others new: mine\nruns: prod.external_secrets.refresh new: 15m",
     ),
+    "triggers": ({"triggers": True}, "runs: prod.triggers new: true"),
     "pin": ({"pin": "1" * 40}, f"none: prod.pin new: {'1' * 12}"),
 }
 

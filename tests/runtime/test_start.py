@@ -24,7 +24,11 @@ NOW = datetime(2026, 10, 31, 2, 0, 20, tzinfo=UTC)
 RUNS = "/apis/tekton.dev/v1/namespaces/ml/pipelineruns"
 RUN = {
     "kind": "PipelineRun",
-    "metadata": {"namespace": "ml", "labels": {"mlgen.dev/env": "prod"}, "annotations": {"mlgen.dev/plan-digest": "d"}},
+    "metadata": {
+        "namespace": "ml",
+        "labels": {"mlgen.dev/pipeline": "daily", "mlgen.dev/env": "prod"},
+        "annotations": {"mlgen.dev/plan-digest": "d"},
+    },
     "spec": {"params": [{"name": "n", "value": "1"}], "pipelineRef": {"name": "daily"}},
 }
 

@@ -38,6 +38,7 @@ ASKED_WRONGLY = "by the command itself, which exits with 2: it was asked wrongly
 NO_ANSWER = "by the command itself, which exits with 3, or "
 OF_POD = "by a pod of a run in a cluster: `mlgen run` shows it below its task, `mlgen logs RUN TASK --env E` later"
 IN_PODS = (
+    "bad-event",
     "bad-invocation",
     "called-off",
     "not-in-a-pod",

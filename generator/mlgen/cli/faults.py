@@ -15,6 +15,7 @@ MISUSES: dict[str, str] = {
     "bad-branch": "a ledger's branch with a name that Git does not take",
     "bad-condition": "a question about runs that cannot be read, or compares what never compares",
     "bad-git-url": "a ledger's URL that mlgen gives to no git, or one with credentials in it",
+    "bad-event": "an event that cannot be read, or whose values do not fit the params that they are given to",
     "bad-option": "an option that does not belong to this environment",
     "bad-report": "a --report that is no FORMAT=FILE, or of which FILE is taken",
     "bad-store": "artifacts at a URI that there is no store for",

@@ -23,6 +23,7 @@ def plan(file: SpecFile, form: FormatOption = Format.TEXT) -> None:
     if form is Format.JSON:
         # Beside what the digest is of: when a run starts says nothing of what it does.
         starts = {"schedules": [schedule.to_json() for schedule in made.schedules]} if made.schedules else {}
+        starts |= {"triggers": [trigger.to_json() for trigger in made.triggers]} if made.triggers else {}
         answer_json(to_json(made) | starts)
     else:
         sys.stdout.write("\n".join(map(visible, to_text(made, SystemClock().now()).split("\n"))))

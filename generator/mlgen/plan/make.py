@@ -47,6 +47,7 @@ from mlgen.spec.graph import order
 from mlgen.spec.paths import resolve
 from mlgen.spec.schedules import CATCH_UP_SECONDS, ZONE
 from mlgen.spec.settings import INFRASTRUCTURE, Amount, CheckpointAsk, GpuAsk, Retries, SecretKey, WorkspaceAsk
+from mlgen.triggers.model import Trigger
 from mlgen.values import Type
 
 DEFAULT_TIMEOUT_SECONDS = 3600
@@ -142,6 +143,7 @@ class _Maker:
             source=pipeline.path,
             spec_digest=spec_digest,
             schedules=tuple(sorted(map(self.schedule, pipeline.schedules), key=lambda one: one.digest)),
+            triggers=tuple(sorted(map(self.trigger, pipeline.triggers), key=lambda one: one.digest)),
         )
 
     def schedule(self, written: spec.Schedule) -> Schedule:
@@ -155,6 +157,24 @@ class _Maker:
             catch_up_seconds=int(str(written.catch_up.value)) if written.catch_up else CATCH_UP_SECONDS,
             params=tuple(sorted(texts.items())),
             scheduled=tuple(sorted(times.items())),
+        )
+
+    def trigger(self, written: spec.Trigger) -> Trigger:
+        assert written.kind is not None, "it was checked"
+        assert written.what is not None, "it was checked"
+        secret = written.secret.value if written.secret else None
+        fields = {given.name: given.field for given in written.params if given.field is not None}
+        return Trigger(
+            kind=written.kind,
+            what=str(written.what.value),
+            secret=(secret.secret, secret.key) if isinstance(secret, SecretKey) else None,
+            events=tuple(sorted({str(one.value) for one in written.events})),
+            tests=tuple(test for _, test in written.tests),
+            concurrency=written.concurrency,
+            params=tuple(sorted((given.name, given.text) for given in written.params if given.text is not None)),
+            fields=tuple(sorted(fields.items())),
+            required=tuple(sorted(name for name in fields if self.pipeline.params[name].is_required)),
+            id=written.id,
         )
 
     def param(self, param: spec.Param) -> Param:

@@ -9,6 +9,7 @@ from mlgen import canonical
 from mlgen.gates import Gate
 from mlgen.schedules.model import Schedule
 from mlgen.search.model import Search
+from mlgen.triggers.model import Trigger
 from mlgen.values import Type
 
 
@@ -350,6 +351,7 @@ class Plan:
     source: str = ""  # the spec's path below the repository; not part of the digest
     spec_digest: str = ""  # of the spec's bytes; not part of the digest
     schedules: tuple[Schedule, ...] = ()  # by their digests; not part of the plan's: when says nothing of what
+    triggers: tuple[Trigger, ...] = ()  # as schedules
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

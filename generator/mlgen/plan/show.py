@@ -49,6 +49,8 @@ def _lines(plan: Plan, now: datetime | None) -> Iterator[str]:
         yield from ("", "starts by itself")
         for schedule in plan.schedules:
             yield from _starts(schedule, now)
+    if plan.triggers:
+        yield from ("", "started by events", *(f"  {_cut(str(trigger))}" for trigger in plan.triggers))
     yield ""
     yield "tasks"
     for number, task in enumerate(plan.tasks, 1):

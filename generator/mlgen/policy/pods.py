@@ -160,7 +160,8 @@ def pod_of_job(job: Object) -> Data:
     Source: k8s.io/kubernetes pkg/controller/job/job_controller.go; in a Job that is stored the API server has put
     these labels into the template already.
     """
-    name, spec = job["metadata"]["name"], job["spec"]
+    own, spec = job["metadata"], job["spec"]
+    name = str(own.get("name") or own["generateName"] + RANDOM)
     if job["kind"] == "CronJob":
         name, spec = f"{name}-{RANDOM_MINUTE}", spec["jobTemplate"]["spec"]
     template = spec["template"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from mlgen import canonical
+from mlgen.render import triggered
 from mlgen.render.manifests import MADE_BY, Manifest
 from mlgen.render.names import HASH_LENGTH
 from mlgen.render.secrets import kinds
@@ -115,7 +116,8 @@ def _project(repository: str, settings: ArgoCD, environment: Environment) -> Dat
         # Nothing, and not even the namespace: whoever may write its labels takes policies and Pod Security off it.
         "clusterResourceWhitelist": [],
         "namespaceResourceWhitelist": [
-            {"group": group, "kind": kind} for group, kind in sorted({*KINDS, *kinds(environment)})
+            {"group": group, "kind": kind}
+            for group, kind in sorted({*KINDS, *kinds(environment), *(triggered.KINDS if environment.triggers else ())})
         ],
     }
 

@@ -10,8 +10,9 @@ from mlgen.plan.model import Plan
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import MAX_OBJECT_BYTES, Problem, check_limits, check_objects
 from mlgen.render.manifests import manifests
-from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
+from mlgen.render.starts import start_manifests
+from mlgen.render.triggered import listener_manifests
 from mlgen.spec.project import Environment
 
 
@@ -37,7 +38,11 @@ def render_all(
     files = {
         m.path: m.bytes
         for environment in environments
-        for m in (*cron_manifests(environment, known), *secret_manifests(environment))
+        for m in (
+            *cron_manifests(environment, known),
+            *secret_manifests(environment),
+            *listener_manifests(environment),
+        )
     }
     problems: list[tuple[Plan, Problem]] = []
     for plan in plans:
@@ -53,7 +58,7 @@ def render_all(
 
 def _render(plan: Plan, environment: Environment, files: dict[str, bytes]) -> list[Problem]:
     large = []
-    for manifest in (*manifests(plan, environment), *schedule_manifests(plan, environment)):
+    for manifest in (*manifests(plan, environment), *start_manifests(plan, environment)):
         if manifest.path in files:
             raise Misuse(
                 "name-collision",

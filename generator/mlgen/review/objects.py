@@ -11,8 +11,9 @@ from mlgen.render.argocd import argocd_manifests
 from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import Problem, check_limits
 from mlgen.render.manifests import Manifest, manifests
-from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
+from mlgen.render.starts import start_manifests
+from mlgen.render.triggered import listener_manifests
 from mlgen.spec.project import Environment, Project
 
 SYNCED = "/manifests/"  # what Argo CD syncs; people create `runs/`, administrators apply `argocd/` and `cluster/`
@@ -131,7 +132,8 @@ def _of_environment(state: State | None) -> dict[Key, Manifest]:
         return {}
     cron = cron_manifests(state.environment, state.project.environments)
     argocd = argocd_manifests(state.project, state.environment, state.folder)
-    secrets = {(_kind(m), "", m.name): m for m in secret_manifests(state.environment)}  # several of a kind
+    others = (*secret_manifests(state.environment), *listener_manifests(state.environment))
+    secrets = {(_kind(m), "", m.name): m for m in others}  # several of a kind
     return {(_kind(m), "", ""): m for m in (*cron, *argocd)} | secrets
 
 
@@ -146,7 +148,7 @@ def _of(
     if found := check_limits(plan, environment):
         problems += [(plan, problem) for problem in found]
         return {}
-    starts = {(_kind(m), name, m.name): m for m in schedule_manifests(plan, environment)}  # several of a kind
+    starts = {(_kind(m), name, m.name): m for m in start_manifests(plan, environment)}  # several of a kind
     return {(_kind(m), name, names.get(m.task or "", m.task or "")): m for m in manifests(plan, environment)} | starts
 
 

@@ -171,9 +171,18 @@ def _schedules(old: Plan, new: Plan) -> Iterator[Change]:
     were, are = ({one.digest: one for one in plan.schedules} for plan in (old, new))
     gone = [str(were[key]) for key in were if key not in are]
     come = [str(are[key]) for key in are if key not in were]
+    yield from _starts(gone, come, "schedule")
+    yield from _starts(
+        sorted({*map(str, old.triggers)} - {*map(str, new.triggers)}),
+        sorted({*map(str, new.triggers)} - {*map(str, old.triggers)}),
+        "on",
+    )
+
+
+def _starts(gone: list[str], come: list[str], name: str) -> Iterator[Change]:
     for index in range(max(len(gone), len(come))):
         before, after = (found[index] if index < len(found) else None for found in (gone, come))
-        yield from of_value(before, after, RUNS, "schedule")
+        yield from of_value(before, after, RUNS, name)
 
 
 def _param(param: Param) -> str:

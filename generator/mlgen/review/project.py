@@ -92,7 +92,7 @@ def _key(name: str) -> str:
 
 def _flat(key: str, value: object, unit: str = "") -> Iterator[tuple[str, str]]:
     """The texts of a value: of each field of ours, of each entry of a map (a tuple of pairs), else of it as a whole."""
-    if value is None or value == ():
+    if value is None or value == () or (key == "triggers" and value is False):
         return
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):

@@ -34,6 +34,7 @@ from mlgen.spec.paths import resolve_use
 from mlgen.spec.reader import Route
 from mlgen.spec.schedules import read_schedules
 from mlgen.spec.settings import SETTINGS, read_settings
+from mlgen.spec.triggers import read_triggers
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,6 +53,7 @@ PIPELINE_KEYS = (
     "finally",
     "outs",
     "schedule",
+    "on",
 )
 TASK_KEYS = ("run", "use", "in", "out", "if", "after", "sweep", "for", "pick", "parallel", "failures", *SETTINGS)
 TASK_FILE_KEYS = ("version", "kind", "name", "description", "in", "out", "run", *SETTINGS)
@@ -125,6 +127,7 @@ class _Builder:
             known=frozenset(key for key in ("params", "inputs", "tasks") if self.doubt.knows((), key, PIPELINE_KEYS)),
             outs=tuple(self.ins(top.get("outs"), place / "outs")),
             schedules=tuple(read_schedules(top.get("schedule"), place / "schedule", self.scalar, self.found)),
+            triggers=tuple(read_triggers(top.get("on"), place / "on", self.scalar, self.found)),
         )
 
     def tell(self, place: Place, code: str, message: str, why: str = "", fix: str = "") -> None:

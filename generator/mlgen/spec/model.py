@@ -15,6 +15,7 @@ from mlgen.gates import Gate, GateError
 from mlgen.schedules.model import Concurrency, Scheduled
 from mlgen.search.model import Prune
 from mlgen.spec.document import Document
+from mlgen.triggers.model import Field, Kind, Test
 from mlgen.values import Type
 
 Route = tuple[str | int, ...]
@@ -302,6 +303,34 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerParam:
+    """What a trigger gives a param: a text, or a field of the event. Neither: it could not be read."""
+
+    name: str
+    place: Place
+    text: str | None = None
+    field: Field | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Which events start a pipeline, as written; kind None: it could not be read. id, tests: as far as they could.
+
+    secret: a Setting of a SecretKey. events: Settings of texts, of a webhook.
+    """
+
+    place: Place
+    kind: Kind | None
+    what: Setting | None
+    secret: Setting | None
+    concurrency: Concurrency
+    events: tuple[Setting, ...] = ()
+    id: Field | None = None
+    tests: tuple[tuple[Place, Test], ...] = ()
+    params: tuple[TriggerParam, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """A spec. tasks and finally_tasks: in the order of the file. outs: what it leaves to who uses it as a task.
 
@@ -322,6 +351,7 @@ class Pipeline:
     known: frozenset[str] = frozenset({"params", "inputs", "tasks"})
     outs: tuple[In, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:

@@ -67,6 +67,7 @@ class Environment:
     limit_cpu: whether containers may take no more cpu than they ask for, also when nobody else wants it.
     workspaces: kind of volume -> StorageClass. priorities: name -> PriorityClass. queues: name -> LocalQueue of Kueue.
     identity: of the service account, which is rendered then. external_secrets: None where other people make Secrets.
+    triggers: whether events start pipelines there, by Tekton Triggers.
     pin: the id of the commit that its specs, task files, code and lock are read from; None: the work tree.
     """
 
@@ -94,6 +95,7 @@ class Environment:
     workspaces: tuple[tuple[str, str], ...] = ()
     priorities: tuple[tuple[str, str], ...] = ()
     queues: tuple[tuple[str, str], ...] = ()
+    triggers: bool = False
 
     def pool(self, name: str) -> GpuPool | None:
         return dict(self.gpus).get(name)

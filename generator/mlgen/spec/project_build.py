@@ -112,6 +112,7 @@ class _Builder:
             ),
             priorities=_names(data.get("priorities")),
             queues=_names(_map(data.get("kueue")).get("queues")),
+            triggers=isinstance(data.get("triggers"), dict),
             registries=tuple(_texts(data.get("registries"))),
             limits=self.limits(_map(data.get("limits")), place / "limits"),
             limit_cpu=data.get("limit_cpu") is True,

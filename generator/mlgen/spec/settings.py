@@ -240,15 +240,21 @@ def _scalar_text(value: object, place: Place) -> str | None:
     return place.document.text(place.route) if isinstance(value, int | float) else None
 
 
+def secret_key(text: str) -> SecretKey | None:
+    """What a reference of the form secret/key names; None for another text."""
+    match = _SECRET.fullmatch(text)
+    return SecretKey(match["secret"], match["key"]) if match else None
+
+
 def _secrets(data: dict[str, object], place: Place, found: list[Diagnostic]) -> dict[str, Setting]:
     read = {}
     for variable, value in data.items():
         here = place / variable
         if not isinstance(value, str):
             continue
-        match = _SECRET.fullmatch(value)
-        if match:
-            read[variable] = Setting(SecretKey(match["secret"], match["key"]), here)
+        key = secret_key(value)
+        if key is not None:
+            read[variable] = Setting(key, here)
         else:
             message = f'secret "{variable[:80]}" is not a reference of the form secret/key'
             why = "a spec names a secret, it never holds one"

@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 LEFT_TO_CHECK = frozenset({"pattern", "propertyNames", "dependentSchemas", "allOf"})
 
 RESERVED_IN_TASKS = frozenset({
-    "on", "slo", "deploy", "service", "notify",
+    "slo", "deploy", "service", "notify",
 })  # fmt: skip
 RESERVED_IN_ENVIRONMENTS = frozenset({"ca"})
 
@@ -177,7 +177,7 @@ class _Walk:
             case ("pipeline", ()):
                 return RESERVED_IN_TASKS
             case ("task", ()) | ("pipeline", ("tasks" | "finally", _)):
-                return RESERVED_IN_TASKS | {"schedule"}
+                return RESERVED_IN_TASKS | {"schedule", "on"}
             case "project", ("environments", _):
                 return RESERVED_IN_ENVIRONMENTS
         return frozenset()

@@ -102,7 +102,9 @@ class Words:
             fix = f"write {wanted}{_such_as(route, part)}, or remove the key"
             self.tell("wrong-type", f"{_name(route)} is empty", self.document.key_span(route), why, fix)
             return
-        secret = "secrets" in route[-2:]  # the secret itself may stand where its reference is wanted
+        secret = "secrets" in route[-2:] or (
+            route[:1] == ("on",) and route[-1] == "secret"
+        )  # the secret itself may stand where its reference is wanted
         written = self.document.text(route) if isinstance(value, str | bool | int | float) else ""
         meant = None if secret else shape_fixes.fix(route, value, written, types)
         fix = meant or f"write {wanted}{_such_as(route, part)}"

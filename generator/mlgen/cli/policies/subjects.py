@@ -14,8 +14,9 @@ from mlgen.render.cronjob import cron_manifests
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests, one_task
 from mlgen.render.published import published_manifests
-from mlgen.render.scheduled import schedule_manifests
 from mlgen.render.secrets import secret_manifests
+from mlgen.render.starts import start_manifests
+from mlgen.render.triggered import listener_manifests
 from mlgen.spec.model import Pipeline
 from mlgen.spec.project import Environment
 
@@ -59,6 +60,7 @@ def of_environment(plans: Iterable[Plan], environment: Environment, known: Itera
     made = [
         *cron_manifests(environment, known),
         *secret_manifests(environment),
+        *listener_manifests(environment),
         *published_manifests(plans, environment),
     ]
     objects = [Plain()(one.data) for one in made]
@@ -68,8 +70,12 @@ def of_environment(plans: Iterable[Plan], environment: Environment, known: Itera
 def rendered(plan: Plan, environment: Environment) -> Rendered:
     """The objects of a plan as plain data, each with whose Task it is, and the pods that start it at its times."""
     plain = Plain()
-    found = [(plain(m.data), m.task) for m in (*manifests(plan, environment), *schedule_manifests(plan, environment))]
-    return [*found, *((pods.pod_of_job(one), None) for one, _ in found if one["kind"] == "CronJob")]
+    found = [(plain(m.data), m.task) for m in (*manifests(plan, environment), *start_manifests(plan, environment))]
+    jobs = [one for one, _ in found if one["kind"] == "CronJob"]
+    for one, _ in found:
+        if one["kind"] == "Trigger":
+            jobs += one["spec"]["template"]["spec"]["resourcetemplates"]
+    return [*found, *((pods.pod_of_job(one), None) for one in jobs)]
 
 
 def rendered_task(plan: Plan, environment: Environment, task: str | None) -> Data | None:

@@ -1,5 +1,7 @@
 """`mlgen-runtime start`: in a CronJob's pod, creates the PipelineRun of the time for which the pod was started.
 
+In a pod that an event made, that of the event: see `event_start`.
+
 The run's name is a function of that time, so that a start that is told twice is one run. The API server is asked by the
 standard library, with the token of the pod's own account: mlgen's client of clusters takes half a second to import.
 """
@@ -10,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,23 +66,34 @@ def start(what: Start, server: Server, now: datetime, pause: Callable[[float], o
     """Create the run of the time; a line of what was done. Raises CannotAnswer where the cluster refuses it."""
     scheduled = scheduled_for(what, now)
     name = what.schedule.run_name(what.pipeline, scheduled)
-    run = named(what, name, scheduled)
+    notes = {TIME: f"{scheduled:%Y-%m-%dT%H:%M:%SZ}"}
+    run = named(what.run, name, notes, what.schedule.arguments(scheduled))
+    asking = Asking(server, pause)
+    return create(run, LABEL, what.schedule.concurrency, f"for {scheduled:%Y-%m-%dT%H:%M:%SZ}", asking)
+
+
+def create(run: Object, label: str, concurrency: Concurrency, words: str, asking: Asking) -> str:
+    """Create a run, by the word of what starts it on those that still go on; a line of what was done.
+
+    label: of the runs that were started in the same way. words: what it is for.
+    """
+    name, labels = str(run["metadata"]["name"]), run["metadata"]["labels"]
     runs = f"/apis/tekton.dev/v1/namespaces/{quote(str(run['metadata']['namespace']))}/pipelineruns"
-    asking = _Asking(server, pause)
-    at = f"{scheduled:%Y-%m-%dT%H:%M:%SZ}"
     said = ""
-    if what.schedule.concurrency is not Concurrency.ALLOW:
-        there = asking.items(runs, what)
+    if concurrency is not Concurrency.ALLOW:
+        wanted = ",".join(f"{key}={labels[key]}" for key in ("mlgen.dev/pipeline", "mlgen.dev/env")) + f",{label}"
+        _, found = asking.answer("GET", f"{runs}?labelSelector={quote(wanted)}", None, fine=(200,))
+        there = list(found.get("items") or [])
         if name in {one["metadata"]["name"] for one in there}:
-            return f"{name} is there already, for {at}"
+            return f"{name} is there already, {words}"
         going = sorted(one["metadata"]["name"] for one in there if not _ended(one))
-        if going and what.schedule.concurrency is Concurrency.FORBID:
-            return f"{name} is not started, for {at}: {', '.join(going)} still goes on, and `concurrency` is forbid"
+        if going and concurrency is Concurrency.FORBID:
+            return f"{name} is not started, {words}: {', '.join(going)} still goes on, and `concurrency` is forbid"
         for other in going:
             asking.answer("PATCH", f"{runs}/{quote(other)}", CANCEL, fine=(200, 404))
         said = f", in place of {', '.join(going)}" if going else ""
     status, _ = asking.answer("POST", runs, run, fine=(200, 201, 409))
-    return f"{name} is there already, for {at}" if status == 409 else f"{name} is started, for {at}{said}"
+    return f"{name} is there already, {words}" if status == 409 else f"{name} is started, {words}{said}"
 
 
 def scheduled_for(what: Start, now: datetime) -> datetime:
@@ -97,16 +110,16 @@ def scheduled_for(what: Start, now: datetime) -> datetime:
     return found
 
 
-def named(what: Start, name: str, scheduled: datetime) -> Object:
-    """The PipelineRun of a time."""
-    metadata = what.run["metadata"]
-    notes = {**metadata.get("annotations", {}), TIME: f"{scheduled:%Y-%m-%dT%H:%M:%SZ}"}
-    given = {key: pod.escape(text) for key, text in what.schedule.arguments(scheduled).items()}
-    params = {one["name"]: one["value"] for one in what.run["spec"].get("params", [])} | given
-    spec = {**what.run["spec"], "params": [{"name": key, "value": text} for key, text in sorted(params.items())]}
+def named(run: Object, name: str, notes: Mapping[str, str], texts: Mapping[str, str]) -> Object:
+    """A PipelineRun of that name, with annotations and the texts of params."""
+    metadata = run["metadata"]
+    notes = {**metadata.get("annotations", {}), **notes}
+    given = {key: pod.escape(text) for key, text in texts.items()}
+    params = {one["name"]: one["value"] for one in run["spec"].get("params", [])} | given
+    spec = {**run["spec"], "params": [{"name": key, "value": text} for key, text in sorted(params.items())]}
     if not params:
         del spec["params"]
-    return {**what.run, "metadata": {**metadata, "name": name, "annotations": notes}, "spec": spec}
+    return {**run, "metadata": {**metadata, "name": name, "annotations": notes}, "spec": spec}
 
 
 def _ended(run: Object) -> bool:
@@ -114,15 +127,9 @@ def _ended(run: Object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class Asking:
     server: Server
     pause: Callable[[float], object]
-
-    def items(self, runs: str, what: Start) -> list[Object]:
-        labels = what.run["metadata"]["labels"]
-        wanted = f"mlgen.dev/pipeline={what.pipeline},mlgen.dev/env={labels['mlgen.dev/env']},{LABEL}"
-        _, found = self.answer("GET", f"{runs}?labelSelector={quote(wanted)}", None, fine=(200,))
-        return list(found.get("items") or [])
 
     def answer(self, method: str, path: str, body: object, *, fine: tuple[int, ...]) -> tuple[int, Object]:
         """An answer that is fine; asked again where the server is not there, or busy."""
@@ -146,7 +153,9 @@ class _Asking:
 def _fix(status: int) -> str:
     if status == 404:
         return "install Tekton, and apply tekton/<env>/manifests"
-    return "apply tekton/<env>/manifests whole: Role and RoleBinding of the schedule are there" if status == 403 else ""
+    return (
+        "apply tekton/<env>/manifests whole: Role and RoleBinding of what starts it are there" if status == 403 else ""
+    )
 
 
 def main() -> str:
@@ -155,6 +164,9 @@ def main() -> str:
         data = (Path(FOLDER) / FILE).read_bytes()
     except OSError as error:
         raise CannotAnswer("bad-invocation", f"nothing is to be started: {error}") from None
+    from mlgen.runtime.pod import event_start  # here: it needs this file
     from mlgen.runtime.pod.api_server import InCluster  # here: what renders a start asks nobody
 
+    if event_start.is_meant(data):
+        return event_start.start(event_start.Start.read(data), event_start.event(), InCluster(os.environ))
     return start(Start.read(data, os.environ.get("MLGEN_JOB", "")), InCluster(os.environ), datetime.now(UTC))

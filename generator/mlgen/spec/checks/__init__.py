@@ -21,6 +21,7 @@ from mlgen.spec.checks import (
     schedules,
     searches,
     secret_stores,
+    triggers,
     types,
     wiring,
 )
@@ -68,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     placing.places,
     distributed.nodes,
     schedules.schedules,
+    triggers.triggers,
 )
 
 

@@ -112,6 +112,8 @@ def _texts(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
             yield _long(item.place, "uri"), item.uri
     for schedule in pipeline.schedules:
         yield from ((given.place, given.text) for given in schedule.params if given.text)
+    for trigger in pipeline.triggers:
+        yield from ((given.place, given.text) for given in trigger.params if given.text)
     for task in pipeline.all_tasks:
         yield from _task_texts(task)
 
