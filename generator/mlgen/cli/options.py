@@ -21,7 +21,8 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
 SpecFile = Annotated[Path, typer.Argument(metavar="FILE", help="A spec, such as pipelines/hello.yaml.")]
 SpecFileOrNone = Annotated[
-    Path | None, typer.Argument(metavar="[FILE]", help="A spec, such as pipelines/hello.yaml; --due can do without.")
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="A spec, such as pipelines/hello.yaml; --due and --event can do without."),
 ]
 SpecFiles = Annotated[
     list[Path] | None, typer.Argument(metavar="[FILE]...", help="Specs. Without any: all of pipelines/.")

@@ -67,7 +67,13 @@ def run(
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Of --due: every time since then, not the latest.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of --due: start nothing, say what would be.")] = False,
+    event: Annotated[
+        Path | None,
+        typer.Option("--event", metavar="EVENT", help="Start the runs that an event asks for, each once; - is stdin."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Of --due and --event: start nothing, say what would be.")
+    ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline: on this machine, or in the cluster of an environment with a namespace.
@@ -91,11 +97,12 @@ def run(
         explain_cache=explain_cache,
         due=due,
         since=since,
+        event=event,
         dry_run=dry_run,
         form=form,
     )
     wanted.check()
-    raise typer.Exit(_due(wanted) if due else _run(wanted))
+    raise typer.Exit(_due(wanted) if due or event is not None else _run(wanted))
 
 
 # Each way of running is imported where it is gone: none needs what another does, and start-up is felt by everyone.
@@ -110,7 +117,12 @@ def _due(wanted: Wanted) -> int:
     records = open_records(workspace, wanted.env)
     wanted.check_place(in_cluster=records.in_cluster)
     asked = due.Wanted(files, wanted.since, wanted.dry_run, wanted.more, wanted.form)
-    return due.due(workspace, workspace.source_for(wanted.env), records, asked, SystemClock())
+    source = workspace.source_for(wanted.env)
+    if wanted.event is not None:
+        from mlgen.cli.due import events
+
+        return events.start_told(workspace, source, records, events.read(wanted.event), asked, clock=SystemClock())
+    return due.due(workspace, source, records, asked, SystemClock())
 
 
 def _run(wanted: Wanted) -> int:

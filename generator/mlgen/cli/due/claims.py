@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mlgen.local import rundir
 
-FOLDER = ".mlgen/due"
+FOLDER = ".mlgen"  # below it a folder for runs of times, and one for runs of events
 OLD_SECONDS = 40 * 24 * 3600  # longer than a schedule may catch up
 
 
@@ -34,9 +34,9 @@ class Claim:
 
 
 @contextmanager
-def claim(root: Path, pipeline: str, run: str, *, wait: bool = False) -> Iterator[Claim | None]:
+def claim(root: Path, kind: str, pipeline: str, run: str, *, wait: bool = False) -> Iterator[Claim | None]:
     """The claim of a run, None where another has it, unless that is waited for."""
-    folder = root / FOLDER
+    folder = root / FOLDER / kind
     folder.mkdir(parents=True, exist_ok=True)
     rundir.hide(folder.parent)
     descriptor = os.open(folder / f"{pipeline}.{run}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
@@ -51,40 +51,40 @@ def claim(root: Path, pipeline: str, run: str, *, wait: bool = False) -> Iterato
         os.close(descriptor)
 
 
-def going(root: Path, pipeline: str, *, but: str) -> list[str]:
-    """The runs of a pipeline that were started by its schedules and go on, but for one."""
-    found = [name for name in _names(root) if name.startswith(f"{pipeline}.")]
-    return [name.partition(".")[2] for name in found if name.partition(".")[2] != but and _is_held(root, name)]
+def going(root: Path, kind: str, pipeline: str, *, but: str) -> list[str]:
+    """The runs of a pipeline that were started in the same way and go on, but for one."""
+    found = [name for name in _names(root, kind) if name.startswith(f"{pipeline}.")]
+    return [name.partition(".")[2] for name in found if name.partition(".")[2] != but and _is_held(root, kind, name)]
 
 
-def end(root: Path, pipeline: str, run: str) -> None:
+def end(root: Path, kind: str, pipeline: str, run: str) -> None:
     """Ask a run that goes on to end, and wait for it."""
-    path = root / FOLDER / f"{pipeline}.{run}"
+    path = root / FOLDER / kind / f"{pipeline}.{run}"
     with suppress(OSError, ValueError, ProcessLookupError):
         os.kill(int(path.read_text()), signal.SIGINT)
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def tidy(root: Path, now: float) -> None:
+def tidy(root: Path, kind: str, now: float) -> None:
     """Remove the claims of runs of long ago, which are known by now. now: seconds since 1970."""
-    for name in _names(root):
-        path = root / FOLDER / name
+    for name in _names(root, kind):
+        path = root / FOLDER / kind / name
         with suppress(FileNotFoundError):
-            if now - path.stat().st_mtime > OLD_SECONDS and not _is_held(root, name):
+            if now - path.stat().st_mtime > OLD_SECONDS and not _is_held(root, kind, name):
                 path.unlink()
 
 
-def _names(root: Path) -> list[str]:
+def _names(root: Path, kind: str) -> list[str]:
     try:
-        return sorted(os.listdir(root / FOLDER))
+        return sorted(os.listdir(root / FOLDER / kind))
     except FileNotFoundError:
         return []
 
 
-def _is_held(root: Path, name: str) -> bool:
+def _is_held(root: Path, kind: str, name: str) -> bool:
     try:
-        with (root / FOLDER / name).open("rb") as file:
+        with (root / FOLDER / kind / name).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgen.cli.due import claims
-from mlgen.cli.due.starts import Due, again, read_since, starts
+from mlgen.cli.due.starts import TIMES, Due, again, read_since, starts
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
@@ -53,8 +53,13 @@ class Row:
 
 
 @dataclass
-class _Report:
+class Report:
     rows: list[Row] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        codes = [row.code for row in self.rows]
+        return INTERRUPTED if INTERRUPTED in codes else 1 if any(codes) else 0
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
@@ -66,10 +71,23 @@ def due(workspace: Workspace, source: Workspace, records: Records, wanted: Wante
     now = clock.now()
     since = read_since(wanted.since, now) if wanted.since is not None else None
     plans = [plan for plan in plans_in(source, records.environment, wanted.files) if plan.schedules]
-    report = _Report()
     if not records.in_cluster and not wanted.dry_run:
-        claims.tidy(workspace.root, now.timestamp())
-    for one in starts(records, plans, now, since):
+        claims.tidy(workspace.root, TIMES, now.timestamp())
+    report = start_all(workspace, source, records, starts(records, plans, now, since), wanted)
+    with answer_of_a_deed():
+        if wanted.form is Format.JSON:
+            answer_json({"env": records.environment.name, "due": [row_json(row) for row in report.rows]})
+        else:
+            sys.stdout.write(text(report.rows, "nothing is due"))
+    return report.code
+
+
+def start_all(
+    workspace: Workspace, source: Workspace, records: Records, found: Sequence[Due], wanted: Wanted
+) -> Report:
+    """Start what is to be there, each where it is not."""
+    report = Report()
+    for one in found:
         if one.known:
             report.rows.append(Row(one, "known", told=one.known))
         elif wanted.dry_run:
@@ -83,31 +101,28 @@ def due(workspace: Workspace, source: Workspace, records: Records, wanted: Wante
             report.add(row)
             if row.code == INTERRUPTED:
                 break
-    with answer_of_a_deed():
-        if wanted.form is Format.JSON:
-            answer_json({"env": records.environment.name, "due": [_json(row) for row in report.rows]})
-        else:
-            sys.stdout.write(_text(report.rows))
-    codes = [row.code for row in report.rows]
-    return INTERRUPTED if INTERRUPTED in codes else 1 if any(codes) else 0
+    return report
 
 
 def _here(workspace: Workspace, records: Records, one: Due, more: Sequence[str]) -> Row:
     """A run on this machine, to its end."""
     root, pipeline = workspace.root, one.plan.name
     # One at a time looks at what goes on, or two that look at once would both see nothing.
-    with claims.claim(root, pipeline, START, wait=True) as starting, claims.claim(root, pipeline, one.run) as claim:
+    with (
+        claims.claim(root, one.kind, pipeline, START, wait=True) as starting,
+        claims.claim(root, one.kind, pipeline, one.run) as claim,
+    ):
         if starting is None or claim is None:
             return Row(one, "known", told="another command starts it")
         one = again(records, one)  # who had the claim before may have started it
         if one.known:
             return Row(one, "known", told=one.known)
-        others = [run for run in claims.going(root, pipeline, but=one.run) if run != START]
-        if others and one.schedule.concurrency is Concurrency.FORBID:
+        others = [run for run in claims.going(root, one.kind, pipeline, but=one.run) if run != START]
+        if others and one.concurrency is Concurrency.FORBID:
             return Row(one, "left-out", told=f"{', '.join(others)} goes on")
-        if one.schedule.concurrency is Concurrency.REPLACE:
+        if one.concurrency is Concurrency.REPLACE:
             for other in others:
-                claims.end(root, pipeline, other)
+                claims.end(root, one.kind, pipeline, other)
         process = _process(root, records, one, more, claim)
         claim.held_by(process.pid)
         starting.release()
@@ -117,7 +132,7 @@ def _here(workspace: Workspace, records: Records, one: Due, more: Sequence[str])
 def _process(
     root: Path, records: Records, one: Due, more: Sequence[str], claim: claims.Claim
 ) -> subprocess.Popen[bytes]:
-    given = [part for key, text in sorted(one.schedule.arguments(one.time).items()) for part in ("-p", f"{key}={text}")]
+    given = [part for key, text in one.given for part in ("-p", f"{key}={text}")]
     command = ["run", one.plan.source, "-C", str(root), "--env", records.environment.name, "--name", one.run]
     # A session of its own: Ctrl-C reaches it once, by us. Without a terminal nobody is asked anything.
     return subprocess.Popen(
@@ -161,7 +176,7 @@ def _words(row: Row) -> str:
     return row.state or row.told or "did not begin"
 
 
-def _json(row: Row) -> dict[str, object]:
+def row_json(row: Row) -> dict[str, object]:
     return {
         "pipeline": row.due.plan.name,
         "scheduledFor": row.due.at,
@@ -172,8 +187,8 @@ def _json(row: Row) -> dict[str, object]:
     }
 
 
-def _text(rows: Sequence[Row]) -> str:
+def text(rows: Sequence[Row], nothing: str) -> str:
     if not rows:
-        return "nothing is due\n"
+        return f"{nothing}\n"
     cells = [("FOR", "RUN", "")] + [(row.due.at, row.due.run, _words(row)) for row in rows]
     return "".join(visible(line) + "\n" for line in table(cells))

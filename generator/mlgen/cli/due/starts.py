@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mlgen.cli.backfilling import known
 from mlgen.cli.ledgers.records import Records
 from mlgen.diagnostic import Misuse
 from mlgen.plan.model import Plan
-from mlgen.schedules.model import Schedule
+from mlgen.render.scheduled import schedule_name
+from mlgen.runtime.pod.start import LABEL, TIME
+from mlgen.schedules.model import Concurrency, Schedule
 
 MOST = 1000  # times that one command goes through
 MOST_DAYS = 366  # that --since may be ago
 
 
+TIMES, EVENTS = "due", "events"  # what starts runs: folders of claims
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A time that has come. known: how its run is told of already, "" where it has none."""
+    """A run that is to be there, for a time that has come or an event. at: that time, or which event, for people.
+
+    given: texts of params by name. label: of all runs in a cluster that were started in the same way, and by what.
+    notes: annotations of its run there. known: how the run is told of already, "" where there is none.
+    """
 
     plan: Plan
-    schedule: Schedule
-    time: datetime
     run: str
+    at: str
+    kind: str
+    concurrency: Concurrency
+    given: tuple[tuple[str, str], ...]
+    label: tuple[str, str]
+    notes: tuple[tuple[str, str], ...]
     known: str = ""
 
-    @property
-    def at(self) -> str:
-        return f"{self.time:%Y-%m-%dT%H:%M:%SZ}"
+
+def of_time(plan: Plan, schedule: Schedule, time: datetime, environment: str) -> Due:
+    at = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    return Due(
+        plan,
+        schedule.run_name(plan.name, time),
+        at,
+        TIMES,
+        schedule.concurrency,
+        tuple(sorted(schedule.arguments(time).items())),
+        (LABEL, schedule_name(plan, schedule, environment)),
+        ((TIME, at),),
+    )
 
 
 def read_since(text: str, now: datetime) -> datetime:
@@ -53,13 +76,18 @@ def starts(records: Records, plans: Iterable[Plan], now: datetime, since: dateti
         for schedule in plan.schedules:
             due = schedule.due(now, since=since)
             for time in due if since is not None else due[-1:]:
-                one = Due(plan, schedule, time, schedule.run_name(plan.name, time))
+                one = of_time(plan, schedule, time, records.environment.name)
                 times.setdefault(one.run, one)
         found += times.values()
     if len(found) > MOST:
         fix = "name a later --since"
         raise Misuse("bad-option", f"{len(found):,} times have come since then, {MOST:,} are the most", fix=fix)
-    return sorted(_known(records, found), key=lambda one: (one.time, one.plan.name, one.run))
+    return known_of(records, found)
+
+
+def known_of(records: Records, found: list[Due]) -> list[Due]:
+    """The same, with what is known of each, in their order."""
+    return sorted(_known(records, found), key=lambda one: (one.at, one.plan.name, one.run))
 
 
 def again(records: Records, one: Due) -> Due:
@@ -76,4 +104,4 @@ def _known(records: Records, found: list[Due]) -> Iterator[Due]:
         for one in of_plan:
             turn = turns[one.run]
             told = "COMPLETE" if turn.done else "goes on" if turn.goes_on else "failed" if turn.resumes else ""
-            yield Due(one.plan, one.schedule, one.time, one.run, told)
+            yield replace(one, known=told)

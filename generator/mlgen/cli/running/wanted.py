@@ -37,6 +37,7 @@ class Wanted:
     explain_cache: bool
     due: bool
     since: str | None
+    event: Path | None
     dry_run: bool
     form: Format
 
@@ -52,11 +53,8 @@ class Wanted:
 
     def check(self) -> None:
         """Raises Misuse for options that do not go together, whatever the environment."""
-        if self.due:
-            single = (self.given, self.ask, self.name, self.dates, self.detach, self.logs, self.explain_cache)
-            if any(single):
-                fix = "give --due alone, with --env, --since and --dry-run: params and names are the schedule's"
-                raise Misuse("bad-option", "other options exclude --due", fix=fix)
+        if self.due or self.event is not None:
+            self._check_starts()
             return
         if self.since is not None or self.dry_run:
             raise Misuse("bad-option", "--since and --dry-run are for --due", fix="leave them out, or add --due")
@@ -64,6 +62,15 @@ class Wanted:
             raise Misuse("bad-option", "no spec is named", fix="name one: mlgen run pipelines/hello.yaml")
         if self.backfill and not self.explain_cache:
             self._check_backfill()
+
+    def _check_starts(self) -> None:
+        single = (self.given, self.ask, self.name, self.dates, self.detach, self.logs, self.explain_cache)
+        if self.due and (any(single) or self.event is not None):
+            fix = "give --due alone, with --env, --since and --dry-run: params and names are the schedule's"
+            raise Misuse("bad-option", "other options exclude --due", fix=fix)
+        if self.event is not None and (any(single) or self.since is not None):
+            fix = "give --event alone, with --env and --dry-run: params and names are the trigger's"
+            raise Misuse("bad-option", "other options exclude --event", fix=fix)
 
     def _check_backfill(self) -> None:
         if self.dates is None:
