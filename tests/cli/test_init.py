@@ -50,6 +50,19 @@ def test_it_checks_runs_and_renders_at_once(made: Path) -> None:
     assert mlgen("render", "--env", "dev", "--check", cwd=made).returncode == 0
 
 
+def test_its_pipeline_starts_by_itself_once_who_keeps_the_cluster_lets_it(made: Path) -> None:
+    spec, params = made / "pipelines" / "line.yaml", made / "policies" / "params.yaml"
+    spec.write_text(spec.read_text().replace("\nowner: ml\n", '\nowner: ml\nschedule: "0 3 * * 1"\n'))
+    found = json.loads(mlgen("check", "--format", "json", cwd=made).stdout)["findings"]
+    [asked] = [one for one in found if one["severity"] == "error"]
+    assert (asked["file"], "serviceAccounts in policies/params.yaml" in asked["fix"]) == (
+        "pipelines/line.yaml",
+        True,
+    )
+    params.write_text(params.read_text().replace("mlgen-ledger-dev", "mlgen-ledger-dev mlgen-start-line-dev"))
+    assert mlgen("check", cwd=made).returncode == 0
+
+
 def test_what_it_says_comes_next_does(tmp_path: Path) -> None:
     done = mlgen("init", "new", cwd=tmp_path)
     wrote = [line.removeprefix("wrote new/") for line in done.stdout.splitlines() if line.startswith("wrote ")]

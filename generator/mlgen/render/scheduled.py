@@ -7,8 +7,8 @@ which therefore may also list them, and for `replace` cancel them; where runs ma
 from __future__ import annotations
 
 from mlgen.plan.model import Plan
-from mlgen.render.cronjob import MAX_NAME, job_labels
-from mlgen.render.names import of_environment
+from mlgen.render.cronjob import MAX_NAME
+from mlgen.render.names import of_environment, pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.starting import account_name, an_object, document, job_spec, pod_spec
 from mlgen.runtime.pod import start
@@ -24,10 +24,10 @@ def schedule_objects(plan: Plan, environment: Environment) -> list[Data]:
     for schedule in plan.schedules:
         name = schedule_name(plan, schedule, environment.name)
         what: Data = {"cronJob": name, "schedule": schedule.to_json()}
-        spec = _cron_job(schedule, environment, name, account_name(plan, environment.name))
+        spec = _cron_job(plan, schedule, environment, name)
         objects += [
             document(plan, environment, start.LABEL, name, what),
-            an_object(environment, name, "batch/v1", "CronJob", spec=spec),
+            an_object(environment, name, "batch/v1", "CronJob", plan=plan, spec=spec),
         ]
     return objects
 
@@ -37,8 +37,9 @@ def schedule_name(plan: Plan, schedule: Schedule, environment: str) -> str:
     return of_environment(f"{plan.name}-{schedule.digest}", environment, MAX_NAME)
 
 
-def _cron_job(schedule: Schedule, environment: Environment, name: str, account: str) -> Data:
+def _cron_job(plan: Plan, schedule: Schedule, environment: Environment, name: str) -> Data:
     job: Data = {"name": "MLGEN_JOB", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_LABEL}']"}}}
+    pod = pod_spec(environment, name, account_name(plan, environment.name), env=[job])
     return {
         "schedule": schedule.cron,
         "timeZone": schedule.zone,
@@ -47,7 +48,7 @@ def _cron_job(schedule: Schedule, environment: Environment, name: str, account: 
         "successfulJobsHistoryLimit": 1,
         "failedJobsHistoryLimit": 1,
         "jobTemplate": {
-            "metadata": {"labels": job_labels(environment)},
-            "spec": job_spec(environment, {}, pod_spec(environment, name, account, env=[job])),
+            "metadata": {"labels": pipeline_labels(plan, environment)},
+            "spec": job_spec(plan, environment, {}, pod),
         },
     }

@@ -10,7 +10,7 @@ from mlgen.plan.model import Plan
 from mlgen.render import identity, staging
 from mlgen.render.cronjob import job_labels, plain_container
 from mlgen.render.manifests import MADE_BY, Manifest
-from mlgen.render.names import manifest_path, of_environment, run_annotations
+from mlgen.render.names import manifest_path, of_environment, pipeline_labels, run_annotations
 from mlgen.render.pipelinerun import pipeline_run
 from mlgen.render.staging import Data
 from mlgen.runtime.pod import start
@@ -63,8 +63,12 @@ def rights(environment: Environment, name: str, rules: list[Data]) -> list[Data]
     ]
 
 
-def an_object(environment: Environment, name: str, version: str, kind: str, **body: object) -> Data:
-    metadata: Data = {"name": name, "namespace": environment.namespace, "labels": job_labels(environment)}
+def an_object(
+    environment: Environment, name: str, version: str, kind: str, *, plan: Plan | None = None, **body: object
+) -> Data:
+    """plan: whose the object is; of none, it has the environment's labels only."""
+    labels = job_labels(environment) if plan is None else pipeline_labels(plan, environment)
+    metadata: Data = {"name": name, "namespace": environment.namespace, "labels": labels}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
 
 
@@ -76,15 +80,18 @@ def document(plan: Plan, environment: Environment, label: str, name: str, what: 
     metadata = {key: value for key, value in metadata.items() if key != "generateName"}
     metadata["labels"] = {**metadata["labels"], label: name}
     found = {**what, "pipeline": plan.name, "run": {**run, "metadata": metadata}}
-    return an_object(environment, name, "v1", "ConfigMap", data={start.FILE: canonical.encode(found).decode()})
+    return an_object(
+        environment, name, "v1", "ConfigMap", plan=plan, data={start.FILE: canonical.encode(found).decode()}
+    )
 
 
-def job_spec(environment: Environment, metadata: Data, pod: Data) -> Data:
+def job_spec(plan: Plan, environment: Environment, metadata: Data, pod: Data) -> Data:
+    """Of the Job whose pod creates a run: its owner is the pipeline's."""
     return {
         "backoffLimit": TRIES,
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": {"metadata": {"labels": job_labels(environment), **metadata}, "spec": pod},
+        "template": {"metadata": {"labels": pipeline_labels(plan, environment), **metadata}, "spec": pod},
     }
 
 

@@ -11,7 +11,7 @@ from mlgen.plan.model import Plan
 from mlgen.render import staging
 from mlgen.render.cronjob import MAX_NAME, PROJECT_FILE, job_labels
 from mlgen.render.manifests import MADE_BY, Manifest
-from mlgen.render.names import manifest_path, of_environment
+from mlgen.render.names import manifest_path, of_environment, pipeline_labels
 from mlgen.render.staging import Data
 from mlgen.render.starting import Mounted, account_name, an_object, document, job_spec, pod_spec, rights
 from mlgen.runtime.pod import event_start
@@ -97,18 +97,18 @@ def trigger_objects(plan: Plan, environment: Environment) -> list[Data]:
             "template": {
                 "spec": {
                     "params": [{"name": "event"}],
-                    "resourcetemplates": [job(environment, name, account_name(plan, environment.name))],
+                    "resourcetemplates": [job(plan, environment, name)],
                 }
             },
         }
         objects += [
             document(plan, environment, event_start.LABEL, name, what),
-            an_object(environment, name, VERSION, "Trigger", spec=spec),
+            an_object(environment, name, VERSION, "Trigger", plan=plan, spec=spec),
         ]
     return objects
 
 
-def job(environment: Environment, name: str, account: str) -> Data:
+def job(plan: Plan, environment: Environment, name: str) -> Data:
     """What a Trigger creates. The event is an annotation, which nobody expands, and a file: variables are short."""
     item: Data = {
         "path": event_start.EVENT_FILE,
@@ -117,6 +117,7 @@ def job(environment: Environment, name: str, account: str) -> Data:
     mount: Data = {"name": _EVENT_VOLUME, "mountPath": event_start.EVENT_FOLDER, "readOnly": True}
     volume: Data = {"name": _EVENT_VOLUME, "downwardAPI": {"items": [item]}}
     notes: Data = {"annotations": {event_start.ANNOTATION: "$(tt.params.event)"}}
+    account = account_name(plan, environment.name)
     pod = pod_spec(environment, name, account, more=Mounted(mount, volume))
     return {
         "apiVersion": "batch/v1",
@@ -124,9 +125,9 @@ def job(environment: Environment, name: str, account: str) -> Data:
         "metadata": {
             "generateName": f"{name}-",
             "namespace": environment.namespace,
-            "labels": job_labels(environment),
+            "labels": pipeline_labels(plan, environment),
         },
-        "spec": {**job_spec(environment, notes, pod), "podFailurePolicy": {"rules": [_REFUSED]}},
+        "spec": {**job_spec(plan, environment, notes, pod), "podFailurePolicy": {"rules": [_REFUSED]}},
     }
 
 
