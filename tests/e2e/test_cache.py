@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -15,6 +16,7 @@ from tests.e2e.cluster import BUSYBOX, kubectl
 from tests.e2e.lab import ENV, Lab, Project
 
 pytestmark = pytest.mark.together
+RESOURCE = "nvidia.com/gpu"
 
 SPEC = """
 params: {epochs: 20}
@@ -114,3 +116,63 @@ def test_what_was_made_is_taken_and_what_changed_runs(lab: Lab) -> None:
     fourth = run(project, "fourth")
     assert fourth["prepare"].get("cached") is None
     assert fourth["train"]["originalRunId"] == first["train"]["runId"], "the same bytes came of it"
+
+
+GPU = """
+params: {epochs: 2}
+tasks:
+  train:
+    run: 'echo "train ran"; echo "$epochs" > "$model"; echo 0.5 > "$auc"'
+    in: [params.epochs]
+    out: {model: model, auc: metric}
+    gpu: 1
+    cache: true
+  show: {run: 'cat "$model"', in: [train.model, train.auc]}
+"""
+
+
+@pytest.fixture(name="gpu")
+def _gpu() -> Iterator[None]:
+    """A GPU that is none: a number by which the scheduler places pods."""
+    node = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
+
+    def have(count: str | None) -> None:
+        patch = {"status": {"capacity": {RESOURCE: count}, "allocatable": {RESOURCE: count}}}
+        kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps(patch))
+
+    have("1")
+    yield
+    have(None)
+
+
+def pods(project: Project, name: str) -> dict[str, Any]:
+    found = json.loads(kubectl("get", "pods", "-n", project.name, "-l", f"tekton.dev/pipelineRun={name}", "-o", "json"))
+    return {pod["metadata"]["labels"]["tekton.dev/pipelineTask"]: pod for pod in found["items"]}
+
+
+def asks_for_a_gpu(pod: dict[str, Any]) -> bool:
+    return any(RESOURCE in one["resources"].get("limits", {}) for one in pod["spec"]["containers"])
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_hit_asks_for_no_gpu(lab: Lab) -> None:
+    project = lab.project("cache-gpu", settings={"gpus": {"default": {"resource": RESOURCE}}})
+    project.pipeline("demo", GPU.replace("    run: 'echo \"train", f"    image: {pinned()}\n    run: 'echo \"train"))
+    first = run(project, "first")
+    made = pods(project, "first")
+    assert made.keys() == {"cache-train", "train", "show", "record"}
+    assert {task: asks_for_a_gpu(pod) for task, pod in made.items()} == {task: task == "train" for task in made}
+    assert "train ran" in printed(project, "first", "train")
+
+    second = run(project, "second")
+    made = pods(project, "second")
+    assert made.keys() == {"cache-train", "show", "record"}
+    assert not any(map(asks_for_a_gpu, made.values()))
+    assert (second["train"]["cached"], second["train"]["originalRunId"]) == (True, first["train"]["runId"])
+    assert second["train"]["outputs"] == first["train"]["outputs"]
+    assert printed(project, "second", "show") == "2\n"
+
+    third = run(project, "third", "-p", "epochs=3")
+    assert "train" in pods(project, "third")
+    assert third["train"].get("cached") is None
+    assert printed(project, "third", "show") == "3\n"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.cluster import kubectl
 from tests.e2e.lab import ENV, Lab, Project
-from tests.e2e.run import wait_for
+from tests.e2e.run import start, wait_for
 
 pytestmark = pytest.mark.together
 
@@ -112,6 +112,140 @@ def _once_more(project: Project) -> None:
         "tell": "NotAskedFor",
     }
     assert tasks_with_pods(project, "line-three") == ["judge", "record"]
+
+
+# What failed for want of time is given more: that alone leaves tasks what they were.
+MANY = """
+tasks:
+  make: {run: "echo '[1, 2, 3]' > \\"$parts\\"", out: {parts: json}}
+  train:
+    run: |
+      if [ "$x" = 1 ]; then sleep 20; fi
+      echo "m$x" > "$model"
+      echo "0.$x" > "$auc"
+    out: {model: model, auc: metric}
+    sweep: {grid: {x: [1, 2, 3, 4, 5]}}
+    parallel: 3
+    pick: max auc
+    timeout: TIME
+  each:
+    run: |
+      if [ "$part" = 3 ]; then sleep 20; fi
+      echo "p$part" > "$said"
+    out: {said: string}
+    for: {part: make.parts}
+    timeout: TIME
+  use:
+    run: |
+      [ "$(cat "$model")" = m5 ] && [ "$said" = '["p1","p2","p3"]' ]
+    in: [train.model, each.said]
+"""
+
+
+def test_items_that_succeeded_have_no_pods_again(lab: Lab) -> None:
+    project = lab.project("resume-items")
+    project.pipeline("line", MANY.replace("TIME", "10s"))
+    mlgen(project, *RUN, "--name", "items-one", code=1)
+    before = items(project, "items-one")
+    done = {label for label, facet in before.items() if facet["state"] == "COMPLETE"}
+    assert {"train[1]", "train[2]", "each[0]", "each[1]"} <= done
+    assert {"train[0]", "each[2]"} & before.keys() > set()
+    assert not {"train[0]", "each[2]"} & done
+
+    project.pipeline("line", MANY.replace("TIME", "2m"))
+    answer, said = mlgen(project, *RUN, "--resume", "items-one", "--name", "items-two")
+    assert "make reused" in said
+    assert answer["state"] == "COMPLETE"
+    after = items(project, "items-two")
+    assert after.keys() >= {f"train[{i}]" for i in range(5)} | {f"each[{i}]" for i in range(3)}
+    assert {label for label, facet in after.items() if facet.get("cached")} == done | {"make"}
+    for label in done - {"make"}:
+        assert after[label]["originalRunId"] == before[label]["runId"]
+        assert after[label]["outputs"] == before[label]["outputs"]
+    assert len(tasks_with_pods(project, "items-two")) == 8 - len(done - {"make"}) + 2
+    told, _ = mlgen(project, "runs", "show", "items-two", "--env", ENV, "--format", "json")
+    first, _ = mlgen(project, "runs", "show", "items-one", "--env", ENV, "--format", "json")
+    assert told["resumes"] == first["uid"], "by the run's own record, not by who reconciles"
+    assert told["tasks"]["train"] == {"status": "Succeeded", "reason": "Succeeded"}
+
+    answer, said = mlgen(project, *RUN, "--resume", "items-two", "--from", "use", "--name", "items-three")
+    assert "items-two: each, make, train reused" in said
+    assert tasks_with_pods(project, "items-three") == ["record", "use"]
+    assert answer["tasks"]["train"] == {"status": "Succeeded", "reason": "Reused"}
+
+
+def items(project: Project, run: str) -> dict[str, Any]:
+    """What the records of a run say, of items as `train[3]`."""
+    told, _ = mlgen(project, "runs", "show", run, "--env", ENV, "--format", "json")
+    found = {}
+    for one in told["records"]:
+        facet = one["run"]["facets"]["mlgen_task"]
+        label = f"{facet['task']}[{facet['item']['index']}]" if "item" in facet else facet["task"]
+        found[label] = facet | {"runId": one["run"]["runId"], "outputs": one["outputs"]}
+    return found
+
+
+SEARCHED = """
+tasks:
+  train:
+    sweep: {search: {x: {min: 10, max: 90}}, trials: TRIALS, seed: 3}
+    parallel: 2
+    pick: max auc
+    run: |
+      if [ "$MLGEN_INDEX" = 2 ]; then sleep 20; fi
+      echo "0.$x" > "$auc"
+    out: {auc: metric}
+    timeout: TIME
+  use: {run: 'test -n "$x"', in: [train.x]}
+"""
+
+
+def test_a_search_goes_on(lab: Lab) -> None:
+    project = lab.project("resume-search")
+    project.pipeline("line", SEARCHED.replace("TRIALS", "4").replace("TIME", "10s"))
+    mlgen(project, *RUN, "--name", "search-one", code=1)
+    before = items(project, "search-one")
+    done = {label for label, facet in before.items() if facet["state"] == "COMPLETE"}
+    assert {"train[0]", "train[1]"} <= done
+    project.pipeline("line", SEARCHED.replace("TRIALS", "5").replace("TIME", "2m"))
+    mlgen(project, *RUN, "--resume", "search-one", "--name", "search-two")
+    after = items(project, "search-two")
+    assert {label for label, facet in after.items() if facet.get("cached")} == done
+    assert after["train[2]"]["item"]["values"] == before["train[2]"]["item"]["values"], "asked again, the same answer"
+    assert [after[f"train[{i}]"]["item"]["of"] for i in range(5)] == [5] * 5
+
+
+TRAINING = """
+tasks:
+  train:
+    run: |
+      n=$(cat "$state/step" 2>/dev/null || echo 0)
+      echo "$n" > "$began"
+      while [ "$n" -lt 20 ]; do
+        n=$((n + 1)); echo "$n" > "$state/step.tmp"; mv "$state/step.tmp" "$state/step"; echo "step $n"; sleep 1
+      done
+    out: {began: integer}
+    checkpoint: {name: state, every: 2s}
+    memory: MEMORY
+"""
+
+
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint(lab: Lab) -> None:
+    project = lab.project("resume-checkpoint")
+    project.pipeline("line", TRAINING.replace("MEMORY", "32Mi"))
+    run = start(project, "line")
+    pod = run.says("train", "step 8\n")["metadata"]["name"]
+    kubectl("exec", "-n", project.name, pod, "-c", "step-main", "--", "sh", "-c", "kill -9 -1")
+    assert run.settled() == "Failed"
+    assert run.told().only("train")["exitCode"] == -1
+    project.pipeline("line", TRAINING.replace("MEMORY", "48Mi"))
+    answer, _ = mlgen(project, *RUN, "--resume", run.name, "--name", "goes-on")
+    assert answer["state"] == "COMPLETE"
+    facet = items(project, "goes-on")["train"]
+    assert facet["values"]["began"] >= 6
+    log = project.mlgen("logs", "goes-on", "train", "--env", ENV)
+    assert "step 5\n" not in log
+    assert "step 20" in log
 
 
 def test_a_backfill_has_a_run_for_each_date_two_at_once(lab: Lab) -> None:

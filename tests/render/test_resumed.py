@@ -156,6 +156,22 @@ def test_pieces_have_the_items_that_are_left_and_one_without_any_is_no_part() ->
     assert set(re.findall(r"\$\(tasks\.([a-z0-9-]+)\.", told)) == {"train", "train-c2", "use"}
 
 
+def test_the_first_piece_that_is_left_has_the_name_of_the_fan() -> None:
+    plan = fan_plan(10, parallel=3)
+    run = of_items(plan, Known({}, {}, frozenset()), train={0, 1, 2, 4})
+    entries = entries_of(run)
+    assert {name: numbers(entry) for name, entry in entries.items() if "matrix" in entry} == {
+        "train": [3, 5],
+        "train-c2": [6, 7, 8],
+        "train-c3": [9],
+    }
+    assert "runAfter" not in entries["train"]
+    assert entries["train-c2"]["runAfter"] == ["train"]
+    assert [entry["matrix"] for entry in entries.values() if "matrix" in entry]
+    told = next(p["value"] for p in run["spec"]["pipelineSpec"]["finally"][-1]["params"] if p["name"] == "mlgen-tasks")
+    assert re.findall(r"\$\(tasks\.([a-z0-9-]+)\.status", told) == ["train", "train-c2", "train-c3", "use"]
+
+
 def test_a_whole_fan_is_no_part() -> None:
     plan = fan_plan(10, parallel=3)
     run = of_items(plan, Known({"train": {"auc": "1"}}, {}, frozenset()))
@@ -167,7 +183,7 @@ def test_a_whole_fan_is_no_part() -> None:
     ("parallel", "taken", "pieces"),
     [
         (None, {0, 17}, {"each": [*range(1, 16)], "each-c1": [16, 18]}),
-        (None, {*range(16)}, {"each-c1": [16, 17, 18]}),
+        (None, {*range(16)}, {"each": [16, 17, 18]}),
         (8, {3}, {"each": [0, 1, 2, 4, 5, 6, 7], "each-c1": [*range(8, 16)], "each-c32": [16, 17, 18]}),
     ],
 )

@@ -122,6 +122,7 @@ class _Writer:
         # that it waited for.
         self._emptied: dict[str, tuple[str, ...]] = {}
         self._left: dict[str, list[int]] = {}  # the items of the others, where the run is not to count them
+        self._called: dict[str, str] = {}
         counted = counted_in(plan, reduced.known)
         for task in plan.tasks:
             if task.name in self._gone or not (task.name in counted or task.name in reduced.items):
@@ -133,6 +134,9 @@ class _Writer:
                     self._left[piece.name] = left
                 else:
                     self._emptied[piece.name] = piece.after
+            first = next((piece.name for piece in pieces.of(task.name) if piece.name in self._left), task.name)
+            if first != task.name:  # by its first piece a fan is known to who looks at the run
+                self._called[first] = task.name
         self._counts = {
             f"{task.name}.{name}": text for task in plan.tasks for name, text in _told(task.name, plan, reduced.known)
         }
@@ -146,7 +150,7 @@ class _Writer:
         if (left := self._left.get(entry["name"])) is not None:
             rows = {_index(row): row for row in entry["matrix"].get("include", ())}
             include = [rows.get(i, {"params": [{"name": INDEX, "value": str(i)}]}) for i in left]
-            entry = {key: {"include": include} if key == "matrix" else value for key, value in entry.items()}
+            entry |= {"matrix": {"include": include}, "name": self._called.get(entry["name"], entry["name"])}
         after = self._after(entry.pop("runAfter", ()))
         # In the order of the rendered one, which is the fixed point of the webhook's.
         return {**entry, **({"runAfter": after} if after else {})}
@@ -159,7 +163,7 @@ class _Writer:
             if name in self._emptied:
                 work += self._emptied[name][::-1]
             elif name not in self._gone:
-                found[name] = None
+                found[self._called.get(name, name)] = None
         return list(found)
 
     def _texts(self, value: Any) -> Any:
@@ -188,4 +192,5 @@ class _Writer:
             return "Succeeded" if what == "status" else REUSED
         if task in self._reduced.left_out:
             return "None" if what == "status" else NOT_ASKED
-        return match[0]
+        called = match.group(1)
+        return f"$(tasks.{self._called.get(called, called)}.{what})"
