@@ -225,3 +225,12 @@ run({[*RUN, "--resume", "one", "--name", "killed"]!r})
     assert set(ran()) >= {"3"}
     again("--resume", "one", "--name", "three")
     assert ran() == ["3"]
+
+
+def test_a_loop_without_items_is_told_as_one_that_succeeded(again: Callable[..., Told], say: Say) -> None:
+    spec(LOOP, parts="[]")
+    code, out, _ = say(*RUN, "--name", "one")
+    assert (code, "train  succeeded, no items\n" in out) == (0, True)
+    assert "train  succeeded, no execution of it is known\n" in say("runs", "show", "one")[1]
+    code, out, _ = say(*RUN, "--resume", "one", "--from", "tell", "--name", "two")
+    assert (code, "train  reused\n" in out) == (0, True)

@@ -15,8 +15,8 @@ from mlgen.ledger.questions.query import summary
 from mlgen.ledger.questions.read import Execution, Run, moment
 from mlgen.ledger.questions.where import COLUMNS
 from mlgen.ledger.records.artifact import Artifact, place
-from mlgen.ledger.records.task import TaskRecord
-from mlgen.local.schedule import NONE, STOPPING
+from mlgen.ledger.records.task import State, TaskRecord
+from mlgen.local.schedule import NONE, STOPPING, SUCCEEDED
 from mlgen.reports import markdown
 from mlgen.runtime.reused import REUSED
 from mlgen.values import to_quoted_text, to_short_text
@@ -110,7 +110,7 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
     ]
     lines = [f"{found.name}  {_state(found)}", *table([(word, text) for word, text in facts if text]), ""]
     counted = {e.path for e in found.outcomes}
-    told = set[str]()
+    told, there = set[str](), {e.record.task for e in found.outcomes}
     for execution in found.outcomes:
         if execution.record.item is not None:
             if execution.record.task not in told:
@@ -122,6 +122,8 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
             if other.record.task == execution.record.task and other.path not in counted:
                 lines.append(f"  before: {_attempt(other.record)}")
     for name, task in about["tasks"].items():
+        if task["status"] == SUCCEEDED and name not in there:  # of an empty list, or its record has not landed
+            lines.append(f"{name}  {State.COMPLETE.word}, no execution of it is known")
         if task["status"] == NONE:
             lines.append(f"{name}  {_skip(found, task['reason'], whys.get(name, ''))}")
     return to_lines([*lines, "", ledger(commit)])

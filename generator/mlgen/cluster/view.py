@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mlgen.cluster.api import Object
+from mlgen.cluster.empty import empty
 from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State
@@ -259,7 +260,8 @@ def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
         if status is not None and (status.status == FAILED or STOPPING not in reasons):
             found[name] = status
         elif reasons and name not in runs:
-            found[name] = TaskStatus(NONE, reasons[0])
+            none = empty(objects.run, entries.get(name, [name]))
+            found[name] = TaskStatus(SUCCEEDED, "") if none else TaskStatus(NONE, reasons[0])
     return found | {name: TaskStatus(SUCCEEDED, CACHED) for name in hits(objects.task_runs) & set(found)}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from mlgen.cli import words
+from mlgen.cluster import view
 from mlgen.cluster.events import Outcome
 from mlgen.cluster.view import CACHED
 from mlgen.diagnostic import visible
+from mlgen.ledger.records.task import State
 from mlgen.plan.model import Out, Plan, Task
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.reused import REUSED
@@ -45,6 +47,12 @@ def _ended(plan: Plan, outcome: Outcome, task: str) -> str:
         return "reused"
     if status is not None and status.reason == CACHED:
         return "succeeded, cached"
+    states = [one.state for node, one in outcome.endings.items() if view.base_of(node) == task]
+    if states:  # of items
+        counts = {state.word: states.count(state) for state in State}
+        return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    if status is not None and status.status == "Succeeded":
+        return f"succeeded, {words.items(0)}"
     because = words.blame(outcome.tasks, outcome.state)
     return words.why_skipped(plan, task, status.reason if status else "", because)
 

@@ -9,6 +9,7 @@ from typing import Any
 from mlgen.cli import words
 from mlgen.cli.screen import Screen
 from mlgen.cluster import view
+from mlgen.cluster.empty import NO_ITEMS
 from mlgen.cluster.events import (
     Ended,
     Event,
@@ -54,6 +55,15 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         for task in tasks:
             self._screen.reused(task, run)
 
+    def _skipped(self, event: Skipped) -> None:
+        if event.reason == view.CACHED:
+            self._screen.cached(event.task)
+        elif event.reason == NO_ITEMS:
+            self._screen.concluded(event.task, State.COMPLETE, words.items(0))
+        else:
+            why = words.why_skipped(self._plan, event.task, event.reason, self._because)
+            self._screen.skipped(event.task, why)
+
     def hear(self, event: Event) -> None:
         """Show an event; of gate tasks and `record`, which no author wrote, only what goes wrong."""
         screen = self._screen
@@ -74,10 +84,8 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
                 self._told.add(event.fix)
             case Ended():
                 self._ended(event)
-            case Skipped(reason=view.CACHED):
-                screen.cached(event.task)
             case Skipped():
-                screen.skipped(event.task, words.why_skipped(self._plan, event.task, event.reason, self._because))
+                self._skipped(event)
             case Printed():
                 screen.say(event.task, f"| {visible(event.line)}")
             case Noted():

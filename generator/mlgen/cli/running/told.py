@@ -11,7 +11,9 @@ from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local.events import Outcome
 from mlgen.local.rundir import RunFolder
+from mlgen.local.schedule import SUCCEEDED
 from mlgen.plan.model import Pick, Plan, Task
+from mlgen.runtime.reused import REUSED
 from mlgen.values import to_short_text
 
 
@@ -24,7 +26,10 @@ def text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
     for task in plan.all_tasks:
         found = records.get(task.name, [])
         if not found:
-            reason = words.skip(statuses[task.name].reason, outcome.whys.get(task.name, ""))
+            status = statuses[task.name]
+            reason = words.skip(status.reason, outcome.whys.get(task.name, ""))
+            if status.status == SUCCEEDED:  # a fan without items
+                reason = "reused" if status.reason == REUSED else f"{State.COMPLETE.word}, {words.items(0)}"
             lines.append(f"  {task.name:{width}}  {reason}")
             continue
         first, *more = _of_task(task, found)

@@ -28,6 +28,15 @@ def items(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             yield from _axis(task.fan, axis)
         yield from _lists(pipeline, task.fan)
         yield from _too_many(pipeline, task.fan)
+    yield from _nothing_runs(pipeline)
+
+
+def _nothing_runs(pipeline: Pipeline) -> Iterator[Diagnostic]:
+    """A fan without items is one that succeeded; a pipeline of such alone has nothing that Tekton could run."""
+    empty = [task.fan for task in pipeline.tasks.values() if task.fan is not None and fans.count(task.fan) == 0]
+    if empty and len(empty) == len(pipeline.tasks) and "tasks" in pipeline.known:
+        message, why = "no task of this pipeline would ever run", "each goes through an empty list"
+        yield empty[0].place.key_finding("bad-loop", message, why, "give it an item, or a task that leaves the list")
 
 
 def _one_fan(task: Task) -> Iterator[Diagnostic]:
