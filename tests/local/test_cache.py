@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from mlgen import canonical
 from mlgen.ledger.records.task import State
 from mlgen.local import host
@@ -20,6 +22,7 @@ from mlgen.store import Store, open_store
 from mlgen.values import Type
 from tests.local.plans import in_, out, plan, task
 from tests.local.runs import Project, Told
+from tests.strategies import load
 
 
 def cached(made: Task, **about: object) -> Task:
@@ -176,3 +179,17 @@ def test_no_claim_is_left_once_the_record_is_durable(project: Project) -> None:
     again(project, two_tasks())
     again(project, two_tasks())
     assert store_of(project).keys(cache.CLAIMS) == []
+
+
+@pytest.mark.parametrize(("script", "ran"), [('echo "$x" > "$f"', [0]), ('echo "$MLGEN_INDEX" > "$f"', [0, 1, 2])])
+def test_the_number_of_an_item_counts_where_its_script_says_it(tmp_path: Path, script: str, ran: list[int]) -> None:
+    project = Project(tmp_path)
+
+    def of(*values: int) -> Plan:
+        each = {"run": script, "out": ["f"], "for": {"x": list(values)}, "cache": True}
+        return load({"version": 1, "name": "demo", "tasks": {"each": each}})
+
+    again(project, of(1, 2))
+    told = again(project, of(3, 1, 2))
+    found = sorted(r.item.index for r in told.records.values() if r.item and r.original_run_id is None)
+    assert found == ran

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mlgen import canonical
 from mlgen.plan import model
 from mlgen.runtime.attempts.retrying import Policy
-from mlgen.runtime.cache.key import known_digests, make, of_text
+from mlgen.runtime.cache.key import INDEX_PART, known_digests, make, of_text
 from mlgen.runtime.fans.items import CHUNK, MOST_OF_A_RUN
 from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
 from mlgen.runtime.pod.contract import NOT_IN_PARAMS, Platform
@@ -26,6 +26,8 @@ from mlgen.runtime.protocol import (
     TaskDocument,
 )
 from mlgen.values import Type
+
+INDEX = "MLGEN_INDEX"  # the variable that holds an item's number
 
 
 def of_task(
@@ -110,6 +112,8 @@ def _parts(task: model.Task, env: str, *, on_this_machine: bool) -> dict[str, st
         parts["image"] = task.image.digest
     run = task.run.text if isinstance(task.run, model.Script) else list(task.run.args)
     parts["run"] = canonical.digest(run)
+    if task.fan is not None and INDEX in str(run):
+        parts[INDEX_PART] = ""  # each item has its own
     parts |= {f"env {name}": of_text(text) for name, text in task.env}
     parts |= {f"secret {s.variable}": f"{s.secret}/{s.key}" for s in task.secrets}
     parts |= {f"in {i.name}": of_text(i.source.text) for i in task.ins if isinstance(i.source, model.Value)}

@@ -21,6 +21,7 @@ from mlgen.values import to_text
 
 VERSION = 1
 NOTE = "cache.json"  # in Tree.state: the parts that stage-in found, for the record that comes later; and what it took
+INDEX_PART = "index"  # of an item whose script says $MLGEN_INDEX: its number
 LONGEST_TEXT = 120  # characters of a value that is shown; of a longer one, as of what looks like a secret, its digest
 
 
@@ -75,6 +76,8 @@ def make(document: TaskDocument, execution: Execution, digests: Mapping[str, str
         parts["key"] = of_text(execution.gate_values[f"params.{document.cache.param}"])
     if execution.item is not None:
         parts |= {f"item {name}": of_text(to_text(value)) for name, value in execution.item.values.items()}
+        if INDEX_PART in parts:
+            parts[INDEX_PART] = str(execution.item.index)
     return of_parts(document.pipeline, document.task, parts)
 
 
