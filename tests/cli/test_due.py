@@ -168,3 +168,15 @@ def test_what_is_asked_wrongly(project: Path, say: Say, arguments: tuple[str, ..
 def test_nothing_is_due(project: Path, say: Say) -> None:
     (project / "pipelines/plain.yaml").write_text("version: 1\nname: plain\ntasks: {a: {run: echo}}\n")
     assert say("run", "--due") == (0, "nothing is due\n", "")
+
+
+def test_a_spec_with_an_error_keeps_no_other_from_starting(project: Path, say: Say) -> None:
+    beat(project)
+    (project / "pipelines/broken.yaml").write_text("version: 1\nname: broken\nschedule: x\ntasks: {}\n")
+    process = begin()
+    out, err = process.communicate(timeout=120)
+    assert [one["did"] for one in json.loads(out)["due"]] == ["started"]
+    assert "pipelines/broken.yaml has errors, and starts nothing: mlgen check pipelines/broken.yaml" in err
+    assert process.returncode == 1, "so that a crontab's owner gets a mail"
+    code, _, err = say("run", "--due", "pipelines/broken.yaml")
+    assert (code, "bad-cron" in err) == (1, True)

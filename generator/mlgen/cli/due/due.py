@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from mlgen.cli.due.starts import TIMES, Due, again, read_since, starts
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
-from mlgen.cli.projects.sources import plans_in
+from mlgen.cli.projects.sources import sound_plans_in
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.runs_text import table
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
+from mlgen.plan.model import Plan
 from mlgen.runtime.clock import Clock
 from mlgen.schedules.model import Concurrency
 
@@ -67,19 +69,29 @@ class Report:
 
 
 def due(workspace: Workspace, source: Workspace, records: Records, wanted: Wanted, clock: Clock) -> int:
-    """Start what is due; the exit code: 1 where a run failed."""
+    """Start what is due; the exit code: 1 where a run failed, or a spec cannot run."""
     now = clock.now()
     since = read_since(wanted.since, now) if wanted.since is not None else None
-    plans = [plan for plan in plans_in(source, records.environment, wanted.files) if plan.schedules]
+    plans, unsound = sound_plans(source, records, wanted)
     if not records.in_cluster and not wanted.dry_run:
         claims.tidy(workspace.root, TIMES, now.timestamp())
-    report = start_all(workspace, source, records, starts(records, plans, now, since), wanted)
+    report = start_all(
+        workspace, source, records, starts(records, [plan for plan in plans if plan.schedules], now, since), wanted
+    )
     with answer_of_a_deed():
         if wanted.form is Format.JSON:
             answer_json({"env": records.environment.name, "due": [row_json(row) for row in report.rows]})
         else:
             sys.stdout.write(text(report.rows, "nothing is due"))
-    return report.code
+    return report.code or unsound
+
+
+def sound_plans(source: Workspace, records: Records, wanted: Wanted) -> tuple[list[Plan], int]:
+    """The plans of what may start, and the exit code of what may not: a spec with an error keeps none of the others."""
+    plans, unsound = sound_plans_in(source, records.environment, wanted.files)
+    for path in unsound:
+        note(f"{visible(path)} has errors, and starts nothing: mlgen check {shlex.quote(visible(path))}")
+    return plans, 1 if unsound else 0
 
 
 def start_all(

@@ -10,12 +10,11 @@ from pathlib import Path
 from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.cli.due import claims
-from mlgen.cli.due.due import Wanted, row_json, start_all, text
+from mlgen.cli.due.due import Wanted, row_json, sound_plans, start_all, text
 from mlgen.cli.due.starts import EVENTS, Due, known_of
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
-from mlgen.cli.projects.sources import plans_in
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Misuse, visible
 from mlgen.plan.model import Plan
@@ -46,9 +45,9 @@ class Given:
 def start_told(
     workspace: Workspace, source: Workspace, records: Records, given: Given, wanted: Wanted, *, clock: Clock
 ) -> int:
-    """Start what an event asks for; the exit code: 1 where a run failed."""
-    plans = [plan for plan in plans_in(source, records.environment, wanted.files) if plan.triggers]
-    found = asked(plans, given, records.environment.name)
+    """Start what an event asks for; the exit code: 1 where a run failed, or a spec cannot run."""
+    plans, unsound = sound_plans(source, records, wanted)
+    found = asked([plan for plan in plans if plan.triggers], given, records.environment.name)
     if not records.in_cluster and not wanted.dry_run:
         claims.tidy(workspace.root, EVENTS, clock.now().timestamp())
     report = start_all(workspace, source, records, known_of(records, found), wanted)
@@ -58,7 +57,7 @@ def start_told(
             answer_json({"env": records.environment.name, "started": rows})
         else:
             sys.stdout.write(text(report.rows, "no trigger is meant"))
-    return report.code
+    return report.code or unsound
 
 
 def read(path: Path) -> Given:

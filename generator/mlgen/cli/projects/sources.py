@@ -98,6 +98,26 @@ def plans_in(
         raise _absent(environment, error) from None
 
 
+def sound_plans_in(
+    source: Workspace, environment: Environment, files: Sequence[Path] | None
+) -> tuple[list[Plan], dict[str, Findings]]:
+    """As `plans_in`, but where no spec is named, one with an error does not keep the others. Those with one, by path.
+
+    Raises what that raises where none is sound, as when mlgen.yaml is not.
+    """
+    if files:
+        return plans_in(source, environment, files), {}
+    made, unsound = list[Plan](), dict[str, Findings]()
+    for path in source.specs(None):
+        try:
+            made += source.plans([path])
+        except Findings as found:
+            unsound[path] = found
+    if unsound and not made:
+        plans_in(source, environment, None)  # raises all of their findings, at once
+    return made, unsound
+
+
 def plan_in(workspace: Workspace, name: str, file: Path) -> Plan:
     """The plan of one spec, as the source of an environment, by its name, has it. Raises Findings, Misuse."""
     source = workspace.source_for(name)
