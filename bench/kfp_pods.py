@@ -79,7 +79,8 @@ def _ours(root: Path, name: str, tasks: str) -> int:
     (root / "mlgen.yaml").write_text(specs.PROJECT % specs.DIGEST)
     spec = f"version: 1\nname: {name}\ndefaults: {{image: {IMAGE}}}\ntasks:\n{tasks}"
     (root / "pipelines" / f"{name}.yaml").write_text(spec)
-    subprocess.run([sys.executable, "-m", "mlgen", "render", "--env", "bench"], cwd=root, check=True)
+    command = [sys.executable, "-m", "mlgen", "render", "--env", "bench"]
+    subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
     [file] = (root / "tekton" / "bench" / "manifests").glob("pipeline-*.yaml")
     spec = yaml.safe_load(file.read_text())["spec"]
     return sum(_combinations(task) for task in [*spec["tasks"], *spec.get("finally", [])])
