@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -23,6 +24,8 @@ from mlgen.runtime.__main__ import main
 from mlgen.runtime.attempts.retrying import Policy
 from mlgen.runtime.fans import trials
 from mlgen.runtime.fans.model import Count, FanDocument
+from mlgen.runtime.nodes.model import NodesDocument
+from mlgen.runtime.nodes.variables import ADDRESS, variables
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.pod.contract import Places
 from mlgen.runtime.prelude import prelude
@@ -99,6 +102,8 @@ class Pod:
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
     resumes: str = ""
+    nodes: NodesDocument | None = None
+    rank: int = 0
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
@@ -122,7 +127,7 @@ class Pod:
         return TaskDocument(
             "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
             "img", None, self.timeout_seconds, pod.Platform(fold=self.fold), self.fan,
-            counts=self.counts, retry=self.retry, checkpoint=self.checkpoint,
+            counts=self.counts, retry=self.retry, checkpoint=self.checkpoint, nodes=self.nodes,
         )  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -140,6 +145,9 @@ class Pod:
             "MLGEN_PLAN_DIGEST": DIGEST,
             "MLGEN_RESUMES": self.resumes,
             "MLGEN_EXIT_CODE_FILE": str(self.folder / "steps" / "exitCode"),
+            "MLGEN_RUN_FILE": str(self.folder / "run-file"),
+            **({"MLGEN_RANK": str(self.rank)} if self.rank else {}),
+            **({"MLGEN_POD_ADDRESS": "127.0.0.1"} if self.nodes else {}),
             **({"MLGEN_INDEX": str(self.index)} if self.fan else {}),
             **{f"MLGEN_IN_{name}": text for name, text in self.given.items()},
         }
@@ -166,6 +174,7 @@ class Pod:
             try:
                 os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT, 0o644), 2)
                 sys.stderr = os.fdopen(2, "w", closefd=False)
+                faulthandler.register(signal.SIGUSR1)  # where it hangs, for a test that waited in vain
                 sys.argv = ["mlgen-runtime", verb, *self._item_values(), *self.values]
                 os.environ.clear()
                 os.environ.update(self.environ() | environ)
@@ -198,12 +207,15 @@ class Pod:
         files = self.places.root / "in"
         late = [(i.name, str(files / i.name)) for i in self.ins if i.late and i.kind == "value"]
         late += [(name, str(files / name)) for name, _ in (self.fan.variables if self.fan else ())]
-        text = prelude(alive=str(self.places.root / "alive"), late=late) + script
+        late += [(ADDRESS, str(files / ADDRESS))] if self.nodes else []
+        end = str(self.places.root / "end") if self.nodes else None
+        text = prelude(alive=str(self.places.root / "alive"), late=late, end=end) + script
         env = {"PATH": os.environ["PATH"]}
         env |= {i.name: str(files / i.name) for i in self.ins if i.kind != "value"} | self.item
         env |= {o.name: str(self.places.root / "out" / o.name) for o in self.outs}
         if self.checkpoint:
             env[self.checkpoint.name] = str(self.places.root / "checkpoint")
+        env |= variables(self.rank, self.nodes.count) if self.nodes else {}
         if self.fan and self.fan.search:
             env |= trials.variables(Tree(self.places.root, self.places.state))
         with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlgen.local import ranks
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
-from mlgen.runtime import nodes
+from mlgen.runtime.nodes import variables as nodes
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Tree
 from mlgen.runtime.regular import Unreadable, read_regular

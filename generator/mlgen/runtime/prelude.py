@@ -11,6 +11,7 @@ def prelude(
     optional_artifacts: Iterable[str] = (),
     late: Iterable[tuple[str, str]] = (),
     alive: str | None = None,
+    end: str | None = None,
 ) -> str:
     """The first lines of a script; the author's text follows unchanged.
 
@@ -18,7 +19,8 @@ def prelude(
     optional_artifacts: ins whose variable holds a path where nothing lies if the out was not written.
     Both are unset where unwritten. late: (variable, path) of texts that stage-in wrote, or did not where there is none.
     alive: path of a FIFO that stays open as long as the script's container lives, so that its reader learns of its end
-    however it ends. No path has characters that a shell would read.
+    however it ends. end: path of a FIFO: at its first line the script's process group is told to end, at the next one
+    killed. No path has characters that a shell would read.
     """
     lines = ["#!/bin/sh", "set -e"]
     if alive is not None:
@@ -29,6 +31,10 @@ def prelude(
         # Deaf, as `kill 0` is a usual way to end one's own children.
         deaf = "trap '' HUP INT QUIT USR1 USR2 TERM"
         lines.append(f"( {deaf}; exec 9<>{alive}; ( while read -r _ <&9; do :; done ) >/dev/null 2>&1 & )")
+    if end is not None:
+        # Tekton's entrypoint makes the script the leader of a group, and is itself in none that this reaches.
+        wait = f"exec 8<>{end}; read -r _ <&8 && kill -TERM 0; read -r _ <&8 && kill -KILL 0"
+        lines.append(f"( trap '' HUP INT QUIT USR1 USR2 TERM; ( {wait} ) >/dev/null 2>&1 & )")
     for name in optional_values:
         lines.append(f"case ${name} in +*) {name}=${{{name}#+}} ;; *) unset {name} ;; esac")
     for name in optional_artifacts:

@@ -26,6 +26,7 @@ from mlgen.values import Type
 
 if TYPE_CHECKING:  # a plain task has none of these: see `_late`
     from mlgen.runtime.fans.model import Count, FanDocument, Late
+    from mlgen.runtime.nodes.model import NodesDocument
 
 VERSION = 1
 
@@ -127,6 +128,7 @@ class TaskDocument:
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
     counts: tuple[Count, ...] = ()
+    nodes: NodesDocument | None = None  # of a task on several
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -163,6 +165,7 @@ class TaskDocument:
             **({"checkpoint": self.checkpoint.to_json()} if self.checkpoint else {}),
             **({"fan": self.fan.to_json()} if self.fan else {}),
             **({"counts": [count.to_json() for count in self.counts]} if self.counts else {}),
+            **({"nodes": self.nodes.to_json()} if self.nodes else {}),
         }
 
     @staticmethod
@@ -206,6 +209,7 @@ class TaskDocument:
             checkpoint=CheckpointDocument.from_json(data["checkpoint"]) if data.get("checkpoint") else None,
             fan=_fan(data["fan"]) if data.get("fan") else None,
             counts=_counts(data["counts"]) if data.get("counts") else (),
+            nodes=_nodes(data["nodes"]) if data.get("nodes") else None,
         )
 
     @staticmethod
@@ -232,6 +236,12 @@ def _counts(data: list[dict[str, Any]]) -> tuple[Count, ...]:
     from mlgen.runtime.fans.model import Count  # here: see above
 
     return tuple(map(Count.from_json, data))
+
+
+def _nodes(data: dict[str, Any]) -> NodesDocument:
+    from mlgen.runtime.nodes.model import NodesDocument  # here: see above
+
+    return NodesDocument.from_json(data)
 
 
 def with_parts(document: TaskDocument, parts: Mapping[str, str]) -> TaskDocument:

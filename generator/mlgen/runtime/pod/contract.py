@@ -17,6 +17,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
     MLGEN_INDEX, _ROW         of a fan's items: the item's number, of which _ROW counts the sixteens
     MLGEN_RESUMES             record, and stage-in of a task with a checkpoint: the PipelineRun's annotation
                               mlgen.dev/resumes, the uid of the run that it takes up; empty where it takes up none
+    MLGEN_RANK                of a task on several nodes: which of the others than rank 0 this pod is
+    MLGEN_POD_ADDRESS         results of such a task: the pod's own address
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
     MLGEN_DOLLAR              main that reads values of other tasks, and a gate's pod: see `escape_result`
     MLGEN_SECRET_<VARIABLE>   stage-out and results: the text of each secret of main, which no record may hold; not
@@ -59,12 +61,15 @@ WHEN = (
 
 ROOT = "/mlgen"  # Tree.root: all containers
 STATE = "/mlgen-state"  # Tree.state: ours only
+END = f"{ROOT}/end"  # FIFO that the sidecar of a task on several nodes makes and writes: what ends main
 ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, held open while the container of a script lives
 STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
 LEDGER_SECRET = "/mlgen-secrets/ledger"  # files of the environment's `ledger.secret`, if any, where a pod may fold
 RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by stage-out
 ITEM = "item"  # before the name of a fan's variable, among the values
+RANK = "MLGEN_RANK"  # variable: of a task on several nodes, which of the others than rank 0
+ADDRESS = "MLGEN_POD_ADDRESS"  # variable: the pod's own address
 SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 ARTIFACTS = "/tekton/artifacts"  # of Tekton's artifacts, which mlgen does not use
 

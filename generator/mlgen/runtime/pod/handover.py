@@ -25,6 +25,14 @@ IDENTITY = "identity"  # a digest of what the program computes from, for its che
 TEXTS = "texts.json"  # of the outs, for the outcome, told before the record is decided
 MAIN_GONE = "main-gone"  # nothing of main runs any more: what it left does not change
 RECORD = "record.json"  # the record of this execution, its bytes decided
+HERE = "here"  # of a task on several nodes, as the next ones: stage-in has brought everything, and waits for the others
+MEET = "meet"  # all are there: the address of rank 0's pod
+GROUP = "group.json"  # `nodes.model.End`: how the attempt ended, as far as this pod heard it first
+ROOT = "root.json"  # the same, as rank 0 says it: to the other ranks
+KEPT = "kept"  # what became of rank 0's record, "complete" or "failed": to the other ranks
+NOT_RUN = "not-run"  # the program need not run in this pod
+TOLD_TO_END = "told-to-end"  # main, by the sidecar
+MAIN_AT = "main-at"  # when main was first seen to have ended, RFC 3339
 SEALED = "sealed"  # the record is in the spool; or, where it holds text, why it could not be put there
 WAKE = "wake"  # a FIFO: a byte in it, and the sidecar looks at once
 

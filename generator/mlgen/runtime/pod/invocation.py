@@ -35,6 +35,7 @@ class TaskPod:
     main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. resumes: the uid
     of the run that this one takes up, told to stage-in of a task with a checkpoint. bucket_keys: name of a bucket of
     inputs -> store options. secrets: main's variable -> text, as far as they are there; known to stage-out and results.
+    rank, address: of a task on several nodes; of the pod itself, known to results.
     """
 
     verb: str
@@ -47,6 +48,8 @@ class TaskPod:
     resumes: str | None = None
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rank: int = 0
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             secrets={
                 name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
             },
+            rank=_rank(document, environ),
+            address=environ.get(pod.ADDRESS, ""),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, StagingError) as error:
         raise CannotAnswer(
@@ -148,6 +153,13 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             f"what this pod was given cannot be read: {error}",
             why="`mlgen render` and the runtime image that mlgen.yaml names must be of versions that fit",
         ) from None
+
+
+def _rank(document: TaskDocument, environ: Mapping[str, str]) -> int:
+    rank = int(environ.get(pod.RANK) or 0)
+    if not 0 <= rank < (document.nodes.count if document.nodes else 1):
+        raise ValueError(f"rank {rank} is none of its nodes")
+    return rank
 
 
 def told_to_ours(document: TaskDocument, item: In) -> bool:

@@ -21,8 +21,10 @@ def tell_texts(post: Post, texts: Mapping[str, str | None]) -> None:
 def keep(post: Post, data: bytes) -> None:
     """Put a record into the spool, and then what readers of a fan learn of it. Any number of times.
 
-    data: the record's bytes. Raises StoreError, Fault.
+    data: the record's bytes. Nothing is kept of another rank than 0. Raises StoreError, Fault.
     """
+    if post.rank:
+        return
     Spool(post.store).put_bytes(data)
     post.at("recorded")
     if post.document.fan is None and not post.document.late:

@@ -43,8 +43,17 @@ class Post:
     at: Callable[[str], None] = _nowhere
 
     @property
+    def rank(self) -> int:
+        """Of a task on several nodes, which of them this pod is; rank 0 makes the record."""
+        return self.pod.rank
+
+    @property
     def document(self) -> TaskDocument:
         return self.pod.document
+
+    @property
+    def pod_uid(self) -> str:
+        return str((self.pod.execution.tekton or {}).get("podUid"))
 
     @property
     def secrets(self) -> Mapping[str, str]:

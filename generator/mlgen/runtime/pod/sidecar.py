@@ -15,6 +15,7 @@ from mlgen.runtime.pod import tekton
 from mlgen.runtime.pod.handover import (
     CALLED_OFF,
     FAILED,
+    MAIN_AT,
     MAIN_GONE,
     OOM_KILLS,
     READY,
@@ -32,15 +33,17 @@ from mlgen.runtime.pod.verdict import Sight, Verdict, judge
 from mlgen.runtime.pod.watch import Watch
 from mlgen.runtime.stage_in import prepare, staged_inputs
 
-if TYPE_CHECKING:  # of tasks with a policy of retries, and of trials
+if TYPE_CHECKING:  # of tasks with a policy of retries, of trials, and of several nodes
     from mlgen.runtime.attempts.next_attempt import NextAttempt
     from mlgen.runtime.attempts.notes import Refused
     from mlgen.runtime.fans.trials import Watcher
+    from mlgen.runtime.nodes.member import Member
 
 REACH_SECONDS = 120  # to reach the spool, before step 1
 KEEP_SECONDS = 600  # to put the record into the spool
 KEEP_UNREACHED_SECONDS = 20  # the same where the spool was never reached
 PATIENCE_SECONDS = 20.0  # of one request: then it says what is wrong, and is made again
+PART_SECONDS = 60  # to tell the other nodes of an end
 FOLD_SECONDS = 3  # stage-out waits for it
 FAST_SECONDS, SLOW_SECONDS = 0.05, 5.0  # between looks: when something has just happened, and when nothing does
 TRIAL_SECONDS = 1.0  # at most, where a trial may have to be stopped
@@ -55,6 +58,7 @@ class Sidecar:
     _first_seen: dict[str, float] = field(default_factory=dict)
     _followed: set[str] = field(default_factory=set)
     _next: NextAttempt | None = None
+    _member: Member | None = None  # of a task on several nodes
     _release: str | None = None  # a step that died with its entrypoint
     _watcher: Watcher | None = None  # of a search's trial, once its program may run
 
@@ -71,6 +75,10 @@ class Sidecar:
         count = oom_kills(post.places.kernel)
         handover.tell(OOM_KILLS, "" if count is None else str(count))
         prepare(post.tree, checkpoint=post.document.checkpoint is not None)
+        if post.document.nodes is not None:
+            from mlgen.runtime.nodes.member import Member  # here: nearly all tasks have one node
+
+            self._member = Member(post, post.pod.address, post.places.root / "end")
         watch = Watch(post.places.root / "alive", post.places.state, post.clock)
         post.at("begun")
         unreached = watch.insist(self._note_start, REACH_SECONDS)
@@ -78,7 +86,7 @@ class Sidecar:
             handover.tell(UNREACHABLE, unreached)
         handover.tell(READY)
         post.at("ready")
-        if post.document.retry or post.document.checkpoint:
+        if post.rank == 0 and (post.document.retry or post.document.checkpoint):
             from mlgen.runtime.attempts.next_attempt import NextAttempt  # here: a plain task tells the next one nothing
 
             self._next = NextAttempt(post)
@@ -89,6 +97,7 @@ class Sidecar:
         keep_seconds = KEEP_SECONDS if unreached is None else KEEP_UNREACHED_SECONDS
         problem = watch.insist(lambda: keep(post, record), keep_seconds)
         post.at("kept")
+        self._part(watch, record, kept=problem is None)
         if self._next is not None:
             self._next.conclude(watch, record, lambda: self._main_is_gone(watch))
             self._let_go()  # only now: the next attempt begins as soon as this pod's steps have ended
@@ -96,6 +105,16 @@ class Sidecar:
             self._fold(watch)
             post.at("folded")
         handover.tell(SEALED, problem or "")
+
+    def _part(self, watch: Watch, record: bytes, *, kept: bool) -> None:
+        """Have the other nodes know how this one ended. kept: whether its record is durable."""
+        if self._member is None:
+            return
+        problem = watch.insist(partial(self._member.tell_end, record), PART_SECONDS)
+        if problem is None and kept:
+            problem = watch.insist(partial(self._member.tell_kept, record), PART_SECONDS)
+        if problem is not None:
+            self.post.say(f"the other nodes do not know how this one ended: {problem}")
 
     def _note_start(self) -> None:
         run, pipeline = self.post.execution, self.post.document.pipeline
@@ -122,7 +141,9 @@ class Sidecar:
                 self._follow(step, watch)
             sight = self._look(watch)
             self._look_at_trial(sight)
-            verdict = judge(sight, self.post.document.timeout_seconds)
+            nodes = self.post.document.nodes
+            count = nodes.count if nodes is not None else 1
+            verdict = judge(sight, self.post.document.timeout_seconds, rank=self.post.rank, count=count)
             if verdict is not None:
                 self.post.at("judged")
                 return self._decide(verdict)
@@ -132,6 +153,9 @@ class Sidecar:
             pace = self._pace()
             if self._watcher is not None and not self._watcher.stopped:
                 pace = min(pace, TRIAL_SECONDS)
+            if self._member is not None:
+                self._member.follow(watch)
+                pace = self._member.patience(pace)
             if self._next is None:
                 watch.wait(pace)
                 continue
@@ -195,6 +219,9 @@ class Sidecar:
         called_off = handover.told(CALLED_OFF)
         staged = handover.told(STAGED) is not None
         ended = tekton.ended(places.main_run)
+        if self._member is not None and (ended or watch.main_gone):
+            handover.tell(MAIN_AT, timestamp(self.post.clock.now()))
+        group = self._member.group if self._member is not None else None
         if ended and not tekton.skipped(places.main_run) and not watch.main_held:
             handover.tell(MAIN_GONE)
         refused = handover.told(REFUSED)
@@ -212,6 +239,8 @@ class Sidecar:
             main_ended=self._since("main ended", ended),
             stage_out_began=handover.began("stage-out"),
             stage_out_gone=self._since("stage-out gone", handover.ended("stage-out")),
+            group=group,
+            grouped=self._since("grouped", group is not None),
             out_of_memory=memory_was_short is True,
             stopping=self._since("stopping", watch.stopping),
             exit_code=self._exit_code() if ended else None,

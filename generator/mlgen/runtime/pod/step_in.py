@@ -72,19 +72,30 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
             arriving.check_failures(post, document.fan)
             arriving.tell_item(post, document.fan, gathering)
     if document.retry is None and document.checkpoint is None:
-        _stage(post, open_at, _with_late(post, gathering))
+        if not _stage(post, open_at, _with_late(post, gathering)):
+            _meet(post)
         return None
     from mlgen.runtime.attempts import following
 
-    refused = following.refused(post)
-    if refused is not None:
-        return refused
-    following.wait(post)
+    if post.rank == 0:
+        refused = following.refused(post)
+        if refused is not None:
+            return refused
+        following.wait(post)
     execution = _with_late(post, gathering)
-    if _stage(post, open_at, execution):
+    if _stage(post, open_at, execution) or not _meet(post):
         return None  # the program does not run
-    following.restore(post, execution)
+    following.restore(post, execution)  # of several nodes, all find the same save: none has begun to make another
     return following.begin(post)
+
+
+def _meet(post: Post) -> bool:
+    """Wait for the other nodes of a task on several; whether the program is to run here."""
+    if post.document.nodes is None:
+        return True
+    from mlgen.runtime.nodes import meeting  # here: as above
+
+    return meeting.meet(post)
 
 
 def _with_late(post: Post, gathering: Gathering | None) -> Execution:
@@ -113,6 +124,10 @@ def _stage(post: Post, open_at: OpenStore, execution: Execution) -> bool:
     asked = Asked(post.store, post.clock.now(), post.pod.look, post.say)
     hit = arrive(document, execution, post.tree, asked, bring_all)
     Path(post.pod.run_file).write_text("false" if hit else "true")
+    if hit is not None and document.nodes is not None:
+        from mlgen.runtime.nodes import meeting  # here: see `_bring`
+
+        meeting.spare(post)
     return hit is not None
 
 

@@ -28,7 +28,7 @@ from mlgen.runtime.ending import (
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
 from mlgen.runtime.pod.contract import OUTCOME, Places, escape_result
-from mlgen.runtime.pod.handover import MAIN_GONE, OOM_KILLS, SEALED, STARTED
+from mlgen.runtime.pod.handover import MAIN_GONE, NOT_RUN, OOM_KILLS, SEALED, STARTED
 from mlgen.runtime.pod.invocation import GatePod
 from mlgen.runtime.pod.keeping import keep as keep_all
 from mlgen.runtime.pod.keeping import tell_texts
@@ -78,6 +78,8 @@ def keep(post: Post) -> int:
     _tell_cache(post, stage_out.Staged(record, staged.texts), hit)
     if record.state is State.COMPLETE or record.reason == PRUNED or _is_borne(post):
         return 0
+    if post.document.nodes is not None and _blames_another(post):
+        raise CannotAnswer("node-failed", record.error or "")
     if ending.exit_code is None or ending.state is State.COMPLETE:
         _forget_results(post)
         raise CannotAnswer("not-kept", record.error or "")
@@ -95,10 +97,23 @@ def _hit(post: Post) -> Entry | None:
 
 def _made(post: Post) -> tuple[Ending, stage_out.Staged]:
     """What became of the author's program."""
-    intruders = _await_main(post)
-    ended_at = timestamp(post.clock.now())
-    ending = _ending(post, post.handover.told(STARTED) or ended_at, ended_at)
+    started_at, intruders = post.handover.told(STARTED) or timestamp(post.clock.now()), []
+    if post.handover.told(NOT_RUN) is None:
+        intruders = _await_main(post)
+        ending = _ending(post, started_at, timestamp(post.clock.now()))
+    else:  # of a rank that nobody needs
+        ending = Ending(State.COMPLETE, SUCCEEDED, None, None, started_at, timestamp(post.clock.now()))
+    if post.document.nodes is not None:
+        from mlgen.runtime.nodes import parting  # here: nearly all tasks have one node
+
+        ending = parting.ending_of(post, ending)
     return ending, _stage_out(post, ending, intruders)
+
+
+def _blames_another(post: Post) -> bool:
+    from mlgen.runtime.nodes import parting  # here: as above
+
+    return parting.blames_another(post)
 
 
 def _taken(post: Post, hit: Entry) -> tuple[Ending, stage_out.Staged]:
@@ -304,7 +319,8 @@ def _await_seal(post: Post, data: bytes) -> str | None:
     # The sidecar was killed. The same bytes have the same key, so that it does not matter whether it had put them.
     try:
         keep_all(post, data)
-        tell_next(post, data)
+        if post.rank == 0:
+            tell_next(post, data)
     except Exception as error:
         return sentence(error)
     return None

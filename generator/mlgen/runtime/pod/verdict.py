@@ -9,8 +9,9 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime.attempts.retrying import Cause
 from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
 
-if TYPE_CHECKING:  # of tasks with a policy of retries
+if TYPE_CHECKING:  # of tasks with a policy of retries; of several nodes
     from mlgen.runtime.attempts.notes import Refused
+    from mlgen.runtime.nodes.model import End
 
 # Kubernetes tells all containers of a pod to end at about the same time, and each dies when it will. What died only
 # so long before the sidecar was told to end did so for the same reason: the pod was stopped, and no task failed.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # of tasks with a policy of retries
 TOGETHER_SECONDS = 0.7
 # Tekton's entrypoint writes the end of a step some time after the step's processes are gone.
 ENTRYPOINT_SECONDS = 5.0
+STAYS_SECONDS = 60.0  # for a program that ends with the other nodes: it is killed after ten
 STAGE_OUT_SECONDS = 120.0  # its container runs already: it waits for main's end, and looks once a second
 
 
@@ -41,6 +43,8 @@ class Sight:
     stage_out_began: bool = False
     stage_out_gone: float | None = None  # its process is no more
     stopping: float | None = None  # the sidecar was told to end
+    group: End | None = None  # how the attempt of several nodes ended, as far as this pod has heard
+    grouped: float | None = None  # that has been heard
     out_of_memory: bool = False  # the kernel has ended processes meanwhile
     exit_code: int | None = None
 
@@ -62,10 +66,17 @@ class Verdict:
         return Ending(self.state, self.reason, self.exit_code, self.error, started_at, ended_at, self.cause)
 
 
-def judge(sight: Sight, timeout_seconds: int) -> Verdict | None:
-    """How the execution ended; None while stage-out may still tell, or nothing has ended. timeout_seconds: main's."""
+def judge(sight: Sight, timeout_seconds: int, *, rank: int = 0, count: int = 1) -> Verdict | None:
+    """How the execution ended; None while stage-out may still tell, or nothing has ended. timeout_seconds: main's.
+
+    rank, count: of a task on several nodes.
+    """
     if (refused := sight.refused) is not None:
         return Verdict(State.FAIL, refused.reason, refused.error, refused.exit_code, cause=refused.cause)
+    if (end := sight.group) is not None and not end.well and (sight.failure is not None or _stays(sight)):
+        cause = Cause(end.cause) if end.cause else None
+        error = end.error if end.rank == rank else end.sentence(count)
+        return Verdict(State.FAIL, end.reason or STEP_FAILED, error, end.exit_code, cause=cause)
     if sight.failure is not None:
         return Verdict(State.FAIL, STEP_FAILED, sight.failure)
     if sight.called_off is not None:
@@ -77,6 +88,12 @@ def judge(sight: Sight, timeout_seconds: int) -> Verdict | None:
         error = "the pod was told to end: the run was cancelled or timed out, or the pod was evicted or deleted"
         return Verdict(State.ABORT, POD_STOPPED, error, sight.exit_code)
     return None
+
+
+def _stays(sight: Sight) -> bool:
+    """Whether main goes on, though its attempt has ended and it was told and made to end."""
+    running = sight.staged is not None and sight.main_ended is None and sight.main_gone is None
+    return running and sight.grouped is not None and sight.grouped >= STAYS_SECONDS
 
 
 def _died(sight: Sight, timeout_seconds: int) -> Verdict | None:

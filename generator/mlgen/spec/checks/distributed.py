@@ -8,7 +8,7 @@ from mlgen.diagnostic import Diagnostic
 from mlgen.spec.checks.context import Context
 from mlgen.spec.model import Pipeline, Setting, Task
 
-# `runtime.nodes` sets them. With one process a node, PyTorch's env:// needs no more.
+# `runtime.nodes.variables` sets them. With one process a node, PyTorch's env:// needs no more.
 VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
 
 
