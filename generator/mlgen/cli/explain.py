@@ -41,6 +41,7 @@ IN_PODS = (
     "bad-event",
     "bad-invocation",
     "called-off",
+    "node-failed",
     "not-in-a-pod",
     "not-kept",
     "not-recorded",

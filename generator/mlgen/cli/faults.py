@@ -101,6 +101,7 @@ FAILURES: dict[str, str] = {
     "no-sidecar": "a pod whose results sidecar was not there when its first step began",
     "no-ssh-keygen": "no program ssh-keygen, with which commits are signed",
     "no-tekton": "a cluster without Tekton Pipelines",
+    "node-failed": "a node of a task that was ended because another one failed, or is lost",
     "not-a-store": "an endpoint at which something else than an object store answers",
     "not-an-editor": "a message to the language server that no editor sends",
     "not-applied": "a cluster that does not have what the spec renders to, or has another version of it",

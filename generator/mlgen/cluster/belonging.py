@@ -93,7 +93,7 @@ class _Run:
 
         Who may make TaskRuns may write an ownerReference as well.
         """
-        about, task = task_run["metadata"], view.task_of(task_run)
+        about, task = task_run["metadata"], view.entry_of(task_run)
         if controller(task_run, "PipelineRun") != self.run["metadata"]["uid"]:
             return f"it names the run {self.run['metadata']['name']}, which does not control it"
         if (about["name"], task) not in self.children:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mlgen.cluster.events import Failure
 from mlgen.cluster.view import COMPLETED, CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt
+from mlgen.diagnostic import CannotAnswer
 from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
 
 # How our programs in a pod tell what stopped them: a line, then its why and fix (`runtime.__main__`).
@@ -41,10 +42,16 @@ def _by_author(attempt: Attempt) -> Failure | None:
         return Failure("the program ran longer than its timeout", fix="give the task a longer `timeout`", log=MAIN)
     if "OOMKilled" in (attempt.message, main.reason):
         return Failure("the program was out of memory", fix="give the task more `memory`", log=MAIN)
-    if main.reason != CONTINUED or main.exit_code == 0:
+    if main.reason != CONTINUED or main.exit_code == 0 or _says_otherwise(attempt, main.exit_code):
         return None
     ended = "the program was ended by a signal" if main.exit_code == SIGNALLED else ended_with(main.exit_code)
     return Failure(ended, exit_code=main.exit_code, log=MAIN)
+
+
+def _says_otherwise(attempt: Attempt, exit_code: int) -> bool:
+    """Whether stage-out, which ends as the program did, ended as one of ours that says why: as of several nodes."""
+    stage_out = attempt.step("stage-out")
+    return stage_out is not None and stage_out.exit_code == CannotAnswer.exit_code != exit_code
 
 
 def _by_us(attempt: Attempt, read: ReadLog) -> Failure | None:

@@ -15,6 +15,7 @@ from mlgen.canonical import Json
 from mlgen.cluster import failure, view
 from mlgen.cluster.api import Object
 from mlgen.cluster.belonging import PLAN_DIGEST, Gathered
+from mlgen.cluster.numbers import item_of
 from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import NONE, SUCCEEDED, Attempt, Objects
 from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
@@ -160,7 +161,7 @@ def _task_record(objects: Objects, task_run: Object, attempt: Attempt, env: str)
 
 def _item(task_run: Object, fan: Object) -> Item | None:
     """Which item of a fan a TaskRun is; its values as far as they are among its params."""
-    index = view.item_of(task_run)
+    index = item_of(task_run)
     if index is None:
         return None
     given = {param["name"]: param.get("value") for param in _params(task_run)}

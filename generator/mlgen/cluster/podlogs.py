@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mlgen.cluster.api import Api, ApiError, Object
 from mlgen.cluster.failure import OUR_CONTAINERS, STEP
-from mlgen.cluster.view import MAIN, item_of, pod_attempt, task_of
+from mlgen.cluster.numbers import number_of
+from mlgen.cluster.view import MAIN, pod_attempt, task_of
 from mlgen.store import Store, Taken
 from mlgen.store.base import SMALL
 
@@ -25,8 +26,8 @@ _NO_LOG = (400, 404)  # a container that never started; a pod that is gone
 def log_key(run_uid: str, pod: Object) -> str:
     """Where the log of a pod, as `shape.read` takes it in, is kept, below the environment's artifacts."""
     about = pod["metadata"]
-    item = item_of(pod)
-    node = task_of(pod) if item is None else f"{task_of(pod)}.{item}"
+    number = number_of(pod)
+    node = task_of(pod) if number is None else f"{task_of(pod)}.{number}"
     return f"{log_folder(run_uid)}/{node}-{pod_attempt(about['name'])}.{about['uid'][:8]}.log"
 
 

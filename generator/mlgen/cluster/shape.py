@@ -170,13 +170,14 @@ def _document_variables(steps: list[Any]) -> Iterator[Any]:
 
 
 def _item_variables(value: Any, place: str) -> list[Object]:
-    """Of a container's variables, those that say which item of a fan it is of."""
+    """Of a container's variables, those that say which item of a fan, or which rank, it is of."""
     if not isinstance(value, list):
         raise Odd(f"{place} is no list")
-    found = [one for one in value if isinstance(one, dict) and one.get("name") in ("MLGEN_INDEX", "MLGEN_ROW")]
+    found = [one for one in value if isinstance(one, dict) and one.get("name") in _NUMBERS]
     return [_VARIABLE(one, place) for one in found]
 
 
+_NUMBERS = ("MLGEN_INDEX", "MLGEN_ROW", "MLGEN_RANK")
 _VARIABLE = _fields({"name": _text, "value": _text}, "name")
 _OWNER = _fields(
     {"apiVersion": _text, "kind": _text, "name": _text, "uid": _uid, "controller": _boolean}, "kind", "name", "uid"

@@ -10,11 +10,11 @@ from typing import Any
 
 from mlgen.cluster.api import Object
 from mlgen.cluster.empty import empty
+from mlgen.cluster.numbers import number_of
 from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State
 from mlgen.runtime.ending import CANCELLED
-from mlgen.runtime.fans.items import CHUNK
 from mlgen.runtime.pod.contract import OUTCOME
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
@@ -32,10 +32,7 @@ PULL_FIX = "is its name right, and may the namespace pull it (image_pull_secrets
 MAKE_FIX = "make what is missing in the namespace"
 
 _ABORTS = ("Cancelled", "CancelledRunningFinally", "StoppedRunningFinally", "PipelineRunTimeout")
-INDEX, ROW = "mlgen-index", "mlgen-row"  # params of a fan's TaskRuns
-_TOLD_BY = {"MLGEN_INDEX": (INDEX,), "MLGEN_ROW": (ROW,)}  # variables of its pods
-_NUMBER = re.compile(r"[0-9]{1,8}")
-_PIECE = re.compile(r"-c+[0-9]+$")
+_PIECE = re.compile(r"-(c+[0-9]+|n+)$")  # of a fan; of several nodes
 _RETRY = re.compile(r"-pod-retry([0-9]+)$")
 # Reasons for which a container waits and will not stop waiting by itself: k8s.io/kubernetes pkg/kubelet/images/types.go
 # and pkg/kubelet/kuberuntime/kuberuntime_container.go.
@@ -109,34 +106,26 @@ class Objects:
 def task_of(thing: Object) -> str:
     """The task of the pipeline that a TaskRun or pod belongs to; "" of something else.
 
-    Of a fan the Pipeline has several tasks, whose names begin with its own; whose Task it is, a label tells.
+    Of a fan, and of several nodes, the Pipeline has several tasks, whose names begin with its own; whose Task it is, a
+    label tells.
     """
     labels = thing["metadata"].get("labels") or {}
-    entry = str(labels.get(TASK_LABEL, ""))
-    if item_of(thing) is None:
+    entry = entry_of(thing)
+    if number_of(thing) is None:
         return entry
     own = labels.get(OWN_TASK_LABEL) or _PIECE.sub("", entry)  # Tekton copies the Task's labels when it has resolved it
     return own if _PIECE.sub("", entry) == own or entry == own else entry
 
 
-def item_of(thing: Object) -> int | None:
-    """Which item of a fan a TaskRun or pod is; None of something else."""
-    spec = thing.get("spec") or {}
-    told = {param["name"]: param.get("value") for param in spec.get("params") or ()}
-    for container in spec.get("containers") or ():
-        told |= {
-            name: one.get("value", "") for one in container.get("env") or () for name in _TOLD_BY.get(one["name"], ())
-        }
-    index, row = told.get(INDEX), told.get(ROW, "0")
-    if not isinstance(index, str) or not isinstance(row, str) or not _NUMBER.fullmatch(index + row):
-        return None
-    return int(index) + CHUNK * int(row)
+def entry_of(thing: Object) -> str:
+    """What the Pipeline calls the task that a TaskRun or pod belongs to; "" of something else."""
+    return str((thing["metadata"].get("labels") or {}).get(TASK_LABEL, ""))
 
 
 def node_of(thing: Object) -> str:
-    """What a TaskRun or pod is called for people: its task, of an item with its number, as in `train[3]`."""
-    item = item_of(thing)
-    return task_of(thing) if item is None else f"{task_of(thing)}[{item}]"
+    """What a TaskRun or pod is called for people: its task, of an item or another rank with its number: `train[3]`."""
+    number = number_of(thing)
+    return task_of(thing) if number is None else f"{task_of(thing)}[{number}]"
 
 
 def node(task: str, item: Item | None) -> str:
