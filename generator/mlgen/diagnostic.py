@@ -192,7 +192,7 @@ CODES: dict[str, str] = {
     "spot-unsafe": "a task that may be preempted, and is not run again then",
     "spot-loses-work": "a long task that may be preempted, without a checkpoint",
     "bad-nodes": "a group of nodes that cannot be one execution",
-    "nodes-not-yet": "a task on several nodes, where there is a cluster",
+    "nodes-need-script": "a task on several nodes with a command list, where there is a cluster",
     "unknown-environment": "an environment that mlgen.yaml does not have",
     "bad-pin": "a pin that is not the full id of a commit",
     "unknown-pin": "a pin to a commit that is not here",

@@ -27,16 +27,10 @@ CASES: list[tuple[str, Plan, Environment | None, list[tuple[str, Sequence[str]]]
     ("no environment", plan(gpu="default:8", memory="65Gi", timeout="3h"), None, []),
     ("pool", plan(gpu=1), PROD, [("unknown-pool", ["tasks", "train", "gpu"])]),
     ("gpus", plan(gpu="a100:5"), PROD, [("over-limit", ["tasks", "train", "gpu"])]),
-    (
-        "gpus of all nodes",
-        plan(gpu="a100:2", nodes=3),
-        PROD,
-        [
-            ("nodes-not-yet", ["tasks", "train", "nodes"]),
-            ("over-limit", ["tasks", "train", "gpu"]),
-        ],
-    ),
-    ("nodes, without an environment", plan(nodes=3), None, []),
+    ("gpus of all nodes", plan(gpu="a100:2", nodes=3), PROD, [("over-limit", ["tasks", "train", "gpu"])]),
+    ("a command on several nodes", plan(run=["a"], nodes=3), PROD, [("nodes-need-script", ["tasks", "train", "run"])]),
+    ("the same without an environment", plan(run=["a"], nodes=3), None, []),
+    ("a script on several nodes", plan(nodes=3), PROD, []),
     ("memory", plan(memory="65Gi"), PROD, [("over-limit", ["tasks", "train", "memory"])]),
     ("timeout", plan(timeout="2h1s"), PROD, [("over-limit", ["tasks", "train", "timeout"])]),
     (

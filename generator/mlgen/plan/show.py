@@ -68,7 +68,7 @@ def _pods(plan: Plan) -> str:
     fans = [task.fan for task in plan.tasks if task.fan]
     count = len(plan.all_tasks) - len(fans) + sum(fan.of or 0 for fan in fans) + len(plan.gate_tasks)
     lookups = [task.lookup_name for task in plan.tasks if task.looked_up]
-    count += len(lookups)
+    count += len(lookups) + sum(task.nodes - 1 for task in plan.tasks)
     names = ", ".join(gate.name for gate in plan.gate_tasks)
     gates = f", {len(plan.gate_tasks)} only for gates: {names}" if plan.gate_tasks else ""
     gates += f", {len(lookups)} only to look in the cache: {', '.join(lookups)}" if lookups else ""

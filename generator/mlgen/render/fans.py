@@ -38,16 +38,32 @@ class Pieces:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._taken = {task.name for task in plan.all_tasks} | {gate.name for gate in plan.gate_tasks}
+        self._taken |= {task.lookup_name for task in plan.tasks if task.looked_up}
         self._of = {task.name: self._cut(task.name, task.fan) for task in plan.tasks if task.fan}
         self.counting = {
             task.name: self._free(f"for-{task.name}", "-")
             for task in plan.tasks
             if task.fan and task.fan.of is None and documents.counter(task, plan) is None
         }
+        # Of a task on several nodes, Tekton's task of all ranks but 0 (decision 0041).
+        self.others = {task.name: self._free(f"{task.name}-n", "n") for task in plan.tasks if task.nodes > 1}
 
     def of(self, task: str) -> list[Piece]:
         """The pieces of a task; of one that runs once itself, of a fan without items none."""
         return self._of[task] if task in self._of else [Piece(task, OVER, ())]
+
+    def entries(self, task: str) -> list[str]:
+        """All of Tekton's tasks that have pods of a task with its resources, by name."""
+        other = self.others.get(task)
+        return [*(piece.name for piece in self.of(task)), *([other] if other else [])]
+
+    def owner(self, entry: str) -> str:
+        """The task of the plan that one of Tekton's is of; itself where it is of none."""
+        return self._owners.get(entry, entry)
+
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        return {entry: task.name for task in self.plan.all_tasks for entry in self.entries(task.name)}
 
     def ends(self, task: str) -> list[str]:
         """What ends last of a task: who waits for these waits for all of it."""
@@ -92,7 +108,7 @@ class Pieces:
 
     def _free(self, name: str, mark: str) -> str:
         while name in self._taken:
-            name += f"{mark}x"
+            name += f"{mark}x" if mark == "-" else mark
         self._taken.add(name)
         return name
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgen import canonical
-from mlgen.plan.model import Out, Plan, Task
+from mlgen.plan.model import Command, Out, Plan, Task
 from mlgen.registry.reference import with_registry
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
 from mlgen.runtime.pod import contract as pod
@@ -131,13 +131,11 @@ def _arguments(plan: Plan) -> Iterator[Problem]:
 
 
 def _nodes(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:
-    if task.nodes > 1:
-        message = (
-            f'task "{task.name}" runs on {task.nodes} nodes, which mlgen does not render for "{environment.name}" yet'
-        )
-        why = "a task is one pod in a cluster; only the local engine runs the processes of several nodes"
-        fix = "run it by `mlgen run` without --env; in a cluster use the GPUs of one node: gpu, without nodes"
-        yield Problem("nodes-not-yet", (*route, "nodes"), message, why, fix)
+    if task.nodes > 1 and isinstance(task.run, Command):
+        message = f'task "{task.name}" has {task.nodes} nodes and a command list, which "{environment.name}" cannot end'
+        why = "in a cluster, what ends a program when another node failed is a line above its script; a list has none"
+        fix = "write `run` as a script, a string: exec python train.py"
+        yield Problem("nodes-need-script", (*route, "run"), message, why, fix)
 
 
 def _image(task: Task, environment: Environment, route: Route) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
 from mlgen.render import fans
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
+from mlgen.runtime.nodes.variables import ADDRESS, PORT, PORT_NAME, variables
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.prelude import prelude
 from mlgen.search.reports import FILE, STOP_FILE, STOP_VARIABLE, VARIABLE
@@ -17,8 +18,11 @@ SHM_VOLUME = "shm"
 WORK_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": f"{pod.ROOT}/work", "subPath": "work"}
 
 
-def main(task: Task, environment: Environment, *, final: bool, cached: bool = False) -> Data:
-    """Step main. final: a finally task, which is told how the run went. cached: it runs unless stage-in found a hit."""
+def main(task: Task, environment: Environment, *, final: bool, cached: bool = False, rank: str = "0") -> Data:
+    """Step main. final: a finally task, which is told how the run went. cached: it runs unless stage-in found a hit.
+
+    rank: of a task on several nodes, as the program is told it.
+    """
     step: Data = {"name": "main", "image": reference(task.image)}
     if cached:
         step["when"] = [{"input": f"$(steps.stage-in.results.{pod.RUN})", "operator": "in", "values": ["true"]}]
@@ -32,7 +36,7 @@ def main(task: Task, environment: Environment, *, final: bool, cached: bool = Fa
     if task.code:
         step["workingDir"] = f"{pod.ROOT}/work"
     return step | {
-        "env": _env(task, final=final),
+        "env": _env(task, final=final, rank=rank),
         "computeResources": resources(task, environment),
         "volumeMounts": [ROOT_MOUNT, *([WORK_MOUNT] if task.code else []), *shm_mount(task)],
         "onError": "continue",  # stage-out runs all the same, and ends with the program's exit code
@@ -67,12 +71,18 @@ def _prelude(task: Task) -> str:
     return prelude(
         optional_values=[i.name for i in optional if not i.type.is_artifact and not i.late],
         optional_artifacts=[i.name for i in optional if i.type.is_artifact],
-        late=[(name, f"{pod.ROOT}/in/{name}") for name in [*_late_values(task), *fans.by_file(task)]],
+        late=[(name, f"{pod.ROOT}/in/{name}") for name in [*_late_values(task), *fans.by_file(task), *_meeting(task)]],
         alive=pod.ALIVE,
+        end=pod.END if task.nodes > 1 else None,
     )
 
 
-def _env(task: Task, *, final: bool) -> list[Data]:
+def _meeting(task: Task) -> list[str]:
+    """What only the pods of a task on several nodes find out."""
+    return [ADDRESS] if task.nodes > 1 else []
+
+
+def _env(task: Task, *, final: bool, rank: str) -> list[Data]:
     texts = pod.HOME | {name: pod.escape(text) for name, text in task.env}
     late = _late_values(task)
     texts |= {i.name: _text(i) for i in task.ins if i.name not in late}
@@ -81,6 +91,8 @@ def _env(task: Task, *, final: bool) -> list[Data]:
         texts |= {name: f"$(params.{name})" for name in fans.by_param(task) if name not in fans.by_file(task)}
         texts |= {VARIABLE: f"{pod.ROOT}/{FILE}", STOP_VARIABLE: f"{pod.ROOT}/{STOP_FILE}"} if task.fan.search else {}
     texts |= {out.name: f"{pod.ROOT}/out/{out.name}" for out in task.outs}
+    if task.nodes > 1:
+        texts |= variables(rank, task.nodes) | {PORT_NAME: str(PORT)}
     if task.checkpoint:
         texts[task.checkpoint.name] = f"{pod.ROOT}/checkpoint"
     if final:

@@ -15,7 +15,7 @@ from mlgen.render.names import manifest_path, run_annotations, run_path
 from mlgen.render.pipeline import pipeline
 from mlgen.render.pipelinerun import pipeline_run, required
 from mlgen.render.staging import Data
-from mlgen.render.task import RECORD, author_task, counting_task, gate_task, lookup_task, record_task
+from mlgen.render.task import RECORD, author_task, counting_task, gate_task, lookup_task, other_ranks, record_task
 from mlgen.spec.project import Environment
 
 MADE_BY = "made by mlgen from "  # how a file of ours begins, after "# "
@@ -53,14 +53,14 @@ def manifests(plan: Plan, environment: Environment) -> list[Manifest]:
         f"{MADE_BY}{visible(plan.source)} for the environment {environment.name}; do not edit:",
         f"change the spec, then `mlgen render --env {environment.name}`",
     )
-    tasks = {name: make() for name, make in _tasks(plan, environment)}
+    tasks, owner = {name: make() for name, make in _tasks(plan, environment)}, Pieces(plan).owner
     names = {task: _name(data) for task, data in tasks.items()}
     notes = run_annotations(plan, environment)
     run = pipeline_run(plan, environment, notes)
     return [
         Manifest(manifest_path(environment, "Pipeline", plan.name), comment, pipeline(plan, environment, notes, names)),
         *(
-            Manifest(manifest_path(environment, "Task", names[task]), comment, data, task)
+            Manifest(manifest_path(environment, "Task", names[task]), comment, data, owner(task))
             for task, data in tasks.items()
         ),
         Manifest(run_path(environment, plan.name), (*comment, *_run_comment(plan, environment)), run),
@@ -76,12 +76,15 @@ def one_task(plan: Plan, environment: Environment, name: str | None) -> Data | N
 def _tasks(plan: Plan, environment: Environment) -> Iterator[tuple[str, Callable[[], Data]]]:
     for gate in plan.gate_tasks:
         yield gate.name, partial(gate_task, plan, gate, environment)
-    for fan, name in Pieces(plan).counting.items():
+    pieces = Pieces(plan)
+    for fan, name in pieces.counting.items():
         yield name, partial(counting_task, plan, name, fan, environment)
     for task in looked_up(plan):
         yield task.lookup_name, partial(lookup_task, plan, task, environment)
     for task in plan.tasks:
         yield task.name, partial(author_task, plan, task, environment, final=False)
+    for name, entry in pieces.others.items():
+        yield entry, partial(other_ranks, plan, plan.task(name), environment)
     for task in plan.finally_tasks:
         yield task.name, partial(author_task, plan, task, environment, final=True)
     yield RECORD, partial(record_task, plan, environment)

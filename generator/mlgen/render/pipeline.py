@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mlgen.gates import Literal, Ref
 from mlgen.plan.gating import when_operands
 from mlgen.plan.model import Condition, GateTask, In, Input, InputRef, OutRef, Param, ParamRef, Plan, Task, Value
-from mlgen.render import fans, lookups, timeouts
+from mlgen.render import fans, lookups, nodes, timeouts
 from mlgen.render.fans import Piece, Pieces
 from mlgen.render.names import pipeline_labels
 from mlgen.render.staging import Data
@@ -52,7 +52,7 @@ def pipeline(plan: Plan, environment: Environment, annotations: Data, task_names
 
 def _gpu_tasks(plan: Plan, pieces: Pieces) -> Data:
     """Which entries have a GPU: a Pipeline has the retries, a Task the GPU, and a policy sees one of them at a time."""
-    names = ",".join(piece.name for task in plan.all_tasks if task.gpu for piece in pieces.of(task.name))
+    names = ",".join(entry for task in plan.all_tasks if task.gpu for entry in pieces.entries(task.name))
     return {GPU_TASKS: names} if names else {}
 
 
@@ -103,15 +103,27 @@ class _Writer:
         ]
 
     def task(self, task: Task) -> list[Data]:
-        """A task's entry; the entries of a fan's pieces."""
+        """A task's entry; the entries of a fan's pieces, and of several nodes."""
         if task.fan is None:
-            return [self._author(task, [])]
+            return [self._author(task, []), *([self._others(task)] if task.nodes > 1 else [])]
         counts = fans.counted(task, self.plan, self.pieces)
         found = []
         for at, piece in enumerate(self.pieces.of(task.name)):
             entry = self._author(task, [], piece, [counts.when(piece, at)] if counts else [])
             found.append(entry | {"matrix": fans.matrix(task.fan, piece, counts)})
         return found
+
+    def _others(self, task: Task) -> Data:
+        """Of the other ranks of a task on several nodes: they need what rank 0 needs, and nobody needs them."""
+        entry = self._entry(
+            self.pieces.others[task.name],
+            [*(_in(i) for i in task.ins if not isinstance(i.source, Value) and not i.late), self.run[1]],
+            timeout_seconds=timeouts.of_task(task, self.environment),
+            retries=task.retries,
+            when=self.waits.when(task),
+            run_after=self.waits.run_after(task),
+        )
+        return entry | {"matrix": nodes.matrix(task)}
 
     def final(self, task: Task) -> Data:
         return self._author(task, self.final_params)

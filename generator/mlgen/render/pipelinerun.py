@@ -35,8 +35,8 @@ def pipeline_run(plan: Plan, environment: Environment, annotations: Data) -> Dat
         "taskRunSpecs": [
             placed
             for task in plan.all_tasks
-            for piece in pieces.of(task.name)
-            if (placed := placement.task_run_spec(task, piece.name, environment, template)) is not None
+            for entry in pieces.entries(task.name)
+            if (placed := placement.task_run_spec(task, entry, environment, template)) is not None
         ],
     }
     return {

@@ -116,7 +116,7 @@ class _Writer:
         pieces = Pieces(plan)
         for task in [t for t in plan.tasks if t.name in self._gone]:  # those of a fan, and what is there for it alone
             more = [pieces.counting.get(task.name), task.lookup_name if task.looked_up else None]
-            self._gone |= {*(piece.name for piece in pieces.of(task.name)), *filter(None, more)}
+            self._gone |= {*pieces.entries(task.name), *filter(None, more)}
         self._owners = {piece.name: task.name for task in plan.tasks for piece in pieces.of(task.name)}
         # Pieces of fans of which all items are known, though not of the whole fan: who waited for one waits for those
         # that it waited for.

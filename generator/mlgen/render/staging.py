@@ -128,6 +128,7 @@ EXECUTION_VARIABLES = [
 ]
 
 
+ADDRESS_VARIABLE = _of_pod({pod.ADDRESS: "status.podIP"})
 RESUMES_VARIABLE = _of_pod({"MLGEN_RESUMES": "metadata.annotations['mlgen.dev/resumes']"})
 NO_CACHE_VARIABLE = _of_pod({"MLGEN_NO_CACHE": "metadata.annotations['mlgen.dev/no-cache']"})
 
@@ -196,6 +197,18 @@ def execution_variables(document: TaskDocument, environment: Environment, *, lis
     return [*dollar, document_variable(document), *EXECUTION_VARIABLES, *item, *ins, *credentials(environment.s3)]
 
 
+def rank_variables(document: TaskDocument, environment: Environment) -> list[Data]:
+    """The same of a rank that leaves no record: its TaskRun has no param that names the run, as those have that do."""
+    run, *others = EXECUTION_VARIABLES
+    told = [i for i in document.ins if told_to_ours(document, i)]
+    ins = [variable(f"MLGEN_IN_{i.name}", f"$(params.{i.name})") for i in told]
+    dollar = [DOLLAR_VARIABLE] if any(i.kind == "value" for i in told) else []
+    rank = variable(pod.RANK, "$(params.mlgen-rank)")
+    assert run["name"] == "MLGEN_RUN", "the first"
+    name = _of_pod({"MLGEN_RUN": "metadata.labels['tekton.dev/pipelineRun']"})
+    return [*dollar, document_variable(document), *name, *others, rank, *ins, *credentials(environment.s3)]
+
+
 def with_disk(container: Data) -> Data:
     """A container of ours in the pod of a task with `disk`: what it may write is added to the author's amount."""
     resources = cast(dict[str, dict[str, str]], container["computeResources"])
@@ -210,25 +223,40 @@ def input_credentials(document: TaskDocument, environment: Environment) -> list[
     return [one for i, (_, s3) in enumerate(environment.buckets) for one in credentials(s3, f"MLGEN_BUCKET_{i}_")]
 
 
-def stage_in(document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
-    """Fetches code and inputs, verified. item: the values of a fan's variables."""
+def stage_in(
+    document: TaskDocument, environment: Environment, env: list[Data], item: list[str], *, values: bool = True
+) -> Data:
+    """Fetches code and inputs, verified. item: the values of a fan's variables. values: whether it is told those."""
     env = [*env, *input_credentials(document, environment), *(RESUMES_VARIABLE if document.checkpoint else ())]
-    arguments = ["stage-in", *item, "$(params.mlgen-values[*])"]
-    if document.cache is None:
-        return container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
-    env = [*env, variable("MLGEN_RUN_FILE", f"$(step.results.{pod.RUN}.path)"), *NO_CACHE_VARIABLE]
-    step = container("stage-in", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
-    return step | {"results": [{"name": pod.RUN, "type": "string"}]}
+    step = container("stage-in", environment, _arguments("stage-in", item, values), env, [ROOT_MOUNT, STATE_MOUNT])
+    return step if document.cache is None else whether_to_run(step, *NO_CACHE_VARIABLE)
 
 
-def stage_out(environment: Environment, env: list[Data], item: list[str]) -> Data:
+def whether_to_run(step: Data, *more: Data) -> Data:
+    """A stage-in that says whether main is to run. more: variables for that."""
+    env = [*cast(list[Data], step["env"]), variable("MLGEN_RUN_FILE", f"$(step.results.{pod.RUN}.path)"), *more]
+    return step | {"env": env, "results": [{"name": pod.RUN, "type": "string"}]}
+
+
+def _arguments(verb: str, item: list[str], values: bool) -> list[str]:
+    return [verb, *item, *(["$(params.mlgen-values[*])"] if values else [])]
+
+
+def stage_out(environment: Environment, env: list[Data], item: list[str], *, values: bool = True) -> Data:
     """Uploads what the author's program left, writes results and record, ends with the program's exit code."""
     env = [*env, variable("MLGEN_EXIT_CODE_FILE", "$(steps.step-main.exitCode.path)")]
-    arguments = ["stage-out", *item, "$(params.mlgen-values[*])"]
-    return container("stage-out", environment, arguments, env, [ROOT_MOUNT, STATE_MOUNT])
+    return container("stage-out", environment, _arguments("stage-out", item, values), env, [ROOT_MOUNT, STATE_MOUNT])
 
 
-def results(task: Task, document: TaskDocument, environment: Environment, env: list[Data], item: list[str]) -> Data:
+def results(
+    task: Task,
+    document: TaskDocument,
+    environment: Environment,
+    env: list[Data],
+    item: list[str],
+    *,
+    values: bool = True,
+) -> Data:
     """The sidecar: stage-in waits for it; writes the record, sees when the program cannot be followed by stage-out.
 
     No probe holds the steps back: the kubelet looks once a second, and a task took half of one longer.
@@ -236,7 +264,9 @@ def results(task: Task, document: TaskDocument, environment: Environment, env: l
     mounts = [ROOT_MOUNT, STATE_MOUNT, *RUN_MOUNTS]
     if ledger_volume(document, environment):
         mounts.append(LEDGER_MOUNT)
-    arguments = ["results", *item, "$(params.mlgen-values[*])"]
+    if document.nodes is not None:
+        env = [*env, *ADDRESS_VARIABLE]
+    arguments = _arguments("results", item, values)
     return {
         **container("results", environment, arguments, env, mounts, amounts=ours(task)["results"]),
         "securityContext": SECURITY,

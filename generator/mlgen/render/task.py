@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mlgen.plan.model import GateTask, InputRef, Plan, Task, Value
-from mlgen.render import fans, lookups, main, placement, staging
+from mlgen.render import fans, lookups, main, nodes, placement, staging
 from mlgen.render.names import TASK_ANNOTATIONS, task_labels, task_name
 from mlgen.render.staging import ROOT_MOUNT, SECURITY, STATE_MOUNT, STATE_VOLUME, WORK_VOLUME, Data
 from mlgen.runtime import documents, protocol
@@ -61,9 +62,42 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
     return _task(plan, environment, task.name, spec)
 
 
+def other_ranks(plan: Plan, task: Task, environment: Environment) -> Data:
+    """The Task of all ranks but 0 of a task on several nodes: the same program, of which nothing is kept."""
+    document = nodes.of_other(_document(plan, task, environment, folds=False))
+    env = staging.rank_variables(document, environment)
+    secrets = staging.secret_variables(task)
+    stage_in = staging.stage_in(document, environment, env, [], values=False)
+    ours = [
+        staging.whether_to_run(stage_in),
+        staging.stage_out(environment, env + secrets, [], values=False),
+        staging.results(task, document, environment, env + secrets, [], values=False),
+    ]
+    if task.disk:
+        ours = [staging.with_disk(one) for one in ours]
+    stage_in, stage_out, results = ours
+    rank = f"$(params.{nodes.RANK})"
+    spec: Data = {
+        "params": [
+            *_strings(i.name for i in task.ins if not isinstance(i.source, Value) and not i.late),
+            # No name of the run: by that one knows the tasks that leave a record.
+            *_strings([RUN_PARAMS[1], nodes.RANK]),
+        ],
+        "stepTemplate": _STEP_TEMPLATE,
+        "steps": [stage_in, main.main(task, environment, final=False, cached=True, rank=rank), stage_out],
+        "sidecars": [results],
+        "volumes": [
+            placement.work_volume(task, environment),
+            {"name": STATE_VOLUME, "emptyDir": {}},
+            *main.volumes(task),
+        ],
+    }
+    return _task(plan, environment, task.name, spec)
+
+
 def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool) -> TaskDocument:
     inputs = any(isinstance(i.source, InputRef) for i in task.ins)
-    return documents.of_task(
+    document = documents.of_task(
         task,
         pipeline=plan.name,
         env=environment.name,
@@ -71,6 +105,7 @@ def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool) 
         platform=staging.platform(environment, inputs=inputs, folds=folds),
         plan=plan,
     )
+    return replace(document, nodes=nodes.document_of(task, environment))
 
 
 def lookup_task(plan: Plan, task: Task, environment: Environment) -> Data:

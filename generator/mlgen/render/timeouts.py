@@ -29,12 +29,22 @@ class Timeouts:
 
 
 def of_task(task: Task, environment: Environment) -> int:
-    """Of one attempt, in seconds: the author's program, the wait for a node and for its turn, and staging."""
+    """Of one attempt, in seconds: the author's program, the wait for a node, other nodes and its turn, and staging."""
+    meeting = meeting_seconds(task, environment) if task.nodes > 1 else 0
+    return task.timeout_seconds + _start_seconds(task, environment) + meeting
+
+
+def meeting_seconds(task: Task, environment: Environment) -> int:
+    """For how long a pod of several nodes that could begin waits for the others: as long as one may take to begin."""
+    return _start_seconds(task, environment)
+
+
+def _start_seconds(task: Task, environment: Environment) -> int:
     pool = environment.pool(task.gpu.pool) if task.gpu else None
     queue = pool.queue_seconds if pool and pool.queue_seconds is not None else environment.queue_seconds
     policy = policy_of(task)
     backoff = delay_seconds(policy, task.retries) if policy is not None and task.retries else 0
-    return task.timeout_seconds + queue + environment.staging_seconds + backoff
+    return queue + environment.staging_seconds + backoff
 
 
 def of_gate_task(environment: Environment) -> int:

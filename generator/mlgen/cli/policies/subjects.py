@@ -11,6 +11,7 @@ from mlgen.policy import pods
 from mlgen.policy.containers import Images
 from mlgen.render.argocd import namespace_of
 from mlgen.render.cronjob import cron_manifests
+from mlgen.render.fans import Pieces
 from mlgen.render.limits import check_limits
 from mlgen.render.manifests import manifests, one_task
 from mlgen.render.published import published_manifests
@@ -118,8 +119,9 @@ def subjects(plan: Plan, pipeline: Pipeline, environment: Environment, images: I
     objects = rendered(plan, environment)
     for data, task in objects:
         yield Subject(environment, data, plan, pipeline, task)
+    owner = Pieces(plan).owner
     for one in pods_of(objects, images):
-        yield Subject(environment, one.pod, plan, pipeline, one.task, one.attempt)
+        yield Subject(environment, one.pod, plan, pipeline, owner(one.task), one.attempt)
 
 
 # Whose words are taken, where several break one rule.
