@@ -41,7 +41,6 @@ _RULES: list[Data] = [
 _CLUSTER_RULES: list[Data] = [
     {"apiGroups": [GROUP], "resources": ["clusterinterceptors", "clustertriggerbindings"], "verbs": _READ}
 ]
-_AMOUNTS: Data = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 
 
 def listener_manifests(environment: Environment) -> list[Manifest]:
@@ -153,8 +152,9 @@ def _interceptor(name: str, params: Data) -> Data:
 
 
 def _listener(environment: Environment, account: str) -> Data:
+    limited: Data = {"cpu": "1"} if environment.limit_cpu else {}
     container: Data = {
-        "resources": _AMOUNTS,
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {**limited, "memory": "256Mi"}},
         "securityContext": {**staging.SECURITY, "readOnlyRootFilesystem": True},
     }
     pod: Data = {"containers": [container], "securityContext": staging.pod_security(environment)}
