@@ -16,6 +16,7 @@ from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.pod.invocation import GatePod, RecordPod, TaskPod, read_invocation
 from mlgen.runtime.protocol import In, TaskDocument
 from mlgen.values import Type
+from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
 UID, POD_UID = "6c84fb90-12c4-11e1-840d-7b25c5ee775a", "0b9d1f6e-58a8-4f4e-9a43-6e0c6f1a2b3c"
 DIGEST = "sha256:" + "5" * 64
@@ -146,12 +147,43 @@ def test_a_pod_loads_no_plan() -> None:
     assert not {"mlgen.plan", "mlgen.git", "mlgen.ledger.folding.fold", "subprocess", "obstore"} & found
 
 
-@pytest.mark.parametrize("program", ["sidecar", "step_in", "step_out"])
-def test_a_plain_task_loads_nothing_of_fans_caches_and_attempts(program: str) -> None:
+def test_a_plain_task_loads_nothing_of_fans_caches_and_attempts(make: MakePod) -> None:
     """Each of a pod's three programs pays for what it loads, and most tasks run once, without a cache or a policy."""
-    found = loaded(f"from mlgen.runtime import __main__; from mlgen.runtime.pod import {program}")
-    ours = {name for name in found if name.startswith("mlgen.")}
+    made = make(outs=(MODEL, ROWS))
+    sidecar = whole(made, "results")
+    until(lambda: (made.places.state / "ready").exists() or sidecar.poll() is not None, "the sidecar is ready")
+    modules = ended(whole(made, "stage-in"))
+    (made.folder / "run-0" / "out").touch()
+    made.main(WRITE)
+    modules |= ended(whole(made, "stage-out")) | ended(sidecar)
+    assert [record.state for record in made.records] == ["COMPLETE"]
     allowed = {"mlgen.runtime.attempts.retrying", "mlgen.runtime.cache.recorded"}
     beside = ("mlgen.search", "mlgen.runtime.fans", "mlgen.runtime.cache.", "mlgen.runtime.attempts.", "mlgen.gates")
-    assert not {name for name in ours - allowed if name.startswith(beside)}
-    assert not {"mlgen.runtime.bundle", "mlgen.ledger.records.imported"} & ours
+    assert not {name for name in modules - allowed if name.startswith(beside)}
+    assert not {"mlgen.plan", "mlgen.runtime.bundle", "mlgen.ledger.records.imported"} & modules
+
+
+def whole(made: Pod, verb: str) -> subprocess.Popen[str]:
+    """One of a pod's programs in a Python of its own, which tells what it has loaded."""
+    program = f"""
+import sys
+from pathlib import Path
+from mlgen.runtime.__main__ import main
+from mlgen.runtime.pod.contract import Places
+sys.argv = ["mlgen-runtime", {verb!r}]
+at = Path({str(made.folder)!r})
+names = ("mlgen", "mlgen-state", "run-0", "run-1", "results", "secret", "vmstat", "artifacts")
+code = main(Places(*(at / name for name in names)))
+print(*sys.modules)
+sys.exit(code)
+"""
+    env = made.environ() | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+
+
+def ended(program: subprocess.Popen[str]) -> set[str]:
+    out, err = program.communicate(timeout=60)
+    assert program.returncode == 0, err
+    return set(out.split())
