@@ -12,7 +12,7 @@ from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption, Format, FormatOption, SpecFileOrNone
 from mlgen.cli.projects.sources import plan_in
 from mlgen.cli.projects.workspace import Workspace
-from mlgen.cli.resuming.base import Ask
+from mlgen.cli.resuming.ask import Ask
 from mlgen.cli.running.wanted import Engine, Wanted
 from mlgen.plan.model import Plan
 

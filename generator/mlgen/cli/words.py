@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mlgen.canonical import Json
-from mlgen.cluster.events import Failure
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import why
@@ -14,6 +14,9 @@ from mlgen.plan.model import Plan
 from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
 from mlgen.runtime.reused import NOT_ASKED, REUSED
 from mlgen.values import to_quoted_text
+
+if TYPE_CHECKING:  # of a cluster
+    from mlgen.cluster.events import Failure
 
 MOST_OF_VARIABLES = 80  # characters of what an item is called by
 

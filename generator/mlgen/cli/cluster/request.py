@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlgen.cli.output import note
 from mlgen.cli.projects.workspace import Workspace
-from mlgen.cli.resuming.resumption import Resumption
 from mlgen.cluster import start
 from mlgen.diagnostic import Findings, Misuse
 from mlgen.local.arguments import Arguments
@@ -28,6 +27,9 @@ from mlgen.runtime.secrets import check_given
 from mlgen.spec.project import Environment
 from mlgen.store import StoreError
 from mlgen.worktree import Tree
+
+if TYPE_CHECKING:  # most runs take up no other
+    from mlgen.cli.resuming.resumption import Resumption
 
 Object = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlgen.cli.ledgers.records import Records
-from mlgen.cli.resuming.resumption import Resumption
 from mlgen.cluster.api import Object
 from mlgen.cluster.events import Outcome
 from mlgen.ledger.records.run import TaskStatus
@@ -20,6 +20,9 @@ from mlgen.runtime.reused import NOT_ASKED, REUSED, Into, Items, record_in
 from mlgen.runtime.texts import result
 from mlgen.store.threads import threads
 from mlgen.values import parse
+
+if TYPE_CHECKING:  # most runs take up no other
+    from mlgen.cli.resuming.resumption import Resumption
 
 PUTS = 8  # at once
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-
 from mlgen.cli.ledgers.history import answered
 from mlgen.cli.ledgers.records import Records
+from mlgen.cli.resuming.ask import Ask
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.questions import query
@@ -14,35 +12,6 @@ from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State
 from mlgen.local import rundir
 from mlgen.plan.model import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What was asked for: a run to resume, a task to run again with all after it, or a task to run alone."""
-
-    resume: str | None = None
-    start: str | None = None
-    only: str | None = None
-
-    def __bool__(self) -> bool:
-        return any((self.resume, self.start, self.only))
-
-    def check(self, plan: Plan) -> None:
-        """Raises Misuse for options that do not go together, and for a task that is none."""
-        if self.start is not None and self.only is not None:
-            raise Misuse("bad-option", "--from and --only exclude each other", fix="give one of them")
-        wanted = self.start or self.only
-        names = [task.name for task in plan.tasks]
-        if wanted is None or wanted in names:
-            return
-        if wanted in [task.name for task in plan.finally_tasks]:
-            why = f'"{wanted}" is a task of `finally`, which runs whenever the others have ended'
-            raise Misuse(
-                "no-such-task", f'no run begins with "{wanted}"', why=why, fix=f"name one of {', '.join(names)}"
-            )
-        near = get_close_matches(wanted, names, n=1)
-        fix = f"did you mean {near[0]}?" if near else f"its tasks are {', '.join(names[:20])}"
-        raise Misuse("no-such-task", f'"{plan.name}" has no task "{wanted[:80]}"', fix=fix)
 
 
 def find(records: Records, plan: Plan, ask: Ask) -> Run:

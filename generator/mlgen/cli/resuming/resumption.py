@@ -11,7 +11,7 @@ from mlgen.canonical import Json
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.output import note
 from mlgen.cli.resuming import base
-from mlgen.cli.resuming.base import Ask
+from mlgen.cli.resuming.ask import Ask
 from mlgen.cli.resuming.items import Left
 from mlgen.cli.resuming.taken import take
 from mlgen.diagnostic import Misuse

@@ -15,7 +15,6 @@ from mlgen.cli.output import answer_json, answer_of_a_deed
 from mlgen.cli.progress import Progress
 from mlgen.cli.projects.secrets import kept_secrets
 from mlgen.cli.projects.workspace import Workspace
-from mlgen.cli.resuming import resumption
 from mlgen.cli.run_json import to_json
 from mlgen.cli.running import given, told
 from mlgen.cli.running.wanted import Engine, Wanted
@@ -35,6 +34,8 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
     """Run a plan, say what became of it; the exit code."""
     resumed = None
     if wanted.ask:
+        from mlgen.cli.resuming import resumption  # here: most runs take up no other
+
         resumed = resumption.resume(records, plan, wanted.ask, wanted.given, engine=wanted.engine or ENGINE)
     if any(task.fan and task.fan.search for task in plan.tasks):
         check_available()

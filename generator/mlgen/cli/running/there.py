@@ -8,7 +8,6 @@ from mlgen.cli.cluster import request as requests
 from mlgen.cli.cluster import run as cluster_run
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.projects.workspace import Workspace
-from mlgen.cli.resuming import resumption
 from mlgen.cli.running import given
 from mlgen.cli.running.wanted import Wanted
 from mlgen.plan.model import Plan
@@ -20,6 +19,8 @@ def run(records: Records, source: Workspace, plan: Plan, wanted: Wanted) -> int:
     """Create the run, and follow it unless it is to be left alone; the exit code."""
     commit, resumed, texts = given.commit(source, plan), None, list(wanted.given)
     if wanted.ask:
+        from mlgen.cli.resuming import resumption  # here: most runs take up no other
+
         resumed = resumption.resume(
             records,
             plan,

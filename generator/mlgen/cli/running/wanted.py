@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mlgen.cli.options import Format
-from mlgen.cli.resuming.base import Ask
+from mlgen.cli.resuming.ask import Ask
 from mlgen.diagnostic import Misuse
 
 
