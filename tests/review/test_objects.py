@@ -48,6 +48,14 @@ def test_what_starts_a_run_is_shown_and_not_synced() -> None:
     assert found.environments[0].actions == ()
 
 
+def test_what_listens_for_events_comes_with_what_it_may() -> None:
+    found = told(triggers=True)
+    kinds = ("EventListener", "Role", "RoleBinding", "ServiceAccount")
+    assert acts(found) == {f"create {kind}": 1 for kind in kinds}
+    assert {one.kind for one in found.environments[0].objects} == {*kinds, "ClusterRole", "ClusterRoleBinding"}
+    assert [str(note) for note in found.notes] == ["Who keeps the cluster applies tekton/prod/cluster: no sync does."]
+
+
 def test_argo_cds_own_objects_are_for_who_keeps_it() -> None:
     old = side(load(SPEC))
     new = replace(old, project=replace(old.project, repository="https://git.example/ml", argocd=ArgoCD()))

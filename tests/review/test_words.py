@@ -244,6 +244,10 @@ CASES: dict[str, tuple[Edit, list[str | None]]] = {
         ["metadata: labels.a new: b", "metadata: labels.cost-center removed, was cc-4411"],
     ),
     "description": (_at("description", value="x"), ["metadata: description Weekly churn model → x"]),
+    "on": (
+        _at("on", value={"event": "dev.x", "params": {"since": {"data": "since"}}}),
+        ["runs: on new: event dev.x; since = data.since"],
+    ),
     "order": (
         _reorder,
         ["metadata: spec changed (comments, order or layout; the plan is the same, to the digest)"],
