@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,30 @@ def test_a_value_is_never_read_as_shell(tmp_path_factory: pytest.TempPathFactory
     file.write_text(script)
     done = subprocess.run(["sh", str(file)], env={"x": "+" + text}, capture_output=True, check=True, timeout=20)
     assert done.stdout == text.encode()
+
+
+@shells
+@pytest.mark.parametrize(("rest", "lines", "code"), [
+    ("(sleep 30) & exec sleep 30", b"end\n", -signal.SIGTERM),
+    ("sleep 30", b"end\n", -signal.SIGTERM),
+    ("sleep 30 & wait", b"end\n", -signal.SIGTERM),
+    ("trap 'exit 5' TERM; sleep 30 & wait", b"end\n", 5),
+    ("trap '' TERM; sleep 30", b"end\nkill\n", -signal.SIGKILL),
+    ("exec 8>&- 9>&-; sleep 30", b"end\n", -signal.SIGTERM),
+    ("sleep 0.5; exit 3", b"", 3),
+])  # fmt: skip
+def test_the_fifo_ends_a_script_and_all_that_it_started(
+    shell: list[str], rest: str, lines: bytes, code: int, tmp_path: Path
+) -> None:
+    end, ready = tmp_path / "end", tmp_path / "ready"
+    os.mkfifo(end)
+    handle = os.open(end, os.O_RDWR | os.O_NONBLOCK)  # as the sidecar, which holds it before main begins
+    (tmp_path / "script").write_text(prelude(end=str(end)) + f"{rest.replace('sleep', f': > {ready}; sleep', 1)}\n")
+    # As Tekton's entrypoint starts it: a group of its own, which is all that a signal of the script's can reach.
+    with subprocess.Popen([*shell, str(tmp_path / "script")], process_group=0) as container:
+        while not ready.exists():
+            time.sleep(0.01)
+        os.write(handle, lines)
+        assert container.wait(20) == code
+        os.killpg(container.pid, signal.SIGKILL)
+    os.close(handle)
