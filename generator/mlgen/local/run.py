@@ -8,7 +8,8 @@ from collections.abc import Callable
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.records.run import RunRecord
 from mlgen.local import code, environment, rundir
-from mlgen.local.engine import Engine, Parts
+from mlgen.local.active import Parts
+from mlgen.local.engine import Engine
 from mlgen.local.events import Noted, OnEvent, Outcome
 from mlgen.local.job import Job
 from mlgen.local.processes import Processes
