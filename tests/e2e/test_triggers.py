@@ -37,7 +37,7 @@ params: {word: {type: string}, rows: {type: integer, default: 3, maximum: 10}}
 tasks:
   tell: {run: 'echo "$rows"; echo "$word" > "$said"', in: [params.word, params.rows], out: {said: string}}
 """
-HOSTILE = "$(x) '\"\\ \u00fc\U0001f600 $$ {}\n]"
+HOSTILE = "$( x) $HOME '\"\\ \u00fc\U0001f600 $$ {}\n]"
 
 
 def test_events_start_runs(lab: Lab) -> None:

@@ -81,6 +81,7 @@ def test_who_listens_reads_triggers_and_makes_jobs() -> None:
     assert rule["resources"] == ["clusterinterceptors", "clustertriggerbindings"]  # and no Secrets
     assert rule["verbs"] == ["get", "list", "watch"]
     account = found["ServiceAccount"]["metadata"]["name"]
+    assert found["ServiceAccount"]["automountServiceAccountToken"] is True  # Triggers' pod asks for none
     for binding in ("RoleBinding", "ClusterRoleBinding"):
         assert found[binding]["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "ml-prod"}]
         assert found[binding]["roleRef"]["kind"] == binding.removesuffix("Binding")
@@ -98,7 +99,7 @@ def test_it_listens_for_the_triggers_of_its_environment() -> None:
     pod = spec["resources"]["kubernetesResource"]["spec"]["template"]["spec"]
     assert pod.keys() <= {"serviceAccountName", "containers", "tolerations", "nodeSelector", "securityContext"}
     [container] = pod["containers"]
-    assert container.keys() <= {"resources", "env", "securityContext"}
+    assert {key for key in container if container[key]} <= {"resources", "env", "securityContext"}
     assert pod["securityContext"]["runAsNonRoot"] is True
 
 
@@ -108,7 +109,7 @@ def test_a_trigger_is_as_the_webhook_of_triggers_wants_it(on: str) -> None:
     assert trigger["apiVersion"] == "triggers.tekton.dev/v1beta1"
     spec = trigger["spec"]
     assert spec["template"].keys() == {"spec"}  # spec or ref
-    assert [binding.keys() for binding in spec["bindings"]] == [{"name", "value"}]
+    assert [binding.keys() for binding in spec["bindings"]] == [{"name", "value", "kind"}]
     [job] = spec["template"]["spec"]["resourcetemplates"]
     assert (job["kind"], job["apiVersion"]) == ("Job", "batch/v1")
     assert json.dumps(job).count("$(") == 1  # the one param, which is declared

@@ -3,6 +3,8 @@
 A Trigger holds its binding and its template: as objects of their own they would come and go one by one in a sync, and
 an event in between would be lost. What it creates is a Job, whose pod creates the PipelineRun: a template can neither
 name a run by a digest, nor judge a value, nor double a `$`.
+
+What is empty, and a binding's kind, is there as Triggers' webhook stores it: else Argo CD sees a difference forever.
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ def listener_manifests(environment: Environment) -> list[Manifest]:
         f"{MADE_BY}{PROJECT_FILE} for the environment {environment.name}; do not edit:",
         f"change {PROJECT_FILE}, then `mlgen render --env {environment.name}`",
     )
+    who, *what = rights(environment, account, _RULES)
     objects = [
-        *rights(environment, account, _RULES),
+        who | {"automountServiceAccountToken": True},  # its pod is of Triggers' making, and does not ask for it
+        *what,
         an_object(environment, name, VERSION, "EventListener", spec=_listener(environment, account)),
     ]
     made = [Manifest(manifest_path(environment, str(o["kind"]), _called(o)), comment, o) for o in objects]
@@ -92,7 +96,7 @@ def trigger_objects(plan: Plan, environment: Environment) -> list[Data]:
         what: Data = {"on": trigger.to_json(), "params": params}
         spec: Data = {
             "interceptors": _interceptors(trigger),
-            "bindings": [{"name": "event", "value": f"$(extensions.{cel.EXTENSION})"}],
+            "bindings": [{"name": "event", "value": f"$(extensions.{cel.EXTENSION})", "kind": "TriggerBinding"}],
             "template": {
                 "spec": {
                     "params": [{"name": "event"}],
@@ -154,6 +158,7 @@ def _interceptor(name: str, params: Data) -> Data:
 def _listener(environment: Environment, account: str) -> Data:
     limited: Data = {"cpu": "1"} if environment.limit_cpu else {}
     container: Data = {
+        "name": "",
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {**limited, "memory": "256Mi"}},
         "securityContext": {**staging.SECURITY, "readOnlyRootFilesystem": True},
     }
@@ -161,6 +166,7 @@ def _listener(environment: Environment, account: str) -> Data:
     template: Data = {"metadata": {"labels": job_labels(environment)}, "spec": pod}
     return {
         "serviceAccountName": account,
+        "namespaceSelector": {},
         "labelSelector": {"matchLabels": {"mlgen.dev/env": environment.name}},
         "resources": {"kubernetesResource": {"serviceType": "ClusterIP", "spec": {"template": template}}},
     }
