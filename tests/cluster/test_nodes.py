@@ -8,7 +8,8 @@ import pytest
 
 from mlgen.cluster import podlogs, view
 from mlgen.cluster.belonging import gather
-from mlgen.cluster.failure import explain
+from mlgen.cluster.events import Failure
+from mlgen.cluster.failure import explain, is_echo
 from mlgen.cluster.logs import logs_of
 from mlgen.cluster.shape import read
 from mlgen.cluster.view import Attempt, Step
@@ -106,3 +107,11 @@ def test_a_program_that_itself_ends_with_3_is_told_so() -> None:
     steps = (Step("stage-in", 0, "Completed"), Step("main", 3, "Continued"), Step("stage-out", 3, "Error"))
     attempt = Attempt("train", 0, "r-train-pod", False, "StepFailed", "", "", "", steps)
     assert explain(attempt, lambda _container: ()).message == "the program ended with exit code 3"
+
+
+def test_the_others_that_end_with_it_are_told_once_for_all() -> None:
+    ended = Failure("node 2 of 3: ...", code="node-failed")
+    assert is_echo("train[1]", ended)
+    assert not is_echo("train", ended)
+    assert not is_echo("train[2]", Failure("the program ended with exit code 7", exit_code=7))
+    assert not is_echo("train[1]", None)

@@ -28,8 +28,8 @@ tasks:
 AGAIN = """
 tasks:
   train:
-    nodes: 3
-    run: 'echo "begins"; sleep 25; echo "$MLGEN_NODE_RANK" > "$rank"'
+    nodes: 2
+    run: 'echo "begins"; sleep 15; echo "$MLGEN_NODE_RANK" > "$rank"'
     out: {rank: integer}
     retries: 2
   after:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mlgen.cluster.events import Failure
-from mlgen.cluster.view import COMPLETED, CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt
+from mlgen.cluster.view import COMPLETED, CONTINUED, MAIN, MAKE_FIX, PULL_FIX, Attempt, base_of
 from mlgen.diagnostic import CannotAnswer
 from mlgen.runtime.ending import CANCELLED, SIGNALLED, TIMED_OUT, ended_with
 
@@ -25,12 +25,19 @@ SIGKILLED = 137  # the exit code of a container that was killed
 STEP, SIDECAR = "step-", "sidecar-"  # how Tekton names containers
 OUR_CONTAINERS = (f"{STEP}stage-in", f"{STEP}stage-out", f"{STEP}record", f"{SIDECAR}results")
 
+NODE_FAILED = "node-failed"  # of a pod that was ended because another node of its task failed
+
 ReadLog = Callable[[str], Iterable[str]]  # container -> its last lines; none where it has none (any more)
 
 
 def explain(attempt: Attempt, read: ReadLog) -> Failure:
     """Why a failed attempt failed."""
     return _by_author(attempt) or _by_us(attempt, read) or _by_tekton(attempt)
+
+
+def is_echo(node: str, failure: Failure | None) -> bool:
+    """Whether a failure is of another rank that ended with the others: the task's own says why, once for all."""
+    return failure is not None and failure.code == NODE_FAILED and node != base_of(node)
 
 
 def _by_author(attempt: Attempt) -> Failure | None:

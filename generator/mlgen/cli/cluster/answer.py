@@ -8,6 +8,7 @@ from contextlib import suppress
 from mlgen.cli import words
 from mlgen.cluster import view
 from mlgen.cluster.events import Outcome
+from mlgen.cluster.failure import is_echo
 from mlgen.cluster.view import CACHED
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
@@ -21,7 +22,8 @@ from mlgen.values import parse, to_short_text
 def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str, ledger: Sequence[str]) -> str:
     """How each task ended, what it handed on and where what it made lies. commit, ledger: in words, line by line."""
     names = [task.name for task in plan.all_tasks]
-    ours = [name for name, ending in outcome.endings.items() if name not in names and ending.failure]
+    endings = {name: ending for name, ending in outcome.endings.items() if not is_echo(name, ending.failure)}
+    ours = [name for name, ending in endings.items() if name not in names and ending.failure]
     width = max(map(len, [*names, *ours]))
     lines = [f"{outcome.run}  {outcome.state}"]
     if outcome.error:
@@ -30,7 +32,7 @@ def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str,
         lines.append(f"  {task.name:{width}}  {_ended(plan, outcome, task.name)}")
         lines += [f"  {'':{width}}    {line}" for line in _made(task, outcome, artifacts)]
     lines += [f"  {name:{width}}  {_ended(plan, outcome, name)}" for name in ours]
-    failed = [name for name, ending in outcome.endings.items() if ending.failure and ending.failure.log]
+    failed = [name for name, ending in endings.items() if ending.failure and ending.failure.log]
     lines += [f"logs    mlgen logs {outcome.run}{name} --env {env}" for name in [f" {name}" for name in failed] or [""]]
     lines.append(f"commit  {commit}")
     lines += [f"{'' if at else 'ledger':6}  {line}" for at, line in enumerate(ledger)]

@@ -22,6 +22,7 @@ from mlgen.cluster.events import (
     Started,
     Waits,
 )
+from mlgen.cluster.failure import is_echo
 from mlgen.diagnostic import visible
 from mlgen.ledger.records.task import State
 from mlgen.local import why
@@ -70,6 +71,8 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
         match event:
             case Started(task=task) | Moved(task=task) | Skipped(task=task) if view.base_of(task) not in self._tasks:
                 pass
+            case Ended() if is_echo(event.task, event.failure):
+                screen.rests(event.task, done=False)
             case Ended(failure=None) if view.base_of(event.task) not in self._tasks:
                 pass
             case Moved():

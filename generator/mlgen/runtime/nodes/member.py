@@ -25,7 +25,8 @@ from mlgen.runtime.pod.handover import GROUP, HERE, KEPT, MEET, ROOT, TOLD_TO_EN
 from mlgen.runtime.pod.post import Post
 from mlgen.runtime.pod.watch import Watch
 
-LOOK_SECONDS = 2.0  # between looks at the board
+LOOK_SECONDS = 2.0  # between looks at the board, of up to
+MANY = 64  # nodes: with more of them, each looks less often, as what it sees grows with their number
 BEAT_SECONDS = 10.0
 LOST_SECONDS = 60.0  # without a beat
 LEAVE_SECONDS = 10.0  # for a program to end by itself, once rank 0 has ended well
@@ -94,7 +95,8 @@ class Member:
             if problem != self._told_problem:
                 self._told_problem = problem
                 self.post.say(f"the other nodes cannot be heard: {problem}")
-        self._due_at = self._monotonic() + LOOK_SECONDS
+        nodes = self.post.document.nodes
+        self._due_at = self._monotonic() + LOOK_SECONDS * max(1.0, nodes.count / MANY if nodes is not None else 1.0)
         self._busy = False
 
     def tell_end(self, data: bytes) -> None:
