@@ -304,3 +304,22 @@ def test_an_edit_of_one_task_leaves_all_others(spec: Spec, data: st.DataObject) 
         {m.task: m.bytes for m in manifests(load(one), environment(gpus=POOLS)) if m.task} for one in (spec, edited)
     )
     assert {task for task in before if before[task] != after[task]} == {name}
+
+
+def test_a_finally_task_of_a_plan_with_fans_is_told_of_them_by_a_file() -> None:
+    train = {"run": "true", "image": "a", "for": {"x": [1, 2]}}
+    final = {"tell": {"run": 'echo "$MLGEN_TASKS"', "image": "a"}, "exec": {"run": ["env"], "image": "a"}}
+    for tasks, by_file in (({"train": train}, True), ({"train": {"run": "true", "image": "a"}}, False)):
+        plan = load({"version": 1, "name": "demo", "tasks": tasks, "finally": final})
+        made = tasks_of(list(manifests(plan, environment()))).values()
+        found = {one["metadata"]["labels"]["mlgen.dev/task"]: one for one in made}
+        stage_in, main, _ = found["tell"]["spec"]["steps"]
+        told = "MLGEN_TASKS=$(cat /mlgen/in/MLGEN_TASKS"
+        assert (told in main["script"]) == by_file
+        assert ("MLGEN_TASKS" in names(main)) != by_file
+        assert ("MLGEN_TASKS" in names(stage_in)) == by_file
+        assert "MLGEN_TASKS" in names(found["exec"]["spec"]["steps"][1])
+
+
+def names(step: Any) -> set[str]:
+    return {one["name"] for one in step["env"]}

@@ -29,7 +29,7 @@ from mlgen.runtime.nodes.variables import ADDRESS, variables
 from mlgen.runtime.pod import contract as pod
 from mlgen.runtime.pod.contract import Places
 from mlgen.runtime.prelude import prelude
-from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, TaskDocument, Tree
+from mlgen.runtime.protocol import CheckpointDocument, Evaluation, In, Out, Statuses, TaskDocument, Tree
 from mlgen.store import Folder
 from mlgen.values import Type
 
@@ -102,6 +102,8 @@ class Pod:
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
     resumes: str = ""
+    statuses: Statuses | None = None
+    tasks: str = "{}"
     nodes: NodesDocument | None = None
     rank: int = 0
     run_uid: str = field(default_factory=lambda: str(uuid4()))
@@ -127,7 +129,7 @@ class Pod:
         return TaskDocument(
             "churn", "prod", "train", self.ins, self.outs, self.evaluates, str(self.store), self.code_digest,
             "img", None, self.timeout_seconds, pod.Platform(fold=self.fold), self.fan,
-            counts=self.counts, retry=self.retry, checkpoint=self.checkpoint, nodes=self.nodes,
+            counts=self.counts, retry=self.retry, checkpoint=self.checkpoint, statuses=self.statuses, nodes=self.nodes,
         )  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -144,6 +146,7 @@ class Pod:
             "MLGEN_SPEC_DIGEST": DIGEST,
             "MLGEN_PLAN_DIGEST": DIGEST,
             "MLGEN_RESUMES": self.resumes,
+            "MLGEN_TASKS": self.tasks,
             "MLGEN_EXIT_CODE_FILE": str(self.folder / "steps" / "exitCode"),
             "MLGEN_RUN_FILE": str(self.folder / "run-file"),
             **({"MLGEN_RANK": str(self.rank)} if self.rank else {}),

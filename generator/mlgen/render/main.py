@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
 from mlgen.render import fans
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
@@ -13,6 +15,7 @@ from mlgen.spec.project import Environment
 from mlgen.spec.quantities import cpu_text, duration_text
 
 SHM_VOLUME = "shm"
+TASKS = "MLGEN_TASKS"
 
 # The runtime makes a missing working directory itself, as root's; a sub-path the kubelet makes for the pod's group.
 WORK_MOUNT: Data = {"name": WORK_VOLUME, "mountPath": f"{pod.ROOT}/work", "subPath": "work"}
@@ -42,6 +45,15 @@ def main(task: Task, environment: Environment, *, final: bool, cached: bool = Fa
         "onError": "continue",  # stage-out runs all the same, and ends with the program's exit code
         "timeout": duration_text(task.timeout_seconds),
     }
+
+
+def told_by_file(step: Data, name: str) -> Data:
+    """The step, whose script is told a variable by a file that stage-in writes."""
+    script = str(step["script"])
+    head, line = prelude(alive=pod.ALIVE), prelude(late=[(name, f"{pod.ROOT}/in/{name}")]).splitlines(keepends=True)[-1]
+    assert script.startswith(head), "each begins so"
+    env = [one for one in cast(list[Data], step["env"]) if one["name"] != name]
+    return step | {"script": head + line + script.removeprefix(head), "env": env}
 
 
 def reference(image: Image | None) -> str:

@@ -228,6 +228,8 @@ def stage_in(
 ) -> Data:
     """Fetches code and inputs, verified. item: the values of a fan's variables. values: whether it is told those."""
     env = [*env, *input_credentials(document, environment), *(RESUMES_VARIABLE if document.checkpoint else ())]
+    if document.statuses is not None:
+        env = [*env, variable("MLGEN_TASKS", "$(params.mlgen-tasks)")]
     step = container("stage-in", environment, _arguments("stage-in", item, values), env, [ROOT_MOUNT, STATE_MOUNT])
     return step if document.cache is None else whether_to_run(step, *NO_CACHE_VARIABLE)
 

@@ -27,7 +27,7 @@ _VALUES: Data = {"name": "mlgen-values", "type": "array"}
 
 def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool) -> Data:
     """The Task of a task or finally task."""
-    document = _document(plan, task, environment, folds=environment.ledger.fold == "task")
+    document = _document(plan, task, environment, folds=environment.ledger.fold == "task", final=final)
     env = staging.execution_variables(document, environment, lists=bool(fans.list_refs(task, plan)))
     secrets = staging.secret_variables(task)
     item = _item_values(task)
@@ -39,6 +39,9 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
     if task.disk:
         ours = [staging.with_disk(one) for one in ours]
     stage_in, stage_out, results = ours
+    step = main.main(task, environment, final=final, cached=document.cache is not None)
+    if document.statuses is not None:
+        step = main.told_by_file(step, main.TASKS)
     spec: Data = {
         "params": [
             *_strings(i.name for i in task.ins if not isinstance(i.source, Value) and not i.late),
@@ -50,7 +53,7 @@ def author_task(plan: Plan, task: Task, environment: Environment, *, final: bool
         ],
         "results": _strings([pod.OUTCOME]) if task.fan else [*_strings(_results(task)), *_counts(document)],
         "stepTemplate": _STEP_TEMPLATE,
-        "steps": [stage_in, main.main(task, environment, final=final, cached=document.cache is not None), stage_out],
+        "steps": [stage_in, step, stage_out],
         "sidecars": [results],
         "volumes": [
             placement.work_volume(task, environment),
@@ -95,7 +98,7 @@ def other_ranks(plan: Plan, task: Task, environment: Environment) -> Data:
     return _task(plan, environment, task.name, spec)
 
 
-def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool) -> TaskDocument:
+def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool, final: bool = False) -> TaskDocument:
     inputs = any(isinstance(i.source, InputRef) for i in task.ins)
     document = documents.of_task(
         task,
@@ -104,6 +107,7 @@ def _document(plan: Plan, task: Task, environment: Environment, *, folds: bool) 
         artifacts=environment.artifacts,
         platform=staging.platform(environment, inputs=inputs, folds=folds),
         plan=plan,
+        final=final,
     )
     return replace(document, nodes=nodes.document_of(task, environment))
 

@@ -23,6 +23,7 @@ from mlgen.runtime.protocol import (
     Execution,
     In,
     Out,
+    Statuses,
     TaskDocument,
 )
 from mlgen.values import Type
@@ -38,8 +39,12 @@ def of_task(
     artifacts: str,
     platform: Platform | None = None,
     plan: model.Plan | None = None,
+    final: bool = False,
 ) -> TaskDocument:
-    """The document of a plan's task in an environment. plan: for an engine that learns of late tasks in the bucket."""
+    """The document of a plan's task in an environment. plan: for an engine that learns of late tasks in the bucket.
+
+    final: a finally task.
+    """
     return TaskDocument(
         pipeline=pipeline,
         env=env,
@@ -61,7 +66,25 @@ def of_task(
         checkpoint=_checkpoint(task, env, on_this_machine=platform is None),
         fan=_fan(task, plan) if task.fan else None,
         counts=counts(task.name, plan) if plan else (),
+        statuses=_statuses(plan) if plan and final and is_told_by_file(task, plan) else None,
     )
+
+
+def is_told_by_file(task: model.Task, plan: model.Plan) -> bool:
+    """Whether a finally task's script learns of the others by a file: Tekton has a fan as several tasks, or skipped.
+
+    Exec form cannot: it is told what Tekton says of the first of these.
+    """
+    return isinstance(task.run, model.Script) and any(one.late for one in plan.tasks)
+
+
+def _statuses(plan: model.Plan) -> Statuses:
+    cut = tuple(
+        Count(index, task.name, chunk_of(task.fan), is_square(task.fan), ())
+        for index, task in enumerate(plan.tasks)
+        if task.fan and task.fan.of is None
+    )
+    return Statuses(cut, tuple(t.name for t in plan.tasks if t.looked_up and t.image and t.image.digest))
 
 
 def policy_of(task: model.Task) -> Policy | None:
@@ -174,12 +197,7 @@ def of_record(
 
     Of the fans of which only the run knows how many items they have, it is told how they are cut.
     """
-    tasks = plan.tasks if plan else ()
-    cut = tuple(
-        Count(index, task.name, chunk_of(task.fan), is_square(task.fan), ())
-        for index, task in enumerate(tasks)
-        if task.fan and task.fan.of is None
-    )
+    statuses = _statuses(plan) if plan else Statuses()
     return TaskDocument(
         pipeline,
         env,
@@ -193,8 +211,8 @@ def of_record(
         None,
         RECORD_TIMEOUT_SECONDS,
         platform,
-        counts=cut,
-        lookups=tuple(t.name for t in tasks if t.looked_up and t.image and t.image.digest),
+        counts=statuses.counts,
+        lookups=statuses.lookups,
     )
 
 

@@ -106,6 +106,25 @@ class CheckpointDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class Statuses:
+    """What a pod must know to say what became of each task of a run, where Tekton has others (decision 0031).
+
+    counts: of fans of which only the run knew how many items they had, as they are cut. lookups: tasks that a pod of
+    their own may have found in the cache.
+    """
+
+    counts: tuple[Count, ...] = ()
+    lookups: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"counts": [count.to_json() for count in self.counts], "lookups": list(self.lookups)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Statuses:
+        return Statuses(_counts(data["counts"]) if data["counts"] else (), tuple(data["lookups"]))
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDocument:
     """What a task is, as far as staging and records need it. Canonical JSON in MLGEN_TASK."""
 
@@ -128,6 +147,7 @@ class TaskDocument:
     retry: Policy | None = None
     checkpoint: CheckpointDocument | None = None
     counts: tuple[Count, ...] = ()
+    statuses: Statuses | None = None  # of a finally task whose script is told what became of the others
     nodes: NodesDocument | None = None  # of a task on several
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +185,7 @@ class TaskDocument:
             **({"checkpoint": self.checkpoint.to_json()} if self.checkpoint else {}),
             **({"fan": self.fan.to_json()} if self.fan else {}),
             **({"counts": [count.to_json() for count in self.counts]} if self.counts else {}),
+            **({"statuses": self.statuses.to_json()} if self.statuses else {}),
             **({"nodes": self.nodes.to_json()} if self.nodes else {}),
         }
 
@@ -209,6 +230,7 @@ class TaskDocument:
             checkpoint=CheckpointDocument.from_json(data["checkpoint"]) if data.get("checkpoint") else None,
             fan=_fan(data["fan"]) if data.get("fan") else None,
             counts=_counts(data["counts"]) if data.get("counts") else (),
+            statuses=Statuses.from_json(data["statuses"]) if data.get("statuses") else None,
             nodes=_nodes(data["nodes"]) if data.get("nodes") else None,
         )
 

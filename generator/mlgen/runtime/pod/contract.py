@@ -26,7 +26,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
     MLGEN_LABELS, _OWNER      record: JSON of the labels that people gave the run, of the PipelineRun's annotation
                               mlgen.dev/labels; and its label mlgen.dev/owner; empty where the run has none
     MLGEN_RUN_STATUS, _TASKS  record, and main of a finally task: Succeeded Failed Completed None, and JSON
-                              {task: {status, reason}} of all tasks
+                              {task: {status, reason}} of all tasks; where Tekton has a fan as several tasks, _TASKS
+                              goes to stage-in, which tells main's script by a file what became of the whole
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY *
                               of the environment's `s3.secret`, where it has one
     MLGEN_BUCKET_<i>_AWS_…    stage-in of a task that reads inputs: of the i-th of `Platform.buckets`

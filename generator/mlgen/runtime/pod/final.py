@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,13 +13,15 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime.ending import CANCELLED
 from mlgen.runtime.fans.gathering import count, read
 from mlgen.runtime.fans.model import Count
-from mlgen.runtime.pod.invocation import RecordPod
+from mlgen.runtime.pod.invocation import RecordPod, TaskPod, statuses_of
 from mlgen.runtime.pod.milestone import Milestone, note, noted
+from mlgen.runtime.protocol import Statuses
 from mlgen.store import Store
 
 # Tekton's aggregate of `tasks` (docs/pipelines.md, "Using aggregate execution status of all tasks").
 CACHED = "Cached"  # the reason of a task that a pod without its GPU has found in the cache
 SUCCEEDED, FAILED, NONE = "Succeeded", "Failed", "None"
+TASKS = "MLGEN_TASKS"  # the variable of a finally task's script, and its file
 STATES = {"Succeeded": State.COMPLETE, "Completed": State.COMPLETE, "Failed": State.FAIL}
 
 
@@ -32,6 +35,16 @@ def record(pod: RecordPod, store: Store, now: str) -> None:
     # No pod could note it: then none got as far as its first step, and nothing ran.
     started_at = noted(store, Milestone.STARTED, pipeline=pipeline, run=run, run_uid=uid) or ended_at
     Spool(store).put(run_record(folded(found(pod, store), store), started_at, ended_at))
+
+
+def tasks_text(pod: TaskPod, statuses: Statuses, store: Store) -> str:
+    """What the script of a finally task is told of all tasks: JSON. Raises what the store raises."""
+    tasks, chunks = statuses_of(pod.tasks)
+    run = pod.execution
+    document = replace(pod.document, counts=statuses.counts, lookups=statuses.lookups)
+    whole = RecordPod(document, run.run, run.run_uid, run.params, run.spec_digest, None, "", tasks, chunks=chunks)
+    told = folded(found(whole, store), store).tasks
+    return json.dumps({name: {"status": one.status, "reason": one.reason} for name, one in told.items()})
 
 
 def found(pod: RecordPod, store: Store) -> RecordPod:

@@ -33,7 +33,8 @@ class TaskPod:
 
     item_texts: of the fan's variables that main's script reads from files. exit_code_file: where stage-out finds
     main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. resumes: the uid
-    of the run that this one takes up, told to stage-in of a task with a checkpoint. bucket_keys: name of a bucket of
+    of the run that this one takes up, told to stage-in of a task with a checkpoint. tasks: what Tekton says of the
+    others, JSON, told to stage-in of a finally task. bucket_keys: name of a bucket of
     inputs -> store options. secrets: main's variable -> text, as far as they are there; known to stage-out and results.
     rank, address: of a task on several nodes; of the pod itself, known to results.
     """
@@ -46,6 +47,7 @@ class TaskPod:
     run_file: str = ""
     look: bool = True
     resumes: str | None = None
+    tasks: str = "{}"
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     rank: int = 0
@@ -141,6 +143,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             run_file=environ.get("MLGEN_RUN_FILE", ""),
             look=look,
             resumes=_resumes(environ),
+            tasks=environ.get("MLGEN_TASKS", "{}"),
             secrets={
                 name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
             },
@@ -263,8 +266,15 @@ def _status(task: Mapping[str, str]) -> TaskStatus:
     return TaskStatus(task["status"], task["reason"])
 
 
+def statuses_of(text: str) -> tuple[dict[str, TaskStatus], dict[str, tuple[TaskStatus, ...]]]:
+    """Of MLGEN_TASKS: of each task what Tekton says, and of fans in several of Tekton's of each."""
+    tasks = json.loads(text)
+    chunks = {name: tuple(map(_status, task["chunks"])) for name, task in tasks.items() if "chunks" in task}
+    return {name: _status(task) for name, task in tasks.items()}, chunks
+
+
 def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str]) -> RecordPod:
-    tasks = json.loads(_variable(environ, "MLGEN_TASKS"))
+    tasks, chunks = statuses_of(_variable(environ, "MLGEN_TASKS"))
     return RecordPod(
         document,
         run=_variable(environ, "MLGEN_RUN"),
@@ -273,8 +283,8 @@ def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str])
         spec_digest=_variable(environ, "MLGEN_SPEC_DIGEST"),
         commit=environ.get("MLGEN_COMMIT") or None,
         status=_variable(environ, "MLGEN_RUN_STATUS"),
-        tasks={name: _status(task) for name, task in tasks.items()},
-        chunks={name: tuple(map(_status, task["chunks"])) for name, task in tasks.items() if "chunks" in task},
+        tasks=tasks,
+        chunks=chunks,
         labels={str(name): str(text) for name, text in json.loads(environ.get("MLGEN_LABELS") or "{}").items()},
         owner=environ.get("MLGEN_OWNER") or None,
         resumes=_resumes(environ),

@@ -64,6 +64,11 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
     """Bring all that the program reads; why it must not run, where an attempt before says so."""
     # What a task has of its own is imported where it has it: each start of a pod pays for all it loads.
     document, gathering = post.document, None
+    if document.statuses is not None:
+        from mlgen.runtime.pod import final
+
+        text = final.tasks_text(post.pod, document.statuses, post.store)
+        post.tree.input(final.TASKS).write_text(text, newline="")
     if document.fan is not None or any(one.late for one in document.ins):
         from mlgen.runtime.fans import arriving
 
