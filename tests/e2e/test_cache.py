@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -60,7 +61,7 @@ def run(project: Project, name: str, *arguments: str) -> dict[str, Any]:
     asked = ["run", "pipelines/demo.yaml", "--env", ENV, "--name", name, *arguments]
     done = subprocess.run(
         [sys.executable, "-m", "mlgen", *asked],
-        cwd=project.root, env=project.environ(), capture_output=True, text=True, timeout=400, check=False,
+        cwd=project.root, env=project.environ(), capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(project.mlgen("runs", "show", name, "--env", ENV, "--format", "json"))
@@ -131,8 +132,8 @@ tasks:
 """
 
 
-@pytest.fixture(name="gpu")
-def _gpu() -> Iterator[None]:
+@contextmanager
+def a_gpu() -> Iterator[None]:
     """A GPU that is none: a number by which the scheduler places pods."""
     node = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
 
@@ -141,8 +142,10 @@ def _gpu() -> Iterator[None]:
         kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps(patch))
 
     have("1")
-    yield
-    have(None)
+    try:
+        yield
+    finally:
+        have(None)
 
 
 def pods(project: Project, name: str) -> dict[str, Any]:
@@ -154,25 +157,25 @@ def asks_for_a_gpu(pod: dict[str, Any]) -> bool:
     return any(RESOURCE in one["resources"].get("limits", {}) for one in pod["spec"]["containers"])
 
 
-@pytest.mark.usefixtures("gpu")
 def test_a_hit_asks_for_no_gpu(lab: Lab) -> None:
     project = lab.project("cache-gpu", settings={"gpus": {"default": {"resource": RESOURCE}}})
     project.pipeline("demo", GPU.replace("    run: 'echo \"train", f"    image: {pinned()}\n    run: 'echo \"train"))
-    first = run(project, "first")
-    made = pods(project, "first")
-    assert made.keys() == {"cache-train", "train", "show", "record"}
-    assert {task: asks_for_a_gpu(pod) for task, pod in made.items()} == {task: task == "train" for task in made}
-    assert "train ran" in printed(project, "first", "train")
+    with a_gpu():
+        first = run(project, "first")
+        made = pods(project, "first")
+        assert made.keys() == {"cache-train", "train", "show", "record"}
+        assert {task: asks_for_a_gpu(pod) for task, pod in made.items()} == {task: task == "train" for task in made}
+        assert "train ran" in printed(project, "first", "train")
 
-    second = run(project, "second")
-    made = pods(project, "second")
-    assert made.keys() == {"cache-train", "show", "record"}
-    assert not any(map(asks_for_a_gpu, made.values()))
-    assert (second["train"]["cached"], second["train"]["originalRunId"]) == (True, first["train"]["runId"])
-    assert second["train"]["outputs"] == first["train"]["outputs"]
-    assert printed(project, "second", "show") == "2\n"
+        second = run(project, "second")
+        made = pods(project, "second")
+        assert made.keys() == {"cache-train", "show", "record"}
+        assert not any(map(asks_for_a_gpu, made.values()))
+        assert (second["train"]["cached"], second["train"]["originalRunId"]) == (True, first["train"]["runId"])
+        assert second["train"]["outputs"] == first["train"]["outputs"]
+        assert printed(project, "second", "show") == "2\n"
 
-    third = run(project, "third", "-p", "epochs=3")
-    assert "train" in pods(project, "third")
-    assert third["train"].get("cached") is None
-    assert printed(project, "third", "show") == "3\n"
+        third = run(project, "third", "-p", "epochs=3")
+        assert "train" in pods(project, "third")
+        assert third["train"].get("cached") is None
+        assert printed(project, "third", "show") == "3\n"

@@ -43,7 +43,7 @@ def mlgen(project: Project, *arguments: str, code: int = 0) -> tuple[Any, str]:
         env=project.environ(),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == code, done.stderr
