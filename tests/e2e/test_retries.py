@@ -47,7 +47,7 @@ def test_exit_code_2_is_not_tried_again_and_75_is(lab: Lab) -> None:
     assert {(r["state"], r["reason"], r["exitCode"], r["cause"]) for r in wrong} == {
         ("FAIL", "StepFailed", 2, "program")
     }
-    assert all(r["error"].endswith("not tried again: exit code 2 is the program's own") for r in wrong)
+    assert all(r["error"].endswith("not tried again: `on` lists only exit code 75 and infrastructure") for r in wrong)
     assert [(r["attempt"], r["state"], r["exitCode"]) for r in busy] == [(0, "FAIL", 75), (1, "COMPLETE", 0)]
     assert told.statuses() == ("FAIL", {"wrong": "Failed", "busy": "Succeeded"})
     log = run.pods("wrong")[-1]

@@ -58,7 +58,7 @@ def test_a_failure_of_the_programs_own_is_not_tried_again(make: MakePod) -> None
     first = make(outs=(MODEL,), retry=POLICY)
     assert end(first, "exit 2") == 2
     assert record(first).error == (
-        "the program ended with exit code 2; not tried again: exit code 2 is the program's own"
+        "the program ended with exit code 2; not tried again: `on` lists only exit code 75 and infrastructure"
     )
     second = again(make, first)
     assert end(second, WRITE) == 2
@@ -182,7 +182,15 @@ def test_refusals() -> None:
     anything = Policy(3, backoff_seconds=1)
     assert refusal(anything, Cause.PROGRAM, 2, began=True) is None
     assert refusal(POLICY, Cause.INFRASTRUCTURE, 137, began=True) is None
-    assert refusal(POLICY, Cause.PROGRAM, 0, began=True) == "the failure is the program's own"
+    assert refusal(POLICY, Cause.PROGRAM, 0, began=True) == (
+        "the failure is the program's own, and `on` lists only exit code 75 and infrastructure"
+    )
+    # 75 is the program's own, too: what keeps 3 from being tried again is the list.
+    assert refusal(Policy(1, codes=(75,)), Cause.PROGRAM, 3, began=True) == "`on` lists only exit code 75"
+    assert refusal(Policy(1, codes=(75, 76)), Cause.PROGRAM, 3, began=True) == "`on` lists only exit codes 75, 76"
+    assert refusal(Policy(1, codes=(), infrastructure=True), Cause.PROGRAM, 3, began=True) == (
+        "`on` lists only infrastructure"
+    )
     assert "does not list" in (
         refusal(Policy(1, codes=(3,), infrastructure=False), Cause.INFRASTRUCTURE, None, began=False) or ""
     )

@@ -108,6 +108,8 @@ def test_each_cause_has_one_finding_at_its_place(kind: Kind, text: str, expected
 
 OUT_MAP = "write `out` as a map, not a list: out: {no: file}"
 GPU = "write a whole number or a text, such as gpu: 1"
+FOR = "`i` is a {}, not a list, a map or a text"
+GRID = "`i` is a {}, not a list or a map"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,24 @@ GPU = "write a whole number or a text, such as gpu: 1"
         ("  b: {run: x, command: y}\n", 'task "b" has no key "command"', "write run"),
         ("  b: {run: x, out: [{no: file}]}\n", "item 1 of `out` is a map, not a text", OUT_MAP),
         ("  b: {run: x, gpu: [1]}\n", "`gpu` is a list, not a whole number or a text", GPU),
+        ("  b: {run: x, for: {i: 5}}\n", FOR.format("whole number"), "write i: {range: 5} for 0 to 4"),
+        ("  b: {run: x, for: {i: 0}}\n", FOR.format("whole number"), "write i: [0]"),
+        (
+            "  b: {run: x, for: {memory: 5}}\n",
+            "`memory` is a whole number, not a list, a map or a text",
+            "write memory: {range: 5} for 0 to 4",
+        ),
+        ("  b: {run: x, for: {i: true}}\n", FOR.format("boolean"), "write i: [true]"),
+        ("  b: {run: x, sweep: {grid: {i: 5}}}\n", GRID.format("whole number"), "write i: {range: 5} for 0 to 4"),
+        ("  b: {run: x, sweep: {grid: {i: 1..5}}}\n", GRID.format("text"), "write i: {range: [1, 6]}"),
+        ("  b: {run: x, sweep: {grid: {i: 5..1}}}\n", GRID.format("text"), "write i: [5..1]"),
+        ("  b: {run: x, sweep: {grid: {i: -1-5}}}\n", GRID.format("text"), "write i: {range: [-1, 6]}"),
+        ("  b: {run: x, sweep: {random: {i: 1..5}, trials: 2}}\n", GRID.format("text"), "write i: {min: 1, max: 5}"),
+        (
+            "  b: {run: x, retries: {count: 1, backoff: 1}}\n",
+            "`backoff` is a whole number, not a text",
+            "write backoff: 1s for seconds, or 1m for minutes",
+        ),
         ("labels: {a: 0x10}\n", "`a` is a whole number, not a text", 'quote it: "0x10"'),
         ("slo: 1\n", 'not yet: "slo" is kept for a later version of mlgen', "remove it"),
     ],

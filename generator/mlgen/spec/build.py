@@ -34,6 +34,7 @@ from mlgen.spec.paths import resolve_use
 from mlgen.spec.reader import Route
 from mlgen.spec.schedules import read_schedules
 from mlgen.spec.settings import SETTINGS, read_settings
+from mlgen.spec.shape_fixes import as_range, span
 from mlgen.spec.triggers import read_triggers
 from mlgen.values import PARAM_TYPES, Type, to_text, type_of
 
@@ -253,7 +254,8 @@ class _Builder:
             return Ref(match[1], match[2], place)
         fix = "write params.NAME, inputs.NAME or TASK.OUT"
         if place.route[-2:-1] == ("for",):
-            fix = f"write a list: [{text[:40]}], or TASK.OUT"
+            bounds = span(text)
+            fix = f"write {as_range(*bounds)}" if bounds else f"write a list: [{text[:40]}], or TASK.OUT"
         elif isinstance(place.route[-1], str):
             fix += "; a text that means itself is {value: …}"
         why = "a text in this place names where a value comes from"

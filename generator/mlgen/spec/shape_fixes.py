@@ -12,11 +12,12 @@ from mlgen.spec.reader import Route
 from mlgen.spec.scalars import Refused, read_plain
 
 SIZES = ("memory", "disk", "shm")
-DURATIONS = ("timeout", "queue", "staging", "interval")
+DURATIONS = ("timeout", "queue", "staging", "interval", "backoff", "every", "max_age", "refresh")
 _RULES = {**dict.fromkeys(SIZES, SIZE_RULE), **dict.fromkeys(DURATIONS, DURATION_RULE)}
 _WORDS = re.compile(r"[A-Za-z0-9_.-]+(?:[,\s]+[A-Za-z0-9_.-]+)*")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?:[ :][A-Za-z0-9_./-]+)*")
 _SPLIT = re.compile(r"[,\s]+")
+_SPAN = re.compile(r"(-?[0-9]{1,15})(?:\.\.|-)(-?[0-9]{1,15})")
 _BOOLEANS = {**dict.fromkeys(("true", "yes", "on"), "true"), **dict.fromkeys(("false", "no", "off"), "false")}
 LONGEST = 120  # characters of a fix that repeats what was written
 
@@ -34,6 +35,8 @@ def _of(route: Route, value: object, text: str, types: Sequence[str]) -> str | N
     key = next((part for part in reversed(route) if isinstance(part, str)), "")
     item = bool(route) and isinstance(route[-1], int)
     write = "write " if item or not route else f"write {key}: "
+    if (found := _of_values(route, write, value, text, types)) is not None:
+        return found
     match value:
         case bool() | int() | float() if key == "in" and item:
             return f"a value needs a name: write `in` as a map, {{NAME: {text}}}"
@@ -50,6 +53,40 @@ def _of(route: Route, value: object, text: str, types: Sequence[str]) -> str | N
         case dict() if list(types) == ["array"] and value:
             return f"{write}{flow(list(value))}"
     return None
+
+
+def _of_values(route: Route, write: str, value: object, text: str, types: Sequence[str]) -> str | None:
+    """Of what a variable of `sweep` or `for` goes through, which is no one value."""
+    if not {"array", "object"} <= set(types) or not {"for", "grid", "random", "search"}.intersection(route[-2:-1]):
+        return None
+    match value:
+        case bool() | int() | float():
+            count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            ranged = count and route[-2] in ("for", "grid")
+            return f"{write}{{range: {text}}} for 0 to {value - 1}" if ranged else f"{write}[{text}]"
+        case str():
+            bounds = span(value)
+            if bounds is None:
+                return None
+            return f"{write}{as_range(*bounds)}" if route[-2] == "grid" else f"{write}{_as_domain(*bounds)}"
+    return None
+
+
+def span(text: str) -> tuple[int, int] | None:
+    """The ends of what is written as `1..5` or `1-5`; None where it is not, or the second is not the greater."""
+    match = _SPAN.fullmatch(text)
+    if match is None or int(match[1]) >= int(match[2]):
+        return None
+    return int(match[1]), int(match[2])
+
+
+def as_range(first: int, last: int) -> str:
+    """The range with both its ends."""
+    return f"{{range: [{first}, {last + 1}]}}"
+
+
+def _as_domain(low: int, high: int) -> str:
+    return f"{{min: {low}, max: {high}}}"
 
 
 def _of_boolean(key: str, value: bool, text: str, types: Sequence[str]) -> str | None:

@@ -65,9 +65,14 @@ def refusal(policy: Policy, cause: Cause, exit_code: int | None, *, began: bool)
         return None if policy.infrastructure else "it failed of the infrastructure, which `on` does not list"
     if exit_code in policy.codes:
         return None
-    if exit_code:
-        return f"exit code {exit_code} is the program's own"
-    return "the failure is the program's own"
+    return _listed(policy) if exit_code else f"the failure is the program's own, and {_listed(policy)}"
+
+
+def _listed(policy: Policy) -> str:
+    """What `on` names, in words."""
+    codes = policy.codes or ()
+    names = [f"exit code{'' if len(codes) == 1 else 's'} {', '.join(map(str, codes))}"] if codes else []
+    return f"`on` lists only {' and '.join(names + ['infrastructure'] * bool(policy.infrastructure))}"
 
 
 def with_refusal(error: str, why: str) -> str:

@@ -129,7 +129,7 @@ def _lists(pipeline: Pipeline, fan: Fan) -> Iterator[Diagnostic]:
                 fix = f"read {ref} in `in`: it is a folder with an entry an item"
                 yield axis.place.finding("bad-loop", f"`for` goes through the artifacts {ref}", why, fix)
         elif out is not None and out.type not in (None, Type.JSON):
-            fixed = f"have {ref.owner} leave it as json: out: {{{out.name}: json}}"
+            fixed = f'have task "{ref.owner}" leave it as json: out: {{{out.name}: json}}'
             yield axis.place.finding("bad-loop", f"`for` goes through {ref}, {a(str(out.type))}", why, fixed)
         elif producer is not None and fans.variable(producer, ref.name) is not None:
             fix = "read it in `in`: it is one value"
@@ -143,6 +143,9 @@ def _too_many(pipeline: Pipeline, fan: Fan) -> Iterator[Diagnostic]:
     fix = "go through fewer or shorter lists, or split the task"
     if found is not None and found > fans.MAX_ITEMS:
         message = f"the task would run {found:,} times, {fans.MAX_ITEMS:,} are allowed"
+        if fan.way in fans.DRAWN:  # as many as it says, whatever it draws from
+            yield (fan.place / "trials").finding("too-many-items", message, _ITEM, f"write {fans.MAX_ITEMS}, or less")
+            return
         if fan.way == "grid":
             fix = "leave values out, or draw from them: random: {…}, trials: 100" if fan.kind == "sweep" else fix
         yield place.key_finding("too-many-items", message, _ITEM, fix)
