@@ -52,7 +52,7 @@ def test_its_commands_do_what_they_say(repository: Path, capsys: pytest.CaptureF
         said.append(capsys.readouterr())
     plan, _, shown, card, lineage, broken, compared, retuned, gated = said
     assert "for each of split.domains, as name, 2 at once" in plan.out
-    assert "finetune  4 items, the best by min loss" in shown.out
+    assert "finetune  4 items: 4 succeeded; the best by min loss" in shown.out
     assert "# A tiny language model, tuned to verse" in card.out
     assert all(book in lineage.out for book in ("story", "verse", "science"))
     assert re.search("pretrain +failed, exit code 75 .*tried again", broken.err)

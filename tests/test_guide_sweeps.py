@@ -38,7 +38,7 @@ def test_its_commands_do_what_they_say(
         "sweep of 6 trials of depth and rate, 2 at once, 1 may fail, picks max auc" in said["plan pipelines/tune.yaml"]
     )
     shown = said["runs show"]
-    assert "train  6 items, the best by max auc is train[4]" in shown
+    assert "train  6 items: 6 succeeded; the best by max auc is train[4]" in shown
     assert re.search(r"^  \*  4 +9 +0\.1 +0\.9 +succeeded", shown, re.MULTILINE)
     assert said["logs first"] == "trial 4: depth 9, rate 0.1\n"
     assert re.search(

@@ -161,3 +161,16 @@ def test_entries_of_kept_bytes_stay_and_old_claims_go(tmp_path: Path) -> None:
     assert collecting.gone == 0
     assert len(cache.entries(store, "demo", "train")) == 2
     assert store.keys(cache.CLAIMS) == []
+
+
+def test_an_empty_text_is_no_cache_key_at_run_either(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = SPEC.replace("{epochs: 20}", "{epochs: 20, month: {type: string}}").replace(
+        "out: {model: model}", "out: {model: model}\n    cache: {key: params.month}"
+    )
+    (project / "pipelines" / "demo.yaml").write_text(text)
+    for given in ("", "  "):
+        assert run(["run", "pipelines/demo.yaml", "-p", f"month={given}"]) == 2
+        told = capsys.readouterr().err
+        assert 'param "month": an empty text as the cache key of "train" would be the same for every run' in told
+    assert not (project / ".mlgen" / "runs").exists()
+    assert run(["run", "pipelines/demo.yaml", "-p", "month=may"]) == 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mlgen.cli import words
+from mlgen.cli.asked import which
 from mlgen.cli.ledgers.records import open_records
 from mlgen.cli.main import new_app
 from mlgen.cli.options import EnvOption
@@ -99,6 +100,6 @@ def _no_attempt(folder: RunFolder, task: str | None) -> Misuse:
     skipped = folder.skipped()
     if task in skipped:
         return Misuse("no-log", f'"{task}" has no log in {folder.run}: {words.skip(*skipped[task])}')
-    started = sorted({a.task for a in folder.attempts()})
-    fix = f"tasks that ran: {', '.join(started)}" if started else "no task of it was started"
+    started = [a.label for a in folder.attempts()]
+    fix = which(task or "", started) if started else "no task of it was started"
     return Misuse("no-log", f'no task "{task}" ran in {folder.run}' if task else f"{folder.run} ran no task", fix=fix)

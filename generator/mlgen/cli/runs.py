@@ -98,13 +98,14 @@ def show(run: RunArgument, *, env: EnvOption = "local", form: FormatOption = For
     """Show what a run did: its params, and what each task read, made and measured."""
     environment = open_records(Workspace.around(), env).environment
 
-    def shown(history: History) -> tuple[Run, dict[str, Any]]:
+    def shown(history: History) -> tuple[Run, dict[str, Any], dict[str, str]]:
         found = query.find_run(history, run)
         answer = query.show_run(history, found) if form is Format.JSON else {"ledger": history.commit}
-        return query.run_of(history, found.uid) or found, answer
+        whole = query.run_of(history, found.uid) or found
+        return whole, answer, query.makers(history, (e.record for e in whole.executions))
 
     try:
-        found, answer = ask(env, shown)
+        found, answer, makers = ask(env, shown)
     except Misuse as unknown:
         raise _going(environment, run) or unknown from None
     if found.record is None and (more := _going(environment, found.name)):
@@ -116,7 +117,7 @@ def show(run: RunArgument, *, env: EnvOption = "local", form: FormatOption = For
     whys = {name: why for name, (_, why) in folder.skipped().items()} if folder else {}
     here = "" if folder else None
     logs = here if environment.namespace is None else f" --env {env}"
-    sys.stdout.write(runs_text.run(found, answer["ledger"], whys=whys, logs=logs))
+    sys.stdout.write(runs_text.run(found, answer["ledger"], whys=whys, logs=logs, makers=makers))
 
 
 def _going(environment: Environment, run: str) -> Misuse | None:

@@ -15,8 +15,9 @@ from mlgen.ledger.questions.query import summary
 from mlgen.ledger.questions.read import Execution, Run, moment
 from mlgen.ledger.questions.where import COLUMNS
 from mlgen.ledger.records.artifact import Artifact, place
-from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.local.schedule import NONE, STOPPING, SUCCEEDED
+from mlgen.ledger.records.run import TaskStatus
+from mlgen.ledger.records.task import TaskRecord
+from mlgen.local.schedule import NONE, STOPPING
 from mlgen.reports import markdown
 from mlgen.runtime.reused import REUSED
 from mlgen.values import to_quoted_text, to_short_text
@@ -94,10 +95,11 @@ def _cut(line: str, width: int | None) -> str:
     return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
 
 
-def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | None) -> str:
+def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | None, makers: Mapping[str, str]) -> str:
     """What a run did. whys: of skipped tasks, where that is known here.
 
     logs: what follows `mlgen logs RUN TASK` to show them; None where they are not kept here.
+    makers: as of `words.of_record`.
     """
     about: Any = summary(found)
     facts = [
@@ -109,29 +111,29 @@ def run(found: Run, commit: str | None, *, whys: Mapping[str, str], logs: str | 
         ("spec", about["specDigest"]),
     ]
     lines = [f"{found.name}  {_state(found)}", *table([(word, text) for word, text in facts if text]), ""]
-    counted = {e.path for e in found.outcomes}
-    told, there = set[str](), {e.record.task for e in found.outcomes}
+    counted, recorded = {e.path for e in found.outcomes}, {e.record.task for e in found.outcomes}
+    told = set[str]()
     for execution in found.outcomes:
         if execution.record.item is not None:
             if execution.record.task not in told:
                 told.add(execution.record.task)
-                lines += trials.of_task(found, execution.record.task, logs=logs)
+                lines += trials.of_task(found, execution.record.task, logs=logs, makers=makers)
             continue
-        lines += _task(execution, logs=logs)
+        lines += _task(execution, logs=logs, makers=makers)
         for other in found.executions:
             if other.record.task == execution.record.task and other.path not in counted:
-                lines.append(f"  before: {_attempt(other.record)}")
+                lines.append(f"  before: {_attempt(other.record, makers)}")
     for name, task in about["tasks"].items():
-        if task["status"] == SUCCEEDED and name not in there:  # of an empty list, or its record has not landed
-            lines.append(f"{name}  {State.COMPLETE.word}, no execution of it is known")
         if task["status"] == NONE:
             lines.append(f"{name}  {_skip(found, task['reason'], whys.get(name, ''))}")
+        elif name not in recorded and (untold := words.without_records(TaskStatus(**task))):
+            lines.append(f"{name}  {untold}")
     return to_lines([*lines, "", ledger(commit)])
 
 
-def _task(execution: Execution, *, logs: str | None) -> list[str]:
+def _task(execution: Execution, *, logs: str | None, makers: Mapping[str, str]) -> list[str]:
     record = execution.record
-    lines = [f"{record.task}  {_attempt(record)}"]
+    lines = [f"{record.task}  {_attempt(record, makers)}"]
     if logs is not None and record.reason != REUSED:
         lines.append(f"  log      mlgen logs {record.run} {record.task}{logs}")
     lines += [f"  in       {_artifact(artifact)}" for artifact in record.inputs]
@@ -143,8 +145,8 @@ def _task(execution: Execution, *, logs: str | None) -> list[str]:
     return [*lines, f"  record   {execution.path}"]
 
 
-def _attempt(record: TaskRecord) -> str:
-    return f"{words.of_record(record)}, {_seconds(moment(record.started_at), moment(record.ended_at))}"
+def _attempt(record: TaskRecord, makers: Mapping[str, str]) -> str:
+    return f"{words.of_record(record, makers)}, {_seconds(moment(record.started_at), moment(record.ended_at))}"
 
 
 def _skip(run: Run, reason: str, because: str) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlgen.canonical import Json
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.local import why
-from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING
+from mlgen.local.schedule import FAILED, GATE_FALSE, MISSING, PARENT, STOPPING, SUCCEEDED
 from mlgen.plan.model import Plan
-from mlgen.runtime.ending import CANCELLED, ended_with, signal_name
+from mlgen.runtime.ending import CANCELLED, NO_ITEMS, PRUNED, ended_with, signal_name
 from mlgen.runtime.reused import NOT_ASKED, REUSED
 from mlgen.values import to_quoted_text
 
 if TYPE_CHECKING:  # of a cluster
     from mlgen.cluster.events import Failure
 
+STOPPED_EARLY = "stopped early"
+UNTOLD = "and the ledger has no record of it"
 MOST_OF_VARIABLES = 80  # characters of what an item is called by
 
 
@@ -40,13 +44,55 @@ def of_failure(state: State, failure: Failure | None) -> str:
     return ending(state, failure.exit_code, failure.message)
 
 
-def of_record(record: TaskRecord) -> str:
-    """How a task's last attempt ended; attempts are counted from 1."""
+def of_record(record: TaskRecord, makers: Mapping[str, str] = MappingProxyType({})) -> str:
+    """How a task's last attempt ended; attempts are counted from 1.
+
+    makers: of executions from which others took what they left, by id: `train of first`, as far as that is known.
+    """
     if record.reason == REUSED:
         return "reused"
-    words = ending(record.state, record.exit_code, record.error)
-    made = f", cached: made by {record.original_run_id}" if record.original_run_id is not None else ""
-    return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}{made}"
+    words = _ended(record)
+    return f"{words}{f', attempt {record.attempt + 1}' if record.attempt else ''}{_cached(record, makers)}"
+
+
+def _ended(record: TaskRecord) -> str:
+    if record.reason == PRUNED and record.error:
+        return record.error  # which says so: `stopped early, at step 3, by median`
+    return ending(record.state, record.exit_code, record.error)
+
+
+def _cached(record: TaskRecord, makers: Mapping[str, str]) -> str:
+    if record.original_run_id is None:
+        return ""
+    maker = makers.get(record.original_run_id)
+    return (
+        f", cached: {f'{maker} made it ({record.original_run_id})' if maker else f'made by {record.original_run_id}'}"
+    )
+
+
+def counts(records: Iterable[TaskRecord]) -> str:
+    """How the items of a task ended, such as `7 succeeded, 1 failed, 4 stopped early`."""
+    every = list(records)
+    found = Counter(STOPPED_EARLY if record.reason == PRUNED else record.state.word for record in every)
+    order = (*(state.word for state in State), STOPPED_EARLY)
+    cached = sum(record.original_run_id is not None and record.reason != REUSED for record in every)
+    told = [f"{found[word]:,} {word}" for word in order if found[word]]
+    return ", ".join(told) + (f" ({cached:,} cached)" if cached else "")
+
+
+def best(pick: tuple[str, bool], label: str, *, picked: bool) -> str:
+    """Which item is the best. pick: by which metric, and whether more is better. picked: whether readers got its outs."""
+    so_far = "" if picked else " so far"
+    return f"the best{so_far} by {'max' if pick[1] else 'min'} {pick[0]} is {label}"
+
+
+def without_records(status: TaskStatus) -> str | None:
+    """Of a task that succeeded, and of which there is no record; None of one that did not succeed."""
+    if status.status != SUCCEEDED:
+        return None
+    if status.reason == REUSED:
+        return "reused"
+    return f"{State.COMPLETE.word}, {items(0)}" if status.reason == NO_ITEMS else f"{State.COMPLETE.word}, {UNTOLD}"
 
 
 def items(of: int, failed: int = 0) -> str:

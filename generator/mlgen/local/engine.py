@@ -153,7 +153,7 @@ class Engine:
         if status is None:
             self.schedule.leave(name)
         elif status.status == SUCCEEDED:
-            self.schedule.succeed(name, FanResults(fan.task, fan.told))
+            self.schedule.succeed(name, FanResults(fan.task, fan.told), status.reason)
         else:
             self.schedule.fail(name, status.reason)
         if status is not None:

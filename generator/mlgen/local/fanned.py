@@ -12,7 +12,7 @@ from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local.events import Concluded
 from mlgen.local.searched import Trials
 from mlgen.plan.model import Fan, OutRef, Task
-from mlgen.runtime.ending import CANCELLED, PRUNED, STEP_FAILED, SUCCEEDED
+from mlgen.runtime.ending import CANCELLED, NO_ITEMS, PRUNED, STEP_FAILED, SUCCEEDED
 from mlgen.runtime.fans.items import CHUNK, counted, elements
 from mlgen.runtime.fans.late import text_of
 from mlgen.runtime.fans.model import Count, Late, ListDocument
@@ -193,7 +193,7 @@ class FanRun:
         pick = self.task.fan.pick
         if pick is not None and winner(self.told, pick.metric, highest=pick.highest) is None:
             return TaskStatus("Failed", STEP_FAILED)
-        return TaskStatus("Succeeded", SUCCEEDED)
+        return TaskStatus("Succeeded", SUCCEEDED if self.items.of else NO_ITEMS)
 
 
 class FanResults(Mapping[str, str | None]):

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlgen import canonical, diagnostic
 from mlgen.diagnostic import Misuse
 from mlgen.local.arguments import Arguments, Location, recorded_path
-from mlgen.plan.model import Input, Plan
+from mlgen.plan.model import Input, ParamRef, Plan
 from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.store import BUCKETS
 from mlgen.values import Type, argument_problem, parse, to_text
@@ -38,7 +38,7 @@ def parse_arguments(
         text = texts.get(param.name, param.default)
         if text is None:
             problems.append(f'param "{param.name}" ({param.type}) is required: -p {param.name}=…')
-        elif problem := argument_problem(param, text):
+        elif problem := argument_problem(param, text) or _unset(plan, param.name, text):
             problems.append(f'param "{param.name}": {problem}')
         else:
             params[param.name] = to_text(parse(param.type, text)) if param.type is Type.JSON else text
@@ -55,6 +55,13 @@ def parse_arguments(
     if problems:
         raise _misuse(plan, problems)
     return Arguments(params, inputs)
+
+
+def _unset(plan: Plan, param: str, text: str) -> str | None:
+    """What is wrong with a text that says nothing, as `check` has it of a default."""
+    key = ParamRef(param)
+    tasks = [] if text.strip() else [task.name for task in plan.tasks if task.cache and task.cache.key == key]
+    return f'an empty text as the cache key of "{tasks[0]}" would be the same for every run' if tasks else None
 
 
 def _pairs(plan: Plan, given: Iterable[str], problems: list[str]) -> dict[str, str]:

@@ -118,10 +118,10 @@ class Schedule:
                 return self._tasks[name]
         return None
 
-    def succeed(self, name: str, results: Mapping[str, str | None]) -> None:
+    def succeed(self, name: str, results: Mapping[str, str | None], reason: str = SUCCEEDED) -> None:
         """A running task ended well. results: of its outs and of the conditions it evaluates."""
         self.results[name] = results
-        self.statuses[name] = TaskStatus(SUCCEEDED, SUCCEEDED)
+        self.statuses[name] = TaskStatus(SUCCEEDED, reason)
         self._settle(self._done(name))
 
     def fail(self, name: str, reason: str) -> None:

@@ -25,6 +25,7 @@ CANCELLED = "TaskRunCancelled"
 STEP_OOM = "StepOOM"
 SIDECAR_FAILED = "SidecarFailed"
 ENGINE_LOST = "EngineLost"
+NO_ITEMS = ""  # of a fan that had none: it has succeeded, and no TaskRun says how
 PRUNED = "Pruned"  # a trial that was told to stop, and did (decision 0032)
 POD_STOPPED = "PodStopped"  # by whom and why is known outside of the pod only
 

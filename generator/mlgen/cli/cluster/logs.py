@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlgen.cli import words
+from mlgen.cli.asked import which
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster.kube import connect
 from mlgen.cli.cluster.ledger import RECORD
@@ -205,9 +206,7 @@ def _none(silence: Silence, task: str | None) -> Misuse:
     if task and (skipped := silence.skipped(task)):
         return Misuse("no-log", f'"{task}" has no log in {run}: {skipped}')
     if task and (known := silence.tasks) and task not in known:
-        near = get_close_matches(task, known, n=3)
-        fix = f"did you mean {', '.join(near)}?" if near else f"its tasks: {', '.join(known)}"
-        return Misuse("no-log", f'{run} has no task "{task}"', fix=fix)
+        return Misuse("no-log", f'{run} has no task "{task}"', fix=which(task, known))
     what = f'no log of "{task}" in {run}' if task else f"no log of {run}"
     why = "a task leaves one once it has begun; those of pods that ended are kept by `mlgen ledger reconcile`"
     return Misuse("no-log", f"there is {what}", why=why, fix=f"`mlgen runs show {run} --env {silence.env}`")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster import answer as cluster_answer
 from mlgen.cli.cluster import ledger as cluster_ledger
-from mlgen.cli.cluster import reusing
+from mlgen.cli.cluster import emptied, reusing
 from mlgen.cli.cluster.applied import check_applied
 from mlgen.cli.cluster.kube import connect
 from mlgen.cli.cluster.ledger import Told
@@ -68,7 +68,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
         follower = Follower(
             api,
             stored,
-            tasks=[task.name for task in plan.tasks if task.name in entries],
+            tasks=[task.name for task in plan.tasks if task.name in entries and not emptied.at_once(task)],
             finals=[task.name for task in plan.finally_tasks if task.name in entries],
             on_event=progress.hear,
             clock=SystemClock(),
@@ -78,7 +78,7 @@ def run(records: Records, plan: Plan, request: Request, choices: Choices) -> int
     if outcome is None:
         _tell_ways(stored, records.environment.name)
         return 130
-    outcome = reusing.whole(plan, outcome, request.resumed)
+    outcome = reusing.whole(plan, emptied.told(plan, entries, outcome), request.resumed)
     told = cluster_ledger.ask(records, outcome, lambda task: follower.said(task, task))
     _answer(plan, outcome, told, choices, records.environment)
     return 130 if interrupted else 0 if outcome.ok else 1

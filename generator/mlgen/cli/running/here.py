@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mlgen.cli.clock import SystemClock
+from mlgen.cli.ledgers.history import answered
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed
@@ -18,6 +21,9 @@ from mlgen.cli.projects.workspace import Workspace
 from mlgen.cli.run_json import to_json
 from mlgen.cli.running import given, told
 from mlgen.cli.running.wanted import Engine, Wanted
+from mlgen.diagnostic import CannotAnswer
+from mlgen.ledger.questions import query
+from mlgen.ledger.records.task import TaskRecord
 from mlgen.local import rundir
 from mlgen.local.containers.client import Client
 from mlgen.local.events import Outcome
@@ -75,8 +81,17 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
         if wanted.form is Format.JSON:
             answer_json(to_json(outcome.run, outcome.uid, outcome.state, outcome.tasks, outcome.ledger))
         else:
-            sys.stdout.write(told.text(plan, outcome, commit=given.shown_commit(job.commit, workspace)))
+            commit = given.shown_commit(job.commit, workspace)
+            sys.stdout.write(told.text(plan, outcome, commit=commit, makers=lambda some: _makers(records, some)))
     return 130 if outcome.interrupted else 0 if outcome.ok else 1
+
+
+def _makers(records: Records, cached: Sequence[TaskRecord]) -> Mapping[str, str]:
+    """Who made what was taken from the cache, as far as the ledger can be asked: how the run went is told anyhow."""
+    if cached:
+        with suppress(CannotAnswer):
+            return answered(records, lambda found: query.makers(found.history, cached))
+    return {}
 
 
 def _run(records: Records, job: Job) -> Outcome:

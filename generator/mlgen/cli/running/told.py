@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mlgen.cli import words
 from mlgen.diagnostic import visible
@@ -13,13 +13,16 @@ from mlgen.local.events import Outcome
 from mlgen.local.rundir import RunFolder
 from mlgen.local.schedule import SUCCEEDED
 from mlgen.plan.model import Pick, Plan, Task
-from mlgen.runtime.reused import REUSED
 from mlgen.values import to_short_text
 
 
-def text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
-    """All of it. commit: as people are told it."""
+Makers = Callable[[Sequence[TaskRecord]], Mapping[str, str]]
+
+
+def text(plan: Plan, outcome: Outcome, *, commit: str, makers: Makers) -> str:
+    """All of it. commit: as people are told it. makers: who made what records say was taken from the cache."""
     records = _last_records(RunFolder(outcome.folder))
+    made = makers([record for found in records.values() for record in found if record.original_run_id is not None])
     statuses = {**outcome.tasks, **outcome.finally_tasks}
     width = max(map(len, statuses))
     lines = [f"{outcome.run}  {outcome.state}"]
@@ -27,12 +30,10 @@ def text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
         found = records.get(task.name, [])
         if not found:
             status = statuses[task.name]
-            reason = words.skip(status.reason, outcome.whys.get(task.name, ""))
-            if status.status == SUCCEEDED:  # a fan without items
-                reason = "reused" if status.reason == REUSED else f"{State.COMPLETE.word}, {words.items(0)}"
+            reason = words.without_records(status) or words.skip(status.reason, outcome.whys.get(task.name, ""))
             lines.append(f"  {task.name:{width}}  {reason}")
             continue
-        first, *more = _of_task(task, found)
+        first, *more = _of_task(task, found, made, picked=statuses[task.name].status == SUCCEEDED)
         lines += [f"  {task.name:{width}}  {first}", *(f"  {'':{width}}    {line}" for line in more)]
     failed = [name for name, found in records.items() if any(record.state is State.FAIL for record in found)]
     lines += [f"logs    mlgen logs {outcome.run}{name}" for name in [f" {name}" for name in failed] or [""]]
@@ -41,18 +42,17 @@ def text(plan: Plan, outcome: Outcome, *, commit: str) -> str:
     return "".join(visible(line) + "\n" for line in lines)
 
 
-def _of_task(task: Task, records: list[TaskRecord]) -> Iterator[str]:
+def _of_task(task: Task, records: list[TaskRecord], makers: Mapping[str, str], *, picked: bool) -> Iterator[str]:
     if task.fan is None:
-        yield words.of_record(records[-1])
+        yield words.of_record(records[-1], makers)
         yield from _left(records[-1])
         return
-    counts = {state.word: sum(record.state is state for record in records) for state in State}
-    ended = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-    best = _best(task.fan.pick, records)
-    if task.fan.pick is None or best is None:
+    ended, pick = words.counts(records), task.fan.pick
+    best = _best(pick, records)
+    if pick is None or best is None:
         yield ended
         return
-    yield f"{ended}; the best by {'max' if task.fan.pick.highest else 'min'} {task.fan.pick.metric} is {best.label}"
+    yield f"{ended}; {words.best((pick.metric, pick.highest), best.label, picked=picked)}"
     if best.item is not None:
         yield from (f"{name} = {to_short_text(value)}" for name, value in best.item.values.items())
     yield from _left(best)

@@ -41,4 +41,4 @@ def winner(outcomes: Sequence[Execution], task: str) -> Execution | None:
     if by is None:
         return None
     first = next(iter(ranked(of_task(outcomes, task), by[0], highest=by[1])), None)
-    return first if first is not None and by[0] in first.record.metrics else None
+    return None if first is None or rank(first.record, by[0], highest=by[1])[0] else first

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from string import ascii_lowercase
 from typing import Any
@@ -12,9 +13,11 @@ from mlgen.diagnostic import Misuse
 from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.questions.read import Run, id_of
 from mlgen.ledger.records import run as run_json
+from mlgen.ledger.records.task import TaskRecord
 
 MOST_FOUND = 100  # runs that a beginning may mean
 MOST_COMPARED = 2000  # spellings: each costs some 20 µs
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LAST = "\U0010ffff"  # sorts after every text that goes on
 
 
@@ -56,8 +59,33 @@ def run_of(history: History, uid: str) -> Run | None:
     return next(iter(history.whole_runs("WHERE r.uid = ?", uid)), None)
 
 
+def makers(history: History, records: Iterable[TaskRecord]) -> dict[str, str]:
+    """Of records of what was taken from the cache, who made it: the execution's id -> such as `train[3] of first`."""
+    query = "SELECT e.run_id, r.name, e.task, e.item FROM execution e JOIN run r ON r.id = e.run WHERE e.run_id IN (%s)"
+    ids = {record.original_run_id for record in records if record.original_run_id is not None}
+    return {run_id: _made(run, task, item) for run_id, run, task, item in history.of_ids(query, sorted(ids))}
+
+
+def _made(run: str, task: str, item: int | None) -> str:
+    return f"{task}{'' if item is None else f'[{item}]'} of {run}"
+
+
+def _executed(history: History, wanted: str) -> tuple[str, str] | None:
+    """Of an execution of that id, what it was, and its run; None where there is none."""
+    if not _UUID.fullmatch(wanted):
+        return None
+    query = "SELECT r.name, e.task, e.item, r.uid FROM execution e JOIN run r ON r.id = e.run WHERE e.run_id = ?"
+    for run, task, item, uid in history.select(f"{query} LIMIT 1", wanted):
+        return _made(run, task, item), uid if len(find_runs(history, run)) > 1 else run
+    return None
+
+
 def unknown_run(history: History, wanted: str) -> Misuse:
     """What to say when there is no such run."""
+    executed = _executed(history, wanted)
+    if executed is not None:
+        what, run = executed
+        return Misuse("unknown-run", f"{wanted} is no run, but {what}", fix=f"`mlgen runs show {run}`")
     latest = history.select(f"SELECT r.name FROM run r ORDER BY {LATEST} LIMIT {MOST_COMPARED}")
     names = list(dict.fromkeys(name for (name,) in latest))
     near = get_close_matches(wanted, names, n=3)

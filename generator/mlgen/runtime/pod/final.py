@@ -10,7 +10,7 @@ from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import State
-from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.ending import CANCELLED, NO_ITEMS
 from mlgen.runtime.fans.gathering import count, read
 from mlgen.runtime.fans.model import Count
 from mlgen.runtime.pod.invocation import RecordPod, TaskPod, statuses_of
@@ -75,7 +75,7 @@ def fold(chunks: Sequence[TaskStatus]) -> TaskStatus:
     so well as the others; without any it has succeeded.
     """
     ranks = [FAILED, NONE, SUCCEEDED]
-    return min(chunks, key=lambda one: ranks.index(one.status), default=TaskStatus(SUCCEEDED, ""))
+    return min(chunks, key=lambda one: ranks.index(one.status), default=TaskStatus(SUCCEEDED, NO_ITEMS))
 
 
 def _with_items(counted: Count, chunks: int, store: Store, pod: RecordPod) -> Sequence[int]:
