@@ -67,7 +67,7 @@ def test_what_would_run_and_which_part_of_the_key_changed(project: Path, capsys:
     assert run(["run", "pipelines/demo.yaml"]) == 0
     out, err = capsys.readouterr()
     assert "prepare  succeeded, cached" in err
-    assert "cached: made by" in out
+    assert "cached: prepare of first made it (" in out
     train = explained(capsys, "-p", "epochs=3")["train"]
     assert (train["answer"], train["changes"]) == ("miss", [{"part": "in epochs", "before": '"20"', "after": '"3"'}])
     (project / "src" / "prepare.sh").write_text("echo 2\n")
@@ -83,7 +83,7 @@ def test_runs_show_and_lineage_lead_to_who_made_the_bytes(project: Path, capsys:
         assert run(["run", "pipelines/demo.yaml", "--name", name]) == 0
     capsys.readouterr()
     assert run(["runs", "show", "second"]) == 0
-    assert "train  succeeded, cached: made by " in capsys.readouterr().out
+    assert "train  succeeded, cached: train of first made it (" in capsys.readouterr().out
     assert run(["lineage", "second", "--up", "--format", "json"]) == 0
     graph = json.loads(capsys.readouterr().out)
     runs = {node["name"] for node in graph["nodes"] if node["kind"] == "run"}
@@ -174,3 +174,53 @@ def test_an_empty_text_is_no_cache_key_at_run_either(project: Path, capsys: pyte
         assert 'param "month": an empty text as the cache key of "train" would be the same for every run' in told
     assert not (project / ".mlgen" / "runs").exists()
     assert run(["run", "pipelines/demo.yaml", "-p", "month=may"]) == 0
+
+
+EACH = """version: 1
+name: demo
+params: {depth: 3}
+tasks:
+  each: {run: 'echo "$i" > "$m"', for: {i: [4, 5]}, in: [params.depth], out: {m: integer}, cache: true}
+  best:
+    run: echo "$i" > "$top"
+    sweep: {grid: {i: {range: 30}}}
+    in: [each.m]
+    pick: max top
+    out: {top: metric}
+    cache: true
+  tell: {run: 'echo "$i" > "$n"', in: [best.i], out: {n: integer}, cache: true}
+"""
+
+
+def test_each_item_is_explained_and_who_reads_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = project / "pipelines" / "demo.yaml"
+    spec.write_text(EACH)
+    assert [task["answer"] for task in explained(capsys).values()] == ["miss", "unknown", "unknown"]
+    assert run(["run", "pipelines/demo.yaml", "--name", "first"]) == 0
+    hits = explained(capsys)
+    assert [task["answer"] for task in hits.values()] == ["hit", "hit", "hit"]
+    assert [item["entry"]["run"] for item in hits["each"]["items"]] == ["first", "first"]
+
+    spec.write_text(EACH.replace("[4, 5]", "[4, 6]"))
+    found = explained(capsys)
+    assert (found["each"]["answer"], found["each"]["why"]) == ("miss", "1 of its 2 items, the others are cached")
+    four, six = found["each"]["items"]
+    assert (four["task"], four["answer"]) == ("each[0]", "hit")
+    assert six["changes"] == [{"part": "item i", "before": '"5"', "after": '"6"'}]
+    assert found["best"]["answer"] == "unknown"
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "each  runs: 1 of its 2 items, the others are cached\n  each[1]  runs: since first, "
+    )
+
+    spec.write_text(EACH.replace("range: 30", "range: 32"))
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "best  runs: 2 of its 32 items, the others are cached" in lines
+    assert "  and 22 items more: --format json has all" in lines
+    assert sum(line.startswith("  best[") for line in lines) == 10
+
+
+def test_no_cache_has_nothing_to_explain(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", "--explain-cache", "--no-cache", "pipelines/demo.yaml"]) == 2
+    assert "--explain-cache and --no-cache exclude each other" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mlgen.cli.due import due
 from tests.cli.pinned import Say
 
 # Fires a minute each; a run waits while a file is there, and says by another that it has begun.
@@ -180,3 +182,30 @@ def test_a_spec_with_an_error_keeps_no_other_from_starting(project: Path, say: S
     assert process.returncode == 1, "so that a crontab's owner gets a mail"
     code, _, err = say("run", "--due", "pipelines/broken.yaml")
     assert (code, "bad-cron" in err) == (1, True)
+
+
+def test_one_command_starts_so_many_and_the_same_goes_on(
+    project: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pipelines/yearly.yaml").write_text(YEARLY)
+    span = f"{datetime.now(UTC) - timedelta(days=4):%Y-%m-%dT%H:%M:%SZ}"
+    asked = ("run", "--due", "--since", span)
+    assert say(*asked, "--dry-run")[1].endswith("\n4 would be started\n")
+    monkeypatch.setattr(due, "MOST_STARTED", 3)
+    code, out, _ = say(*asked, "--dry-run")
+    assert out.endswith(
+        "\n3 would be started\n1 more is due: one command starts 3; say the same again for the rest\n"
+    )
+    assert out.count("would be started\n") == 4
+    code, out, _ = say(*asked, "--format", "json")
+    assert (code, [one["did"] for one in json.loads(out)["due"]]) == (0, ["started"] * 3 + ["later"])
+    code, out, _ = say(*asked)
+    assert out.endswith("\n1 started, 3 there already\n")
+
+
+def test_a_command_starts_a_hundred_at_most(project: Path, say: Say) -> None:
+    text = SPEC.replace("WORD", "allow").replace("* * * * *", "*/3 * * * *")
+    (project / "pipelines/beat.yaml").write_text(text.replace("BASE", str(project.parent)))
+    out = say("run", "--due", "--dry-run", "--since", since(600))[1]
+    assert out.count(" would be started\n") == 101
+    assert re.search(r"^100 would be started\n(100|101) more are due: ", out, re.MULTILINE)

@@ -22,6 +22,7 @@ from mlgen.runtime.pod.contract import Platform
 from mlgen.runtime.protocol import TaskDocument, with_parts
 from mlgen.store import locate
 
+MOST_ITEMS = 10  # of a task that are told
 WIDTH = 60  # characters of a part that are shown
 WORDS = {Answer.HIT: "cached", Answer.MISS: "runs", Answer.RUNS: "runs", Answer.UNKNOWN: "not known yet"}
 
@@ -74,6 +75,17 @@ def _document(records: Records, plan: Plan, task: Task) -> TaskDocument:
 
 
 def _lines(one: Explained) -> list[str]:
+    if not one.items:
+        return _of_one(one)
+    told = f"{one.task}  {WORDS[one.answer]}: {one.why or f'all of its {len(one.items):,} items'}"
+    # What runs comes first: why it does is what was asked.
+    items = sorted(one.items, key=lambda item: item.answer is Answer.HIT)
+    lines = [f"  {line}" for item in items[:MOST_ITEMS] for line in _of_one(item)]
+    more = len(items) - MOST_ITEMS
+    return [told, *lines, *([f"  and {more:,} items more: --format json has all"] if more > 0 else [])]
+
+
+def _of_one(one: Explained) -> list[str]:
     if one.answer is Answer.HIT and one.entry is not None:
         record = one.entry.record
         return [f"{one.task}  cached: {record.run} made it, {record.ended_at} ({record.run_id})"]
@@ -104,5 +116,7 @@ def _json(one: Explained) -> dict[str, Any]:
     record = one.entry.record if one.entry else None
     about = {"run": record.run, "runId": record.run_id, "endedAt": record.ended_at} if record else None
     found["entry"] = about
+    if one.items:
+        found["items"] = [_json(item) for item in one.items]
     found["changes"] = [{"part": c.part, "before": c.before, "after": c.after} for c in one.changes]
     return found

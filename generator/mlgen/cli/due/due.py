@@ -8,7 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from mlgen.plan.model import Plan
 from mlgen.runtime.clock import Clock
 from mlgen.schedules.model import Concurrency
 
+MOST_STARTED = 100  # by one command: a slip in --since is no thousand runs
 TAIL_LINES = 5  # of what a run that failed said
 INTERRUPTED = 130
 START = "_start"  # no run is called so
@@ -45,7 +47,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a time. did: "started", "known", "left-out" or "would-start". state: of its run, at its end."""
+    """What became of a time. state: of its run, at its end.
+
+    did: "started", "known", "left-out" or "would-start"; "later": as many as one command starts were started.
+    """
 
     due: Due
     did: str
@@ -62,6 +67,10 @@ class Report:
     def code(self) -> int:
         codes = [row.code for row in self.rows]
         return INTERRUPTED if INTERRUPTED in codes else 1 if any(codes) else 0
+
+    @property
+    def started(self) -> int:
+        return sum(row.did in ("started", "would-start") for row in self.rows)
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
@@ -102,6 +111,8 @@ def start_all(
     for one in found:
         if one.known:
             report.rows.append(Row(one, "known", told=one.known))
+        elif report.started >= MOST_STARTED:
+            report.rows.append(Row(one, "later"))
         elif wanted.dry_run:
             report.rows.append(Row(one, "would-start"))
         elif records.in_cluster:
@@ -202,5 +213,19 @@ def row_json(row: Row) -> dict[str, object]:
 def text(rows: Sequence[Row], nothing: str) -> str:
     if not rows:
         return f"{nothing}\n"
-    cells = [("FOR", "RUN", "")] + [(row.due.at, row.due.run, _words(row)) for row in rows]
-    return "".join(visible(line) + "\n" for line in table(cells))
+    cells = [("FOR", "RUN", "")] + [
+        (row.due.at, row.due.run, _words(row)) for row in rows if row.did != "later"
+    ]
+    return "".join(visible(line) + "\n" for line in [*table(cells), *_counts(rows)])
+
+
+def _counts(rows: Sequence[Row]) -> Iterator[str]:
+    """How many of each, where that is more than one sees; and how the rest are started."""
+    found = Counter(row.did for row in rows)
+    told = {"started": "started", "would-start": "would be started", "left-out": "left out", "known": "there already"}
+    if len(rows) > 1:
+        yield ", ".join(f"{found[did]:,} {word}" for did, word in told.items() if found[did])
+    if found["later"]:
+        are = "is" if found["later"] == 1 else "are"
+        fix = f"one command starts {MOST_STARTED}; say the same again for the rest"
+        yield f"{found['later']:,} more {are} due: {fix}"

@@ -60,6 +60,9 @@ class Wanted:
             raise Misuse("bad-option", "--since and --dry-run are for --due", fix="leave them out, or add --due")
         if self.file is None:
             raise Misuse("bad-option", "no spec is named", fix="name one: mlgen run pipelines/hello.yaml")
+        if self.explain_cache and self.no_cache:
+            fix = "leave --no-cache out to see what would be cached: with it, every task runs"
+            raise Misuse("options", "--explain-cache and --no-cache exclude each other", fix=fix)
         if self.backfill and not self.explain_cache:
             self._check_backfill()
 
