@@ -49,16 +49,26 @@ def test_its_commands_do_what_they_say(project: Path, capsys: pytest.CaptureFixt
     (project / "pipelines/line.yaml").write_text(LINE.replace("exit 7", "true"))
     capsys.readouterr()
     assert run(second) == 0
-    said = capsys.readouterr().err.replace("note: ", "")
-    told = re.findall(r"^note: (.*)$", GUIDE, re.MULTILINE)
-    assert told[0] in said
-    assert told[2] in said
+    told, *_ = re.findall(r"^```text\n(from first: .*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    assert capsys.readouterr().err.startswith(told)
     for command in others:
         assert run(command) == 0, capsys.readouterr().err
     capsys.readouterr()
     assert run([*backfill, "--format", "json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [one["run"] for one in runs] == re.findall(r"^2026-\S+  (\S+)  ", GUIDE, re.MULTILINE)
+
+
+def test_trials_that_succeeded_are_taken_from_the_cache(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = "{each: {run: 'test $n != 2 && echo $n > \"$m\"', for: {n: [1, 2, 3]}, out: {m: integer}, cache: true}}"
+    spec = project / "pipelines/line.yaml"
+    spec.write_text(f"version: 1\nname: line\ntasks: {tasks}\n")
+    assert run(["run", "pipelines/line.yaml", "--name", "first"]) == 1
+    done = capsys.readouterr().err.count("  succeeded  (")
+    assert done
+    spec.write_text(spec.read_text().replace("for: {n: [1, 2, 3]}", "failures: 1, for: {n: [1, 2, 3]}"))
+    assert run(["run", "pipelines/line.yaml", "--name", "second"]) == 0
+    assert f"each  2 succeeded, 1 failed ({done} cached)\n" in capsys.readouterr().out
 
 
 def test_its_facts_are_those_of_the_code() -> None:

@@ -38,7 +38,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_its_lines_keep_a_secret_that_a_run_takes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "mlgen.yaml").write_text("version: 1\n")
-    (root / ".mlgen").mkdir()
     *kept, command = SHELL.splitlines()
     subprocess.run(["sh", "-ec", "\n".join(kept)], check=True)
     assert run(command.split()[1:]) == 0, capsys.readouterr()

@@ -145,6 +145,24 @@ def test_three_runs_side_by_side(ledger: str, capsys: Capture) -> None:
         assert "2 to 8 runs" in capsys.readouterr().err
 
 
+def test_only_what_differs(ledger: str, capsys: Capture) -> None:
+    whole = json.loads(answer(capsys, "runs", "compare", "churn-0", "churn-1", "--format", "json"))
+    found = json.loads(answer(capsys, "runs", "compare", "churn-0", "churn-1", "--changed", "--format", "json"))
+    assert found["metrics"] == whole["metrics"]
+    assert (found["a"], found["ledger"]) == (whole["a"], ledger)
+    assert list(found["params"]) == ["epochs"]
+    tables = [name for name in whole if name not in ("a", "b", "ledger")]
+    assert found["same"] == sum(len(whole[name]) - len(found[name]) for name in tables) > 0
+    text = answer(capsys, "runs", "compare", "churn-0", "churn-1", "--changed")
+    assert "epochs" in text
+    assert "who" not in text
+    assert "state  " not in text
+    assert f"\n{found['same']} the same, left out\n" in text
+    marked = answer(capsys, "runs", "compare", "churn-0", "churn-1", "--changed", "--format", "markdown")
+    assert f"\n\n{found['same']} the same, left out.\n" in marked
+    assert "<details>" not in marked
+
+
 def test_a_comparison_for_a_pull_request(ledger: str, capsys: Capture) -> None:
     text = answer(capsys, "runs", "compare", "churn-0", "churn-1", "--format", "markdown")
     table, same = text.split("<details>")

@@ -132,6 +132,7 @@ def _going(environment: Environment, run: str) -> Misuse | None:
 def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Names or uids, or how they begin.")],
     *,
+    changed: Annotated[bool, typer.Option("--changed", help="Only what differs, and how much does not.")] = False,
     env: EnvOption = "local",
     form: ReportOption = ReportFormat.TEXT,
 ) -> None:
@@ -139,6 +140,7 @@ def compare(
     if not 2 <= len(runs) <= MOST_COMPARED:
         raise Misuse("bad-option", f"{len(runs)} runs cannot be compared", fix=f"name 2 to {MOST_COMPARED} runs")
     found = ask(env, lambda history: query.compare_runs(history, [query.find_run(history, run) for run in runs]))
+    found = comparison.changed(found) if changed else found
     match form:
         case ReportFormat.JSON:
             answer_json(found)

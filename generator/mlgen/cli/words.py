@@ -81,7 +81,10 @@ def counts(records: Iterable[TaskRecord]) -> str:
 
 
 def best(pick: tuple[str, bool], label: str, *, picked: bool) -> str:
-    """Which item is the best. pick: by which metric, and whether more is better. picked: whether readers got its outs."""
+    """Which item is the best. pick: by which metric, and whether more of it is better.
+
+    picked: whether readers got its outs.
+    """
     so_far = "" if picked else " so far"
     return f"the best{so_far} by {'max' if pick[1] else 'min'} {pick[0]} is {label}"
 

@@ -27,7 +27,7 @@ def fix(route: Route, value: object, text: str, types: Sequence[str]) -> str | N
 
     text: a scalar's, as it is written.
     """
-    found = _of(route, value, text, types)
+    found = _of_values(route, value, text, types) or _of(route, value, text, types)
     return found if found is not None and len(found) <= LONGEST else None
 
 
@@ -35,8 +35,6 @@ def _of(route: Route, value: object, text: str, types: Sequence[str]) -> str | N
     key = next((part for part in reversed(route) if isinstance(part, str)), "")
     item = bool(route) and isinstance(route[-1], int)
     write = "write " if item or not route else f"write {key}: "
-    if (found := _of_values(route, write, value, text, types)) is not None:
-        return found
     match value:
         case bool() | int() | float() if key == "in" and item:
             return f"a value needs a name: write `in` as a map, {{NAME: {text}}}"
@@ -55,10 +53,11 @@ def _of(route: Route, value: object, text: str, types: Sequence[str]) -> str | N
     return None
 
 
-def _of_values(route: Route, write: str, value: object, text: str, types: Sequence[str]) -> str | None:
+def _of_values(route: Route, value: object, text: str, types: Sequence[str]) -> str | None:
     """Of what a variable of `sweep` or `for` goes through, which is no one value."""
     if not {"array", "object"} <= set(types) or not {"for", "grid", "random", "search"}.intersection(route[-2:-1]):
         return None
+    write = f"write {route[-1]}: "
     match value:
         case bool() | int() | float():
             count = isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from mlgen.cli.clock import SystemClock
 from mlgen.cli.cluster import answer as cluster_answer
-from mlgen.cli.cluster import ledger as cluster_ledger
 from mlgen.cli.cluster import emptied, reusing
+from mlgen.cli.cluster import ledger as cluster_ledger
 from mlgen.cli.cluster.applied import check_applied
 from mlgen.cli.cluster.kube import connect
 from mlgen.cli.cluster.ledger import Told

@@ -213,9 +213,7 @@ def row_json(row: Row) -> dict[str, object]:
 def text(rows: Sequence[Row], nothing: str) -> str:
     if not rows:
         return f"{nothing}\n"
-    cells = [("FOR", "RUN", "")] + [
-        (row.due.at, row.due.run, _words(row)) for row in rows if row.did != "later"
-    ]
+    cells = [("FOR", "RUN", "")] + [(row.due.at, row.due.run, _words(row)) for row in rows if row.did != "later"]
     return "".join(visible(line) + "\n" for line in [*table(cells), *_counts(rows)])
 
 

@@ -15,7 +15,6 @@ from mlgen.local.schedule import SUCCEEDED
 from mlgen.plan.model import Pick, Plan, Task
 from mlgen.values import to_short_text
 
-
 Makers = Callable[[Sequence[TaskRecord]], Mapping[str, str]]
 
 

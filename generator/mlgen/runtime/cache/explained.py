@@ -107,7 +107,9 @@ class Explainer:
         """What would become of each item. What changed is said of the first ones only: each is compared with all
         that the task has made.
         """
-        assert task.fan is not None and task.fan.rows is not None and document.fan is not None, "they are known"
+        assert task.fan is not None, "it has items"
+        assert task.fan.rows is not None, "they are known"
+        assert document.fan is not None, "as the plan has one"
         found: list[Explained] = []
         missed = 0
         for index, row in enumerate(task.fan.rows):
@@ -117,7 +119,9 @@ class Explainer:
             missed += found[-1].answer is Answer.MISS
         if missed:
             why = f"{missed:,} of its {len(found):,} items, the others are cached"
-            return Explained(task.name, Answer.MISS, why if missed < len(found) else "all of its items", items=(*found,))
+            return Explained(
+                task.name, Answer.MISS, why if missed < len(found) else "all of its items", items=(*found,)
+            )
         self._know_items(task, found)
         return Explained(task.name, Answer.HIT, items=tuple(found))
 
