@@ -193,9 +193,7 @@ def test_one_command_starts_so_many_and_the_same_goes_on(
     assert say(*asked, "--dry-run")[1].endswith("\n4 would be started\n")
     monkeypatch.setattr(due, "MOST_STARTED", 3)
     code, out, _ = say(*asked, "--dry-run")
-    assert out.endswith(
-        "\n3 would be started\n1 more is due: one command starts 3; say the same again for the rest\n"
-    )
+    assert out.endswith("\n3 would be started\n1 more is due: one command starts 3; say the same again for the rest\n")
     assert out.count("would be started\n") == 4
     code, out, _ = say(*asked, "--format", "json")
     assert (code, [one["did"] for one in json.loads(out)["due"]]) == (0, ["started"] * 3 + ["later"])

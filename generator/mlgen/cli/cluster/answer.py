@@ -19,7 +19,6 @@ from mlgen.runtime.texts import read_result, split_pointer
 from mlgen.values import parse, to_short_text
 
 
-
 def text(plan: Plan, outcome: Outcome, *, env: str, artifacts: str, commit: str, ledger: Sequence[str]) -> str:
     """How each task ended, what it handed on and where what it made lies. commit, ledger: in words, line by line."""
     names = [task.name for task in plan.all_tasks]
