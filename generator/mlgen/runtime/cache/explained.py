@@ -154,6 +154,7 @@ class Explainer:
         self, task: Task, document: TaskDocument, item: Item | None, *, compared: bool = True
     ) -> Explained:
         """Of a task that runs once, or of an item. compared: whether a miss is told with what changed."""
+        assert document.cache is not None, "what is not cached has no key"
         name = task.name if item is None else f"{task.name}[{item.index}]"
         key = self._key(task, document, item)
         found = cache.look_up(
