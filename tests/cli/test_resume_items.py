@@ -231,6 +231,6 @@ def test_a_loop_without_items_is_told_as_one_that_succeeded(again: Callable[...,
     spec(LOOP, parts="[]")
     code, out, _ = say(*RUN, "--name", "one")
     assert (code, "train  succeeded, no items\n" in out) == (0, True)
-    assert "train  succeeded, no execution of it is known\n" in say("runs", "show", "one")[1]
+    assert "train  succeeded, no items\n" in say("runs", "show", "one")[1]
     code, out, _ = say(*RUN, "--resume", "one", "--from", "tell", "--name", "two")
     assert (code, "train  reused\n" in out) == (0, True)
