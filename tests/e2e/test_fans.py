@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
-from tests.e2e.lab import Lab
+from tests.e2e.lab import ENV, Lab
 from tests.e2e.run import Run, start
 
 pytestmark = pytest.mark.together
@@ -101,3 +103,31 @@ def test_a_list_that_only_the_run_knows(lab: Lab, items: str) -> None:
     texts = [value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for value, _ in wanted]
     lines = [f"{n} {text} {size}" for n, (text, (_, size)) in enumerate(zip(texts, wanted, strict=True))]
     assert json.loads(run.bytes_of(told.only("fold")["outputs"]["lines"])) == lines
+
+
+EMPTY = """\
+tasks:
+  list: {run: "echo '[]' > $days", out: {days: json}}
+  each: {run: 'echo "$day"', for: {day: list.days}}
+  many: {run: 'echo "$n"', for: {n: [1, 2, 3]}, parallel: 2}
+finally:
+  tell: {run: 'echo "$MLGEN_TASKS"'}
+"""
+
+
+def test_a_loop_that_found_no_items_is_told_as_one_that_succeeded(lab: Lab) -> None:
+    """By the command that follows the run, by the run's own record, and to a finally task."""
+    project = lab.project("no-items")
+    project.pipeline("empty", EMPTY)
+    asked = ["run", "pipelines/empty.yaml", "--env", ENV, "--name", "none", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlgen", *asked],
+        cwd=project.root, env=project.environ(), capture_output=True, text=True, timeout=1200, check=True,
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert "each  succeeded, no items" in done.stderr
+    assert (answer["state"], answer["tasks"]["each"]) == ("COMPLETE", {"status": "Succeeded", "reason": ""})
+    recorded = json.loads(project.mlgen("runs", "show", "none", "--env", ENV, "--format", "json"))
+    assert recorded["tasks"] == answer["tasks"]
+    told = json.loads(project.mlgen("logs", "none", "tell", "--env", ENV))
+    assert told == answer["tasks"]

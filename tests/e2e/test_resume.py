@@ -169,7 +169,7 @@ def test_items_that_succeeded_have_no_pods_again(lab: Lab) -> None:
     assert told["tasks"]["train"] == {"status": "Succeeded", "reason": "Succeeded"}
 
     answer, said = mlgen(project, *RUN, "--resume", "items-two", "--from", "use", "--name", "items-three")
-    assert "items-two: each, make, train reused" in said
+    assert "items-two: make, each, train reused" in said
     assert tasks_with_pods(project, "items-three") == ["record", "use"]
     assert answer["tasks"]["train"] == {"status": "Succeeded", "reason": "Reused"}
 

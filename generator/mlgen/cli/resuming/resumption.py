@@ -51,7 +51,7 @@ class Resumption:
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that do not run at all, as what they leave is known."""
-        return (*self.reused, *(name for name in self.items if name in self.known))
+        return tuple(name for name in self.known if name in self.reused or name in self.items)
 
     def tell(self) -> None:
         """What is reused and what runs, for people."""
