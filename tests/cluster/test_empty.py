@@ -63,3 +63,19 @@ def test_what_was_skipped_otherwise_has_not(pieces: list[dict[str, Any]], told: 
     assert not empty(run_of(pieces, told), names)
     status = view.settled(view.Objects(run_of(pieces, told)), ["each"]).get("each")
     assert status is None or status.status == "None"
+
+
+def test_it_is_told_once_all_of_it_is_known() -> None:
+    """Tekton lists what it skips before it has filled in the results, as on 1.15."""
+    pieces = [piece("each", [GATE, FULL]), piece("each-c1", [GATE, OVER])]
+    whole = [skipped("each", (GATE, "true"), (FULL, "0")), skipped("each-c1", (GATE, "true"), (OVER, "0"))]
+    early = [skipped("each", (GATE, "true"), (FULL, str(FULL["input"])))]
+    teller = Teller(lambda _: (Failure("", ""), ()))
+    told = [
+        [event for event in teller.news(view.Objects(run_of(pieces, some))) if isinstance(event, Skipped)]
+        for some in (early, whole[:1], whole, whole)
+    ]
+    assert told == [[], [], [Skipped("each", NO_ITEMS)], []]
+    teller = Teller(lambda _: (Failure("", ""), ()))
+    false = [skipped("each", (GATE, "false"), (FULL, "0"))]
+    assert Skipped("each", FALSE) in list(teller.news(view.Objects(run_of(pieces, false))))

@@ -21,14 +21,25 @@ def empty(run: Object, names: Iterable[str]) -> bool:
     return all(_is_empty(entries.get(name, {}), skipped.get(name, {})) for name in names)
 
 
+def undecided(run: Object, name: str) -> bool:
+    """Whether a skipped entry may still turn out to be of such: Tekton lists it before it has filled in what it needs,
+    and one after the other of its pieces."""
+    status = run.get("status") or {}
+    skipped: Object = next((one for one in status.get("skippedTasks") or () if one["name"] == name), {})
+    entries = (entry for entry in (status.get("pipelineSpec") or {}).get("tasks") or () if entry["name"] == name)
+    entry: Object = next(entries, {})
+    filled = all("$(" not in one.get("input", "") for one in skipped.get("whenExpressions") or ())
+    return _is_counted(entry) and (not filled or _is_empty(entry, skipped))
+
+
+def _is_counted(entry: Object) -> bool:
+    whens = entry.get("when") or [{}]
+    return "matrix" in entry and _COUNT.fullmatch(whens[-1].get("input", "")) is not None
+
+
 def _is_empty(entry: Object, skipped: Object) -> bool:
-    whens, found = entry.get("when") or [], skipped.get("whenExpressions") or []
-    if (
-        "matrix" not in entry
-        or not whens
-        or len(whens) != len(found)
-        or not _COUNT.fullmatch(whens[-1].get("input", ""))
-    ):
+    found = skipped.get("whenExpressions") or []
+    if not _is_counted(entry) or len(entry["when"]) != len(found):
         return False
     return [_holds(one) for one in found] == [True] * (len(found) - 1) + [False]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.cluster import view
 from mlgen.cluster.api import Object
-from mlgen.cluster.empty import NO_ITEMS, empty
+from mlgen.cluster.empty import NO_ITEMS, empty, undecided
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Skipped, Started, Waits
 from mlgen.cluster.view import Attempt, Objects
 from mlgen.ledger.records.task import State
@@ -62,9 +62,13 @@ class Teller:
         for one in (run.get("status") or {}).get("skippedTasks") or ():
             if one["name"] in others:  # of a list of the run, a piece that has no items
                 continue
+            entries = view.pieces(run).get(one["name"], [one["name"]])
+            none = empty(run, entries)
+            if not none and undecided(run, one["name"]):
+                continue
             if self._once("skipped", one["name"]):
                 reason = view.CACHED if one["name"] in view.hits(objects.task_runs) else view.skip_reason(one)
-                reason = NO_ITEMS if empty(run, view.pieces(run).get(one["name"], [one["name"]])) else reason
+                reason = NO_ITEMS if none else reason
                 yield Skipped(one["name"], reason)
 
     def _task_run(self, task_run: Object) -> Iterator[Event]:
