@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
 
-from tests.e2e.cluster import kubectl
 from tests.e2e.lab import ENV, Lab
 from tests.e2e.run import Run, start
 
@@ -126,9 +126,7 @@ def test_a_loop_that_found_no_items_is_told_as_one_that_succeeded(lab: Lab) -> N
         cwd=project.root, env=project.environ(), capture_output=True, text=True, timeout=1200, check=True,
     )  # fmt: skip
     answer = json.loads(done.stdout)
-    assert "each  succeeded, no items" in done.stderr, kubectl(
-        "get", "pipelinerun", "none", "-n", project.name, "-o", "json"
-    )
+    assert re.search(r"^each +succeeded, no items$", done.stderr, re.MULTILINE), done.stderr
     assert (answer["state"], answer["tasks"]["each"]) == ("COMPLETE", {"status": "Succeeded", "reason": ""})
     recorded = json.loads(project.mlgen("runs", "show", "none", "--env", ENV, "--format", "json"))
     assert recorded["tasks"] == answer["tasks"]

@@ -211,7 +211,19 @@ _TERMINATED = _fields(
 _STATE = _fields({"waiting": _WAITING, "running": _fields({}), "terminated": _TERMINATED})
 _STEP = _fields({"name": _text, "terminationReason": _message, "waiting": _WAITING, "terminated": _TERMINATED})
 _CONTAINERS = _list(_fields({"name": _text, "image": _text, "state": _STATE}, "name"))
-_PIPELINE_TASKS = _list(_fields({"name": _like(TASK, "task's name"), "taskRef": _TASK_REF, "params": _PARAMS}, "name"))
+_WHENS = _list(_fields({"input": _message, "operator": _message, "values": _list(_message)}))
+_PIPELINE_TASKS = _list(
+    _fields(
+        {
+            "name": _like(TASK, "task's name"),
+            "taskRef": _TASK_REF,
+            "params": _PARAMS,
+            "when": _WHENS,
+            "matrix": _fields({}),  # that it is there
+        },
+        "name",
+    )
+)
 _OF_TASK_RUN: Mapping[str, Shape] = {
     "conditions": _list(_CONDITION),
     "startTime": _time,
@@ -228,7 +240,7 @@ _STATUS = _fields(
         # Of a PipelineRun
         "finallyStartTime": _time,
         "pipelineSpec": _fields({"tasks": _PIPELINE_TASKS, "finally": _PIPELINE_TASKS}),
-        "skippedTasks": _list(_fields({"name": _text, "reason": _message}, "name")),
+        "skippedTasks": _list(_fields({"name": _text, "reason": _message, "whenExpressions": _WHENS}, "name")),
         "childReferences": _list(_fields({"name": _text, "pipelineTaskName": _text})),
         # Of a pod
         "phase": _text,
