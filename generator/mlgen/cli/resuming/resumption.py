@@ -131,7 +131,10 @@ def _chosen(
         _refuse_unknown(plan, run, ask, wanted, {n: why for n, why in again.items() if n not in _asked(plan, ask)})
     elif not again:
         fix = "--from TASK runs a task and all after it again; without --resume, everything"
-        raise Misuse("nothing-to-run", f"all that {run.name} did is known, and nothing of it has changed", fix=fix)
+        shut = [name for name in known.resting if name in found and found[name].state is State.COMPLETE]
+        why = f"the gate of {', '.join(sorted(shut))} is false now, so that nothing more would run" if shut else ""
+        message = f"all that {run.name} did is known" + ("" if shut else ", and nothing of it has changed")
+        raise Misuse("nothing-to-run", message, why=why, fix=fix)
     reused = {task.name: found[task.name] for task in plan.tasks if task.name in texts and task.fan is None}
     return Resumption(run.name, run.uid, given, texts, reused, left_out, again)
 
