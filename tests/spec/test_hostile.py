@@ -51,6 +51,7 @@ def test_nasty_megabytes_end_in_findings_not_in_a_crash(tmp_path: Path) -> None:
 
 HEAD = "version: 1\nname: x\n"
 WORD = "x" * 32
+SWEEP = HEAD + "tasks: {t: {run: x, sweep: {list: ["
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,10 @@ WORD = "x" * 32
         HEAD + "params:\n" + "".join(f"  {WORD}{i:04}: 1\n" for i in range(2_000))
         + "tasks:\n" + "".join(f"  t{i}: {{run: x, in: [params.{WORD}z{i:03}]}}\n" for i in range(120)),
         HEAD + "tasks: {t: {run: x, out: [" + "a," * 30_000 + "a]}}\n",
+        SWEEP + ", ".join(f"{{a{i}: 1}}" for i in range(40_000)) + "]}}}\n",
+        SWEEP + ", ".join(f"{{a{i}: 1, b{i}: 1}}" for i in range(20_000)) + "]}}}\n",
     ],
-    ids=["refused and unused", "misspelt", "one out many times"],
+    ids=["refused and unused", "misspelt", "one out many times", "a name a trial", "names a trial"],
 )  # fmt: skip
 def test_what_is_checked_takes_no_squares_of_time(tmp_path: Path, text: str) -> None:
     document = read("x.yaml", text.encode())

@@ -129,16 +129,13 @@ class _Reader:
 
     def columns(self, rows: list[object], place: Place) -> tuple[Axis, ...]:
         """The values of a list of trials by name; names by the first trial, what only others have after them."""
-        maps = [(row, place / i) for i, row in enumerate(rows) if isinstance(row, dict)]
-        names = dict.fromkeys(name for row, _ in maps for name in row)
+        cells: dict[str, list[tuple[object, Place]]] = {}  # each is looked at once: a spec may have 40,000 names
+        for index, row in enumerate(rows):
+            for name, value in row.items() if isinstance(row, dict) else ():
+                cells.setdefault(name, []).append((value, place / index / name))
         return tuple(
-            Axis(
-                name,
-                next(at / name for row, at in maps if name in row),
-                tuple(_text(row[name], at / name) for row, at in maps if name in row),
-                agreed([row[name] for row, _ in maps if name in row]),
-            )
-            for name in names
+            Axis(name, found[0][1], tuple(_text(*cell) for cell in found), agreed([value for value, _ in found]))
+            for name, found in cells.items()
         )
 
 

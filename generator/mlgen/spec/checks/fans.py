@@ -9,6 +9,7 @@ from mlgen.spec import fans
 from mlgen.spec.checks import names
 from mlgen.spec.checks.context import Context, a, listed, near, out_of
 from mlgen.spec.model import Axis, Draw, Fan, Out, Pick, Pipeline, Place, Ref, Task
+from mlgen.spec.reader import MAX_FINDINGS
 from mlgen.values import Type
 
 MAX_OF_A_RUN = 256  # items of a list that only the run knows (decision 0031)
@@ -104,6 +105,7 @@ def rows(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             continue
         first, wanted = fan.place / "list" / 0, [axis.name for axis in fan.axes]
         written = (fan.place / "list").value
+        told = 0
         for index, row in enumerate(written if isinstance(written, list) else ()):
             missing = [name for name in wanted if name not in row] if isinstance(row, dict) else []
             if missing:
@@ -112,6 +114,9 @@ def rows(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
                 related = (Related("the first trial", first.span),) if index else ()
                 fix = f"add {missing[0]}: …, or remove it from the others"
                 yield (fan.place / "list" / index).finding("bad-sweep", message, why, fix, related)
+                told += 1
+            if told > MAX_FINDINGS:  # each looks at every name: all of 40,000 trials would take hours
+                break
 
 
 def _lists(pipeline: Pipeline, fan: Fan) -> Iterator[Diagnostic]:
