@@ -20,9 +20,9 @@ from tests.cli.pinned import Say
 SPEC = """\
 version: 1
 name: told
-params: {file: {type: string}, rows: {type: integer, default: 3, maximum: 10}}
+params: {file: {type: string}, rows: {type: integer, default: 3, maximum: 10}, tree: {type: json, default: []}}
 on:
-  - {event: dev.x, concurrency: WORD, params: {file: {data: file}, rows: {data: rows}}}
+  - {event: dev.x, concurrency: WORD, params: {file: {data: file}, rows: {data: rows}, tree: {data: tree}}}
   - webhook: github
     secret: hooks/key
     events: [push]
@@ -31,8 +31,8 @@ on:
   - {object: "s3://ml-data/in/*.csv", params: {file: {object: uri}}}
 tasks:
   tell:
-    run: touch BASE/begun; while test -e BASE/wait; do sleep 0.05; done; echo "$file $rows"
-    in: [params.file, params.rows]
+    run: touch BASE/begun; while test -e BASE/wait; do sleep 0.05; done; echo "$file $rows"; echo "$tree" > BASE/tree
+    in: [params.file, params.rows, params.tree]
 """
 
 
@@ -85,7 +85,7 @@ def test_an_event_told_twice_is_one_run(project: Path, say: Say) -> None:
     [second] = json.loads(out)["started"]
     assert (code, second["did"], second["run"]) == (0, "known", first["run"])
     _, out, _ = say("runs", "show", first["run"], "--format", "json")
-    assert json.loads(out)["params"] == {"file": 'it\'s $(x)\n"q"', "rows": 4}
+    assert json.loads(out)["params"] == {"file": 'it\'s $(x)\n"q"', "rows": 4, "tree": []}
 
 
 def test_two_at_once_start_it_once(project: Path) -> None:
@@ -120,6 +120,12 @@ def test_what_goes_on_is_heeded(project: Path) -> None:
     assert answer(process)[0]["state"] == "COMPLETE"
 
 
+def test_a_json_param_takes_a_text(project: Path, say: Say) -> None:
+    code, _, err = say("run", "--event", event(project, tree="5"))
+    assert code == 0, err
+    assert (project.parent / "tree").read_text() == '"5"\n'
+
+
 def test_a_webhook_and_a_bucket(project: Path, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     push = {
         "headers": {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1"},
@@ -143,6 +149,9 @@ def test_a_webhook_and_a_bucket(project: Path, say: Say, monkeypatch: pytest.Mon
     assert (code, out) == (0, "no trigger is meant\n")
 
 
+TOLD = '{"specversion": "1.0", "source": "/a", "type": "dev.x", "id": %s, "data": %s}'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -155,6 +164,10 @@ def test_a_webhook_and_a_bucket(project: Path, say: Say, monkeypatch: pytest.Mon
          "file: it is a list, no string"),
         ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deep"),
         ('{"a": NaN}', "NaN is no number"),
+        ('{"a": 1' + "0" * 350 + "}", "is too large for a number"),
+        (TOLD % ('"1"', '{"file": "' + "x" * 200_000 + '"}'), "the params have more than 32,768 bytes"),
+        (TOLD % (r'"\ud800"', '{"file": "x"}'), "what tells the event from others holds half of a character"),
+        (TOLD % ('"1"', r'{"file": "x", "tree": ["\ud800"]}'), "tree: the JSON holds half of a character"),
     ],
 )  # fmt: skip
 def test_what_is_none_starts_nothing(project: Path, say: Say, text: str, said: str) -> None:

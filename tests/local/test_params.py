@@ -43,6 +43,13 @@ def test_defaults_are_overridden_and_a_number_keeps_its_text(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.parametrize("text", ['"5"', '"x"', '"[1]"', '""', '"null"'])
+def test_a_text_of_json_stays_one(tmp_path: Path, text: str) -> None:
+    chosen = made([Param("j", Type.JSON, "[1]")])
+    arguments = parse_arguments(chosen, [f"j={text}"], project=tmp_path, cwd=tmp_path)
+    assert (arguments.params, arguments.values(chosen)) == ({"j": text}, {"j": text[1:-1]})
+
+
 def test_values_are_parsed_for_records(tmp_path: Path) -> None:
     chosen = made(PARAMS)
     arguments = parse_arguments(chosen, ["since="], project=tmp_path, cwd=tmp_path)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.runtime.pod.event_start import ANNOTATION, MAX_BYTES, Start, is_meant, start
+from mlgen.runtime.pod.event_start import ANNOTATION, Start, is_meant, start
 from mlgen.schedules.model import Concurrency
-from mlgen.triggers.matching import MOST, Param
+from mlgen.triggers.matching import MAX_BYTES, MOST, Param
 from mlgen.triggers.model import Field, Kind, Root, Trigger
 from mlgen.values import Type
 from tests.runtime.test_start import RUN, RUNS, Server
@@ -92,6 +92,7 @@ def test_a_json_param_takes_anything(value: Any, text: str) -> None:
         ({"text": {"a": 1}}, "text: it is a map, no string"),
         ({"text": "\0"}, "text: a text with a NUL"),
         ({"text": "\ud800"}, "text: the text is not Unicode"),
+        ({"tree": {"a": ["\ud800"]}}, "tree: the JSON holds half of a character"),
         ({"text": "x" * (MAX_BYTES + 1)}, "more than 32,768 bytes"),
         ({"text": "x" * 300_000}, "more than 32,768 bytes"),
         ({"text": "$(params.word)"}, "Tekton takes for a variable"),
@@ -115,6 +116,8 @@ def test_what_does_not_fit_starts_nothing(values: Any, problem: str) -> None:
         base64.b64encode(b'{"found": [{"identity": [3], "values": {}}]}'), note({"word": "x"}), note({"n": "x"}),
         base64.b64encode(b'{"found": [{"identity": ["a"], "values": {"rows": NaN}}]}'),
         base64.b64encode(b'{"found": [{"identity": ["a"], "values": {"rows": 1e999}}]}'),
+        base64.b64encode(b'{"found": [{"identity": ["a"], "values": {"rows": 1' + b"0" * 350 + b"}}]}"),
+        note({"rows": 1}, identity=("/a", "\ud800")),
     ],
 )  # fmt: skip
 def test_what_no_filter_made_starts_nothing(data: bytes) -> None:

@@ -12,7 +12,7 @@ from mlgen.local.arguments import Arguments, Location, recorded_path
 from mlgen.plan.model import Input, ParamRef, Plan
 from mlgen.spec.checks.arguments import is_remote, split_digest
 from mlgen.store import BUCKETS
-from mlgen.values import Type, argument_problem, parse, to_text
+from mlgen.values import Type, argument_problem, parse
 
 MAX_BYTES = 32 * 1024  # of all params: each record repeats them, and has 64 KiB for everything
 
@@ -41,7 +41,7 @@ def parse_arguments(
         elif problem := argument_problem(param, text) or _unset(plan, param.name, text):
             problems.append(f'param "{param.name}": {problem}')
         else:
-            params[param.name] = to_text(parse(param.type, text)) if param.type is Type.JSON else text
+            params[param.name] = _canonical(text) if param.type is Type.JSON else text
     inputs: dict[str, Location] = {}
     for item in plan.inputs:
         found = _location(item, texts.get(item.name), project, cwd, has)
@@ -55,6 +55,11 @@ def parse_arguments(
     if problems:
         raise _misuse(plan, problems)
     return Arguments(params, inputs)
+
+
+def _canonical(text: str) -> str:
+    """JSON in the one spelling of records; a string keeps its quotes, as it is read as JSON again."""
+    return canonical.encode(parse(Type.JSON, text)).decode()
 
 
 def _unset(plan: Plan, param: str, text: str) -> str | None:

@@ -11,8 +11,9 @@ Source: tektoncd/triggers v0.37 pkg/interceptors/cel, pkg/template/resource.go a
 
 from __future__ import annotations
 
+from mlgen.triggers.globs import pattern
 from mlgen.triggers.matching import DELIVERY, KEY
-from mlgen.triggers.model import FIELDS, Field, Host, How, Kind, Root, Scalar, Test, Trigger, pattern
+from mlgen.triggers.model import FIELDS, Field, Host, How, Kind, Root, Scalar, Test, Trigger
 
 EXTENSION = "mlgen"  # the name of what is handed on
 EVENT = "event"  # of a CloudEvent, however it was told

@@ -15,6 +15,7 @@ from mlgen.values import MAX_INTEGER
 
 # A key as notifications have it, like a form's value; what Go's url.Parse would refuse or cut is none.
 _KEY = re.compile(r"([^%?#\x00-\x20\x7f]|%[0-9A-Fa-f]{2})*")
+LONGEST_KEY = 1024  # bytes in UTF-8, of S3
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")  # as AWS, and as MinIO and Ceph say it
 
 
@@ -104,6 +105,8 @@ def _stored(record: Json) -> Stored | None:
     size = _at(s3, ("object", "size"))
     texts = [_at(s3, ("object", part)) for part in ("eTag", "versionId", "sequencer")]
     etag, version, sequencer = (text if isinstance(text, str) else "" for text in texts)
+    if len(decoded.encode()) > LONGEST_KEY:
+        return None
     return Stored(bucket, decoded, etag, version, sequencer, size if type(size) is int else None)
 
 
@@ -119,7 +122,7 @@ def read_json(text: str | bytes) -> Json:
 def _integer(text: str) -> int | float:
     if len(text) > 400:
         raise ValueError("a number of more than 400 digits")
-    return value if abs(value := int(text)) <= MAX_INTEGER else float(text)
+    return value if abs(value := int(text)) <= MAX_INTEGER else _number(text)
 
 
 def _number(text: str) -> int | float:

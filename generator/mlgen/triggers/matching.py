@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlgen.canonical import Json, encode
 from mlgen.triggers.events import Event, Stored
-from mlgen.triggers.model import Field, Host, How, Kind, Root, Scalar, Test, Trigger, pattern
+from mlgen.triggers.globs import matches
+from mlgen.triggers.model import Field, Host, How, Kind, Root, Scalar, Test, Trigger
 from mlgen.values import Type, argument_problem, to_text
 
 # What a sender calls one event, told again under the same name. The first that is there is taken.
@@ -19,6 +19,8 @@ DELIVERY: dict[str, tuple[str, ...]] = {
 EVENT_NAME: dict[str, str] = {Host.GITHUB: "x-github-event", Host.GITLAB: "x-gitlab-event"}
 KEY = Field(Root.HEADER, ("idempotency-key",))  # of a BEARER's event, where its trigger names nothing else
 MOST = 100  # runs of one event
+MAX_BYTES = 32 * 1024  # of all params, as in `mlgen.local.params`: each record repeats them
+_HALF = "half of a character, such as \\ud800 alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ class Param:
 
 
 def told(trigger: Trigger, event: Event) -> list[Told]:
-    """The runs that an event asks a trigger for; none where it is not meant."""
+    """The runs that an event asks a trigger for; none where it is not meant.
+
+    Raises ValueError with a sentence for people where what it is called by is no text that can be hashed.
+    """
     if trigger.kind is Kind.OBJECT:
-        wanted = re.compile(pattern(trigger.what))
-        found = [one for one in event.stored() if wanted.fullmatch(one.uri)]
+        found = [one for one in event.stored() if matches(trigger.what, one.uri)]
         made = [_told(trigger, event, (s.bucket, s.key, s.version or s.etag or s.sequencer), s) for s in found]
         return list({one.identity: one for one in made if one is not None}.values())
     if not _is_named(trigger, event) or not all(passes(test, event) for test in trigger.tests):
@@ -88,7 +92,16 @@ def _told(trigger: Trigger, event: Event, identity: tuple[str, ...], stored: Sto
     values = {name: event.get(field, stored) for name, field in trigger.fields}
     if any(values[name] is None for name in trigger.required):
         return None
+    _must_be_whole(identity)
     return Told(identity, {name: value for name, value in values.items() if value is not None})
+
+
+def _must_be_whole(identity: tuple[str, ...]) -> None:
+    """Raises ValueError with a sentence for people."""
+    try:
+        "".join(identity).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"what tells the event from others holds {_HALF}") from None
 
 
 def passes(test: Test, event: Event) -> bool:
@@ -98,7 +111,7 @@ def passes(test: Test, event: Event) -> bool:
     text = str(test.values[0])
     if not isinstance(value, str):
         return False
-    return value.startswith(text) if test.how is How.PREFIX else re.fullmatch(pattern(text), value) is not None
+    return value.startswith(text) if test.how is How.PREFIX else matches(text, value)
 
 
 def _equal(value: Json, other: Scalar) -> bool:
@@ -121,6 +134,8 @@ def arguments(trigger: Trigger, params: Mapping[str, Param], one: Told) -> tuple
         if problem := argument_problem(param, text):
             problems.append(f"{name}: {problem}")
         texts[name] = text
+    if not problems and sum(len(encode(text)) for text in texts.values()) > MAX_BYTES:
+        problems.append(f"the params have more than {MAX_BYTES:,} bytes")
     return texts, problems
 
 
@@ -132,7 +147,10 @@ def text_of(type_: Type, value: Json) -> str:
         if isinstance(value, list | dict):
             raise ValueError(f"it is a {'list' if isinstance(value, list) else 'map'}, no {type_}")
         return to_text(value)
-    return encode(value).decode()
+    try:
+        return encode(value).decode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the JSON holds {_HALF}") from None
 
 
 def of_document(trigger: Trigger, data: Json) -> Iterator[Told]:
@@ -147,4 +165,6 @@ def of_document(trigger: Trigger, data: Json) -> Iterator[Told]:
             raise ValueError("it does not say which event it is")
         if not isinstance(values, dict) or not set(values) <= {name for name, _ in trigger.fields}:
             raise ValueError("it gives what its trigger does not ask for")
-        yield Told(tuple(map(str, identity)), {name: value for name, value in values.items() if value is not None})
+        parts = tuple(map(str, identity))
+        _must_be_whole(parts)
+        yield Told(parts, {name: value for name, value in values.items() if value is not None})

@@ -106,23 +106,6 @@ class Test:
         return f"{self.field} {self.how} {words}"
 
 
-def pattern(glob: str) -> str:
-    """A regular expression of a glob, as Python and RE2 read it: `*` and `?` stop at a slash, `**` does not."""
-    out = []
-    for part in re.findall(r"\*\*|\*|\?|[^*?]+", glob):
-        match part:
-            case "**":
-                out.append(r"[\s\S]*")
-            case "*":
-                out.append("[^/]*")
-            case "?":
-                out.append("[^/]")
-            case _:
-                # Not re.escape: what it does to other characters than these, RE2 need not take.
-                out.append(re.sub(r"[\\.+(){}\[\]^$|]", r"\\\g<0>", part))
-    return "".join(out)
-
-
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """what: a URI's pattern, a host, or the type of a CloudEvent. secret: a Secret's name and key.

@@ -111,7 +111,10 @@ def asked(plans: Iterable[Plan], given: Given, environment: str) -> list[Due]:
     for plan in plans:
         params = {p.name: Param(p.type, p.choices, p.minimum, p.maximum) for p in plan.params}
         for trigger in plan.triggers:
-            runs = told(trigger, given.event) if _is_of(trigger, given) else []
+            try:
+                runs = told(trigger, given.event) if _is_of(trigger, given) else []
+            except ValueError as error:
+                raise Misuse("bad-event", f"{plan.name}: {error}") from None
             note(f"{plan.name}: {trigger} {'is meant' if runs else 'is not meant'}")
             for one in runs:
                 texts, wrong = arguments(trigger, params, one)

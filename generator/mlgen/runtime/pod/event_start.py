@@ -26,7 +26,6 @@ from mlgen.triggers.model import Trigger
 EVENT_FOLDER, EVENT_FILE = "/mlgen-event", "event"
 ANNOTATION = "mlgen.dev/event"  # of the pod: what was left of the event; of a run: which event started it
 LABEL = "mlgen.dev/trigger"  # of the runs that events started: the name of their Trigger
-MAX_BYTES = 32 * 1024  # of all params, as in `mlgen.local.params`: each record repeats them
 MAX_IDENTITY = 500  # characters of which event it was, for people
 
 Object = dict[str, Any]
@@ -111,6 +110,4 @@ def given(what: Start, one: Told) -> tuple[dict[str, str], list[str]]:
     for name in one.values:
         if name in texts and (found := pod.NOT_IN_PARAMS.search(texts[name])):
             problems.append(f"{name}: it holds {found[0][:80]}, which Tekton takes for a variable of its own")
-    if not problems and sum(len(canonical.encode(text)) for text in texts.values()) > MAX_BYTES:
-        problems.append(f"the params have more than {MAX_BYTES:,} bytes")
     return texts, problems
