@@ -215,7 +215,8 @@ def test_a_run_of_another_pipeline_and_one_that_needs_nothing_are_refused(failed
     assert say("run", "pipelines/other.yaml", "--name", "o")[0] == 0
     code, _, err = say("run", "pipelines/other.yaml", "--resume", "o")
     assert (code, "nothing-to-run" in err) == (2, True)
-    gated = "version: 1\nname: gated\nparams: {go: true}\ntasks: {a: {if: params.go == true, run: 'true'}, b: {run: 'true'}}\n"
+    tasks = "{a: {if: params.go == true, run: 'true'}, b: {run: 'true'}}"
+    gated = f"version: 1\nname: gated\nparams: {{go: true}}\ntasks: {tasks}\n"
     Path("pipelines/gated.yaml").write_text(gated)
     assert say("run", "pipelines/gated.yaml", "--name", "g")[0] == 0
     code, _, err = say("run", "pipelines/gated.yaml", "--resume", "g", "-p", "go=false")
