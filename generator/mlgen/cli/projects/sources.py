@@ -9,12 +9,10 @@ from pathlib import Path
 
 from mlgen.cli.output import note
 from mlgen.cli.projects import pins
-from mlgen.cli.projects.argocd import argocd_files
 from mlgen.cli.projects.named import having
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Diagnostic, Findings, Misuse
 from mlgen.plan.model import Plan
-from mlgen.render.rendering import render_all
 from mlgen.spec.project import Environment
 
 
@@ -41,6 +39,8 @@ def rendering_of(
     Raises Findings of all environments at once, those of pinned ones at their pins; Misuse, CannotAnswer
     "shallow-clone".
     """
+    from mlgen.cli.projects.argocd import argocd_files  # here: a run on this machine renders nothing
+
     result, found = Sourced(), list[Diagnostic]()
     # What lies here first: of a spec with an error, that is the place where it is mended.
     for group in _groups(environments):
@@ -164,6 +164,8 @@ def _rendered(
     source: Workspace, plans: list[Plan], environments: Sequence[Environment], known: Sequence[Environment]
 ) -> dict[str, bytes]:
     """The files. Raises Findings, with their places, when an environment cannot have what a spec asks for."""
+    from mlgen.render.rendering import render_all  # here: as above
+
     rendering = render_all(plans, environments, known=known)
     if rendering.problems:
         raise Findings(
