@@ -46,6 +46,7 @@ def claim(root: Path, kind: str, pipeline: str, run: str, *, wait: bool = False)
         except BlockingIOError:
             yield None
         else:
+            os.ftruncate(descriptor, 0)  # who had it before is gone, and its number may be another's by now
             yield Claim(descriptor)
     finally:
         os.close(descriptor)
@@ -59,11 +60,30 @@ def going(root: Path, kind: str, pipeline: str, *, but: str) -> list[str]:
 
 def end(root: Path, kind: str, pipeline: str, run: str) -> None:
     """Ask a run that goes on to end, and wait for it."""
-    path = root / FOLDER / kind / f"{pipeline}.{run}"
-    with suppress(OSError, ValueError, ProcessLookupError):
-        os.kill(int(path.read_text()), signal.SIGINT)
-    with path.open("rb") as file:
+    with (root / FOLDER / kind / f"{pipeline}.{run}").open("rb") as file:
+        with suppress(OSError, ValueError):  # no number yet: its starter was killed before it could say
+            _interrupt(int(file.read()), file.fileno())
         fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _interrupt(pid: int, claim: int) -> None:
+    """Ask a process to end, if it has the claim. claim: a descriptor of its file. Raises OSError where it is gone."""
+    if not hasattr(os, "pidfd_open") or not os.path.isdir("/proc/self/fd"):  # macOS: while it is locked, at least
+        with suppress(BlockingIOError):
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        os.kill(pid, signal.SIGINT)
+        return
+    process = os.pidfd_open(pid)  # stays that process, whoever has its number later
+    try:
+        wanted, has = os.fstat(claim), False
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):  # closed since
+                has = has or os.path.samestat(os.stat(f"/proc/{pid}/fd/{name}"), wanted)
+        if has:
+            signal.pidfd_send_signal(process, signal.SIGINT)
+    finally:
+        os.close(process)
 
 
 def tidy(root: Path, kind: str, now: float) -> None:
