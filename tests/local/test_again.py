@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
@@ -155,3 +157,29 @@ def test_a_run_that_takes_up_another_continues_where_nothing_changed(project: Pr
         assert (told.folder / "steps").read_text().split()[0] == str(began)
         project.spooled.clear()
     assert steps.split() == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("left", "why"),
+    [
+        ('printf x > "$state/$(printf "m\\377")"', "'m\\udcff' has a name that is not UTF-8"),
+        (
+            f"""{sys.executable} -c 'import os
+os.chdir(os.environ["state"])
+for _ in range(1500): os.mkdir("a"); os.chdir("a")'""",
+            "has more than 1,024 bytes with its folders",
+        ),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_saved_ends_no_run(project: Project, left: str, why: str) -> None:
+    failing = task("a", f'echo 1 > "$state/f"; {left}; exit 3', checkpoint=Checkpoint("state", 3600))
+    try:
+        told = project.run(plan(failing, task("b")))
+    finally:  # pytest removes what is left by recursion
+        subprocess.run(["rm", "-rf", project.root / ".mlgen" / "runs"], check=True)
+    assert told.outcome.state is State.FAIL
+    assert told.records["a-0"].exit_code == 3
+    assert told.records["b-0"].state is State.COMPLETE
+    (note,) = [event.text for event in told.events if isinstance(event, Noted)]
+    assert note.startswith("a: the checkpoint is not saved: ")
+    assert why in note

@@ -123,6 +123,49 @@ def test_links_and_pipes_are_refused(tmp_path: Path) -> None:
         one.save()
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (b"m\377", r"'m\\udcff' has a name that is not UTF-8"),
+        (b"d\377/x", "not UTF-8"),
+        (b"a\nb", r"'a\\nb' has a control character"),
+        (b"a\x01b", "control character"),
+        (b"/".join([b"x" * 200] * 6), "more than 1,024 bytes with its folders"),
+    ],
+)
+def test_what_no_list_can_name_is_refused_and_costs_no_earlier_save(tmp_path: Path, name: bytes, why: str) -> None:
+    one = checkpoint(tmp_path)
+    put(one.folder, "step", "1")
+    one.save()
+    path = os.path.join(os.fsencode(one.folder), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb"):
+        pass
+    with pytest.raises(BadArtifact, match=why):
+        one.save()
+    assert checkpoint(tmp_path, "b").restore() == Saved(1, 1, 1)
+
+
+def test_folders_without_an_end_are_refused(tmp_path: Path) -> None:
+    one = checkpoint(tmp_path)
+    nest(one.folder, 400)
+    assert one.save() is None
+    nest(one.folder / "/".join(["a"] * 400), 200)
+    with pytest.raises(BadArtifact, match="more than 1,024 bytes"):
+        one.save()
+
+
+def nest(folder: Path, levels: int) -> None:
+    """So many folders, each in the one before."""
+    here = os.open(folder, os.O_DIRECTORY)
+    for _ in range(levels):
+        os.mkdir("a", dir_fd=here)
+        inner = os.open("a", os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+
+
 def test_a_folder_that_is_written_to_all_the_time_is_no_save(tmp_path: Path) -> None:
     """In place, between the two looks: whatever the clock of the file system says."""
     one = checkpoint(tmp_path)

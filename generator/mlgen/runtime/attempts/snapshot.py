@@ -19,10 +19,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgen.store import BadArtifact, Missing, hold
+from mlgen.store import BadArtifact, BadKey, Missing, hold
+from mlgen.store.base import MAX_KEY_BYTES, check_key
 from mlgen.store.beneath import Held
 
 MAX_FILES = 10_000
+SHOWN = 80  # characters of a path, in what is said of it
 MOST_HELD = 64  # files that are held open: the largest; the others are read in no time
 # Two writes within a tick of the kernel's clock leave one time behind (inode(7)); ticks are 10 ms at most.
 QUIET_NS = 30_000_000
@@ -51,12 +53,12 @@ def traits(folder: Path, beneath: Path) -> tuple[Trait, ...]:
     """The files of a folder, sorted by path; none where there is no folder.
 
     beneath: a folder above it that nobody else writes to: no link is followed below. Raises BadArtifact for what a
-    folder artifact may not hold, and for more than MAX_FILES; Torn.
+    folder artifact may not hold, for a path that no key of a store can have, and for more than MAX_FILES; Torn.
     """
     found: list[Trait] = []
     try:
         with hold(folder, beneath=beneath) as held:
-            _walk(held, "", found)
+            _walk(held, found)
     except Missing:
         if found:
             raise Torn from None
@@ -66,19 +68,38 @@ def traits(folder: Path, beneath: Path) -> tuple[Trait, ...]:
     return tuple(sorted(found, key=lambda t: t.path))
 
 
-def _walk(held: Held, below: str, found: list[Trait]) -> None:
-    with held.open(below) as folder, os.scandir(folder.descriptor) as entries:
-        listed = [(e.name, e.stat(follow_symlinks=False)) for e in entries if not _is_unready(e.name)]
-    for name, about in listed:
-        path = f"{below}/{name}" if below else name
-        if stat.S_ISDIR(about.st_mode):
-            _walk(held, path, found)
-            continue
-        if not stat.S_ISREG(about.st_mode):
-            raise BadArtifact(f"{path!r} is neither a file nor a folder")
-        if "\n" in path or len(found) >= MAX_FILES:
-            raise BadArtifact(f"{path!r}: a checkpoint has at most {MAX_FILES:,} files, and no newline in a name")
-        found.append(Trait(path, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+def _walk(held: Held, found: list[Trait]) -> None:
+    """Not by recursion: how deep its folders go is the program's choice."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with held.open(below) as folder, os.scandir(folder.descriptor) as entries:
+            listed = [(e.name, e.stat(follow_symlinks=False)) for e in entries if not _is_unready(e.name)]
+        for name, about in listed:
+            path = f"{below}/{name}" if below else name
+            _check_path(path)
+            if stat.S_ISDIR(about.st_mode):
+                waiting.append(path)
+                continue
+            if not stat.S_ISREG(about.st_mode):
+                raise BadArtifact(f"{path!r} is neither a file nor a folder")
+            if len(found) >= MAX_FILES:
+                raise BadArtifact(f"{path!r}: a checkpoint has at most {MAX_FILES:,} files")
+            found.append(Trait(path, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+
+
+def _check_path(path: str) -> None:
+    """Refuse what no save could be laid again under: a list of files is read as hostile, and says each path."""
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise BadArtifact(f"{path[:SHOWN]!r} has a name that is not UTF-8") from None
+    if size > MAX_KEY_BYTES:  # also of folders: so there is an end to how deep they are walked
+        raise BadArtifact(f"{path[:SHOWN]!r}… has more than {MAX_KEY_BYTES:,} bytes with its folders")
+    try:
+        check_key(path)
+    except BadKey:
+        raise BadArtifact(f"{path[:SHOWN]!r} has a control character, such as a newline, in its name") from None
 
 
 def _is_unready(name: str) -> bool:
