@@ -20,7 +20,10 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.cache import entries as cache
 from mlgen.runtime.cache import key as cache_key
 from mlgen.runtime.cache.entries import Entry, Missed
+from mlgen.runtime.protocol import Out
+from mlgen.runtime.texts import pointer
 from mlgen.store import Store, open_store
+from mlgen.values import Type
 
 SPEC = """version: 1
 name: demo
@@ -109,14 +112,22 @@ def judge(before: datetime) -> Judge:
 
 def look(store: Store, key: cache_key.Key, claimant: str | None) -> Entry | Missed:
     now = datetime.now(UTC)
-    return cache.look_up(store, key, pipeline="demo", task="train", max_age_seconds=None, now=now, claimant=claimant)
+    outs = [Out("model", Type.MODEL, optional=True)]
+    return cache.look_up(
+        store, key, pipeline="demo", task="train", outs=outs, max_age_seconds=None, now=now, claimant=claimant
+    )
+
+
+def entry(store: Store, made: TaskRecord, key: cache_key.Key) -> Entry:
+    texts = {a.name: pointer(a.uri.removeprefix(f"{store.uri}/"), a.digest) for a in made.outputs}
+    return Entry(made, {"model": None, **texts}, key)
 
 
 def test_an_entry_goes_before_its_bytes_and_what_is_claimed_stays(tmp_path: Path) -> None:
     store = open_store("artifacts", base=tmp_path)
     key = cache_key.of_parts("demo", "train", {"run": "a", "env": "local"})
     made = record(store, "first", key)
-    cache.keep(store, Entry(made, {"model": "x"}, key))
+    cache.keep(store, entry(store, made, key))
     place = place_of(cache.places(store, made.outputs)[0])
 
     # The hit comes first: its claim keeps the bytes, though the entry goes.
@@ -131,7 +142,7 @@ def test_an_entry_goes_before_its_bytes_and_what_is_claimed_stays(tmp_path: Path
     assert isinstance(look(store, key, str(uuid4())), Missed)
 
     # And between the claim and the look: the entry is seen to be gone.
-    cache.keep(store, Entry(made, {"model": "x"}, key))
+    cache.keep(store, entry(store, made, key))
 
     class Racing:
         def __getattr__(self, name: str) -> Any:
@@ -150,9 +161,9 @@ def test_entries_of_kept_bytes_stay_and_old_claims_go(tmp_path: Path) -> None:
     store = open_store("artifacts", base=tmp_path)
     key = cache_key.of_parts("demo", "train", {"run": "a", "env": "local"})
     made = record(store, "first", key)
-    cache.keep(store, Entry(made, {"model": "x"}, key))
+    cache.keep(store, entry(store, made, key))
     no_bytes = replace(made, run_id=str(uuid4()), outputs=())
-    cache.keep(store, Entry(no_bytes, {}, key))
+    cache.keep(store, entry(store, no_bytes, key))
     assert isinstance(look(store, key, str(uuid4())), Entry)
     kept = judge(datetime.now(UTC) + timedelta(hours=1))
     kept.marked.add("demo/first")

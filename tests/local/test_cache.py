@@ -18,6 +18,7 @@ from mlgen.local import host
 from mlgen.local.events import Ended, Noted
 from mlgen.plan.model import Cache, Code, Param, ParamRef, Plan, Task
 from mlgen.runtime.cache import entries as cache
+from mlgen.runtime.protocol import Out
 from mlgen.store import Store, open_store
 from mlgen.values import Type
 from tests.local.plans import in_, out, plan, task
@@ -140,7 +141,14 @@ def test_a_failed_or_an_old_execution_is_not_taken(project: Project) -> None:
     for hours, taken in ((0.5, True), (2, False)):
         now = datetime.now(UTC) + timedelta(hours=hours)
         found = cache.look_up(
-            store_of(project), entry.key, pipeline="demo", task="a", max_age_seconds=3600, now=now, claimant=None
+            store_of(project),
+            entry.key,
+            pipeline="demo",
+            task="a",
+            outs=[Out("b", Type.STRING)],
+            max_age_seconds=3600,
+            now=now,
+            claimant=None,
         )
         assert isinstance(found, cache.Entry) is taken
 
@@ -159,6 +167,80 @@ def test_what_others_wrote_among_the_entries_counts_for_nothing(project: Project
     forged["parts"]["run"] = "another"
     path.write_text(json.dumps(forged))
     assert ran(again(project, two_tasks())) == {"prepare": False, "train": True}
+
+
+def three_outs() -> Plan:
+    """`t` leaves an artifact, a value and a metric; `u` reads all."""
+    leaves = {"d": "dataset", "v": "integer", "m": "metric"}
+    t = {"run": 'echo 1 > "$d"; echo 5 > "$v"; echo 0.5 > "$m"', "out": leaves, "cache": True}
+    u = {"run": 'echo "$v $m" > "$x"', "in": ["t.d", "t.v", "t.m"], "out": ["x"]}
+    return load({"version": 1, "name": "demo", "tasks": {"t": t, "u": u}})
+
+
+@pytest.mark.parametrize(
+    ("altered", "value", "why"),
+    [
+        (("texts", "v"), "x", "out v is not what its record says"),
+        (("texts", "v"), "7", "out v is not what its record says"),
+        (("texts", "v"), None, "out v is not what its record says"),
+        (("texts", "m"), "0.6", "out m is not what its record says"),
+        (("texts", "d"), "x@sha256:" + "0" * 64, "out d is not what its record says"),
+        (("texts",), {"d": "x"}, "the outs are not those of the task"),
+        (("texts", "more"), "x", "the outs are not those of the task"),
+        (("record", "outputs"), [], "out d is not what its record says"),
+        (("record", "run", "facets", "mlgen_task", "values"), {}, "out v is not what its record says"),
+        (("record", "run", "facets", "mlgen_task", "values"), {"v": 5, "w": 6}, "the outs are not those of its record"),
+    ],
+)
+def test_an_entry_that_contradicts_itself_or_its_task_is_a_miss(
+    project: Project, altered: tuple[str, ...], value: object, why: str
+) -> None:
+    again(project, three_outs())
+    path, entry = entry_of(project, "t")
+    at = entry
+    for name in altered[:-1]:
+        at = at[name]
+    at[altered[-1]] = value
+    path.write_text(json.dumps(entry))
+    told = again(project, three_outs())
+    assert ran(told)["t"]
+    assert told.outcome.state is State.COMPLETE
+    assert any(f"not taken from the cache: {why}" in e.text for e in told.events if isinstance(e, Noted))
+    assert store_of(project).keys(cache.CLAIMS) == []
+
+
+def test_an_entry_whose_bytes_lie_at_no_place_is_a_miss(project: Project) -> None:
+    again(project, three_outs())
+    path, entry = entry_of(project, "t")
+    place = f"{store_of(project).uri}/x//y"
+    entry["record"]["outputs"][0]["name"] = place
+    digest = entry["texts"]["d"].rpartition("@")[2]
+    path.write_text(json.dumps(entry))
+    assert ran(again(project, three_outs()))["t"], "the text says another place"
+    for other in path.parent.iterdir():
+        other.unlink()
+    entry["texts"]["d"] = f"x//y@{digest}"
+    path.write_text(json.dumps(entry))
+    told = again(project, three_outs())
+    assert ran(told)["t"]
+    assert any("lie at no place of a store" in e.text for e in told.events if isinstance(e, Noted))
+
+
+def test_an_entry_under_another_key_counts_for_nothing(project: Project) -> None:
+    again(project, two_tasks())
+    path, _ = entry_of(project, "train")
+    again(project, two_tasks(), "epochs=3")
+    other = next(p for p in path.parent.parent.glob("*/*.json") if p.parent != path.parent)
+    (other.parent / path.name).write_bytes(path.read_bytes())
+    other.unlink()
+    assert ran(again(project, two_tasks(), "epochs=3"))["train"]
+
+
+def entry_of(project: Project, name: str) -> tuple[Path, dict[str, Any]]:
+    """Where the only entry of a task lies, and its fields."""
+    key = cache.entry_key(cache.entries(store_of(project), "demo", name)[0])
+    path = project.root / store_of(project).uri / key
+    return path, json.loads(path.read_bytes())
 
 
 def test_an_upgrade_of_a_package_is_another_key(tmp_path: Path) -> None:

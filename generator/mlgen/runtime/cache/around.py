@@ -69,6 +69,7 @@ def _take(document: TaskDocument, execution: Execution, asked: Asked, key: Key) 
         key,
         pipeline=document.pipeline,
         task=document.task,
+        outs=document.outs,
         max_age_seconds=document.cache.max_age_seconds,
         now=asked.now,
         claimant=execution.run_id,

@@ -10,17 +10,21 @@ Below the environment's artifacts:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mlgen import canonical
+from mlgen.canonical import Json
 from mlgen.ledger.records import runevent
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.fields import BadRecord, Fields, loads
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.cache.key import Key, of_parts
-from mlgen.store import Missing, Store, TooLarge
+from mlgen.runtime.protocol import Out
+from mlgen.runtime.texts import split_pointer
+from mlgen.store import BadKey, Missing, Store, TooLarge
+from mlgen.values import Type, parse
 
 PREFIX = "_cache"
 CLAIMS = f"{PREFIX}/_claims"  # no pipeline has a name with "_"
@@ -118,11 +122,12 @@ def entries(store: Store, pipeline: str, task: str, key: Key | None = None) -> l
 
 
 def read(store: Store, name: str) -> Entry | None:
-    """The entry under a key of the store; None where there is none, or something else."""
+    """The entry under a key of the store; None where there is none, or something else, or one of another place."""
     try:
-        return from_bytes(store.get(name, at_most=MAX_BYTES))
+        entry = from_bytes(store.get(name, at_most=MAX_BYTES))
     except (Missing, TooLarge, BadRecord):
         return None
+    return entry if entry_key(entry) == name else None
 
 
 def look_up(
@@ -131,19 +136,25 @@ def look_up(
     *,
     pipeline: str,
     task: str,
+    outs: Sequence[Out],
     max_age_seconds: int | None,
     now: datetime,
     claimant: str | None,
 ) -> Entry | Missed:
     """The first entry that may be taken, its bytes seen to be there; or why none is.
 
-    Of two executions that made the same at once, the first stays the original. claimant: the runId of who takes it,
-    which is noted where bytes are referred to before they are looked at; None only looks. Raises CannotAnswer.
+    Of two executions that made the same at once, the first stays the original. outs: of the task.
+    claimant: the runId of who takes it, which is noted where bytes are referred to before they are looked at; None
+    only looks. Raises CannotAnswer.
     """
     missed = Missed("nothing was made under this key yet")
     for entry in entries(store, pipeline, task, key):
         if max_age_seconds is not None and now - entry.ended_at > timedelta(seconds=max_age_seconds):
             missed = Missed(f"what {entry.record.run} made is older than max_age", entry)
+            continue
+        problem = _contradiction(store, entry, outs)
+        if problem is not None:
+            missed = Missed(f"{problem}, in the entry of what {entry.record.run} made", entry)
             continue
         if claimant is not None and entry.record.outputs:
             _claim(store, entry, claimant)
@@ -162,12 +173,57 @@ def places(store: Store, outputs: Iterable[Artifact]) -> list[str]:
     return [a.uri.removeprefix(f"{store.uri}/") for a in outputs]
 
 
+def _contradiction(store: Store, entry: Entry, outs: Sequence[Out]) -> str | None:
+    """How texts, which readers are told, differ from the record, or both from the task's outs; None where all agree.
+
+    An entry is not signed, and anybody who writes to the store may have altered it.
+    """
+    record, texts = entry.record, entry.texts
+    if texts.keys() != {out.name for out in outs}:
+        return "the outs are not those of the task"
+    told: dict[str, Json] = {**record.metrics, **record.values}
+    places_of = {artifact.name: artifact for artifact in record.outputs}
+    for out in outs:
+        text = texts[out.name]
+        is_told = out.name in told
+        value, artifact = told.pop(out.name, None), places_of.pop(out.name, None)
+        if text is None:
+            agree = out.optional and not is_told and artifact is None
+        elif out.type.is_artifact:
+            agree = artifact is not None and artifact.type == out.type and _points_to(store, text, artifact)
+        else:
+            recorded = record.metrics if out.type is Type.METRIC else record.values
+            agree = artifact is None and out.name in recorded and _is_text_of(text, out.type, value)
+        if not agree:
+            return f"out {out.name} is not what its record says"
+    if told or places_of:
+        return "the outs are not those of its record"
+    return None
+
+
+def _points_to(store: Store, text: str, artifact: Artifact) -> bool:
+    place, digest = split_pointer(text)
+    # Of bytes in another store `_lost` tells.
+    elsewhere = not artifact.uri.startswith(f"{store.uri}/")
+    return digest == artifact.digest and (elsewhere or artifact.uri == f"{store.uri}/{place}")
+
+
+def _is_text_of(text: str, type_: Type, value: Json) -> bool:
+    try:
+        return canonical.encode(parse(type_, text)) == canonical.encode(value)  # as bytes: 1 is not True, nor 1.0
+    except ValueError:
+        return False
+
+
 def _lost(store: Store, outputs: Iterable[Artifact]) -> str | None:
     """What is not there as it was made, in words; None where all is."""
     for artifact in outputs:
         if not artifact.uri.startswith(f"{store.uri}/"):
             return f"the bytes of {artifact.name} lie elsewhere, at {artifact.uri}"
-        size_bytes = store.size_of(artifact.uri.removeprefix(f"{store.uri}/"))
+        try:
+            size_bytes = store.size_of(artifact.uri.removeprefix(f"{store.uri}/"))
+        except BadKey:
+            return f"the bytes of {artifact.name} lie at no place of a store"
         if size_bytes is None:
             return f"the bytes of {artifact.name} are gone"
         if size_bytes != artifact.size_bytes:

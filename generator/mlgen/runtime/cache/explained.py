@@ -162,6 +162,7 @@ class Explainer:
             key,
             pipeline=document.pipeline,
             task=document.task,
+            outs=document.outs,
             max_age_seconds=document.cache.max_age_seconds,
             now=self.now,
             claimant=None,

@@ -58,6 +58,7 @@ def _find(pod: LookupPod, store: Store, open_at: OpenStore, clock: Clock, say: C
         key,
         pipeline=document.pipeline,
         task=document.task,
+        outs=document.outs,
         max_age_seconds=document.cache.max_age_seconds,
         now=clock.now(),
         claimant=execution.run_id,
