@@ -21,10 +21,13 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.cache import entries as cache
 from mlgen.runtime.cache import key as cache_key
 from mlgen.runtime.cache.entries import Entry
+from mlgen.runtime.protocol import Out
 from mlgen.store import Store, open_store
+from mlgen.values import Type
 
 ROUNDS = 31
 DIGEST = "sha256:" + "0" * 64
+OUTS = [Out("model", Type.MODEL)]
 
 
 def entry(store: Store, number: int) -> Entry:
@@ -56,7 +59,7 @@ def measure(store: Store, most: list[int], at_once: int) -> None:
                 key = one.key if what == "hit" else replace(one.key, digest=f"sha256:{number:064x}")
                 began = time.perf_counter()
                 found = cache.look_up(
-                    store, key, pipeline="demo", task="train", max_age_seconds=None, now=datetime.now(UTC),
+                    store, key, pipeline="demo", task="train", outs=OUTS, max_age_seconds=None, now=datetime.now(UTC),
                     claimant=str(uuid4()),
                 )  # fmt: skip
                 took.append((time.perf_counter() - began) * 1000)
