@@ -23,6 +23,7 @@ from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, hold, locate, measure, open_store
 from mlgen.store.bucket import Bucket
 from mlgen.store.content import chunks
+from mlgen.store.disk import remove
 from mlgen.store.refusal import Place
 from tests import s3
 
@@ -552,3 +553,14 @@ def test_a_listing_follows_no_link(tmp_path: Path) -> None:
     with pytest.raises(CannotAnswer):
         store.discard(["link/file"])
     assert (tmp_path / "outside" / "file").exists()
+
+
+def test_what_is_deeper_than_calls_go_is_removed(tmp_path: Path) -> None:
+    program = "import os\nfor _ in range(1500): os.mkdir('a'); os.chdir('a')"
+    (tmp_path / "deep").mkdir()
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "deep", check=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("deep", "link", "not-there"):
+        remove(tmp_path / name)
+    assert os.listdir(tmp_path) == ["elsewhere"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.killed import killed_at
 from tests.cli.pinned import Say
 
 SPEC = """\
@@ -250,22 +250,7 @@ def test_a_kill_while_it_is_told_what_is_reused_loses_nothing(
     failed: Path, again: Callable[..., Told], number: int
 ) -> None:
     spec("true")
-    program = f"""
-import os, signal
-from mlgen.cli.main import run
-from mlgen.local import run as local
-count = 0
-def at(point):
-    global count
-    count += point == "reused"
-    if count == {number}:
-        os.kill(os.getpid(), signal.SIGKILL)
-local._nowhere = at
-local.run.__kwdefaults__["at"] = at
-run({[*RUN, "--resume", "one", "--name", "killed"]!r})
-"""
-    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed_at("reused", number, *RUN, "--resume", "one", "--name", "killed")
     reasons, err = again("--resume", "one", "--name", "two")
     assert "killed was cut off before it ended" in err
     assert reasons["judge"] == "Succeeded"

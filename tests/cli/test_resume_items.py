@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.killed import killed_at
 from tests.cli.pinned import Say
 
 SPEC = """\
@@ -203,22 +201,7 @@ def test_a_kill_while_it_is_told_what_is_taken_loses_nothing(again: Callable[...
     spec(SWEEP, first='test "$x" != 3 || test -e ../../../../good', VALUES="1, 2, 3")
     again("--name", "one", code=1)
     ran()
-    program = f"""
-import os, signal
-from mlgen.cli.main import run
-from mlgen.local import run as local
-count = 0
-def at(point):
-    global count
-    count += point == "reused"
-    if count == {number}:
-        os.kill(os.getpid(), signal.SIGKILL)
-local._nowhere = at
-local.run.__kwdefaults__["at"] = at
-run({[*RUN, "--resume", "one", "--name", "killed"]!r})
-"""
-    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed_at("reused", number, *RUN, "--resume", "one", "--name", "killed")
     Path(".mlgen/good").touch()
     _, err = again("--resume", "killed", "--name", "two")
     assert "killed was cut off before it ended" in err

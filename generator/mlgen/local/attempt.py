@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +47,7 @@ from mlgen.runtime.protocol import Execution, TaskDocument
 from mlgen.runtime.stage_in import OpenStore, prepare, stage_in, staged_inputs
 from mlgen.runtime.stage_out import Staged, stage_out
 from mlgen.store import Store, StoreError
+from mlgen.store.disk import remove
 
 MOST_FILES = 2000  # of code, that an entry of the cache lists
 
@@ -295,5 +294,4 @@ class Attempt:
             try:
                 os.rmdir(folder)
             except OSError:  # not empty; what cannot be removed stays, and harms nobody
-                with suppress(RecursionError):  # a thousand folders in each other
-                    shutil.rmtree(folder, ignore_errors=True)
+                remove(folder, all_that_can=True)

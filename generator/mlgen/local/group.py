@@ -17,6 +17,7 @@ from mlgen.runtime.nodes import variables as nodes
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.protocol import Tree
 from mlgen.runtime.regular import Unreadable, read_regular
+from mlgen.store.disk import remove
 
 MOST_BYTES = 4096  # of what a group tells of its end: more is not from it
 
@@ -109,7 +110,7 @@ def error(told: Told, count: int, sentence: str) -> str:
 
 def forget(root: Path) -> None:
     """Remove the folders of the other ranks, and what they were told."""
-    shutil.rmtree(root / "nodes", ignore_errors=True)
+    remove(root / "nodes", all_that_can=True)
     for name in ("ranks.json", "ranks-ended.json"):
         if os.path.lexists(root / name):
             os.unlink(root / name)

@@ -18,7 +18,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,6 +29,7 @@ from mlgen.ledger.records.task import Item
 from mlgen.local.whole import append, read, write
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
+from mlgen.store.disk import remove
 
 RUNS = Path(".mlgen") / "runs"
 LOCK = "run.lock"  # holds the engine's process number
@@ -195,7 +195,7 @@ class RunFolder:
 
     def forget_code(self) -> None:
         """Remove the run's copies of code: no attempt needs them any more, and the records have their digests."""
-        shutil.rmtree(self.path / "code", ignore_errors=True)
+        remove(self.path / "code", all_that_can=True)
 
     def note_fault(self, text: str) -> None:
         """Keep why the engine could not go on, for recovery; where even that cannot be written, it is not known."""
@@ -211,7 +211,7 @@ class RunFolder:
 
     def remove(self) -> None:
         """Throw away all that the run left here. The ledger tells of it; nothing else has its logs."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove(self.path, all_that_can=True)
 
     def finish(self) -> None:
         """All is told: recovery need not look here again. The caller holds the lock."""

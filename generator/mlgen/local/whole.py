@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mlgen.runtime.regular import Unreadable, read_regular
+from mlgen.store.disk import remove
 
 
 def write(path: Path, data: bytes) -> None:
@@ -18,11 +18,11 @@ def write(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        _make_way(temporary)
+        remove(temporary)  # what a kill left, or a task put here: opening its FIFO would wait for ever
         with temporary.open("xb") as stream:
             stream.write(data)
         if path.is_dir():
-            _make_way(path)
+            remove(path)
         temporary.rename(path)
     except OSError:
         with suppress(IsADirectoryError):
@@ -33,17 +33,9 @@ def write(path: Path, data: bytes) -> None:
 def append(path: Path, line: bytes) -> None:
     """Add a line to a file that is made if need be."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        _make_way(path)
+        remove(path)
     with path.open("ab") as stream:
         stream.write(line + b"\n")
-
-
-def _make_way(path: Path) -> None:
-    """Remove what a kill left, or a task put here: opening its FIFO would wait for ever."""
-    try:
-        path.unlink(missing_ok=True)
-    except IsADirectoryError:
-        shutil.rmtree(path)
 
 
 def read(path: Path) -> Any | None:

@@ -22,6 +22,7 @@ from mlgen.runtime.protocol import TaskDocument, Tree
 from mlgen.runtime.texts import pointer
 from mlgen.store import Missing, Store, StoreError
 from mlgen.store.base import check_key
+from mlgen.store.disk import empty
 
 CODE, INPUTS = "_code", "_inputs"  # folders of the environment's artifacts; no pipeline has a name with "_"
 ARCHIVE = "code.tar"  # in Tree.state, while it is unpacked
@@ -83,7 +84,7 @@ def stage_code(document: TaskDocument, tree: Tree, store: Store) -> None:
     key, archive = code_key(digest), tree.state / ARCHIVE
     publish = f"`mlgen publish --env {document.env}`"
     archive.unlink(missing_ok=True)
-    _empty(tree.work)
+    empty(tree.work)
     try:
         store.get_artifact(key, archive)
         if (found := unpack(archive, tree.work)) != digest:
@@ -91,11 +92,11 @@ def stage_code(document: TaskDocument, tree: Tree, store: Store) -> None:
     except Missing:
         raise StagingError(f"the code of this task is not at {store.uri}/{key}: upload it with {publish}") from None
     except BadBundle as error:
-        _empty(tree.work)
+        empty(tree.work)
         fix = f"delete it, then upload it again with {publish}"
         raise StagingError(f"{store.uri}/{key} is not the code of this task: {error}; {fix}") from None
     except (StoreError, Fault, OSError) as error:
-        _empty(tree.work)
+        empty(tree.work)
         raise StagingError(f"the code cannot be read from {store.uri}/{key}: {reason_of(error)}") from None
     finally:
         archive.unlink(missing_ok=True)
@@ -145,12 +146,3 @@ class _Hashing:
     def sha256(self) -> str:
         """64 hex digits."""
         return self._hash.hexdigest()
-
-
-def _empty(folder: Path) -> None:
-    """Remove what is in a folder, and not the folder: in a pod, main has it mounted."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

@@ -84,12 +84,28 @@ def _copy_below(folder: Held, name: str, root: Path) -> File:
         return copy_file(source, stream).file(name)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all it holds; nothing there is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+def remove(path: Path, *, all_that_can: bool = False) -> None:
+    """Remove a file or a folder with all it holds; nothing there is fine.
+
+    all_that_can: what cannot be removed stays; else it raises OSError.
+    """
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path, ignore_errors=all_that_can)
+    except RecursionError:  # up to Python 3.12 it calls itself; a program may have made folders as deep as it likes
+        import subprocess  # here: a pod that starts no process does not load it
+
+        told = subprocess.run(["rm", "-rf", "--", path], capture_output=True, text=True, check=False)
+        if told.returncode != 0 and not all_that_can:
+            raise OSError(errno.ENOTEMPTY, told.stderr.strip(), str(path)) from None
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder, and not the folder: in a pod, the author's program has it mounted."""
+    for path in folder.iterdir():
+        remove(path)
 
 
 def make_folder(folder: Path) -> None:

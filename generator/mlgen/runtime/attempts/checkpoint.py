@@ -11,7 +11,6 @@ kept; so a save is there whole or not at all.
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.store import BadArtifact, Mismatch, Missing, Store, StoreError
 from mlgen.store.base import check_key
+from mlgen.store.disk import empty
 
 PREFIX = "_attempts"
 KEPT = 2  # saves of a generation
@@ -226,7 +226,7 @@ class Checkpoint:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.store.get_artifact(f"{base}/{kept.key}", target, digest=kept.digest)
         except (Missing, Mismatch, BadArtifact, BadRecord, ValueError, FileExistsError):
-            _empty(self.folder)
+            empty(self.folder)
             return None
         size = sum(kept.size_bytes for kept in files)
         return Saved(len(files), size, size)
@@ -235,11 +235,3 @@ class Checkpoint:
         """Forget all saves: the task is done."""
         with self._lock:
             self._forget(self.store.keys(self.at))
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

@@ -6,7 +6,6 @@ The entrypoint of each step reads them when its program has ended: main's just b
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from mlgen.runtime.pod.contract import ARTIFACTS, RESULTS, Places
+from mlgen.store.disk import remove
 
 # Kubernetes shares 12,288 bytes among the messages in which the containers of a pod, init containers counted, say how
 # they ended, and cuts a longer one: Tekton then finds no results in it, and the task has succeeded without any. Ours
@@ -69,7 +69,7 @@ def put_by_program(
     held = [descriptor for path in found if (descriptor := _hold(path)) is not None]
     for path in found:
         with suppress(OSError):
-            take_away(path)
+            remove(path)
     if held:
         pause(HOLD_SECONDS)
     for descriptor in held:
@@ -82,14 +82,6 @@ def blame(intruders: list[str], names: Iterable[str]) -> str:
     outs = [name for name in names if f"{RESULTS}/{name}" in intruders and not name.startswith("if-")]
     instead = f'write to "${outs[0]}"' if outs else "outs are written to the paths in their variables"
     return f"the program wrote to {', '.join(intruders)}, which is Tekton's: {instead}"
-
-
-def take_away(path: Path) -> None:
-    """Remove whatever lies at a path. Raises OSError."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _any(folder: Path) -> list[str]:

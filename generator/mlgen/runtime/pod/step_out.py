@@ -34,10 +34,11 @@ from mlgen.runtime.pod.keeping import keep as keep_all
 from mlgen.runtime.pod.keeping import tell_texts
 from mlgen.runtime.pod.memory import grew, oom_kills
 from mlgen.runtime.pod.post import LOOK_SECONDS, Post
-from mlgen.runtime.pod.results import blame, put_by_program, take_away, too_large
+from mlgen.runtime.pod.results import blame, put_by_program, too_large
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
 from mlgen.store import Store
+from mlgen.store.disk import remove
 
 if TYPE_CHECKING:  # of tasks that are cached, and of fans
     from mlgen.runtime.cache.entries import Entry
@@ -290,7 +291,7 @@ def _write_results(post: Post, texts: Mapping[str, str]) -> None:
     """Write a file for each text, and take away all others that Tekton would read."""
     for name in _result_names(post):
         path = post.places.results / name
-        take_away(path)
+        remove(path)
         if name in texts:
             with path.open("x", newline="") as file:  # "x": what comes there meanwhile, as a link, is not written to
                 file.write(texts[name])

@@ -9,6 +9,7 @@ from mlgen.schedules import cron, zones
 from mlgen.schedules.cron import Cron, CronError
 from mlgen.schedules.model import Scheduled
 from mlgen.spec.checks.context import Context, a, listed, near
+from mlgen.spec.checks.unattended import inputs_without_uri
 from mlgen.spec.model import Param, Pipeline, Place, Schedule, ScheduledParam
 from mlgen.values import Type, argument_problem
 
@@ -31,7 +32,8 @@ def schedules(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
             yield from _param(pipeline, given)
         yield from _dates(schedule, read)
         yield from _required(pipeline, schedule)
-    yield from _inputs(pipeline)
+    if pipeline.schedules:
+        yield from inputs_without_uri(pipeline, pipeline.place / "schedule", "bad-schedule", "schedule")
     yield from _many(pipeline)
 
 
@@ -109,16 +111,6 @@ def _required(pipeline: Pipeline, schedule: Schedule) -> Iterator[Diagnostic]:
         if param.type is Type.STRING:
             fix += f", or the day: params: {{{param.name}: {{scheduled: date}}}}"
         yield schedule.place.finding("bad-schedule", message, why, fix, related)
-
-
-def _inputs(pipeline: Pipeline) -> Iterator[Diagnostic]:
-    for item in pipeline.inputs.values() if pipeline.schedules and "inputs" in pipeline.known else ():
-        if item.uri is None:
-            message = f'the input "{item.name}" has no URI, so that no schedule can start the pipeline'
-            related = (Related("the input", item.place.key_span),)
-            fix = "give it one, or read it by a task from a param"
-            place = pipeline.place / "schedule"
-            yield place.key_finding("bad-schedule", message, "its runs would not start", fix, related)
 
 
 def _many(pipeline: Pipeline) -> Iterator[Diagnostic]:

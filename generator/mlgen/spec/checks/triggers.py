@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic, Related
 from mlgen.spec.checks.context import Context, a, listed, near
+from mlgen.spec.checks.unattended import inputs_without_uri
 from mlgen.spec.model import Pipeline, Place, Trigger, TriggerParam
 from mlgen.triggers.model import FIELDS, Field, Host, How, Kind, Root, Test
 from mlgen.values import Type, argument_problem
@@ -27,7 +28,8 @@ def triggers(pipeline: Pipeline, context: Context) -> Iterator[Diagnostic]:
         for given in trigger.params:
             yield from _param(pipeline, given)
         yield from _required(pipeline, trigger)
-    yield from _inputs(pipeline)
+    if pipeline.triggers:
+        yield from inputs_without_uri(pipeline, pipeline.place / "on", "bad-trigger", "event")
     yield from _many(pipeline)
     yield from _listener(pipeline, context)
 
@@ -165,16 +167,6 @@ def _required(pipeline: Pipeline, trigger: Trigger) -> Iterator[Diagnostic]:
                 trigger.kind or Kind.WEBHOOK, "{body: NAME}"
             )
             yield _bad(trigger.place, message, why, f"give it: params: {{{param.name}: {example}}}", related)
-
-
-def _inputs(pipeline: Pipeline) -> Iterator[Diagnostic]:
-    for item in pipeline.inputs.values() if pipeline.triggers and "inputs" in pipeline.known else ():
-        if item.uri is None:
-            message = f'the input "{item.name}" has no URI, so that no event can start the pipeline'
-            related = (Related("the input", item.place.key_span),)
-            fix = "give it one, or read it by a task from a param"
-            place = pipeline.place / "on"
-            yield place.key_finding("bad-trigger", message, "its runs would not start", fix, related)
 
 
 def _many(pipeline: Pipeline) -> Iterator[Diagnostic]:
