@@ -62,10 +62,13 @@ SWEEP = HEAD + "tasks: {t: {run: x, sweep: {list: ["
         HEAD + "params:\n" + "".join(f"  {WORD}{i:04}: 1\n" for i in range(2_000))
         + "tasks:\n" + "".join(f"  t{i}: {{run: x, in: [params.{WORD}z{i:03}]}}\n" for i in range(120)),
         HEAD + "tasks: {t: {run: x, out: [" + "a," * 30_000 + "a]}}\n",
+        HEAD + "tasks: {t: {run: x, out: {auc: metric}, pick: max auc, sweep: {grid: {"
+        + ", ".join(f"a{i}: [1]" for i in range(40_000)) + "}}}, u: {run: x, in: ["
+        + ", ".join(f"t.a{i}" for i in range(40_000)) + "], out: 3}}\n",
         SWEEP + ", ".join(f"{{a{i}: 1}}" for i in range(40_000)) + "]}}}\n",
         SWEEP + ", ".join(f"{{a{i}: 1, b{i}: 1}}" for i in range(20_000)) + "]}}}\n",
     ],
-    ids=["refused and unused", "misspelt", "one out many times", "a name a trial", "names a trial"],
+    ids=["refused and unused", "misspelt", "one out many times", "a reader of all", "a name a trial", "names a trial"],
 )  # fmt: skip
 def test_what_is_checked_takes_no_squares_of_time(tmp_path: Path, text: str) -> None:
     document = read("x.yaml", text.encode())

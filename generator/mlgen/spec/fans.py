@@ -179,7 +179,7 @@ def variable(task: Task | None, name: str) -> Axis | None:
     """A variable of a fan that its winner hands on; None where there is no winner, or no such variable."""
     if task is None or task.fan is None or task.pick is None:
         return None
-    return next((axis for axis in task.fan.axes if axis.name == name), None)
+    return task.fan.by_name.get(name)
 
 
 def refs(fan: Fan | None) -> list[Ref]:

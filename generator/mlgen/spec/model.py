@@ -243,6 +243,10 @@ class Fan:
     trials: Setting | None = None
     seed: int = 0
     search: SearchKeys | None = None
+    by_name: Mapping[str, Axis] = field(init=False, repr=False, compare=False)  # a reader may name each of 40,000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {axis.name: axis for axis in self.axes})
 
 
 @dataclass(frozen=True, slots=True)
