@@ -28,7 +28,8 @@ def plan(tasks: str) -> Plan:
 
 
 def fan(body: str) -> Fan:
-    found = plan(f"  t:\n    run: train\n    out: {{auc: metric}}\n    {body}\n").task("t").fan
+    other = "  o: {run: other}\n"  # a pipeline runs something
+    found = plan(f"  t:\n    run: train\n    out: {{auc: metric}}\n    {body}\n{other}").task("t").fan
     assert found is not None
     return found
 
@@ -64,7 +65,7 @@ def test_ranges_are_as_pythons(range_: str, texts: str) -> None:
 def test_no_items_is_a_list_of_none() -> None:
     found = fan("for: {x: [], y: [1, 2]}")
     assert found.rows == ()
-    assert task_json(plan("  t: {run: a, for: {x: []}}\n").task("t"))["fan"] == {
+    assert task_json(plan("  t: {run: a, for: {x: []}}\n  o: {run: b}\n").task("t"))["fan"] == {
         "kind": "for",
         "variables": [{"name": "x", "type": Type.JSON}],
         "rows": [],
