@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from mlgen.cli.faults import FAULTS
-from mlgen.diagnostic import CODES
+from mlgen.codes import CODES
 from tests.cli.pinned import change, make, spec
 from tests.revisions import IDENTITY, commit, run_git
 

@@ -16,7 +16,7 @@ import pytest
 
 from mlgen.cli.explain import manual
 from mlgen.cli.main import run
-from mlgen.diagnostic import CODES
+from mlgen.codes import CODES
 from mlgen.registry.failure import Kind
 
 FOLDER = Path(__file__).parent / "invalid"

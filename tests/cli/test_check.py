@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlgen.cli.main import run as mlgen
-from mlgen.diagnostic import CODES
+from mlgen.codes import CODES
 
 GENERATOR = Path(__file__).parents[2] / "generator"
 CLEAN = """\

@@ -11,7 +11,7 @@ import mlgen
 from mlgen.cli.explain import IN_PODS
 from mlgen.cli.faults import FAILURES, FAULTS, MISUSES, REFUSALS
 from mlgen.cli.main import run
-from mlgen.diagnostic import CODES
+from mlgen.codes import CODES
 from mlgen.ledger.folding import intake
 
 

@@ -13,7 +13,7 @@ import jsonschema
 import jsonschema_rs
 import pytest
 
-from mlgen.diagnostic import CODES
+from mlgen.codes import CODES
 from mlgen.editor import reference, schemas, snippets
 from mlgen.editor.schemas import KINDS
 from mlgen.spec.document import read

@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "generator"), str(ROOT)]  # run as a program, this file is not in a package
 
 from mlgen import canonical, diagnostic  # noqa: E402
-from mlgen.diagnostic import CODES, Diagnostic, Findings  # noqa: E402
+from mlgen.codes import CODES  # noqa: E402
+from mlgen.diagnostic import Diagnostic, Findings  # noqa: E402
 from mlgen.plan.make import make  # noqa: E402
 from mlgen.plan.model import Plan  # noqa: E402
 from mlgen.plan.text import to_json  # noqa: E402

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft4Validator
 
 from mlgen.cli import reporting
-from mlgen.diagnostic import CODES, Diagnostic, Related, Span, in_a_log, visible
+from mlgen.codes import CODES
+from mlgen.diagnostic import Diagnostic, Related, Span, in_a_log, visible
 from mlgen.reports import comment, github, gitlab, junit, sarif
 from mlgen.reports.report import Report
 from tests.reports import lab

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlgen.diagnostic import CODES, Diagnostic, Span, to_text
+from mlgen.codes import CODES
+from mlgen.diagnostic import Diagnostic, Span, to_text
 from mlgen.spec.document import Document, read
 from mlgen.spec.reader import Route
 

@@ -13,7 +13,8 @@ from mlgen.cli.faults import FAULTS, MISUSES, REFUSALS
 from mlgen.cli.main import new_app
 from mlgen.cli.options import Format, FormatOption
 from mlgen.cli.output import answer_json
-from mlgen.diagnostic import CODES, Misuse
+from mlgen.codes import CODES
+from mlgen.diagnostic import Misuse
 from mlgen.ledger.verify.finding import KINDS
 
 app = new_app()

@@ -9,7 +9,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from mlgen.diagnostic import CODES, WARNINGS, Diagnostic, Span, in_a_log, sentence
+from mlgen.codes import CODES, WARNINGS
+from mlgen.diagnostic import Diagnostic, Span, in_a_log, sentence
 from mlgen.reports.fingerprint import fingerprints, line_hashes
 from mlgen.reports.report import Report
 

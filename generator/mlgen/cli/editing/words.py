@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from lsprotocol import types
 
-from mlgen.diagnostic import CODES, Diagnostic, Severity, Span, sentence, visible
+from mlgen.codes import CODES
+from mlgen.diagnostic import Diagnostic, Severity, Span, sentence, visible
 from mlgen.editor import snippets as snippet
 from mlgen.editor.complete import Answer
 from mlgen.editor.outline import Part
