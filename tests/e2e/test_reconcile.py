@@ -111,7 +111,16 @@ def test_a_node_that_is_lost(lab: Lab) -> None:
     pod = run.says("it", "begun")
     node.kill_container(pod, SIDECAR)
     run.stop("Cancelled")
-    kubectl("delete", "pod", pod["metadata"]["name"], "-n", run.project.name, "--force", "--grace-period=0")
+    kubectl(
+        "delete",
+        "pod",
+        pod["metadata"]["name"],
+        "-n",
+        run.project.name,
+        "--force",
+        "--grace-period=0",
+        "--ignore-not-found",
+    )
     run.settled()
     reconcile(run.project)
     record = run.told().only("it")
