@@ -8,9 +8,9 @@ from mlgen.diagnostic import Diagnostic, Related
 from mlgen.schedules import cron, zones
 from mlgen.schedules.cron import Cron, CronError
 from mlgen.schedules.model import Scheduled
-from mlgen.spec.checks.context import Context, a, listed, near
-from mlgen.spec.checks.unattended import inputs_without_uri
-from mlgen.spec.model import Param, Pipeline, Place, Schedule, ScheduledParam
+from mlgen.spec.checks.context import Context, a, near
+from mlgen.spec.checks.unattended import NOT_STARTED, inputs_without_uri, lacking, unknown_param
+from mlgen.spec.model import Pipeline, Place, Schedule, ScheduledParam
 from mlgen.values import Type, argument_problem
 
 MOST = 8  # schedules of a pipeline: each is a CronJob with an account of its own
@@ -65,12 +65,7 @@ def _catch_up(schedule: Schedule) -> Iterator[Diagnostic]:
 def _param(pipeline: Pipeline, given: ScheduledParam) -> Iterator[Diagnostic]:
     param = pipeline.params.get(given.name)
     if param is None:
-        if "params" in pipeline.known:
-            guess = near(given.name, pipeline.params)
-            message = f'the schedule gives "{given.name[:80]}", which is no param'
-            fix = f"write {guess}" if guess else "remove it, or add it to `params`"
-            why = f"the params are: {listed(pipeline.params)}"
-            yield given.place.key_finding("unknown-param", message, why, fix)
+        yield from unknown_param(pipeline, given, "schedule")
         return
     text = _SAMPLE[given.of_time] if given.of_time else given.text
     if text is None:
@@ -82,7 +77,7 @@ def _param(pipeline: Pipeline, given: ScheduledParam) -> Iterator[Diagnostic]:
     elif problem := argument_problem(param, text):
         related = (Related("the param", param.place.key_span),)
         message = f'"{param.name}" of the schedule does not fit: {problem}'
-        why = "its runs would not start"
+        why = NOT_STARTED
         fix = "change it, or what the param allows"
         yield given.place.finding("bad-schedule", message, why, fix, related)
 
@@ -100,13 +95,9 @@ def _dates(schedule: Schedule, read: Cron | None) -> Iterator[Diagnostic]:
 
 
 def _required(pipeline: Pipeline, schedule: Schedule) -> Iterator[Diagnostic]:
-    if "params" not in pipeline.known:
-        return
-    given = {param.name for param in schedule.params}
-    lacking: list[Param] = [p for p in pipeline.params.values() if p.is_required and p.type and p.name not in given]
-    for param in lacking:
+    for param in lacking(pipeline, schedule.params):
         message = f'the schedule does not give "{param.name}", which has no default'
-        why, related = "its runs would not start", (Related("the param", param.place.key_span),)
+        why, related = NOT_STARTED, (Related("the param", param.place.key_span),)
         fix = f"give it: params: {{{param.name}: …}}"
         if param.type is Type.STRING:
             fix += f", or the day: params: {{{param.name}: {{scheduled: date}}}}"

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic, Related
-from mlgen.spec.checks.context import Context, a, listed, near
-from mlgen.spec.checks.unattended import inputs_without_uri
+from mlgen.spec.checks.context import Context, a, listed
+from mlgen.spec.checks.unattended import NOT_STARTED, inputs_without_uri, lacking, unknown_param
 from mlgen.spec.model import Pipeline, Place, Trigger, TriggerParam
 from mlgen.triggers.model import FIELDS, Field, Host, How, Kind, Root, Test
 from mlgen.values import Type, argument_problem
 
 MOST = 16  # triggers of a pipeline: each is judged at every event of its environment
 MOST_VALUES, LONGEST = 50, 1024
+MOST_STARS = 8  # in a pattern
+_STARS = re.compile(r"\*{3}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EVENT_TYPE = re.compile(r"[!-~]{1,256}")
 
@@ -97,7 +99,7 @@ def _object(place: Place, text: str) -> Iterator[Diagnostic]:
     elif not slash or not key or len(key) > LONGEST or not key.isprintable():
         why = "a key has 1 to 1,024 printable characters" if slash and key else "after the bucket there is a key"
         yield _bad(place, f'no object can be called "{key[:80]}"', why, fix)
-    elif re.search(r"\*{3}", key) or key.count("*") > 8:
+    elif _STARS.search(key) or key.count("*") > MOST_STARS:
         yield _bad(place, "the pattern has more asterisks than it needs", "eight are allowed, two in a row", fix)
 
 
@@ -121,7 +123,7 @@ def _test(place: Place, test: Test) -> Iterator[Diagnostic]:
         yield _bad(place, message, why, "write it in quotes")
     elif test.how is not How.IS and test.values == ("",):
         yield _bad(place, f"an empty {test.how}", "every text begins with it", "remove it, or write a text")
-    elif test.how is How.GLOB and (re.search(r"\*{3}", texts[0]) or texts[0].count("*") > 8):
+    elif test.how is How.GLOB and (_STARS.search(texts[0]) or texts[0].count("*") > MOST_STARS):
         why, fix = "eight are allowed, two in a row", "write * for a part between slashes, ** for any"
         yield _bad(place, "the pattern has more asterisks than it needs", why, fix)
 
@@ -129,22 +131,17 @@ def _test(place: Place, test: Test) -> Iterator[Diagnostic]:
 def _param(pipeline: Pipeline, given: TriggerParam) -> Iterator[Diagnostic]:
     param = pipeline.params.get(given.name)
     if param is None:
-        if "params" in pipeline.known:
-            guess = near(given.name, pipeline.params)
-            message = f'the trigger gives "{given.name[:80]}", which is no param'
-            fix = f"write {guess}" if guess else "remove it, or add it to `params`"
-            why = f"the params are: {listed(pipeline.params)}"
-            yield given.place.key_finding("unknown-param", message, why, fix)
+        yield from unknown_param(pipeline, given, "trigger")
         return
     related = (Related("the param", param.place.key_span),)
     if given.field is not None:
         if param.type is not None and not _fits(given.field, param.type):
             message = f'"{param.name}" is {a(str(param.type))}, and {given.field} is a text'
             fix = f"write {param.name}: {{type: string}} in `params`"
-            yield _bad(given.place, message, "its runs would not start", fix, related)
+            yield _bad(given.place, message, NOT_STARTED, fix, related)
     elif given.text is not None and (problem := argument_problem(param, given.text)):
         message = f'"{param.name}" of the trigger does not fit: {problem}'
-        yield _bad(given.place, message, "its runs would not start", "change it, or what the param allows", related)
+        yield _bad(given.place, message, NOT_STARTED, "change it, or what the param allows", related)
 
 
 def _fits(field: Field, kind: Type) -> bool:
@@ -156,17 +153,12 @@ def _fits(field: Field, kind: Type) -> bool:
 
 
 def _required(pipeline: Pipeline, trigger: Trigger) -> Iterator[Diagnostic]:
-    if "params" not in pipeline.known:
-        return
-    given = {param.name for param in trigger.params}
-    for param in pipeline.params.values():
-        if param.is_required and param.type and param.name not in given:
-            message = f'the trigger does not give "{param.name}", which has no default'
-            why, related = "its runs would not start", (Related("the param", param.place.key_span),)
-            example = {Kind.OBJECT: "{object: uri}", Kind.EVENT: "{data: NAME}"}.get(
-                trigger.kind or Kind.WEBHOOK, "{body: NAME}"
-            )
-            yield _bad(trigger.place, message, why, f"give it: params: {{{param.name}: {example}}}", related)
+    examples = {Kind.OBJECT: "{object: uri}", Kind.EVENT: "{data: NAME}"}
+    example = examples.get(trigger.kind or Kind.WEBHOOK, "{body: NAME}")
+    for param in lacking(pipeline, trigger.params):
+        message = f'the trigger does not give "{param.name}", which has no default'
+        related = (Related("the param", param.place.key_span),)
+        yield _bad(trigger.place, message, NOT_STARTED, f"give it: params: {{{param.name}: {example}}}", related)
 
 
 def _many(pipeline: Pipeline) -> Iterator[Diagnostic]:
