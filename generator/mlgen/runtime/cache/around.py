@@ -63,17 +63,7 @@ def arrive(
 
 
 def _take(document: TaskDocument, execution: Execution, asked: Asked, key: Key) -> Entry | None:
-    assert document.cache is not None
-    found = cache.look_up(
-        asked.store,
-        key,
-        pipeline=document.pipeline,
-        task=document.task,
-        outs=document.outs,
-        max_age_seconds=document.cache.max_age_seconds,
-        now=asked.now,
-        claimant=execution.run_id,
-    )
+    found = cache.look_up_for(document, asked.store, key, now=asked.now, claimant=execution.run_id)
     if isinstance(found, Missed):
         if found.entry is not None:  # else there is nothing to tell
             asked.say(f"not taken from the cache: {found.why}")

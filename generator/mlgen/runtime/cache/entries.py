@@ -21,7 +21,7 @@ from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.fields import BadRecord, Fields, loads
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.cache.key import Key, of_parts
-from mlgen.runtime.protocol import Out
+from mlgen.runtime.protocol import Out, TaskDocument
 from mlgen.runtime.texts import split_pointer
 from mlgen.store import BadKey, Missing, Store, TooLarge
 from mlgen.values import Type, parse
@@ -166,6 +166,23 @@ def look_up(
             return entry
         missed = Missed(f"{problem}, which {entry.record.run} made", entry)
     return missed
+
+
+def look_up_for(
+    document: TaskDocument, store: Store, key: Key, *, now: datetime, claimant: str | None
+) -> Entry | Missed:
+    """`look_up`, as a task that may be cached asks."""
+    assert document.cache is not None, "what is not cached has no key"
+    return look_up(
+        store,
+        key,
+        pipeline=document.pipeline,
+        task=document.task,
+        outs=document.outs,
+        max_age_seconds=document.cache.max_age_seconds,
+        now=now,
+        claimant=claimant,
+    )
 
 
 def places(store: Store, outputs: Iterable[Artifact]) -> list[str]:

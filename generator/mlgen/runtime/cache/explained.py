@@ -154,19 +154,9 @@ class Explainer:
         self, task: Task, document: TaskDocument, item: Item | None, *, compared: bool = True
     ) -> Explained:
         """Of a task that runs once, or of an item. compared: whether a miss is told with what changed."""
-        assert document.cache is not None, "what is not cached has no key"
         name = task.name if item is None else f"{task.name}[{item.index}]"
         key = self._key(task, document, item)
-        found = cache.look_up(
-            self.store,
-            key,
-            pipeline=document.pipeline,
-            task=document.task,
-            outs=document.outs,
-            max_age_seconds=document.cache.max_age_seconds,
-            now=self.now,
-            claimant=None,
-        )
+        found = cache.look_up_for(document, self.store, key, now=self.now, claimant=None)
         if isinstance(found, Entry):
             return Explained(name, Answer.HIT, key=key, entry=found)
         if found.entry is not None:

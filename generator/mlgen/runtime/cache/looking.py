@@ -53,16 +53,7 @@ def _find(pod: LookupPod, store: Store, open_at: OpenStore, clock: Clock, say: C
     assert document.cache is not None, "else there is no such pod"
     execution = _gathered(pod, store)
     key = cache_key.make(document, execution, _digests(pod, execution, open_at))
-    found = cache.look_up(
-        store,
-        key,
-        pipeline=document.pipeline,
-        task=document.task,
-        outs=document.outs,
-        max_age_seconds=document.cache.max_age_seconds,
-        now=clock.now(),
-        claimant=execution.run_id,
-    )
+    found = cache.look_up_for(document, store, key, now=clock.now(), claimant=execution.run_id)
     if not isinstance(found, Entry):
         say(f"not taken from the cache: {found.why}")
         return None

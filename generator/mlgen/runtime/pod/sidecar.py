@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.clock import timestamp
-from mlgen.runtime.ending import check_recordable, fix, record_of
+from mlgen.runtime.ending import check_recordable, fix
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
 from mlgen.runtime.pod.handover import (
@@ -29,9 +28,10 @@ from mlgen.runtime.pod.keeping import keep
 from mlgen.runtime.pod.memory import grew, oom_kills
 from mlgen.runtime.pod.milestone import Milestone, note
 from mlgen.runtime.pod.post import Post
+from mlgen.runtime.pod.record import without_outs
 from mlgen.runtime.pod.verdict import Sight, Verdict, judge
 from mlgen.runtime.pod.watch import Watch
-from mlgen.runtime.stage_in import prepare, staged_inputs
+from mlgen.runtime.stage_in import prepare
 
 if TYPE_CHECKING:  # of tasks with a policy of retries, of trials, and of several nodes
     from mlgen.runtime.attempts.next_attempt import NextAttempt
@@ -198,14 +198,7 @@ class Sidecar:
         if self._next is None:
             self._let_go()
         ending = verdict.ending(self._started_at, timestamp(post.clock.now()))
-        record = record_of(
-            post.document,
-            post.execution,
-            ending,
-            inputs=staged_inputs(post.tree),
-            cache_key=digest_of(post.document, post.tree),
-        )
-        return post.handover.decide(fix(record, post.secrets.values()).data)
+        return post.handover.decide(fix(without_outs(post, ending), post.secrets.values()).data)
 
     @property
     def _started_at(self) -> str:

@@ -12,7 +12,6 @@ from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.records.task import State
 from mlgen.runtime import stage_out
 from mlgen.runtime.attempts.retrying import Cause
-from mlgen.runtime.cache.recorded import digest_of
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import (
     PRUNED,
@@ -23,7 +22,6 @@ from mlgen.runtime.ending import (
     Ending,
     fix,
     of_pod_exit_code,
-    record_of,
 )
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
@@ -34,6 +32,7 @@ from mlgen.runtime.pod.keeping import keep as keep_all
 from mlgen.runtime.pod.keeping import tell_texts
 from mlgen.runtime.pod.memory import grew, oom_kills
 from mlgen.runtime.pod.post import LOOK_SECONDS, Post
+from mlgen.runtime.pod.record import without_outs
 from mlgen.runtime.pod.results import blame, put_by_program, too_large
 from mlgen.runtime.stage_in import staged_inputs
 from mlgen.runtime.texts import result
@@ -229,14 +228,7 @@ def _failed(post: Post, ending: Ending, reason: str, error: str, cause: Cause | 
     """An execution that fails for another reason than its program; one whose program failed goes on saying so."""
     if ending.state is State.COMPLETE:
         ending = replace(ending, state=State.FAIL, reason=reason, error=error, cause=cause)
-    record = record_of(
-        post.document,
-        post.execution,
-        ending,
-        inputs=staged_inputs(post.tree),
-        cache_key=digest_of(post.document, post.tree),
-    )
-    return stage_out.Staged(record, {})
+    return stage_out.Staged(without_outs(post, ending), {})
 
 
 def _with_results(post: Post, ending: Ending, staged: stage_out.Staged) -> stage_out.Staged:
