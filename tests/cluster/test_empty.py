@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlgen.cluster import view
-from mlgen.cluster.empty import NO_ITEMS, empty
+from mlgen.cluster.empty import EMPTY, empty
 from mlgen.cluster.events import Failure, Skipped
 from mlgen.cluster.telling import Teller
 from mlgen.ledger.records.run import TaskStatus
@@ -41,7 +41,7 @@ def test_it_has_succeeded() -> None:
     objects = view.Objects(run)
     assert view.settled(objects, ["each"]) == {"each": TaskStatus("Succeeded", "")}
     events = list(Teller(lambda _: (Failure("", ""), ())).news(objects))
-    assert [event for event in events if isinstance(event, Skipped)] == [Skipped("each", NO_ITEMS)]
+    assert [event for event in events if isinstance(event, Skipped)] == [Skipped("each", EMPTY)]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_it_is_told_once_all_of_it_is_known() -> None:
         [event for event in teller.news(view.Objects(run_of(pieces, some))) if isinstance(event, Skipped)]
         for some in (early, whole[:1], whole, whole)
     ]
-    assert told == [[], [], [Skipped("each", NO_ITEMS)], []]
+    assert told == [[], [], [Skipped("each", EMPTY)], []]
     teller = Teller(lambda _: (Failure("", ""), ()))
     false = [skipped("each", (GATE, "false"), (FULL, "0"))]
     assert Skipped("each", FALSE) in list(teller.news(view.Objects(run_of(pieces, false))))

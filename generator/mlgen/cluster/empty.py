@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mlgen.cluster.api import Object
 
-NO_ITEMS = "NoItems"  # what people are told then, instead of Tekton's reason
+EMPTY = "NoItems"  # what people are told then, instead of Tekton's reason
 
 # What is to be true of a piece that has items, which is the last that its entry needs (`render.fans.Counted.when`).
 _COUNT = re.compile(r"\$\(tasks\.(?P<task>[a-z0-9-]+)\.results\.for-[0-9]+-(full|over)\)")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mlgen.cluster import view
 from mlgen.cluster.api import Object
-from mlgen.cluster.empty import NO_ITEMS, empty, undecided
+from mlgen.cluster.empty import EMPTY, empty, undecided
 from mlgen.cluster.events import Ended, Event, Failure, Moved, Noted, Skipped, Started, Waits
 from mlgen.cluster.view import Attempt, Objects
 from mlgen.ledger.records.task import State
@@ -68,7 +68,7 @@ class Teller:
                 continue
             if self._once("skipped", one["name"]):
                 reason = view.CACHED if one["name"] in view.hits(objects.task_runs) else view.skip_reason(one)
-                reason = NO_ITEMS if none else reason
+                reason = EMPTY if none else reason
                 yield Skipped(one["name"], reason)
 
     def _task_run(self, task_run: Object) -> Iterator[Event]:

@@ -14,7 +14,7 @@ from mlgen.cluster.numbers import number_of
 from mlgen.cluster.shape import OWN_TASK_LABEL, TASK_LABEL
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import Item, State
-from mlgen.runtime.ending import CANCELLED
+from mlgen.runtime.ending import CANCELLED, NO_ITEMS
 from mlgen.runtime.pod.contract import OUTCOME
 
 RUN_UID_LABEL = "tekton.dev/pipelineRunUID"
@@ -250,7 +250,7 @@ def settled(objects: Objects, names: Iterable[str]) -> dict[str, TaskStatus]:
             found[name] = status
         elif reasons and name not in runs:
             none = empty(objects.run, entries.get(name, [name]))
-            found[name] = TaskStatus(SUCCEEDED, "") if none else TaskStatus(NONE, reasons[0])
+            found[name] = TaskStatus(SUCCEEDED, NO_ITEMS) if none else TaskStatus(NONE, reasons[0])
     return found | {name: TaskStatus(SUCCEEDED, CACHED) for name in hits(objects.task_runs) & set(found)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlgen.cli import words
 from mlgen.cli.screen import Screen
 from mlgen.cluster import view
-from mlgen.cluster.empty import NO_ITEMS
+from mlgen.cluster.empty import EMPTY
 from mlgen.cluster.events import (
     Ended,
     Event,
@@ -59,7 +59,7 @@ class ClusterProgress(AbstractContextManager[OnEvent]):
     def _skipped(self, event: Skipped) -> None:
         if event.reason == view.CACHED:
             self._screen.cached(event.task)
-        elif event.reason == NO_ITEMS:
+        elif event.reason == EMPTY:
             self._screen.concluded(event.task, State.COMPLETE, words.items(0))
         else:
             why = words.why_skipped(self._plan, event.task, event.reason, self._because)
