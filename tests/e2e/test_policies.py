@@ -32,7 +32,7 @@ pytestmark = needs_cluster
 
 POLICIES = sorted(path for path in (ROOT / "policies").glob("*.yaml") if path.name != "params.yaml")
 LABEL = "mlgen.dev/e2e-policy"
-ACCOUNTS = ("mlgen-runner", "mlgen-ledger-dev", "mlgen-ledger-prod", "cluster-admin", "admin")
+ACCOUNTS = {"mlgen-runner", "mlgen-ledger-dev", "mlgen-ledger-prod", "cluster-admin", "admin"}
 Data = dict[str, Any]
 
 
@@ -121,7 +121,9 @@ def bound() -> Iterator[Bound]:
     items = [one for path in POLICIES for one in _bound(path.stem, path.read_text(), made)]
     items += _bound("probe", PROBE, made)
     names = [f"{item['kind'].lower()}/{item['metadata']['name']}" for item in items]
-    accounts = [_account(name, made.namespace) for name in ACCOUNTS]
+    # A pod whose account is not there is refused before any policy is asked.
+    named = {case.object["spec"].get("serviceAccountName") for path in POLICIES for case in _pods(path.stem)}
+    accounts = [_account(name, made.namespace) for name in sorted(ACCOUNTS | named - {None, "default"})]
     kubectl("create", "namespace", made.namespace)
     kubectl("label", "namespace", made.namespace, "mlgen.dev/env=dev")
     try:
@@ -165,6 +167,10 @@ def _pod(limits: Data, **spec: Any) -> Data:
     container = {"name": "main", "image": "x", "resources": {"limits": limits}}
     metadata = {"name": "by-hand"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
+
+
+def _pods(stem: str) -> list[Case]:
+    return [case for case in _cases(stem) if case.object["kind"] == "Pod"]
 
 
 def _cases(stem: str) -> list[Case]:

@@ -69,6 +69,10 @@ class Program:
     def alive(self) -> bool:
         return not self._ended()
 
+    def stopped(self) -> bool:
+        """Whether it waits for SIGCONT."""
+        return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.alive:
             os.kill(self.pid, number)
@@ -160,7 +164,7 @@ class Pod:
         return [pod.value(f"{pod.ITEM}.{name}", types[name], text) for name, text in self.item.items()]
 
     def begin(self, verb: str, *, kill_at: str | None = None, stop_at: str | None = None, **environ: str) -> Program:
-        """Start a program. kill_at: the point where it is killed. stop_at: where it waits for SIGCONT."""
+        """Start a program. kill_at: the point where it is killed. stop_at: where it is now, and waits for SIGCONT."""
 
         def at(point: str) -> None:
             if point == kill_at:
@@ -188,6 +192,8 @@ class Pod:
         program = Program(pid, log)
         self.programs.append(program)
         until(log.exists, f"{verb} begins")
+        if stop_at is not None:
+            until(program.stopped, f"{verb} comes to {stop_at!r}; it says: {program.text}")
         return program
 
     def sidecar(self, **options: Any) -> Program:

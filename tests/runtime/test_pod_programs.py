@@ -214,9 +214,8 @@ def test_a_step_of_ours_that_dies_is_seen_at_once(pod: Pod, monkeypatch: pytest.
     pod.stage_in()
     pod.main(WRITE)
     stuck = pod.begin("stage-out", stop_at="staged")
-    time.sleep(0.3)
     stuck.kill()
-    time.sleep(0.3)  # more than TOGETHER_SECONDS here
+    time.sleep(3)  # more than TOGETHER_SECONDS here, also on a busy machine; far less than 60
     beside.kill(signal.SIGTERM)
     assert beside.wait() == 0
     assert pod.only_record().state is State.FAIL
@@ -306,7 +305,7 @@ def test_stage_out_comes_too_late(pod: Pod) -> None:
     pod.stage_in()
     pod.main(WRITE)
     late = pod.begin("stage-out", stop_at="results")
-    until(lambda: pod.results, "stage-out has written results")
+    assert pod.results
     beside.kill(signal.SIGTERM)
     assert beside.wait() == 0
     late.kill(signal.SIGCONT)

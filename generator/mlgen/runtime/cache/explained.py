@@ -165,7 +165,7 @@ class Explainer:
             return Explained(name, Answer.MISS, found.why, key)
         if task.name not in self._entries:
             self._entries[task.name] = cache.entries(self.store, document.pipeline, document.task)
-        near = nearest(key, self._entries[task.name])
+        near = nearest(key, self._entries[task.name], index=None if item is None else item.index)
         if near is None:
             return Explained(name, Answer.MISS, "it has made nothing yet that could be taken", key)
         return Explained(name, Answer.MISS, "", key, near, tuple(self._changes(task, key, near)))
@@ -227,7 +227,14 @@ def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[tupl
     return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
-def nearest(key: Key, entries: list[Entry]) -> Entry | None:
-    """The entry with the fewest other parts, of equals the latest; none of another environment."""
+def nearest(key: Key, entries: list[Entry], *, index: int | None = None) -> Entry | None:
+    """The entry with the fewest other parts; of equals that of the same item, and of those the latest; none of
+    another environment.
+    """
+
+    def distance(entry: Entry) -> tuple[int, bool]:
+        its = entry.record.item
+        return len(differing(entry.key, key)), (its.index if its is not None else None) != index
+
     alike = [entry for entry in entries if entry.key.parts.get("env") == key.parts.get("env")]
-    return min(reversed(alike), key=lambda entry: len(differing(entry.key, key)), default=None)
+    return min(reversed(alike), key=distance, default=None)
