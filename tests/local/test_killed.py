@@ -15,7 +15,7 @@ import pytest
 
 from mlgen.ledger.records.run import TaskStatus
 from mlgen.ledger.records.task import State, TaskRecord
-from mlgen.local import rundir
+from mlgen.local import rundir, rundirs
 from mlgen.local.guardian import VARIABLE, carriers, sweep
 from mlgen.local.recover import Recovered, recover
 from mlgen.plan.model import Input
@@ -48,7 +48,7 @@ def left_running(root: Path, within_seconds: float) -> list[int]:
 def wait_for(root: Path, *paths: str) -> None:
     """Wait until the run has made these files in its folder."""
     until = time.monotonic() + 20
-    while not all(list(root.glob(f"{rundir.RUNS}/*/{path}")) for path in paths):
+    while not all(list(root.glob(f"{rundirs.RUNS}/*/{path}")) for path in paths):
         assert time.monotonic() < until
         time.sleep(0.01)
 
@@ -62,7 +62,7 @@ def guardians(process: int) -> list[int]:
 def check_truth(root: Path) -> tuple[dict[str, TaskRecord], State]:
     """After recovery: a record for every attempt that was started, and a run.json that agrees with them."""
     recover(root, spool=spool(root), clock=RealClock())
-    folders = [rundir.RunFolder(p) for p in (root / rundir.RUNS).glob("*")]
+    folders = [rundir.RunFolder(p) for p in (root / rundirs.RUNS).glob("*")]
     assert recover(root, spool=spool(root), clock=RealClock()) == []
     records, run = entries(landed(root))
     if run is None:  # killed before it began
@@ -280,7 +280,7 @@ def test_a_guardian_that_somebody_killed_is_started_again(tmp_path: Path) -> Non
     wait_for(tmp_path, "deaf-0/work/ready")
     (guardian,) = guardians(process)
     os.kill(guardian, signal.SIGKILL)
-    (tmp_path / rundir.RUNS / f"demo-x1.{uid_in(tmp_path)[:8]}" / "go").touch()
+    (tmp_path / rundirs.RUNS / f"demo-x1.{uid_in(tmp_path)[:8]}" / "go").touch()
     wait_for(tmp_path, "polite-0/work/ready")
     assert len(guardians(process)) == 1
     os.kill(process, signal.SIGKILL)
@@ -298,7 +298,7 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half(tmp_path: Path) -> No
     try:
         fill = task("fill", 'cat /dev/zero > ../../filler 2> /dev/null || true; echo 1 > "$x"', outs=[out("x")])
         assert exit_code(fork_run(small, plan(task("a"), fill, task("b", after=["fill"])))) == 3
-        next(small.glob(f"{rundir.RUNS}/*/filler")).unlink()
+        next(small.glob(f"{rundirs.RUNS}/*/filler")).unlink()
         records, state = check_truth(small)
         assert state is State.ABORT
         assert records["fill-0"].state is not State.COMPLETE

@@ -14,7 +14,7 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime.pod import sidecar, verdict
 from mlgen.runtime.protocol import Evaluation, In, Out
 from mlgen.values import Type
-from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, an_artifact, until
+from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, an_artifact
 
 
 @pytest.fixture(autouse=True)

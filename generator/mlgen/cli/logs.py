@@ -19,7 +19,8 @@ from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.local.rundir import AttemptFolder, RunFolder, kept
+from mlgen.local.rundir import AttemptFolder, RunFolder
+from mlgen.local.rundirs import kept
 
 app = new_app()
 

@@ -23,7 +23,7 @@ from mlgen.ledger.questions import query
 from mlgen.ledger.questions.listing import Wanted, select, to_json
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State
-from mlgen.local.rundir import find
+from mlgen.local.rundirs import find
 from mlgen.spec.project import Environment
 
 WHERE = "Such as 'metrics.auc > 0.9 and params.epochs == 20'."

@@ -13,7 +13,7 @@ from mlgen.ledger.records import entry
 from mlgen.ledger.records.fields import BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import RecordTooLarge, State, TaskRecord
-from mlgen.local import guardian, rundir, shorttmp
+from mlgen.local import guardian, rundir, rundirs, shorttmp
 from mlgen.local.containers.client import NAMES, find
 from mlgen.local.containers.container import sweep
 from mlgen.local.rundir import AttemptFolder, RunFolder, Started
@@ -56,7 +56,7 @@ def recover(project: Path, *, spool: Callable[[bytes], object], clock: Clock) ->
     Raises what the spool raises.
     """
     found = []
-    for folder, _lock in rundir.unfinished(project):
+    for folder, _lock in rundirs.unfinished(project):
         try:
             started = folder.read_start()
             if started is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mlgen.diagnostic import CannotAnswer, Misuse
 from mlgen.ledger.records.run import RunRecord
-from mlgen.local import code, environment, rundir
+from mlgen.local import code, environment, rundirs
 from mlgen.local.active import Parts
 from mlgen.local.engine import Engine
 from mlgen.local.events import Noted, OnEvent, Outcome
@@ -54,7 +54,7 @@ def run(
         on_event(Noted(line))
     started = job.started(timestamp(clock.now()))
     with Wakeups() as wakeups:
-        folder, lock = rundir.create(job.project, started)
+        folder, lock = rundirs.create(job.project, started)
         try:
             _keep_code(job, folder)
             at("created")

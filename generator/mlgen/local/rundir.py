@@ -14,11 +14,7 @@ Whoever holds the lock is the only one that writes here. Files appear whole or n
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
-import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,10 +27,7 @@ from mlgen.runtime.protocol import Execution, TaskDocument, Tree
 from mlgen.runtime.regular import Unreadable, read_regular
 from mlgen.store.disk import remove
 
-RUNS = Path(".mlgen") / "runs"
 LOCK = "run.lock"  # holds the engine's process number
-_FOLDER = re.compile(r".+\.[0-9a-f]{8}")
-PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.01  # for a dead engine's lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +144,7 @@ class RunFolder:
 
     def attempts(self) -> Iterator[AttemptFolder]:
         """The attempts that were started, in that order."""
-        return map(AttemptFolder, _by_start(self.path))
+        return map(AttemptFolder, by_start(self.path))
 
     @property
     def run_json(self) -> Path:
@@ -218,116 +211,7 @@ class RunFolder:
         (self.path / LOCK).unlink()
 
 
-def folder_name(run: str, uid: str) -> str:
-    return f"{run}.{uid[:8]}"
-
-
-def create(project: Path, started: Started) -> tuple[RunFolder, int]:
-    """Make the folder of a new run; also the locked file's descriptor, which holds the lock until it is closed."""
-    folder = RunFolder(project / RUNS / folder_name(started.run, started.uid))
-    folder.path.mkdir(parents=True)
-    hide(project / RUNS.parent)
-    folder.write_start(started)
-    # Locked before it has its name: whoever sees run.lock sees it locked, or its engine dead.
-    unnamed = folder.path / f".{LOCK}.new"
-    lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.write(lock, str(os.getpid()).encode())
-    unnamed.rename(folder.path / LOCK)
-    return folder, lock
-
-
-def hide(folder: Path) -> None:
-    """Keep what runs leave out of the author's commits, without an entry in the author's own .gitignore."""
-    if not (folder / ".gitignore").exists():
-        part = folder / f".gitignore.{os.getpid()}"  # of this process alone: several may begin at once
-        part.write_bytes(b"*\n")
-        part.rename(folder / ".gitignore")
-
-
-def kept(project: Path) -> list[RunFolder]:
-    """The folders of all runs that are kept, the latest last."""
-    return list(map(RunFolder, _by_start(project / RUNS)))
-
-
-def unended(project: Path) -> list[RunFolder]:
-    """The folders of runs that are not told completely: they go on, or recovery will tell of them."""
-    return [folder for folder in _all(project) if os.path.lexists(folder.path / LOCK)]
-
-
-def ended(project: Path) -> list[RunFolder]:
-    """The folders of runs that are told, also what a kill left of one that was being removed."""
-    return [folder for folder in _all(project) if not os.path.lexists(folder.path / LOCK)]
-
-
-def _all(project: Path) -> list[RunFolder]:
-    try:
-        names = sorted(os.listdir(project / RUNS))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [RunFolder(project / RUNS / name) for name in names if _FOLDER.fullmatch(name)]
-
-
-def find(project: Path, run: str, uid: str) -> RunFolder | None:
-    """The folder of a run; None where it is not kept here."""
-    path = project / RUNS / folder_name(run, uid)
-    return RunFolder(path) if path.is_dir() else None
-
-
-def _by_start(parent: Path) -> list[Path]:
+def by_start(parent: Path) -> list[Path]:
     """The folders in which something was started, in that order."""
     found = [(start.lstat().st_mtime_ns, start.parent.name, start.parent) for start in parent.glob("*/start.json")]
     return [path for _, _, path in sorted(found)]
-
-
-def unfinished(project: Path) -> Iterator[tuple[RunFolder, int]]:
-    """The runs that are not told completely and that nobody works on, each with its lock's descriptor, now held."""
-    try:
-        names = sorted(os.listdir(project / RUNS))
-    except FileNotFoundError:
-        return
-    for name in names:
-        folder = RunFolder(project / RUNS / name)
-        lock = _take(folder.path / LOCK)
-        if lock is not None:
-            try:
-                yield folder, lock
-            finally:
-                os.close(lock)
-
-
-def _take(path: Path) -> int | None:
-    """The descriptor of a lock file, locked; None when it is gone or an engine holds it.
-
-    An engine that is dead can seem to hold it for a moment more, by a child that was forked and has not reached its
-    exec; and another command may be telling of the run right now. Both are waited for.
-    """
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
-    for _ in range(int(PATIENCE_SECONDS / PAUSE_SECONDS)):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if _is_alive(os.pread(lock, 20, 0)):
-                break
-            time.sleep(PAUSE_SECONDS)
-            continue
-        # Another may have finished the run between our open and our lock: then the name is gone.
-        with suppress(FileNotFoundError):
-            if os.stat(path).st_ino == os.fstat(lock).st_ino:
-                return lock
-        break
-    os.close(lock)
-    return None
-
-
-def _is_alive(engine: bytes) -> bool:
-    try:
-        os.kill(int(engine), 0)
-    except (ProcessLookupError, ValueError):  # ValueError: it was cut off before it had written its number
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True

@@ -12,7 +12,7 @@ from mlgen.ledger.index.history import History
 from mlgen.ledger.questions.query import LAST
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State
-from mlgen.local import rundir
+from mlgen.local import rundirs
 from mlgen.plan.model import Plan
 from mlgen.schedules import model as schedules
 
@@ -54,7 +54,7 @@ def turns(records: Records, plan: Plan, names: Mapping[str, str]) -> list[Turn]:
     for run in answered(records, lambda opened: question(opened.history)):
         name, number = _parts(run.name)
         found.setdefault(name, []).append((number, run))
-    going = [] if records.in_cluster else [folder.run for folder in rundir.unended(records.workspace.root)]
+    going = [] if records.in_cluster else [folder.run for folder in rundirs.unended(records.workspace.root)]
     return [_turn(plan, value, name, found.get(name, []), going) for value, name in names.items()]
 
 

@@ -24,7 +24,7 @@ from mlgen.ledger.records.entry import from_bytes
 from mlgen.ledger.records.fields import BadRecord, NewerFormat
 from mlgen.ledger.records.imported import ImportedEvent
 from mlgen.ledger.stream import KNOWN, Stored, stream, stream_imported
-from mlgen.local import rundir
+from mlgen.local import rundirs
 from mlgen.local.recover import UNREADABLE
 from mlgen.spec.project import Environment
 from mlgen.store import Folder, Store, TooLarge
@@ -263,7 +263,7 @@ def _texts(workspace: Workspace) -> Iterator[str]:
 
 def keep_running(workspace: Workspace, survey: Survey) -> None:
     """Keep what runs on this machine have made so far that are not told completely."""
-    for folder in rundir.unended(workspace.root):
+    for folder in rundirs.unended(workspace.root):
         try:
             started = folder.read_start()
         except UNREADABLE:

@@ -14,7 +14,7 @@ from mlgen.cli.counting import Counting
 from mlgen.cli.ledgers.records import Records
 from mlgen.ledger.gc import collected
 from mlgen.ledger.gc.sweep import Fate, Found, Judge, collect, found_in
-from mlgen.local import rundir
+from mlgen.local import rundirs
 from mlgen.local.rundir import RunFolder
 
 
@@ -78,7 +78,7 @@ class Sweeping:
         known = {f"{run.name}.{run.uid[:8]}": run for run in self.marking.survey.runs.values()}
         old = self.judge.before.timestamp()
         found = []
-        for folder in rundir.ended(self.records.workspace.root):
+        for folder in rundirs.ended(self.records.workspace.root):
             run = known.get(folder.path.name)
             if run is not None and run.uid not in self.kept and run.ended < old:
                 found.append(folder)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mlgen.local import rundir
+from mlgen.local import rundirs
 
 FOLDER = ".mlgen"  # below it a folder for runs of times, and one for runs of events
 OLD_SECONDS = 40 * 24 * 3600  # longer than a schedule may catch up
@@ -38,7 +38,7 @@ def claim(root: Path, kind: str, pipeline: str, run: str, *, wait: bool = False)
     """The claim of a run, None where another has it, unless that is waited for."""
     folder = root / FOLDER / kind
     folder.mkdir(parents=True, exist_ok=True)
-    rundir.hide(folder.parent)
+    rundirs.hide(folder.parent)
     descriptor = os.open(folder / f"{pipeline}.{run}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         try:

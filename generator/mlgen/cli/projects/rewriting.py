@@ -13,7 +13,7 @@ from mlgen.cli.output import note
 from mlgen.cli.projects.folder import OWN
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import CannotAnswer
-from mlgen.local.rundir import hide
+from mlgen.local.rundirs import hide
 from mlgen.store import disk
 
 LOCK, PART = f"{OWN}/rewriting.lock", ".mlgen-rewriting.tmp"

@@ -10,7 +10,7 @@ from mlgen.ledger.index.history import LATEST, History
 from mlgen.ledger.questions import query
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State
-from mlgen.local import rundir
+from mlgen.local import rundirs
 from mlgen.plan.model import Plan
 
 
@@ -61,7 +61,7 @@ def _check(records: Records, plan: Plan, run: Run) -> None:
 
 def _refuse_going(records: Records, wanted: str) -> None:
     """Of a run on this machine whose engine is at work."""
-    for folder in rundir.unended(records.workspace.root):
+    for folder in rundirs.unended(records.workspace.root):
         if wanted in (folder.run, folder.path.name) or (len(wanted) >= 8 and wanted.startswith(folder.uid)):
             fix = "wait for its end, or end it by Ctrl-C where it was started"
             raise Misuse("run-goes-on", f"{folder.run} still runs", fix=fix)

@@ -24,7 +24,7 @@ from mlgen.cli.running.wanted import Engine, Wanted
 from mlgen.diagnostic import CannotAnswer
 from mlgen.ledger.questions import query
 from mlgen.ledger.records.task import TaskRecord
-from mlgen.local import rundir
+from mlgen.local import rundirs
 from mlgen.local.containers.client import Client
 from mlgen.local.events import Outcome
 from mlgen.local.job import ENGINE, Job
@@ -50,7 +50,7 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
     job = Job(
         plan=plan,
         arguments=parse_arguments(plan, texts, project=workspace.root, cwd=Path.cwd()),
-        run=given.name(plan, wanted.name, taken=[folder.run for folder in rundir.kept(workspace.root)]),
+        run=given.name(plan, wanted.name, taken=[folder.run for folder in rundirs.kept(workspace.root)]),
         uid=str(uuid.uuid4()),
         project=workspace.root,
         artifacts=records.environment.artifacts,
