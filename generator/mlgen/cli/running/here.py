@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlgen.cli.clock import SystemClock
-from mlgen.cli.ledgers.history import answered
 from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed
@@ -22,7 +21,6 @@ from mlgen.cli.run_json import to_json
 from mlgen.cli.running import given, told
 from mlgen.cli.running.wanted import Engine, Wanted
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.questions import query
 from mlgen.ledger.records.task import TaskRecord
 from mlgen.local import rundirs
 from mlgen.local.containers.client import Client
@@ -89,6 +87,10 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
 def _makers(records: Records, cached: Sequence[TaskRecord]) -> Mapping[str, str]:
     """Who made what was taken from the cache, as far as the ledger can be asked: how the run went is told anyhow."""
     if cached:
+        # Here: most runs take nothing from the cache, and asking loads SQLite.
+        from mlgen.cli.ledgers.history import answered
+        from mlgen.ledger.questions import query
+
         with suppress(CannotAnswer):
             return answered(records, lambda found: query.makers(found.history, cached))
     return {}
