@@ -90,14 +90,15 @@ def test_when_it_starts_changes_nothing_of_what_it_does() -> None:
     assert len(names) == 3  # two CronJobs, one account
 
 
-def test_names_fit_and_several_schedules_have_their_own() -> None:
-    long = plan_of(
-        SPEC.replace("name: daily", f"name: {'d' * 37}")
+@pytest.mark.parametrize("length", [1, 37, 40])
+def test_names_fit_and_several_schedules_have_their_own(length: int) -> None:
+    name = "d" * length
+    two = (
+        SPEC.replace("name: daily", f"name: {name}")
+        .replace("tell:", "t:")
         .replace("SCHEDULE", f"[{DATED}, {DATED.replace('3', '4')}]")
-        .encode(),
-        name="d" * 37,
     )
-    found = start_manifests(long, environment())
+    found = start_manifests(plan_of(two.encode(), name=name), environment(name="production"))
     assert len({m.path for m in found}) == 7
     assert max(len(m.name) for m in found if m.data["kind"] == "CronJob") <= MAX_NAME
     assert max(len(m.name) for m in found) <= 63

@@ -161,6 +161,15 @@ def test_the_rights_of_times_and_events_are_one() -> None:
     assert role["rules"] == [{"apiGroups": ["tekton.dev"], "resources": ["pipelineruns"], "verbs": ["create"]}]
 
 
+@pytest.mark.parametrize("length", [1, 39, 40])
+def test_several_triggers_of_a_pipeline_have_their_own(length: int) -> None:
+    name, env = "a" * length, environment(name="production", triggers=True)
+    events = f"[{EVENT}, {EVENT.replace('dev.x', 'dev.y')}]"
+    made = plan_of(SPEC.replace("ON", events).replace("NAME", name).replace("tell:", "t:").encode(), name=name)
+    triggers = [m.name for m in start_manifests(made, env) if m.data["kind"] == "Trigger"]
+    assert len(set(triggers)) == 2
+
+
 def test_long_names_fit() -> None:
     name, env = "a" * 35, environment(name="e" * 40, triggers=True)
     made = plan_of(SPEC.replace("ON", EVENT).replace("NAME", name).encode(), name=name)

@@ -26,11 +26,13 @@ def task_name(pipeline: str, task: str, spec: dict[str, object]) -> str:
 
 
 def of_environment(head: str, environment: str, longest: int) -> str:
-    """What an object that an environment has once is called: two environments may share a namespace."""
+    """What an object is called whose name tells the environment. longest: characters; what has more is cut, and ends
+    with a digest of the whole.
+    """
     name = f"{head}-{environment}"
     if len(name) <= longest:
         return name
-    digest = canonical.digest(environment).removeprefix("sha256:")[:HASH_LENGTH]
+    digest = canonical.digest(name).removeprefix("sha256:")[:HASH_LENGTH]
     return f"{name[: longest - HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
