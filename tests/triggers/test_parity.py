@@ -100,6 +100,7 @@ RECORDS = st.lists(
         st.sampled_from(["ml-data", "other", None, 3]),
         st.sampled_from(["ObjectCreated:Put", "s3:ObjectCreated:Put", "ObjectRemoved:Delete", None]),
         size=st.sampled_from([3, 3.0, "3", None]),
+        versionId=st.sampled_from(["v1", "null", "", 3]),
     )
     | JSON,
     max_size=3,

@@ -61,13 +61,19 @@ def told(trigger: Trigger, event: Event) -> list[Told]:
     """
     if trigger.kind is Kind.OBJECT:
         found = [one for one in event.stored() if matches(trigger.what, one.uri)]
-        made = [_told(trigger, event, (s.bucket, s.key, s.version or s.etag or s.sequencer), s) for s in found]
+        made = [_told(trigger, event, (s.bucket, s.key, _state(s)), s) for s in found]
         return list({one.identity: one for one in made if one is not None}.values())
     if not _is_named(trigger, event) or not all(passes(test, event) for test in trigger.tests):
         return []
     identity = identity_of(trigger, event)
     made = [_told(trigger, event, identity)] if identity else []
     return [one for one in made if one is not None]
+
+
+def _state(stored: Stored) -> str:
+    """What an object has anew each time it is written. A bucket that no longer keeps versions calls each one null."""
+    version = stored.version if stored.version != "null" else ""
+    return version or stored.etag or stored.sequencer
 
 
 def _is_named(trigger: Trigger, event: Event) -> bool:

@@ -183,7 +183,9 @@ class Trigger:
         Others where what it is given is another: two triggers may start a pipeline by one event.
         """
         given = [f"{name}={text}" for name, text in self.params] + [f"{name}={field}" for name, field in self.fields]
-        whole = [str(self.kind), *identity, sorted(given)]
+        # Who sends a webhook numbers its events alone: those of another, which has another secret, are others.
+        sender = [self.what, *(self.secret or ())] if self.kind is Kind.WEBHOOK else []
+        whole = [str(self.kind), *sender, *identity, sorted(given)]
         return f"{pipeline}-{canonical.digest(whole).removeprefix('sha256:')[:NAME_LENGTH]}"
 
 
