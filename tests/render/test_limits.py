@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import yaml
 
 from mlgen.plan.model import Plan
 from mlgen.render.limits import check_limits, results_bytes
 from mlgen.render.rendering import render_all
-from mlgen.runtime.pod.results import MAX_RESULTS_BYTES
+from mlgen.runtime.documents import counts
+from mlgen.runtime.fans.counting import as_results, longest
+from mlgen.runtime.fans.items import counted
+from mlgen.runtime.pod.results import MAX_RESULTS_BYTES, json_bytes
 from mlgen.spec.project import Environment, GpuPool, Limits
 from tests.strategies import DIGEST, Spec, environment, load
 
@@ -92,6 +97,40 @@ def test_results_are_counted_as_they_are_written() -> None:
     )
     made = plan(out=outs)
     assert abs(results_bytes(made, made.task("train")) - len(worst)) <= 1
+
+
+FANS = """\
+version: 1
+name: churn
+tasks:
+  split: {run: a, image: "python:3.11", out: {parts: {type: json, max: 640}}}
+"""
+
+
+def test_how_often_lists_are_gone_through_is_counted() -> None:
+    """Two fans fit beside a list of 640 bytes, a third does not; each tells its items in results of the producer."""
+    for fans, fits in ((0, True), (1, False)):
+        each = "".join(f'  e{i}: {{run: b, image: "python:3.11", for: {{p: split.parts}}}}\n' for i in range(fans))
+        made = load(yaml.safe_load(FANS + each))
+        assert (results_bytes(made, made.task("split")) <= MAX_RESULTS_BYTES) is fits
+        assert [problem.code for problem in check_limits(made, None)] == ([] if fits else ["results-too-large"])
+
+
+@pytest.mark.parametrize("parallel", [None, 1, 3, 10, 16, 100, 256])
+def test_no_number_of_items_takes_more_than_is_counted(parallel: int | None) -> None:
+    bound = "" if parallel is None else f", parallel: {parallel}"
+    made = load(yaml.safe_load(FANS + f'  each: {{run: b, image: "python:3.11", for: {{p: split.parts}}{bound}}}\n'))
+    [count] = counts("split", made)
+    most = longest(count)
+    for items in range(257):
+        told = as_results(count, counted(count, lambda _, n=items: json.dumps(["x"] * n)))
+        assert told.keys() == most.keys()
+        assert all(json_bytes(text) <= json_bytes(most[name]) for name, text in told.items())
+
+
+def test_what_items_leave_goes_through_the_bucket() -> None:
+    outs = {f"text{i}": "string" for i in range(5)} | {f"model{i}": "model" for i in range(20)}
+    assert check_limits(plan(out=outs, **{"for": {"k": [1, 2]}}), None) == []
 
 
 def test_seven_artifacts_of_usual_names_fit() -> None:

@@ -11,7 +11,7 @@ from mlgen.plan.model import Command, Out, Plan, Task
 from mlgen.registry.reference import with_registry
 from mlgen.runtime.outs import MAX_SCALAR_BYTES
 from mlgen.runtime.pod import contract as pod
-from mlgen.runtime.pod.results import MAX_RESULTS_BYTES
+from mlgen.runtime.pod.results import MAX_RESULTS_BYTES, json_bytes
 from mlgen.spec.checks.platform import TEKTON
 from mlgen.spec.project import Environment
 from mlgen.spec.quantities import duration_text, size_text
@@ -95,7 +95,19 @@ def results_bytes(plan: Plan, task: Task) -> int:
     """
     entries = [(out.name, _text_bytes(plan, task, out)) for out in task.outs]
     entries += [(f"if-{evaluation.index}", len("false")) for evaluation in task.evaluates]
+    entries += [(name, json_bytes(text)) for told in _counts(plan, task) for name, text in told.items()]
     return 2 + sum(len('{"key":"","value":"","type":1},') + len(name) + size for name, size in entries)
+
+
+def _counts(plan: Plan, task: Task) -> list[dict[str, str]]:
+    """For each fan whose items it counts, as only the run can: the results that say so, as long as they may get."""
+    if not any(one.fan and one.fan.lists for one in plan.tasks):
+        return []
+    # Here: few plans have such a fan, and the other commands check limits too.
+    from mlgen.runtime.documents import counts
+    from mlgen.runtime.fans.counting import longest
+
+    return [longest(count) for count in counts(task.name, plan)]
 
 
 def _text_bytes(plan: Plan, task: Task, out: Out) -> int:
@@ -109,6 +121,8 @@ def _text_bytes(plan: Plan, task: Task, out: Out) -> int:
 
 
 def _results(plan: Plan, task: Task, route: Route) -> Iterator[Problem]:
+    if task.fan is not None:  # what its items leave goes through the bucket
+        return
     size = results_bytes(plan, task)
     if size > MAX_RESULTS_BYTES:
         message = f'the outs of "{task.name}" may take {size:,} bytes as results, {MAX_RESULTS_BYTES:,} are handed on'
@@ -116,6 +130,9 @@ def _results(plan: Plan, task: Task, route: Route) -> Iterator[Problem]:
             "results travel in a small message of Kubernetes: an artifact takes about 200 bytes, a text twice its `max`"
         )
         fix = "put several files into one folder, small values into one json out, lower a `max`, or split the task"
+        if count := len(_counts(plan, task)):
+            why += f", and how often its lists are gone through up to 500 for each `for`, of which there are {count}"
+            fix += "; a task between, that copies the list, can tell of some of them"
         yield Problem("results-too-large", (*route, "out"), message, why, fix)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlgen import canonical
 from mlgen.runtime.fans import gathering
-from mlgen.runtime.fans.items import ReadList, counted
+from mlgen.runtime.fans.items import MOST_OF_A_RUN, Counted, ReadList, counted
 from mlgen.runtime.fans.model import Count
 from mlgen.store import Store
 
@@ -41,9 +41,19 @@ def tell(count: Count, read: ReadList, store: Store, pipeline: str, run_uid: str
     """The results, once readers can know. Raises StagingError, StoreError, Fault."""
     found = counted(count, read)
     gathering.put_count(store, pipeline, run_uid, count.task, found.of)
+    return as_results(count, found)
+
+
+def as_results(count: Count, found: Counted) -> dict[str, str]:
     named = names(count.index, square=count.square)
     told = {named.full: str(found.full), named.over: str(len(found.rest)), named.rest: _array(found.rest)}
     return told | ({named.rows: _array(range(found.full))} if named.rows else {})
+
+
+def longest(count: Count) -> dict[str, str]:
+    """The results, each as long as it may get."""
+    rest = range(MOST_OF_A_RUN - count.chunk + 1, MOST_OF_A_RUN)
+    return as_results(count, Counted(MOST_OF_A_RUN, MOST_OF_A_RUN // count.chunk, rest))
 
 
 def _array(numbers: range) -> str:
