@@ -167,10 +167,11 @@ def source_of(execution: Execution) -> Source | None:
 def check_recordable(document: TaskDocument, execution: Execution, now: str) -> None:
     """See that a record of an execution can be kept, whatever its end: before anything of it is done.
 
-    Its params may be too large; `fix` leaves those out. Raises CannotAnswer "bad-invocation".
+    Its params may be too large, or the values of an item; `fix` leaves those out. Raises CannotAnswer
+    "bad-invocation".
     """
     ending = Ending(State.ABORT, POD_STOPPED, None, "x" * MAX_ERROR_CHARACTERS, now, now)
-    least = record_of(document, replace(execution, params={}), ending)
+    least = _without_given(record_of(document, execution, ending))
     try:
         entry.from_bytes(entry.to_bytes(least))
     except (RecordTooLarge, BadRecord) as error:
@@ -192,17 +193,22 @@ def fix(record: TaskRecord, secrets: Iterable[str] = ()) -> Clean[TaskRecord]:
         return clean_task(record)
     except (RecordTooLarge, BadRecord) as error:
         short = replace(
-            record,
+            _without_given(record),
             state=State.FAIL,
             reason=STEP_FAILED,
             error=str(error)[:MAX_ERROR_CHARACTERS],
             inputs=(),
             outputs=(),
-            params={},
             metrics={},
             values={},
         )
         return clean_task(_masked(short, secrets))
+
+
+def _without_given(record: TaskRecord) -> TaskRecord:
+    """Without what a spec or who starts a run can make as long as they like."""
+    item = None if record.item is None else replace(record.item, values={})
+    return replace(record, params={}, item=item)
 
 
 def _masked(record: TaskRecord, secrets: Iterable[str]) -> TaskRecord:
