@@ -107,6 +107,7 @@ CODES: dict[str, str] = {
     "spot-loses-work": "a long task that may be preempted, without a checkpoint",
     "bad-nodes": "a group of nodes that cannot be one execution",
     "nodes-need-script": "a task on several nodes with a command list, where there is a cluster",
+    "shared-namespace": "two environments in one namespace, perhaps of one cluster",
     "unknown-environment": "an environment that mlgen.yaml does not have",
     "bad-pin": "a pin that is not the full id of a commit",
     "unknown-pin": "a pin to a commit that is not here",
@@ -151,5 +152,6 @@ WARNINGS = frozenset(
         "policy-warning",
         "no-listener",
         "spot-loses-work",
+        "shared-namespace",
     }
 )

@@ -214,3 +214,22 @@ def test_locks(text: str, digests: dict[str, str], codes: list[str]) -> None:
 def test_artifacts_of_this_machine(artifacts: str, codes: list[str]) -> None:
     text = f"version: 1\nenvironments: {{local: {{artifacts: '{artifacts}'}}}}\n"
     assert [code for code, _, _ in project(text)[1]] == codes
+
+
+ARGOCD = "repository: https://git.example/acme/ml\nargocd: {clusters: {%s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "codes"),
+    [
+        ("", ["shared-namespace"]),  # nobody knows whether the clusters are two
+        (ARGOCD % "", ["name-collision"]),
+        (ARGOCD % "prod: one, stage: one", ["name-collision"]),
+        (ARGOCD % "prod: one, stage: two", []),
+        (ARGOCD % "stage: two", []),
+    ],
+)
+def test_two_environments_do_not_share_a_namespace(more: str, codes: list[str]) -> None:
+    stage = PROD.partition("environments:\n")[2].replace("  prod:", "  stage:").replace("/prod", "/stage")
+    _, findings = project(PROD + stage + more)
+    assert [code for code, _, _ in findings] == codes

@@ -13,7 +13,8 @@ from mlgen.spec.build import DIGEST
 from mlgen.spec.checks.argocd import argocd
 from mlgen.spec.checks.arguments import digest_fix
 from mlgen.spec.checks.environments import PIN, environment
-from mlgen.spec.checks.secret_stores import made_twice, platform_secrets, secret_stores
+from mlgen.spec.checks.secret_stores import platform_secrets, secret_stores
+from mlgen.spec.checks.sharing import shared
 from mlgen.spec.document import Document
 from mlgen.spec.doubt import Doubt
 from mlgen.spec.external import external_secrets, identity
@@ -34,9 +35,10 @@ def build_project(document: Document, bad: Collection[Route] = ()) -> tuple[Proj
     found.setdefault("local", Environment("local"))
     builder.found += argocd(top, set(found), Place(document, ()), builder.doubt)
     environments = tuple(found[name] for name in sorted(found))
-    builder.found += made_twice(environments, Place(document, ("environments",)))
+    argo_cd = _argocd(top.get("argocd"))
+    builder.found += shared(environments, argo_cd, Place(document, ("environments",)))
     sources = build_sources(top, Place(document, ()), builder.found)
-    return Project(_text(top.get("repository")), environments, _argocd(top.get("argocd")), sources), builder.found
+    return Project(_text(top.get("repository")), environments, argo_cd, sources), builder.found
 
 
 def build_lock(document: Document) -> tuple[dict[str, str], list[Diagnostic]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from mlgen.diagnostic import Diagnostic
@@ -123,27 +123,6 @@ def _lacking(asked: SecretKey, place: Place, known: list[tuple[Environment, Exte
 def _has(external: ExternalSecrets, asked: SecretKey) -> bool:
     keys = external.keys(asked.secret)
     return keys == () or (keys is not None and asked.key in keys)
-
-
-def made_twice(environments: Sequence[Environment], place: Place) -> Iterator[Diagnostic]:
-    """Two environments in one namespace do not both make one object. place: of all environments."""
-    made: dict[tuple[str | None, str, str], str] = {}
-    for one in environments:
-        external, mine = one.external_secrets, list[tuple[str, str, Place]]()
-        if one.identity is not None:
-            mine.append(("service account", one.service_account, place / one.name / "identity"))
-        if external is not None:
-            here = place / one.name / "external_secrets"
-            mine += [("secret", name, here / "secrets" / name) for name, _ in external.secrets]
-            mine += [("secret", name, here / "tokens" / name) for name, _ in external.tokens]
-        for what, name, where in mine:
-            other = made.setdefault((one.namespace, what, name), one.name)
-            if other != one.name and one.namespace is not None:
-                message = f'{other} and {one.name} both make the {what} "{name}" in {one.namespace}'
-                fix = "give each environment a namespace, or let one of them name it among its `others`"
-                if what != "secret":
-                    fix = "give each environment a namespace, or a `service_account` of its own"
-                yield where.key_finding("name-collision", message, "Argo CD would undo one for the other", fix)
 
 
 def platform_secrets(environment: Environment, place: Place) -> Iterator[Diagnostic]:
