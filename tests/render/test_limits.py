@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mlgen.render.rendering import render_all
 from mlgen.runtime.documents import counts
 from mlgen.runtime.fans.counting import as_results, longest
 from mlgen.runtime.fans.items import counted
+from mlgen.runtime.fans.model import ListDocument
 from mlgen.runtime.pod.results import MAX_RESULTS_BYTES, json_bytes
 from mlgen.spec.project import Environment, GpuPool, Limits
 from tests.strategies import DIGEST, Spec, environment, load
@@ -116,6 +118,10 @@ def test_how_often_lists_are_gone_through_is_counted() -> None:
         assert [problem.code for problem in check_limits(made, None)] == ([] if fits else ["results-too-large"])
 
 
+def _parts(count: int, _one: ListDocument) -> str:
+    return json.dumps(["x"] * count)
+
+
 @pytest.mark.parametrize("parallel", [None, 1, 3, 10, 16, 100, 256])
 def test_no_number_of_items_takes_more_than_is_counted(parallel: int | None) -> None:
     bound = "" if parallel is None else f", parallel: {parallel}"
@@ -123,7 +129,7 @@ def test_no_number_of_items_takes_more_than_is_counted(parallel: int | None) -> 
     [count] = counts("split", made)
     most = longest(count)
     for items in range(257):
-        told = as_results(count, counted(count, lambda _, n=items: json.dumps(["x"] * n)))
+        told = as_results(count, counted(count, partial(_parts, items)))
         assert told.keys() == most.keys()
         assert all(json_bytes(text) <= json_bytes(most[name]) for name, text in told.items())
 
