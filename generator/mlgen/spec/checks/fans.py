@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from mlgen.diagnostic import Diagnostic, Related
@@ -10,7 +11,7 @@ from mlgen.spec.checks import names
 from mlgen.spec.checks.context import Context, a, listed, near, out_of
 from mlgen.spec.model import Axis, Draw, Fan, Out, Pick, Pipeline, Place, Ref, Task
 from mlgen.spec.reader import MAX_FINDINGS
-from mlgen.values import Type
+from mlgen.values import MAX_INTEGER, Type
 
 MAX_OF_A_RUN = 256  # items of a list that only the run knows (decision 0031)
 MAX_TEXT_BYTES = 1 << 20  # of all items' values together: as much as a spec may have
@@ -70,6 +71,8 @@ def _axis(fan: Fan, axis: Axis) -> Iterator[Diagnostic]:
     yield from names.variable(axis.name, "a variable", axis.place)
     if isinstance(axis.values, Draw):
         yield from _draw(axis, axis.values)
+        if fan.way == "search":
+            yield from _distance(axis, axis.values)
     elif axis.type is None and axis.values is not None:
         message = f'the values of "{axis.name[:80]}" are of several types'
         why = "it is one variable of the task, and one column of its records"
@@ -95,6 +98,19 @@ def _draw(axis: Axis, draw: Draw) -> Iterator[Diagnostic]:
             if bound != int(bound):
                 fix = "write a whole number, or type: number"
                 yield place.finding("bad-sweep", f"{bound} is no whole number", "`type: integer` asks for them", fix)
+            elif abs(bound) > MAX_INTEGER:
+                why = "JSON readers do not keep whole numbers beyond ±(2^53-1) exactly"
+                yield place.finding("bad-sweep", f"{bound} is too far from 0", why, "bring it nearer, or type: number")
+
+
+def _distance(axis: Axis, draw: Draw) -> Iterator[Diagnostic]:
+    """Samplers reckon with the distance from min to max: where that is no number, neither is what they propose."""
+    distance = draw.maximum - draw.minimum
+    if not draw.log and distance > 0 and not sys.float_info.min <= distance <= sys.float_info.max:
+        message = f"from {draw.minimum} to {draw.maximum} is too {'far' if distance > 1 else 'near'} for a search"
+        why = "the distance is beyond what a number of 64 bits holds"
+        fix = "write a range that results depend on, or draw by log: true"
+        yield (axis.place / "max").finding("bad-sweep", message, why, fix)
 
 
 def rows(pipeline: Pipeline, _context: Context) -> Iterator[Diagnostic]:
