@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mlgen.cli.due import due
+from mlgen.schedules.model import Schedule
 from tests.cli.pinned import Say
 
 # Fires a minute each; a run waits while a file is there, and says by another that it has begun.
@@ -165,6 +166,19 @@ def test_what_is_asked_wrongly(project: Path, say: Say, arguments: tuple[str, ..
     code, out, err = say("run", *arguments)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_of_a_year_of_minutes_no_more_are_made_than_tell_that_there_are_too_many(
+    project: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat(project)
+    made = list[datetime]()
+    name = Schedule.run_name
+    monkeypatch.setattr(Schedule, "run_name", lambda one, plan, time: made.append(time) or name(one, plan, time))
+    code, out, err = say("run", "--due", "--since", f"{datetime.now(UTC) - timedelta(days=365):%Y-%m-%d}")
+    assert (code, out) == (2, "")
+    assert "more than 1,000 times have come since then" in err
+    assert len(made) == 1001
 
 
 def test_nothing_is_due(project: Path, say: Say) -> None:

@@ -179,6 +179,8 @@ def test_what_is_due_is_what_came_within_the_time_to_catch_up() -> None:
     found = schedule("*/20 * * * *", zone="UTC").due(at("2026-11-29 12:10"))
     assert [f"{one:%H:%M}" for one in found] == ["11:20", "11:40", "12:00"]
     assert schedule().due(at("2026-11-29 12:10")) == []
+    found = schedule("* * * * *").due(at("2026-11-29 12:10"), since=at("2025-11-29 12:10"), most=3)
+    assert [f"{one:%Y-%m-%d %H:%M}" for one in found] == ["2025-11-29 12:11", "2025-11-29 12:12", "2025-11-29 12:13"]
 
 
 def test_a_schedule_is_the_same_after_json() -> None:

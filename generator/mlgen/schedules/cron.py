@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
+from itertools import islice, takewhile
 
 from cronsim import CronSim
 
@@ -191,11 +192,6 @@ def latest(cron: Cron, zone: str, until: datetime) -> datetime | None:
     return next((found[-1] for span in spans if (found := between(cron, zone, until - span, until))), None)
 
 
-def between(cron: Cron, zone: str, after: datetime, until: datetime) -> list[datetime]:
-    """The instants after one, up to another and with it."""
-    found = []
-    for instant in times(cron, zone, after):
-        if instant > until:
-            break
-        found.append(instant)
-    return found
+def between(cron: Cron, zone: str, after: datetime, until: datetime, *, most: int | None = None) -> list[datetime]:
+    """The instants after one, up to another and with it. most: of the first ones, where no more are wanted."""
+    return list(islice(takewhile(lambda instant: instant <= until, times(cron, zone, after)), most))

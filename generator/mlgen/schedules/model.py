@@ -83,10 +83,13 @@ class Schedule:
         """Whether the run of a time is that of its date: then it is the run that a backfill of that date makes."""
         return [what for _, what in self.scheduled] == [Scheduled.DATE]
 
-    def due(self, now: datetime, *, since: datetime | None = None) -> list[datetime]:
-        """The times that have come: since when they are asked for, else of the time to catch up with."""
+    def due(self, now: datetime, *, since: datetime | None = None, most: int | None = None) -> list[datetime]:
+        """The times that have come: since when they are asked for, else of the time to catch up with.
+
+        most: of the first ones, where no more are wanted.
+        """
         after = since if since is not None else now - timedelta(seconds=self.catch_up_seconds)
-        return cron.between(cron.parse(self.cron), self.zone, after, now)
+        return cron.between(cron.parse(self.cron), self.zone, after, now, most=most)
 
     def arguments(self, time: datetime) -> dict[str, str]:
         """The texts of params that the run of a time is given."""
