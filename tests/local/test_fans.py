@@ -178,6 +178,7 @@ def test_an_empty_folder_of_no_items(project: Project) -> None:
     [
         ('{"a": 1}', '"list.names" cannot be gone through: it is no JSON list, but {"a": 1}'),
         (json.dumps([0] * 129, separators=(",", ":")), '"each" would run 258 times, and at most 256'),
+        ('["b", "a\\u0000b"]', '"list.names" cannot be gone through: element 1: a text with a NUL character'),
     ],
 )
 def test_what_is_no_list_fails_with_a_sentence(project: Project, text: str, why: str) -> None:

@@ -97,6 +97,12 @@ def test_a_command_that_does_not_exist_fails_with_its_name(project: Project) -> 
     assert record.error == "no-such-program cannot be started: No such file or directory"
 
 
+def test_what_no_process_can_be_given_fails_its_task_and_not_the_run(project: Project) -> None:
+    told = project.run(plan(task("a", ["echo", "x\0y"]), task("b", "echo b")))
+    assert told.records["a-0"].error == "echo cannot be started: embedded null byte"
+    assert told.records["a-0"].state is State.FAIL
+
+
 def test_a_script_ends_at_its_first_failing_line(project: Project) -> None:
     told = project.run(plan(task("a", "echo before\nfalse\necho after")))
     assert told.log("a") == "before\n"

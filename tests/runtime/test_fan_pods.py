@@ -190,6 +190,7 @@ def test_a_list_of_the_run(make: MakePod, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ('{"a": 1}', 'cannot be gone through: it is no JSON list, but {"a": 1}'),
     (json.dumps(list(range(200))), '"each" would run 400 times, and at most 256'),
+    (r'["b", "a\\u0000b"]', 'cannot be gone through: element 1: a text with a NUL character'),
 ])  # fmt: skip
 def test_a_list_that_is_none(make: MakePod, text: str, said: str) -> None:
     count = Count(0, "each", 16, True, (ListDocument("train.list"), ListDocument(("10", "20"))))

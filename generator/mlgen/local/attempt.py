@@ -160,6 +160,8 @@ class Attempt:
             self.process = processes.spawn(args, cwd=self.folder.tree.work, env=env, output=self.log.output)
         except OSError as error:
             return self._unstarted(str(error.strerror or error))
+        except ValueError as error:  # what no process can be given, as a NUL that nobody refused before
+            return self._unstarted(str(error))
         finally:
             self.log.handed_over()
         self.launched = True

@@ -10,7 +10,7 @@ from mlgen.canonical import Json
 from mlgen.ledger.records.task import Item
 from mlgen.runtime.fans.model import Count, FanDocument, ListDocument
 from mlgen.runtime.outs import StagingError
-from mlgen.values import parse, parse_json, to_text
+from mlgen.values import parse, parse_json, parse_string, to_text
 
 MOST_OF_A_RUN = 256  # items of a list that only the run knows: its producer's results have to say which there are
 CHUNK = 16  # items of a chunk of such a list: so neither the numbers of chunks nor those of the rest fill a result
@@ -42,7 +42,7 @@ def of_lists(fan: FanDocument, index: int, read: ReadList) -> tuple[Item, dict[s
 
 
 def elements(lists: tuple[ListDocument, ...], read: ReadList) -> list[list[Json]]:
-    """What each list holds. Raises StagingError where one is no list."""
+    """What each list holds. Raises StagingError where one is no list, or holds a text that no variable can."""
     return [_elements(one, read) for one in lists]
 
 
@@ -58,6 +58,12 @@ def _elements(one: ListDocument, read: ReadList) -> list[Json]:
         raise StagingError(f'"{one.source}" cannot be gone through: {error}') from None
     if not isinstance(value, list):
         raise StagingError(f'"{one.source}" cannot be gone through: it is no JSON list, but {text[:40]}')
+    for index, element in enumerate(value):
+        if isinstance(element, str):
+            try:
+                parse_string(element)
+            except ValueError as error:
+                raise StagingError(f'"{one.source}" cannot be gone through: element {index}: {error}') from None
     return value
 
 
