@@ -174,7 +174,12 @@ def test_of_a_year_of_minutes_no_more_are_made_than_tell_that_there_are_too_many
     beat(project)
     made = list[datetime]()
     name = Schedule.run_name
-    monkeypatch.setattr(Schedule, "run_name", lambda one, plan, time: made.append(time) or name(one, plan, time))
+
+    def noted(one: Schedule, pipeline: str, time: datetime) -> str:
+        made.append(time)
+        return name(one, pipeline, time)
+
+    monkeypatch.setattr(Schedule, "run_name", noted)
     code, out, err = say("run", "--due", "--since", f"{datetime.now(UTC) - timedelta(days=365):%Y-%m-%d}")
     assert (code, out) == (2, "")
     assert "more than 1,000 times have come since then" in err

@@ -274,6 +274,16 @@ def test_finally_learns_how_the_tasks_ended(project: Project) -> None:
     assert set(told.run.tasks) == {"bad", "later"}
 
 
+def test_finally_learns_of_what_failed_however_many_were_skipped(project: Project) -> None:
+    later = [task(f"later-{index:04}-{'x' * 40}", after=["bad"]) for index in range(1300)]
+    tell = task("tell", 'printf "%s" "$MLGEN_TASKS" | cat')
+    told = project.run(plan(task("bad", "exit 2"), *later, finally_tasks=[tell]))
+    assert json.loads(told.log("tell")) == {"bad": {"status": "Failed", "reason": "StepFailed"}}
+    (note,) = [event.text for event in told.events if isinstance(event, Noted)]
+    assert note.startswith("MLGEN_TASKS leaves out 1,300 of 1,301 tasks, first those that were skipped")
+    assert len(told.run.tasks) == 1301
+
+
 def test_a_failed_finally_task_fails_the_command_and_not_the_run(project: Project) -> None:
     told = project.run(plan(task("a"), finally_tasks=[task("tell", "exit 1")]))
     assert told.run.state is State.COMPLETE

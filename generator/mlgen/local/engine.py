@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
 from mlgen.ledger.records import entry
@@ -20,6 +19,7 @@ from mlgen.local.rundir import Started as RunStarted
 from mlgen.local.schedule import FAILED, NONE, STOPPING, SUCCEEDED, Schedule, state_of
 from mlgen.local.whole import write
 from mlgen.plan.model import Task
+from mlgen.runtime import statuses
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import CANCELLED, PRUNED
 from mlgen.runtime.outs import StagingError
@@ -45,18 +45,18 @@ class Engine:
         """Run `tasks` to their end; what became of them."""
         tell_reused(self._job, self._folder, self._started, self.schedule, self._parts)
         self._loop(self.schedule.take)
-        statuses = self.schedule.statuses
+        ended = self.schedule.statuses
         s = self._started
         return RunRecord(
             run=s.run,
             uid=s.uid,
             pipeline=s.pipeline,
             env=s.env,
-            state=state_of(statuses),
+            state=state_of(ended),
             started_at=s.started_at,
             ended_at=timestamp(self._parts.clock.now()),
             params=s.params,
-            tasks={name: statuses[name] for name in s.tasks},
+            tasks={name: ended[name] for name in s.tasks},
             spec_digest=s.spec_digest,
             commit=s.commit,
             labels=s.labels,
@@ -77,8 +77,10 @@ class Engine:
             for task in self._job.plan.finally_tasks:
                 self.schedule.conclude(task.name, TaskStatus(NONE, STOPPING))
             return
-        tasks = {name: {"status": s.status, "reason": s.reason} for name, s in run.tasks.items()}
-        self._active.about_run = {"MLGEN_RUN_STATUS": self.schedule.aggregate, "MLGEN_TASKS": json.dumps(tasks)}
+        tasks, left_out = statuses.text(run.tasks)
+        self._active.about_run = {"MLGEN_RUN_STATUS": self.schedule.aggregate, "MLGEN_TASKS": tasks}
+        if left_out and self._job.plan.finally_tasks:
+            self._parts.on_event(Noted(left_out))
         waiting = iter(self.schedule.finally_tasks())
         for name, status in self.schedule.finally_statuses.items():
             self._tell_skip(name, status.reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from mlgen.runtime.fans.model import Count
 from mlgen.runtime.pod.invocation import RecordPod, TaskPod, statuses_of
 from mlgen.runtime.pod.milestone import Milestone, note, noted
 from mlgen.runtime.protocol import Statuses
+from mlgen.runtime.statuses import text
 from mlgen.store import Store
 
 # Tekton's aggregate of `tasks` (docs/pipelines.md, "Using aggregate execution status of all tasks").
@@ -37,14 +37,13 @@ def record(pod: RecordPod, store: Store, now: str) -> None:
     Spool(store).put(run_record(folded(found(pod, store), store), started_at, ended_at))
 
 
-def tasks_text(pod: TaskPod, statuses: Statuses, store: Store) -> str:
-    """What the script of a finally task is told of all tasks: JSON. Raises what the store raises."""
+def tasks_text(pod: TaskPod, statuses: Statuses, store: Store) -> tuple[str, str]:
+    """What the script of a finally task is told of all tasks, as `runtime.statuses`. Raises what the store raises."""
     tasks, chunks = statuses_of(pod.tasks)
     run = pod.execution
     document = replace(pod.document, counts=statuses.counts, lookups=statuses.lookups)
     whole = RecordPod(document, run.run, run.run_uid, run.params, run.spec_digest, None, "", tasks, chunks=chunks)
-    told = folded(found(whole, store), store).tasks
-    return json.dumps({name: {"status": one.status, "reason": one.reason} for name, one in told.items()})
+    return text(folded(found(whole, store), store).tasks)
 
 
 def found(pod: RecordPod, store: Store) -> RecordPod:

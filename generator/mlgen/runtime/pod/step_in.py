@@ -67,7 +67,9 @@ def _bring(post: Post, open_at: OpenStore) -> Refused | None:
     if document.statuses is not None:
         from mlgen.runtime.pod import final
 
-        text = final.tasks_text(post.pod, document.statuses, post.store)
+        text, left_out = final.tasks_text(post.pod, document.statuses, post.store)
+        if left_out:
+            post.say(left_out)
         post.tree.input(final.TASKS).write_text(text, newline="")
     if document.fan is not None or any(one.late for one in document.ins):
         from mlgen.runtime.fans import arriving
