@@ -43,9 +43,10 @@ def run(
     store: of the environment's artifacts. open_at: the store at a URI, for inputs. spool: makes a record's bytes
     durable. fold: lands what is spooled, and names the ledger's commit. at: see `Parts`.
     Where the spool or the ledger cannot be used, the records wait, in the run's folder or in the spool, and the run
-    is no less what it was. Raises Misuse for a secret that is not set, or that an argument holds or looks like,
-    CannotAnswer and OSError when the run cannot go on: every process is ended then, and recovery tells the rest. To be
-    called in the main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its own.
+    is no less what it was. Raises Misuse for a name that another run has, and for a secret that is not set, or that an
+    argument holds or looks like; CannotAnswer and OSError when the run cannot go on: every process is ended then, and
+    recovery tells the rest. To be called in the main thread, as it takes the signals SIGINT, SIGTERM and SIGHUP for its
+    own.
     """
     secrets = environment.secrets(job.plan, {**job.kept_secrets, **job.environ})
     _refuse_secret_arguments(job, secrets)

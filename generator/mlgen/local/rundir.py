@@ -212,6 +212,7 @@ class RunFolder:
 
 
 def by_start(parent: Path) -> list[Path]:
-    """The folders in which something was started, in that order."""
-    found = [(start.lstat().st_mtime_ns, start.parent.name, start.parent) for start in parent.glob("*/start.json")]
+    """The folders in which something was started, in that order; of one that begins with a dot that is not certain."""
+    starts = parent.glob("[!.]*/start.json")
+    found = [(start.lstat().st_mtime_ns, start.parent.name, start.parent) for start in starts]
     return [path for _, _, path in sorted(found)]

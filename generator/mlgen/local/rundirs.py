@@ -7,12 +7,16 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mlgen.diagnostic import Misuse
 from mlgen.local.rundir import LOCK, RunFolder, Started, by_start
+from mlgen.store.disk import remove
 
 RUNS = Path(".mlgen") / "runs"
+NAMING = Path(".mlgen") / "runs.lock"  # held while a run gets its name
+UNNAMED = ".new"  # a run's folder until it has its name
 _FOLDER = re.compile(r".+\.[0-9a-f]{8}")
 PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.01  # for a dead engine's lock
 
@@ -22,18 +26,48 @@ def folder_name(run: str, uid: str) -> str:
 
 
 def create(project: Path, started: Started) -> tuple[RunFolder, int]:
-    """Make the folder of a new run; also the locked file's descriptor, which holds the lock until it is closed."""
+    """Make the folder of a new run; also the locked file's descriptor, which holds the lock until it is closed.
+
+    Of all that ask for a name, however many at once, one gets it. Raises Misuse "run-exists" for the others.
+    """
     folder = RunFolder(project / RUNS / folder_name(started.run, started.uid))
-    folder.path.mkdir(parents=True)
+    (project / RUNS).mkdir(parents=True, exist_ok=True)
     hide(project / RUNS.parent)
-    folder.write_start(started)
-    # Locked before it has its name: whoever sees run.lock sees it locked, or its engine dead.
-    unnamed = folder.path / f".{LOCK}.new"
-    lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.write(lock, str(os.getpid()).encode())
-    unnamed.rename(folder.path / LOCK)
+    with _one_at_a_time(project):
+        if is_taken(project, started.run):
+            message = f'there is a run "{started.run}" already'
+            raise Misuse("run-exists", message, fix="choose another name, or leave --name out")
+        # Whole and locked before it has its name: whoever sees it sees it locked, or its engine dead; and a kill on
+        # the way leaves nothing that anybody would take for a run.
+        unnamed = RunFolder(project / RUNS / UNNAMED)
+        remove(unnamed.path)
+        unnamed.path.mkdir()
+        unnamed.write_start(started)
+        lock = os.open(unnamed.path / LOCK, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.write(lock, str(os.getpid()).encode())
+            unnamed.path.rename(folder.path)
+        except BaseException:
+            os.close(lock)
+            raise
     return folder, lock
+
+
+def is_taken(project: Path, run: str) -> bool:
+    """Whether a run of that name is kept here."""
+    return any(path.name.rpartition(".")[0] == run for path in by_start(project / RUNS))
+
+
+@contextmanager
+def _one_at_a_time(project: Path) -> Iterator[None]:
+    """Whoever makes a run waits for others that do: a name is looked for and taken in one go."""
+    lock = os.open(project / NAMING, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def hide(folder: Path) -> None:
@@ -75,12 +109,7 @@ def find(project: Path, run: str, uid: str) -> RunFolder | None:
 
 def unfinished(project: Path) -> Iterator[tuple[RunFolder, int]]:
     """The runs that are not told completely and that nobody works on, each with its lock's descriptor, now held."""
-    try:
-        names = sorted(os.listdir(project / RUNS))
-    except FileNotFoundError:
-        return
-    for name in names:
-        folder = RunFolder(project / RUNS / name)
+    for folder in _all(project):
         lock = _take(folder.path / LOCK)
         if lock is not None:
             try:
