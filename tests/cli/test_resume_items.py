@@ -217,3 +217,92 @@ def test_a_loop_without_items_is_told_as_one_that_succeeded(again: Callable[...,
     assert "train  succeeded, no items\n" in say("runs", "show", "one")[1]
     code, out, _ = say(*RUN, "--resume", "one", "--from", "tell", "--name", "two")
     assert (code, "train  reused\n" in out) == (0, True)
+
+
+HANDED = """\
+version: 1
+name: many
+tasks:
+  train:
+    sweep: {list: [{d: 1}, {d: 2}, {d: 3}]}
+    pick: PICK auc
+    run: 'echo "$d" > "$auc"; echo "model $d" > "$model"'
+    out: {auc: metric, model: model}
+  fold: {for: {k: {range: COUNT}}, run: 'echo "$k" > "$v"', out: {v: integer}}
+  report: {run: 'echo "$d" > "$best"', in: [train.model, train.d], out: {best: integer}}
+  mean: {run: 'echo "$v" > "$all"', in: [fold.v], out: {all: json}}
+  last: {run: 'true', after: [report, mean]}
+  broken: {run: 'BROKEN', after: [last]}
+"""
+
+
+def handed(pick: str, count: int, broken: str) -> None:
+    text = HANDED.replace("PICK", pick).replace("COUNT", str(count)).replace("BROKEN", broken)
+    Path("pipelines/many.yaml").write_text(text)
+
+
+def values_of(say: Say, run: str) -> dict[str, Any]:
+    shown = json.loads(say("runs", "show", run, "--format", "json")[1])
+    told = [record["run"]["facets"]["mlgen_task"] for record in shown["records"]]
+    return {one["task"]: one["values"] for one in told if "item" not in one}
+
+
+def test_readers_of_a_fan_run_again_where_it_hands_on_something_else(again: Callable[..., Told], say: Say) -> None:
+    handed("max", 4, "exit 1")
+    again("--name", "f1", code=1)
+    handed("min", 2, "true")
+    reasons, err = again("--resume", "f1", "--name", "f2")
+    assert "train, fold reused" in err or "fold, train reused" in err
+    assert "runs again: report (train has the pick min auc now, had max auc)" in err
+    assert "runs again: mean (fold has 2 items now, had 4)" in err
+    assert (reasons["train"], reasons["report"], reasons["mean"]) == ("Reused", "Succeeded", "Succeeded")
+    assert values_of(say, "f2")["report"] == {"best": 1}
+    assert values_of(say, "f2")["mean"] == {"all": [0, 1]}
+    handed("min", 2, "echo other")
+    reasons, err = again("--resume", "f2", "--name", "f3")  # its records are those of f2
+    assert (reasons["report"], reasons["mean"], reasons["last"]) == ("Reused", "Reused", "Reused")
+
+
+def test_the_same_winner_of_fewer_items_is_no_reason_to_run(again: Callable[..., Told], say: Say) -> None:
+    handed("min", 4, "exit 1")
+    again("--name", "f1", code=1)
+    text = Path("pipelines/many.yaml").read_text().replace(", {d: 3}", "").replace("exit 1", "true")
+    Path("pipelines/many.yaml").write_text(text)
+    reasons, _ = again("--resume", "f1", "--name", "f2")
+    assert (reasons["report"], reasons["mean"], reasons["broken"]) == ("Reused", "Reused", "Succeeded")
+
+
+def test_what_nobody_reads_of_a_fan_is_named_where_nothing_is_left_to_run(again: Callable[..., Told]) -> None:
+    spec(SWEEP, VALUES="1, 2")
+    text = Path("pipelines/many.yaml").read_text().partition("  tell:")[0]
+    Path("pipelines/many.yaml").write_text(text)
+    again("--name", "one")
+    Path("pipelines/many.yaml").write_text(text.replace("max auc", "min auc"))
+    _, err = again("--resume", "one", code=2)
+    assert "train has the pick min auc now, had max auc, and no task reads it" in err
+
+
+def test_a_failure_that_was_borne_and_is_cut_off_counts_for_readers(again: Callable[..., Told], say: Say) -> None:
+    many = 'for: {x: [1, 2, 3]}\n    failures: 1'
+    text = "version: 1\nname: many\ntasks:\n" + (
+        f"  train:\n    {many}\n    run: 'test \"$x\" != 3; echo \"$x\" > \"$v\"'\n    out: {{v: integer}}\n"
+        "  tell: {run: 'echo \"$v\" > \"$all\"', in: [train.v], out: {all: json}}\n"
+        "  broken: {run: 'exit 1', after: [tell]}\n"
+    )
+    Path("pipelines/many.yaml").write_text(text)
+    again("--name", "one", code=1)
+    assert values_of(say, "one")["tell"] == {"all": [1, 2, None]}
+    Path("pipelines/many.yaml").write_text(text.replace(", 3]", "]").replace("failures: 1", "failures: 0"))
+    _, err = again("--resume", "one", "--name", "two", code=1)
+    assert "runs again: tell (train has 2 items now, had 3)" in err
+    assert values_of(say, "two")["tell"] == {"all": [1, 2]}
+
+
+def test_values_of_items_are_compared_as_they_are_written(again: Callable[..., Told]) -> None:
+    text = "version: 1\nname: many\ntasks: {train: {for: {x: [LIST]}, run: 'echo \"$x\" >> ../../../../ran'}}\n"
+    Path("pipelines/many.yaml").write_text(text.replace("LIST", "1.0, 2.5"))
+    again("--name", "one")
+    assert ran() == ["1.0", "2.5"]
+    Path("pipelines/many.yaml").write_text(text.replace("LIST", "1, 2.5"))
+    _, err = again("--resume", "one")
+    assert (ran(), "train (1 of 2 items: other values)" in err) == (["1"], True)

@@ -61,6 +61,23 @@ def test_what_is_another_task_now_runs_again_and_its_size_is_no_matter() -> None
     assert asked(mended, ALL).again["b"] == "its script, environment changed"
 
 
+def test_what_a_fan_hands_on_counts_for_those_that_read_it() -> None:
+    before: Any = ALL["a"]
+    known = ALL | {"a": replace(before, other="a has 2 items now, had 4")}
+    assert asked(LINE, known).again == {"b": "a has 2 items now, had 4", "c": "after b", "d": "after c"}
+
+
+def test_what_is_equal_for_python_alone_is_another() -> None:
+    a, *rest = LINE.tasks
+    bounded = replace(a, outs=(replace(a.outs[0], max_bytes=1),))
+    of = replace(LINE, tasks=(bounded, *rest))
+    about: Any = task_json(bounded)
+    assert "a" in asked(of, {**ALL, "a": Past(about, {"x": "4"})}).texts
+    for other in (True, 1.0):
+        was = {**about, "out": [{**about["out"][0], "maxBytes": other}]}
+        assert asked(of, {**ALL, "a": Past(was, {"x": "4"})}).again["a"] == "its outs changed"
+
+
 def test_a_param_counts_for_those_that_read_it() -> None:
     found = asked(LINE, ALL, changed={"params.n": "param n is 2, was 1"})
     assert found.again["b"] == "param n is 2, was 1"

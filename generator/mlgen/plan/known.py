@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from mlgen import gates
+from mlgen import canonical, gates
 from mlgen.canonical import Json
 from mlgen.gates import Ref
 from mlgen.plan.model import Condition, Evaluation, GateTask, InputRef, OutRef, ParamRef, Plan, Task
@@ -25,17 +25,22 @@ _AROUND = frozenset({
     "workspace",
 })  # fmt: skip
 _WORDS = {"run": "script", "in": "ins", "out": "outs", "env": "environment"}
-# Of a fan the same: which of its items are the same is seen by their values. A search also goes on with more trials.
+# Of a fan the same: which of its items are the same is seen by their values, and whether its readers get the same by
+# `Past.other`. A search also goes on with more trials.
 _AROUND_ITEMS = frozenset({"kind", "rows", "lists", "parallel", "failures", "pick"})
 _AROUND_TRIALS = frozenset({"trials", "parallel"})
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A task that succeeded in an earlier run, or items of one. about: its JSON in that run's plan. texts: of outs."""
+    """A task that succeeded in an earlier run, or items of one. about: its JSON in that run's plan. texts: of outs.
+
+    other: of a fan that is known, why its readers get something else than they got there, None where they do not.
+    """
 
     about: Mapping[str, Json]
     texts: Texts
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ def know(
 
     past: of each task what the earlier run has of it, or why it has nothing. params: texts of the new run's.
     changed: "params.x" and "inputs.x" that are others now -> in words. asked: tasks that are to run whatever is known.
-    there: why what a task made cannot be read any more, None where it can; asked only of tasks that are known else.
+    there: why what a task made cannot be read any more, None where it can; asked only of tasks that are known else. It
+    may set `past` of its task anew.
     """
     return _Knowing(plan, past, _Run(params, changed, asked, there)).all()
 
@@ -180,7 +186,12 @@ class _Knowing:
         past = self._past.get(task.name, "it is new")
         if isinstance(past, str):
             return past
-        return self._difference(task, past) or self._run.there(task.name)
+        return self._difference(task, past) or self._handed(task) or self._run.there(task.name)
+
+    def _handed(self, task: Task) -> str | None:
+        """Why a fan hands on something else to it; a fan over a fan's lists compares its own items."""
+        read = (self._past.get(i.source.task) for i in task.ins if isinstance(i.source, OutRef))
+        return next((past.other for past in read if isinstance(past, Past) and past.other is not None), None)
 
     def _of_task(self, name: str) -> str:
         """Of a gate task, which no author wrote, the task before it that is not known."""
@@ -194,7 +205,7 @@ class _Knowing:
 
     def _difference(self, task: Task, past: Past) -> str | None:
         now = task_json(task)
-        keys = [k for k in {**past.about, **now} if k not in _AROUND and past.about.get(k) != now.get(k)]
+        keys = [k for k in {**past.about, **now} if k not in _AROUND and _differ(past.about.get(k), now.get(k))]
         if "fan" in keys and _asks_the_same(past.about.get("fan"), now.get("fan")):
             keys.remove("fan")
         if keys:
@@ -212,4 +223,8 @@ def _asks_the_same(before: object, now: object) -> bool:
     for fan in (old, new):
         if isinstance(search := fan.get("search"), Mapping):
             fan["search"] = {k: v for k, v in search.items() if k not in _AROUND_TRIALS}
-    return old == new
+    return not _differ(old, new)
+
+
+def _differ(before: object, now: object) -> bool:
+    return canonical.encode(before) != canonical.encode(now)  # as bytes: 1 is not True, nor 1.0

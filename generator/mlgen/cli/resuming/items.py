@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mlgen import canonical
 from mlgen.canonical import Json
 from mlgen.ledger.records.task import Item, State, TaskRecord
 from mlgen.local.fanned import ReadOut, rows_of
@@ -38,7 +39,7 @@ class Left:
         same = {
             index: record
             for index, record in self.records.items()
-            if index < of and record.item is not None and (asked is None or asked[index] == record.item.values)
+            if index < of and record.item is not None and (asked is None or _same(asked[index], record.item.values))
         }
         told = {index: self._outcome(task, record, of) for index, record in same.items() if _ended_well(record)}
         lost = {index: outcome for index, outcome in told.items() if isinstance(outcome, str)}
@@ -56,6 +57,22 @@ class Left:
             return (found, None) if well else (Items(of, (), ()), "there is none to pick")
         why = next(iter(lost.values()), None) or self._why(of, same)
         return found, f"{of - len(outcomes)} of {of} items: {why}"
+
+    def other(self, task: Task, items: Items, before: Mapping[str, Json]) -> str | None:
+        """Why a fan that is known hands on something else than it did, None where it does not.
+
+        before: what it was in that run, as in a plan's JSON.
+        """
+        old, new = before.get("pick"), _pick(task)
+        had = max((record.item.of for record in self.records.values() if record.item is not None), default=0)
+        outcomes = [_without_texts(record, had) for record in self.records.values()]
+        if _handed(outcomes, had, str(old) if old else None) == _handed(items.outcomes, items.of, new):
+            return None
+        if old != new:
+            return f"{task.name} has {f'the pick {new}' if new else 'no pick'} now, had {old or 'none'}"
+        if had != items.of:
+            return f"{task.name} has {items.of} items now, had {had}"
+        return f"{task.name} hands on other items"
 
     def _why(self, of: int, same: Mapping[int, TaskRecord]) -> str:
         """Of those that are left."""
@@ -87,6 +104,25 @@ def _asked(task: Task, read: ReadOut) -> tuple[list[Mapping[str, Json]] | None, 
     return [item.values for item, _ in rows.items], rows.of
 
 
+def _same(values: Mapping[str, Json], others: Mapping[str, Json]) -> bool:
+    return canonical.encode(dict(values)) == canonical.encode(dict(others))  # as bytes: 1 is not True, nor 1.0
+
+
+def _pick(task: Task) -> str | None:
+    """As a plan's JSON and records have it."""
+    pick = task.fan.pick if task.fan else None
+    return f"{'max' if pick.highest else 'min'} {pick.metric}" if pick else None
+
+
+def _handed(outcomes: Sequence[Outcome], of: int, pick: str | None) -> object:
+    """Which items of one run readers are told of: the winner alone, or all that succeeded, and among how many."""
+    if pick is None:
+        return of, frozenset(outcome.index for outcome in outcomes if outcome.state is State.COMPLETE)
+    best, _, metric = pick.partition(" ")
+    won = winner(outcomes, metric, highest=best == "max")
+    return None if won is None else won.index
+
+
 def _ended_well(record: TaskRecord) -> bool:
     return record.state is State.COMPLETE or record.reason == PRUNED
 
@@ -116,9 +152,7 @@ def _without_texts(record: TaskRecord, of: int) -> Outcome:
 def _in(task: Task, record: TaskRecord, of: int) -> TaskRecord:
     """The record as one of the fan as it is now."""
     assert record.item is not None, "of an item"
-    pick = task.fan.pick if task.fan else None
-    chosen = f"{'max' if pick.highest else 'min'} {pick.metric}" if pick else None
-    return replace(record, item=Item(record.item.index, of, record.item.values, chosen, record.item.reports))
+    return replace(record, item=Item(record.item.index, of, record.item.values, _pick(task), record.item.reports))
 
 
 def _ends_well(task: Task, failures: int, outcomes: Sequence[Outcome]) -> bool:

@@ -103,11 +103,13 @@ def resume(
         if why is not None and not parts(task):
             del items[name]
         elif why is None:
-            past[name] = Past(about.about, FanResults(task, items[name].outcomes))
+            other = looking.other(task, items[name], about)
+            past[name] = Past(about.about, FanResults(task, items[name].outcomes), other)
         return why
 
     known = know(plan, past, params=arguments.params, changed=taken.changed, asked=_asked(plan, ask), there=there)
-    chosen = _chosen(plan, run, ask, known, given=taken.given, found=found)
+    others = [one.other for one in past.values() if isinstance(one, Past) and one.other is not None]
+    chosen = _chosen(plan, run, ask, known, given=taken.given, found=found, others=others)
     return replace(chosen, items={name: one for name, one in items.items() if name not in chosen.left_out})
 
 
@@ -118,8 +120,16 @@ def _asked(plan: Plan, ask: Ask) -> set[str]:
 
 
 def _chosen(
-    plan: Plan, run: Run, ask: Ask, known: Known, *, given: tuple[str, ...], found: Mapping[str, TaskRecord]
+    plan: Plan,
+    run: Run,
+    ask: Ask,
+    known: Known,
+    *,
+    given: tuple[str, ...],
+    found: Mapping[str, TaskRecord],
+    others: Sequence[str],
 ) -> Resumption:
+    """others: of fans that are known, what of them is another now, in words."""
     texts, again, left_out = known.texts, known.again, frozenset[str]()
     if ask.only is not None:
         before = upstream(plan, ask.only)
@@ -132,9 +142,10 @@ def _chosen(
     elif not again:
         fix = "--from TASK runs a task and all after it again; without --resume, everything"
         shut = [name for name in known.resting if name in found and found[name].state is State.COMPLETE]
-        why = f"the gate of {', '.join(sorted(shut))} is false now, so that nothing more would run" if shut else ""
-        message = f"all that {run.name} did is known" + ("" if shut else ", and nothing of it has changed")
-        raise Misuse("nothing-to-run", message, why=why, fix=fix)
+        whys = [f"the gate of {', '.join(sorted(shut))} is false now, so that nothing more would run"] if shut else []
+        whys += [f"{other}, and no task reads it" for other in others]
+        message = f"all that {run.name} did is known" + ("" if whys else ", and nothing of it has changed")
+        raise Misuse("nothing-to-run", message, why="\n".join(whys), fix=fix)
     reused = {task.name: found[task.name] for task in plan.tasks if task.name in texts and task.fan is None}
     return Resumption(run.name, run.uid, given, texts, reused, left_out, again)
 
@@ -201,8 +212,17 @@ class _Looking:
             assert isinstance(about, Past), "all before it is known"
             return about.texts[source.out]
 
+        return self._left(task).known(task, read)
+
+    def other(self, task: Task, items: Items, past: Past) -> str | None:
+        """As `Left.other`."""
+        before = past.about.get("fan")
+        assert isinstance(before, Mapping), "known fans were fans"
+        return self._left(task).other(task, items, before)
+
+    def _left(self, task: Task) -> Left:
         artifacts = self.records.environment.artifacts
-        return Left(self._items_of(task), self._succeeded(task.name), artifacts, self.gone).known(task, read)
+        return Left(self._items_of(task), self._succeeded(task.name), artifacts, self.gone)
 
     def _items_of(self, task: Task) -> dict[int, TaskRecord]:
         records = [e.record for e in self.run.outcomes if e.record.task == task.name]
