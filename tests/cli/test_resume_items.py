@@ -283,10 +283,10 @@ def test_what_nobody_reads_of_a_fan_is_named_where_nothing_is_left_to_run(again:
 
 
 def test_a_failure_that_was_borne_and_is_cut_off_counts_for_readers(again: Callable[..., Told], say: Say) -> None:
-    many = 'for: {x: [1, 2, 3]}\n    failures: 1'
+    many = "for: {x: [1, 2, 3]}\n    failures: 1"
     text = "version: 1\nname: many\ntasks:\n" + (
-        f"  train:\n    {many}\n    run: 'test \"$x\" != 3; echo \"$x\" > \"$v\"'\n    out: {{v: integer}}\n"
-        "  tell: {run: 'echo \"$v\" > \"$all\"', in: [train.v], out: {all: json}}\n"
+        f'  train:\n    {many}\n    run: \'test "$x" != 3; echo "$x" > "$v"\'\n    out: {{v: integer}}\n'
+        '  tell: {run: \'echo "$v" > "$all"\', in: [train.v], out: {all: json}}\n'
         "  broken: {run: 'exit 1', after: [tell]}\n"
     )
     Path("pipelines/many.yaml").write_text(text)
