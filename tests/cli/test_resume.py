@@ -188,6 +188,53 @@ def test_only_a_task_leaves_out_what_is_after_it_and_finally(
     assert "judge  not asked for" in say("runs", "show", "alone")[1]
 
 
+def test_a_partial_run_is_taken_up_only_where_it_has_all_that_is_needed(
+    failed: Path, again: Callable[..., Told], say: Say
+) -> None:
+    spec("true")
+    again("--name", "whole")
+    again("--only", "train", "--name", "alone")
+    reasons, err = again("--only", "judge", "--name", "next")  # what `alone` made
+    assert "from alone: make, train reused" in err.replace("note: ", "")
+    assert (reasons["train"], reasons["tell"]) == ("Reused", "NotAskedFor")
+    _, err = again("--from", "train", "--name", "more")  # tell must be known
+    assert "from whole: make, tell reused" in err.replace("note: ", "")
+
+
+CHECKPOINTED = """\
+version: 1
+name: line
+params: {rate: 1}
+tasks:
+  make: {run: 'test ! -e ../../../../no-make; date +%N > "$rows"', out: {rows: file}}
+  train:
+    run: |
+      cat "$saved/at" >> ../../../../found 2>/dev/null || echo none >> ../../../../found
+      echo FIRST > "$saved/at"
+      test -e ../../../../good
+    in: [params.rate]
+    after: [make]
+    checkpoint: saved
+"""
+
+
+def test_a_checkpoint_is_found_behind_runs_that_never_came_to_its_task(
+    project: Path, again: Callable[..., Told], say: Say
+) -> None:
+    Path("pipelines/line.yaml").write_text(CHECKPOINTED)
+    again("--name", "k1", code=1)
+    found = Path(".mlgen/found")
+    assert found.read_text().split() == ["none"]
+    Path(".mlgen/no-make").touch()
+    Path("pipelines/line.yaml").write_text(CHECKPOINTED.replace("test !", "true; test !"))
+    again("--resume", "k1", "--name", "k2", code=1)
+    again("--resume", "k2", "--name", "k3", code=1)
+    Path(".mlgen/no-make").unlink()
+    Path(".mlgen/good").touch()
+    again("--resume", "k3", "--name", "k4")
+    assert found.read_text().split() == ["none", "FIRST"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -56,6 +56,14 @@ def texts_in(data: object) -> Iterator[str]:
             yield from texts_in(part)
 
 
+def test_the_runs_that_it_takes_up_are_named_the_latest_first() -> None:
+    plan = load({"version": 1, "name": "one", "tasks": {"train": {"run": "true", "image": "a"}}})
+    pipeline, *_, run = (cast(Any, one.data) for one in manifests(plan, environment()))
+    before = "22222222-3333-4444-8555-666677778888"
+    made = resumed(run, pipeline, plan, Reduced({}, frozenset(), UID, before=(before,)))
+    assert made["metadata"]["annotations"]["mlgen.dev/resumes"] == f"{UID},{before}"
+
+
 @few
 @given(specs(), environments(), st.data())
 def test_what_is_left_refers_to_what_is_left(spec: Spec, where: Environment, data: st.DataObject) -> None:

@@ -230,6 +230,15 @@ def test_a_run_that_takes_up_another_goes_on_from_its_last_save(
     assert [path.read_text() for path in first.store.rglob(f"_attempts/*/{first.run_uid}/**/*-0")] == ["3\n"]
 
 
+def test_a_save_is_found_behind_runs_that_never_came_to_it(make: MakePod, tmp_path: Path) -> None:
+    first = make(outs=(MODEL, ROWS), checkpoint=OF_A_TASK)
+    assert end(*train(first, "exit 75")) == 75
+    other = make(outs=(MODEL, ROWS), checkpoint=OF_A_TASK)
+    other.resumes = f"{make().run_uid},{first.run_uid}"
+    assert end(other, f'find "$state" -type f -exec cat {{}} + > {tmp_path}/found; {WRITE}') == 0
+    assert (tmp_path / "found").read_text() == "3\n"
+
+
 def test_what_the_program_reads_must_be_the_same_too(make: MakePod, tmp_path: Path) -> None:
     value = In("rate", "value", Type.NUMBER)
     first = make(ins=(value,), outs=(MODEL, ROWS), checkpoint=OF_A_TASK, given={"rate": "0.1"})

@@ -70,7 +70,15 @@ def test_the_final_record_tells_labels_and_owner(make: MakePod) -> None:
 
 @pytest.mark.parametrize(
     ("told", "resumes"),
-    [("11112222-3333-4444-8555-666677778888", "11112222-3333-4444-8555-666677778888"), ("", None), ("../../x", None)],
+    [
+        ("11112222-3333-4444-8555-666677778888", "11112222-3333-4444-8555-666677778888"),
+        ("", None),
+        ("../../x", None),
+        (
+            "11112222-3333-4444-8555-666677778888,22222222-3333-4444-8555-666677778888",
+            "11112222-3333-4444-8555-666677778888",
+        ),
+    ],
 )
 def test_the_final_record_tells_which_run_it_takes_up(make: MakePod, told: str, resumes: str | None) -> None:
     pod = make()

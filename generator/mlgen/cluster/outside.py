@@ -19,7 +19,7 @@ from mlgen.cluster.numbers import item_of
 from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import NONE, SUCCEEDED, Attempt, Objects
 from mlgen.ledger.records.entry import Entry, from_bytes, to_bytes
-from mlgen.ledger.records.fields import DIGEST, RUN_ID, TASK, BadRecord
+from mlgen.ledger.records.fields import DIGEST, TASK, BadRecord
 from mlgen.ledger.records.run import RunRecord, TaskStatus
 from mlgen.ledger.records.task import Item, RecordTooLarge, Source, State, TaskRecord, reconciled_run_id
 from mlgen.runtime.ending import CANCELLED
@@ -252,7 +252,7 @@ def _run_record(objects: Objects, env: str) -> RunRecord:
         labels=_labels(notes),
         owner=about["labels"].get("mlgen.dev/owner") or None,
         reconciled=True,
-        resumes=_resumes(notes),
+        resumes=next(iter(pod.resumed_by(notes.get(RESUMES, ""))), None),
     )
 
 
@@ -260,11 +260,6 @@ def _reused(notes: Mapping[str, str]) -> dict[str, TaskStatus]:
     """The tasks that are no part of a run, as an earlier one made what they leave."""
     names = notes.get(REUSED_TASKS, "").split(",")
     return {name: TaskStatus(SUCCEEDED, REUSED) for name in names if TASK.fullmatch(name)}
-
-
-def _resumes(notes: Mapping[str, str]) -> str | None:
-    uid = notes.get(RESUMES, "")
-    return uid if RUN_ID.fullmatch(uid) else None
 
 
 def _labels(notes: Mapping[str, str]) -> dict[str, str]:

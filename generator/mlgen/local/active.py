@@ -112,7 +112,7 @@ class Active:
             attempt.container, attempt.image = Container(job.client, name), reference(task.image)
         parts = self._parts
         attempt.saving = savings.saving_of(attempt, parts.store, parts.clock, parts.wakeups, parts.on_event)
-        attempt.earlier_checkpoints = savings.earlier(attempt, job.resumes)
+        attempt.earlier_checkpoints = savings.earlier(attempt, job.taken_up)
         self._active[attempt.key] = attempt
         attempt.begin()
         self._parts.at("started")

@@ -36,7 +36,7 @@ class Job:
     commit: of HEAD, where the work tree equals it for this pipeline. repository: its web URL.
     known: of tasks and gate tasks that need not run, the texts that their readers get. reused: the records of those
     tasks, by the runs that made what they leave; items: of fans, known ones and those of which some items need not run.
-    left_out: tasks that were not asked for. resumes: a run's uid.
+    left_out: tasks that were not asked for. resumes: a run's uid; before: of those that this one took up in turn.
     look: whether tasks that may be cached are looked for; what they make is kept all the same.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     client: the container engine that runs the tasks' programs; None: they are processes of this machine.
@@ -61,11 +61,17 @@ class Job:
     items: Mapping[str, Items] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     resumes: str | None = None
+    before: tuple[str, ...] = ()
     slots: int = 1
     grace_seconds: float = 10.0
     client: Client | None = None
     images: Mapping[Image, Image] = field(default_factory=dict)
     look: bool = True
+
+    @property
+    def taken_up(self) -> tuple[str, ...]:
+        """The uids of all runs that may have left a checkpoint for this one, the latest first."""
+        return () if self.resumes is None else (self.resumes, *self.before)
 
     def started(self, started_at: str) -> Started:
         """What recovery must know of the run."""

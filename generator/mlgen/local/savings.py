@@ -29,12 +29,11 @@ def saving_of(attempt: Attempt, store: Store, clock: Clock, wakeups: Wakeups, on
     return Saving(checkpoint, document.checkpoint.every_seconds, clock, say)
 
 
-def earlier(attempt: Attempt, resumes: str | None) -> tuple[str, ...]:
-    """Where a run that is taken up may have left the checkpoint of this task. resumes: its uid."""
+def earlier(attempt: Attempt, uids: Iterable[str]) -> tuple[str, ...]:
+    """Where runs may have left the checkpoint of this task. uids: theirs."""
     document, item = attempt.document, attempt.execution.item
-    if resumes is None:
-        return ()
-    return (checkpoint_folder(document.pipeline, resumes, document.task, item.index if item else 0),)
+    index = item.index if item else 0
+    return tuple(checkpoint_folder(document.pipeline, uid, document.task, index) for uid in uids)
 
 
 def begin_due(attempts: Iterable[Attempt], wakeups: Wakeups) -> None:

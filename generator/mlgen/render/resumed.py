@@ -35,6 +35,7 @@ class Reduced:
     left_out: frozenset[str]
     resumes: str
     items: Mapping[str, Set[int]] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
 
 
 def holds_variable(text: str) -> str | None:
@@ -52,7 +53,10 @@ def resumed(run: Object, pipeline: Object, plan: Plan, reduced: Reduced) -> Obje
     left = {entry["name"] for entry in (*spec["tasks"], *spec["finally"])}
     run = json.loads(json.dumps(run))
     reused = sorted(task.name for task in plan.tasks if task.name in reduced.known)
-    run["metadata"]["annotations"] |= {RESUMES: reduced.resumes, REUSED_TASKS: ",".join(reused)}
+    run["metadata"]["annotations"] |= {
+        RESUMES: ",".join((reduced.resumes, *reduced.before)),
+        REUSED_TASKS: ",".join(reused),
+    }
     placed = [one for one in run["spec"].pop("taskRunSpecs", []) if one["pipelineTaskName"] in left]
     del run["spec"]["pipelineRef"]
     run["spec"] = {"pipelineSpec": spec, **run["spec"], **({"taskRunSpecs": placed} if placed else {})}

@@ -15,7 +15,9 @@ from mlgen.secrets import MASK
 from mlgen.values import Type, to_text
 
 REUSED = "Reused"  # the reason in run.json and record of a task that did not run, as an earlier run made what it leaves
-RESUMES = "mlgen.dev/resumes"  # annotation of a PipelineRun: the uid of the run that it takes up
+# Annotation of a PipelineRun: the uid of the run that it takes up, then of the one that this took up, and so on: a
+# checkpoint is where its task last ran, which may be none of the latest. Commas between.
+RESUMES = "mlgen.dev/resumes"
 REUSED_TASKS = "mlgen.dev/reused"  # the same: the names of tasks that are no part of it, with commas between
 NOT_ASKED = "NotAskedFor"  # of one that `--only` left out
 

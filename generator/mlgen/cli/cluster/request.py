@@ -136,7 +136,7 @@ def _reduced(resumed: Resumption) -> Reduced:
         for name, one in resumed.items.items()
         if name not in resumed.known
     }
-    return Reduced(resumed.known, resumed.left_out, resumed.uid, items)
+    return Reduced(resumed.known, resumed.left_out, resumed.uid, items, resumed.before)
 
 
 def has_parts(plan: Plan, task: Task) -> bool:

@@ -19,6 +19,15 @@ class Ask:
     def __bool__(self) -> bool:
         return any((self.resume, self.start, self.only))
 
+    def needed(self, plan: Plan) -> set[str]:
+        """The tasks that must be known: what does not run of what is part of the run."""
+        from mlgen.plan.known import downstream, upstream  # here: as above
+
+        if self.only is not None:
+            return upstream(plan, self.only)
+        again = {self.start, *downstream(plan, self.start)} if self.start is not None else set()
+        return {task.name for task in plan.tasks} - again
+
     def check(self, plan: Plan) -> None:
         """Raises Misuse for options that do not go together, and for a task that is none."""
         if self.start is not None and self.only is not None:

@@ -32,7 +32,9 @@ MOST_TOLD = 20  # tasks, in a line each
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """run, uid: of the one that is taken up. given: the arguments, as on the command line.
+    """run, uid: of the one that is taken up; before: the uids of those that this one took up in turn, the latest first.
+
+    given: the arguments, as on the command line.
 
     known: of tasks and gate tasks that need not run, what their readers get. reused: the records of those tasks; of
     fans, items: also of those that run for others of their items.
@@ -47,6 +49,7 @@ class Resumption:
     left_out: frozenset[str]
     again: Mapping[str, str]
     items: Mapping[str, Items] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -82,7 +85,8 @@ def resume(
     Raises Misuse where what was asked for cannot be, with what is missing and why; CannotAnswer.
     """
     ask.check(plan)
-    run = base.find(records, plan, ask)
+    taken_up = base.find(records, plan, ask)
+    run = taken_up.run
     project, cwd = records.workspace.root, Path.cwd()
     taken = take(plan, run, given, project=project, cwd=cwd, artifacts=records.environment.artifacts)
     arguments = parse_arguments(plan, taken.given, project=project, cwd=cwd, has=has)
@@ -110,7 +114,8 @@ def resume(
     known = know(plan, past, params=arguments.params, changed=taken.changed, asked=_asked(plan, ask), there=there)
     others = [one.other for one in past.values() if isinstance(one, Past) and one.other is not None]
     chosen = _chosen(plan, run, ask, known, given=taken.given, found=found, others=others)
-    return replace(chosen, items={name: one for name, one in items.items() if name not in chosen.left_out})
+    left = {name: one for name, one in items.items() if name not in chosen.left_out}
+    return replace(chosen, items=left, before=taken_up.before)
 
 
 def _asked(plan: Plan, ask: Ask) -> set[str]:

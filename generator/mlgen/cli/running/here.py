@@ -73,6 +73,7 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
             items=resumed.items,
             left_out=resumed.left_out,
             resumes=resumed.uid,
+            before=resumed.before,
         )
     outcome = _run(records, job)
     with answer_of_a_deed():  # what became of the run is the exit code, whether somebody reads it or not

@@ -55,7 +55,7 @@ def wait(post: Post) -> None:
 
 
 def restore(post: Post, execution: Execution) -> None:
-    """Lay down what the attempt before saved; without any, what the run saved that this one takes up.
+    """Lay down what the attempt before saved; without any, what the runs saved that this one takes up.
 
     execution: with the texts of all ins.
     """
@@ -64,9 +64,8 @@ def restore(post: Post, execution: Execution) -> None:
         checkpoint = checkpoint_of(post.store, document, execution, post.tree)
         checkpoint.identity = _identity(post, execution, document.checkpoint)
         post.handover.tell(IDENTITY, checkpoint.identity or "")  # for the sidecar, which saves
-        earlier, item = [], execution.item.index if execution.item else 0
-        if post.pod.resumes is not None:
-            earlier = [checkpoint_folder(document.pipeline, post.pod.resumes, document.task, item)]
+        item = execution.item.index if execution.item else 0
+        earlier = [checkpoint_folder(document.pipeline, uid, document.task, item) for uid in post.pod.resumes]
         found = checkpoint.restore(earlier)
         if found is not None:
             post.say(f"continues from its checkpoint: {found.files} files, {found.size_bytes:,} bytes")

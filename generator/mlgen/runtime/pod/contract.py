@@ -16,7 +16,8 @@ the results sidecar; record has those that are marked, a gate's pod MLGEN_TASK a
                               PipelineRun's annotation mlgen.dev/no-cache
     MLGEN_INDEX, _ROW         of a fan's items: the item's number, of which _ROW counts the sixteens
     MLGEN_RESUMES             record, and stage-in of a task with a checkpoint: the PipelineRun's annotation
-                              mlgen.dev/resumes, the uid of the run that it takes up; empty where it takes up none
+                              mlgen.dev/resumes, the uid of the run that it takes up, then those of the runs that this
+                              took up in turn, with commas between; empty where it takes up none
     MLGEN_RANK                of a task on several nodes: which of the others than rank 0 this pod is
     MLGEN_POD_ADDRESS         results of such a task: the pod's own address
     MLGEN_EXIT_CODE_FILE      stage-out: Tekton writes main's exit code there
@@ -52,6 +53,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlgen.ledger.records.fields import RUN_ID
 from mlgen.values import Type
 
 OUTCOME = "outcome"  # the one result of a fan's item: its record's state; FAIL of a TaskRun that ended well
@@ -97,6 +99,12 @@ class Places:
     ledger_secret: Path = Path(LEDGER_SECRET)
     kernel: Path = Path("/proc/vmstat")
     artifacts: Path = Path(ARTIFACTS)
+
+
+def resumed_by(annotation: str) -> tuple[str, ...]:
+    """The uids that an annotation mlgen.dev/resumes names; none where it is not as mlgen writes it."""
+    uids = tuple(annotation.split(","))
+    return uids if all(map(RUN_ID.fullmatch, uids)) else ()
 
 
 def escape(text: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mlgen.canonical import Json
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.ledger.records.fields import RUN_ID
 from mlgen.ledger.records.task import Item, pod_run_id
 from mlgen.runtime.outs import StagingError
 from mlgen.runtime.pod import contract as pod
@@ -32,10 +31,10 @@ class TaskPod:
     """A start of stage-in, stage-out or results in a task's pod.
 
     item_texts: of the fan's variables that main's script reads from files. exit_code_file: where stage-out finds
-    main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. resumes: the uid
-    of the run that this one takes up, told to stage-in of a task with a checkpoint. tasks: what Tekton says of the
-    others, JSON, told to stage-in of a finally task. bucket_keys: name of a bucket of
-    inputs -> store options. secrets: main's variable -> text, as far as they are there; known to stage-out and results.
+    main's. run_file: where stage-in writes whether main is to run. look: whether the cache is asked. resumes: the uids
+    of the run that this one takes up and of those before, told to stage-in of a task with a checkpoint. tasks: what
+    Tekton says of the others, JSON, told to stage-in of a finally task. bucket_keys: name of a bucket of inputs ->
+    store options. secrets: main's variable -> text, as far as they are there; known to stage-out and results.
     rank, address: of a task on several nodes; of the pod itself, known to results.
     """
 
@@ -46,7 +45,7 @@ class TaskPod:
     item_texts: Mapping[str, str] = field(default_factory=dict)
     run_file: str = ""
     look: bool = True
-    resumes: str | None = None
+    resumes: tuple[str, ...] = ()
     tasks: str = "{}"
     bucket_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -142,7 +141,7 @@ def read_invocation(arguments: Sequence[str], environ: Mapping[str, str]) -> Inv
             bucket_keys=_bucket_keys(document, environ) if verb == "stage-in" else {},
             run_file=environ.get("MLGEN_RUN_FILE", ""),
             look=look,
-            resumes=_resumes(environ),
+            resumes=pod.resumed_by(environ.get("MLGEN_RESUMES", "")),
             tasks=environ.get("MLGEN_TASKS", "{}"),
             secrets={
                 name.removeprefix(pod.SECRET): text for name, text in environ.items() if name.startswith(pod.SECRET)
@@ -254,12 +253,6 @@ def _execution(document: TaskDocument, values: _Values, environ: Mapping[str, st
     )
 
 
-def _resumes(environ: Mapping[str, str]) -> str | None:
-    """The uid of the run that this one takes up; None also where the annotation is none that mlgen makes."""
-    uid = environ.get("MLGEN_RESUMES", "")
-    return uid if RUN_ID.fullmatch(uid) else None
-
-
 def _status(task: Mapping[str, str]) -> TaskStatus:
     from mlgen.ledger.records.run import TaskStatus  # here: of `record` alone
 
@@ -287,7 +280,7 @@ def _record(document: TaskDocument, values: _Values, environ: Mapping[str, str])
         chunks=chunks,
         labels={str(name): str(text) for name, text in json.loads(environ.get("MLGEN_LABELS") or "{}").items()},
         owner=environ.get("MLGEN_OWNER") or None,
-        resumes=_resumes(environ),
+        resumes=next(iter(pod.resumed_by(environ.get("MLGEN_RESUMES", ""))), None),
     )
 
 
