@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgen.cli.backfilling.dates import MOST, read
+from mlgen.cli.backfilling.known import Turn
+from mlgen.cli.backfilling.pool import Pool
 from mlgen.diagnostic import Misuse
 from tests.cli.pinned import Say
 
@@ -178,3 +180,40 @@ def test_a_kill_of_the_command_ends_no_run_and_starts_none_twice(project: Path, 
     code, out, _ = say(*RUN, "since=2026-10-01..2026-10-01")
     assert (code, "1 of 1 complete" in out) == (0, True)
     assert len(list(Path(".mlgen/runs").iterdir())) == 1
+
+
+def test_two_commands_at_once_start_no_date_twice_and_tell_the_others_as_running(project: Path, say: Say) -> None:
+    (project / "pipelines/daily.yaml").write_text(SPEC.replace("SLEEP", "sleep 1"))
+    span = "since=2026-10-01..2026-10-04"
+    command = [sys.executable, "-m", "mlgen", *RUN, span, "--format", "json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [(process.communicate(timeout=300), process.returncode) for process in both]
+    assert not any("run-exists" in err for (_, err), _ in told)
+    assert {code for _, code in told} <= {0, 1}
+    rows = [row for (out, _), _ in told for row in json.loads(out)["runs"]]
+    assert sorted({row["run"] for row in rows}) == [f"daily-{day}" for day in dates("2026-10-01..2026-10-04")]
+    assert all(row["state"] == "COMPLETE" for row in rows if not row["before"])
+    assert sum(not row["before"] for row in rows) == 4, "each date was run by one of them"
+    assert any("by another command" in err for (_, err), _ in told)
+    assert say(*RUN, span)[0] == 0
+    assert len(list(Path(".mlgen/runs").iterdir())) == 4
+
+
+def test_a_date_that_was_taken_since_it_was_looked_at(project: Path, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each date is run by another command just before this one starts it, the second one badly."""
+    (project / "broken").write_text("10-02\n")
+    began, start = list[str](), Pool._start
+
+    def late(pool: Pool, turn: Turn) -> None:
+        began.append(turn.run)
+        if not turn.resumes:
+            assert say("run", "pipelines/daily.yaml", "--name", turn.run, "-p", f"since={turn.value}")[0] < 2
+        (project / "broken").write_text("none\n")
+        start(pool, turn)
+
+    monkeypatch.setattr(Pool, "_start", late)
+    code, out, err = say(*RUN, "since=2026-10-02..2026-10-01", "--format", "json")
+    assert began == ["daily-2026-10-02", "daily-2026-10-02-r2", "daily-2026-10-01"]
+    rows = {one["run"]: (one["state"], one["before"]) for one in json.loads(out)["runs"]}
+    assert rows == {"daily-2026-10-02-r2": ("COMPLETE", False), "daily-2026-10-01": ("COMPLETE", True)}
+    assert (code, "run-exists" in err) == (0, False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,12 +16,14 @@ from mlgen.cli.ledgers.records import Records
 from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json, answer_of_a_deed, note
 from mlgen.cli.runs_text import table
-from mlgen.diagnostic import Misuse, visible
+from mlgen.diagnostic import CannotAnswer, Misuse, visible
 from mlgen.ledger.records.task import State
+from mlgen.local import rundirs
 from mlgen.local.params import parse_arguments
 from mlgen.plan.model import Plan
 from mlgen.values import Type, argument_problem
 
+_TAKEN = "error[run-exists]"
 MOST_NAMED = 63 - len("-2026-10-31-r9999")  # characters: a run has at most 63
 
 
@@ -52,19 +54,60 @@ class _Row:
         return self.state == State.COMPLETE and self.code == 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a date is by now: another command may have it since. names: of each date's first run."""
+
+    records: Records
+    plan: Plan
+    names: Mapping[str, str]
+
+    def before(self, turn: Turn) -> Turn:
+        """Of one that is about to be started. In a cluster only who creates a run learns whether it is there."""
+        if self.records.in_cluster or not rundirs.is_taken(self.records.workspace.root, turn.run):
+            return turn
+        return self.now(turn)
+
+    def after(self, ended: Ended) -> Turn:
+        """Of one of which there was no run: then the name may be another command's run."""
+        found = self.now(ended.turn)
+        if found == ended.turn and self.records.in_cluster and any(_TAKEN in line for line in ended.tail):
+            return replace(found, goes_on=True)
+        return found
+
+    def now(self, turn: Turn) -> Turn:
+        with suppress(CannotAnswer):  # no reason to leave runs alone that go on: a name is given once anyway
+            return known.turns(self.records, self.plan, {turn.value: self.names[turn.value]})[0]
+        return turn
+
+
 @dataclass
 class _Report:
+    look: _Look
     rows: dict[str, _Row] = field(default_factory=dict)
 
-    def started(self, turn: Turn) -> None:
+    def start(self, turn: Turn) -> Turn | None:
+        turn = self.look.before(turn)
+        if self._is_known(turn):
+            return None
         note(f"{turn.value}  {turn.run} started{', taking up an earlier one' if turn.resumes else ''}")
+        return turn
 
-    def ended(self, ended: Ended) -> None:
+    def _is_known(self, turn: Turn) -> bool:
+        if turn.done or turn.goes_on:
+            self.rows[turn.value] = row = _of_before(turn)
+            note(f"{turn.value}  {turn.run} {_state(row)}, by another command")
+        return turn.done or turn.goes_on
+
+    def end(self, ended: Ended) -> Turn | None:
         turn = ended.turn
+        if ended.uid is None and (since := self.look.after(ended)) != turn:
+            return None if self._is_known(since) else since
         self.rows[turn.value] = row = _Row(turn, ended.state, ended.uid, ended.code, ended.seconds)
         note(f"{turn.value}  {turn.run} {_state(row)}  ({ended.seconds:.1f} s)")
         for line in () if row.ok else ended.tail:
             note(f"{turn.value}  | {line}")
+        return None
 
 
 def backfill(records: Records, plan: Plan, wanted: Wanted, *, has: Callable[[str], bool] | None = None) -> int:
@@ -80,13 +123,14 @@ def backfill(records: Records, plan: Plan, wanted: Wanted, *, has: Callable[[str
     start = wanted.name or known.prefix(plan, wanted.given)
     if len(start) > MOST_NAMED:
         raise Misuse("bad-name", f"{start}-{values[0]} is too long for a run's name", fix="give a shorter one: --name")
-    turns = known.turns(records, plan, {value: f"{start}-{value}" for value in values})
-    report = _Report({turn.value: _of_before(turn) for turn in turns})
+    names = {value: f"{start}-{value}" for value in values}
+    turns = known.turns(records, plan, names)
+    report = _Report(_Look(records, plan, names), {turn.value: _of_before(turn) for turn in turns})
     waiting = [turn for turn in turns if not turn.done and not turn.goes_on]
     with ExitStack() as stack:
         scratch = stack.enter_context(TemporaryDirectory(prefix="mlgen-backfill-"))
         pool = Pool(lambda turn: _arguments(records, wanted, asked.param, turn), Path(scratch))
-        whole = pool.run(waiting, wanted.parallel, on_start=report.started, on_end=report.ended)
+        whole = pool.run(waiting, wanted.parallel, on_start=report.start, on_end=report.end)
     rows = list(report.rows.values())
     with answer_of_a_deed():
         if wanted.form is Format.JSON:

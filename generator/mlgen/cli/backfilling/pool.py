@@ -53,19 +53,23 @@ class Pool:
         turns: Iterable[Turn],
         at_once: int,
         *,
-        on_start: Callable[[Turn], object],
-        on_end: Callable[[Ended], object],
+        on_start: Callable[[Turn], Turn | None],
+        on_end: Callable[[Ended], Turn | None],
     ) -> bool:
-        """Run all; whether none was interrupted: the first signal asks those that go on to end and starts no more."""
+        """Run all; whether none was interrupted: the first signal asks those that go on to end and starts no more.
+
+        on_start: what is started of a turn, None where nothing is. on_end: what is to be started after all.
+        """
         waiting, interrupted = list(turns), False
         while waiting or self._going:
             try:
                 while waiting and len(self._going) < at_once and not interrupted:
-                    on_start(waiting[0])
-                    self._start(waiting.pop(0))
+                    if (turn := on_start(waiting.pop(0))) is not None:
+                        self._start(turn)
                 time.sleep(PAUSE_SECONDS)
                 for ended in self._ended():
-                    on_end(ended)
+                    if (turn := on_end(ended)) is not None and not interrupted:
+                        waiting.insert(0, turn)
             except KeyboardInterrupt:
                 interrupted = True
                 waiting.clear()
