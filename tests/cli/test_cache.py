@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -235,3 +236,48 @@ def test_each_item_is_explained_and_who_reads_them(project: Path, capsys: pytest
 def test_no_cache_has_nothing_to_explain(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", "--explain-cache", "--no-cache", "pipelines/demo.yaml"]) == 2
     assert "--explain-cache and --no-cache exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more", ["--resume x", "--from train", "--only train", "--backfill day=2026-10-01..2026-10-02", "--parallel 2"]
+)
+def test_what_is_explained_is_a_whole_run(project: Path, capsys: pytest.CaptureFixture[str], more: str) -> None:
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml", *more.split()]) == 2
+    assert "exclude --explain-cache" in capsys.readouterr().err
+
+
+ENGINE = """#!/bin/sh
+case "$1 $4 $5" in
+info*) echo '{"OSType": "linux"}' ;;
+image*) test -e TOLD && cat TOLD ;;
+esac
+"""
+
+
+def test_what_would_run_in_containers_is_explained_by_their_images(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands for an engine answers which images it has; that its runs have the same keys is the same function."""
+    (project / "bin").mkdir()
+    (project / "bin/docker").write_text(ENGINE.replace("TOLD", str(project / "told")))
+    (project / "bin/docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml", "--engine", "docker"]) == 2
+    assert "no-image" in capsys.readouterr().err
+
+    spec = SPEC.replace("code: src", "code: src, image: IMAGE")
+    pinned = "quay.io/lab/python@sha256:" + "a" * 64
+    (project / "pipelines/demo.yaml").write_text(spec.replace("IMAGE", pinned))
+    here, inside = explained(capsys)["prepare"], explained(capsys, "--engine", "docker")["prepare"]
+    assert here["key"] != inside["key"]
+    (project / "pipelines/demo.yaml").write_text(spec.replace("IMAGE", pinned.replace("aaaa", "bbbb")))
+    assert explained(capsys)["prepare"]["key"] == here["key"], "here no image runs"
+    assert explained(capsys, "--engine", "docker")["prepare"]["key"] != inside["key"]
+
+    (project / "pipelines/demo.yaml").write_text(spec.replace("IMAGE", "quay.io/lab/python:3"))
+    assert run(["run", "--explain-cache", "pipelines/demo.yaml", "--engine", "docker"]) == 3
+    assert "quay.io/lab/python:3 is not on this machine" in capsys.readouterr().err
+    (project / "told").write_text(json.dumps([pinned]))
+    assert explained(capsys, "--engine", "docker")["prepare"]["key"] == inside["key"]
+    (project / "told").write_text("[]")
+    assert explained(capsys, "--engine", "docker")["prepare"]["answer"] == "runs"

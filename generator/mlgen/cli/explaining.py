@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ from mlgen.cli.options import Format
 from mlgen.cli.output import answer_json
 from mlgen.cli.projects.workspace import Workspace
 from mlgen.diagnostic import visible
-from mlgen.local import host
+from mlgen.local import host, job
 from mlgen.local.params import parse_arguments
-from mlgen.plan.model import Plan, Task
+from mlgen.plan.model import Image, Plan, Task
 from mlgen.runtime import documents
 from mlgen.runtime.cache.explained import Answer, Change, Explained, Explainer
 from mlgen.runtime.pod.contract import Platform
-from mlgen.runtime.protocol import TaskDocument, with_parts
+from mlgen.runtime.protocol import TaskDocument
 from mlgen.store import locate
 
 MOST_ITEMS = 10  # of a task that are told
@@ -27,8 +29,13 @@ WIDTH = 60  # characters of a part that are shown
 WORDS = {Answer.HIT: "cached", Answer.MISS: "runs", Answer.RUNS: "runs", Answer.UNKNOWN: "not known yet"}
 
 
-def explain(records: Records, source: Workspace, plan: Plan, given: list[str], form: Format) -> None:
-    """Answer for each task of a run with these arguments. Nothing runs, and nothing is written."""
+def explain(
+    records: Records, source: Workspace, plan: Plan, given: list[str], form: Format, *, engine: str | None = None
+) -> None:
+    """Answer for each task of a run with these arguments. Nothing runs, and nothing is written.
+
+    engine: the name of the container engine that would run it.
+    """
     arguments = parse_arguments(
         plan,
         given,
@@ -52,7 +59,7 @@ def explain(records: Records, source: Workspace, plan: Plan, given: list[str], f
         plan=plan,
         store=records.store,
         now=SystemClock().now(),
-        document=lambda task: _document(records, plan, task),
+        document=_documents(records, plan, engine),
         params=arguments.params,
         digest=digest,
         files=files,
@@ -65,13 +72,25 @@ def explain(records: Records, source: Workspace, plan: Plan, given: list[str], f
         sys.stdout.write("".join(visible(line) + "\n" for one in found for line in _lines(one)))
 
 
-def _document(records: Records, plan: Plan, task: Task) -> TaskDocument:
-    environment = records.environment
-    platform = Platform() if records.in_cluster else None
-    document = documents.of_task(
-        task, pipeline=plan.name, env=environment.name, artifacts=environment.artifacts, platform=platform
-    )
-    return document if records.in_cluster else with_parts(document, host.parts(os.environ))
+def _documents(records: Records, plan: Plan, engine: str | None) -> Callable[[Task], TaskDocument]:
+    """What each task is, as the run's engine would have it."""
+    env, artifacts = records.environment.name, records.environment.artifacts
+    if records.in_cluster:
+        return partial(documents.of_task, pipeline=plan.name, env=env, artifacts=artifacts, platform=Platform())
+    images: Mapping[Image, Image] = {}
+    if engine is not None:
+        from mlgen.local.containers.client import find  # here: most runs have no container
+        from mlgen.local.containers.images import check, here
+
+        check(plan)
+        images = here(plan, find(engine, os.environ))
+    machine = cache(partial(host.parts, os.environ))
+
+    def document(task: Task) -> TaskDocument:
+        run_in = images[task.image] if engine is not None and task.image is not None else None
+        return job.document(plan, task, env=env, artifacts=artifacts, run_in=run_in, machine=machine)
+
+    return document
 
 
 def _lines(one: Explained) -> list[str]:

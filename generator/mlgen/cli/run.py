@@ -134,7 +134,8 @@ def _run(wanted: Wanted) -> int:
     if wanted.explain_cache:
         from mlgen.cli.explaining import explain
 
-        explain(records, source, plan, list(wanted.given), wanted.form)
+        wanted.check_place(in_cluster=records.in_cluster)
+        explain(records, source, plan, list(wanted.given), wanted.form, engine=wanted.engine)
         return 0
     if wanted.backfill:
         return _backfill(records, source, plan, wanted, wanted.file)

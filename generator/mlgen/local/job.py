@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -116,14 +116,9 @@ class Job:
         return {}
 
     def _document(self, task: Task) -> TaskDocument:
-        whole = of_task(task, pipeline=self.plan.name, env=self.env, artifacts=self.artifacts, plan=self.plan)
         run_in = self.images[task.image] if self.client is not None and task.image is not None else None
-        if run_in is not None and run_in.digest is None:
-            whole = replace(whole, cache=None)  # nobody can tell what it is
-        whole = with_parts(whole, self.host if run_in is None else {"image": run_in.digest or ""})
-        if run_in is None:
-            return replace(whole, image=None, image_digest=None)
-        return replace(whole, image_digest=run_in.digest)
+        where = {"env": self.env, "artifacts": self.artifacts}
+        return document(self.plan, task, **where, run_in=run_in, machine=lambda: self.host)
 
     @cached_property
     def _inherited(self) -> dict[str, str]:
@@ -209,6 +204,20 @@ class Job:
             found[task.checkpoint.name] = str(tree.checkpoint)
         # The guardian knows a run's processes by this variable, so no author's may replace it.
         return {**found, **about_run, guardian.VARIABLE: self.uid}
+
+
+def document(
+    plan: Plan, task: Task, *, env: str, artifacts: str, run_in: Image | None, machine: Callable[[], Mapping[str, str]]
+) -> TaskDocument:
+    """What a task is on this machine. run_in: its image as a container engine has it, None where its program is a
+    process of this machine. machine: what stands for an image in keys of the cache then.
+    """
+    whole = of_task(task, pipeline=plan.name, env=env, artifacts=artifacts, plan=plan)
+    if run_in is None:
+        return replace(with_parts(whole, machine()), image=None, image_digest=None)
+    if run_in.digest is None:
+        whole = replace(whole, cache=None)  # nobody can tell what it is
+    return replace(with_parts(whole, {"image": run_in.digest or ""}), image_digest=run_in.digest)
 
 
 def _params_read(task: Task) -> set[str]:

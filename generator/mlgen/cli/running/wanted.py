@@ -63,7 +63,11 @@ class Wanted:
         if self.explain_cache and self.no_cache:
             fix = "leave --no-cache out to see what would be cached: with it, every task runs"
             raise Misuse("options", "--explain-cache and --no-cache exclude each other", fix=fix)
-        if self.backfill and not self.explain_cache:
+        if self.explain_cache and (self.ask or self.backfill or self.detach or self.logs):
+            message = "--resume, --from, --only, --backfill, --detach and --logs exclude --explain-cache"
+            why = "it runs nothing, and says what a run of the whole pipeline would take"
+            raise Misuse("bad-option", message, why=why, fix="leave them out; a date of a backfill is given by -p")
+        if self.backfill:
             self._check_backfill()
 
     def _check_starts(self) -> None:

@@ -45,6 +45,22 @@ def bring(plan: Plan, client: Client, tell: Callable[[str], None]) -> dict[Image
     return {image: _bring(image, client, tell) for image in sorted(images, key=lambda i: i.reference)}
 
 
+def here(plan: Plan, client: Client) -> dict[Image, Image]:
+    """Each image of a plan as it is here, and none is pulled.
+
+    Raises CannotAnswer "image-pull" for one that is not here, where only the engine could tell its digest.
+    """
+    found = dict[Image, Image]()
+    for image in {task.image for task in plan.all_tasks if task.image is not None}:
+        told = _inspect(reference(image), client) if image.digest is None else []
+        if told is None:
+            message = f"{reference(image)} is not on this machine, so nobody knows here which image its tag means"
+            fix = f"`{client.name} pull {reference(image)}`, or `mlgen lock`, which pins it"
+            raise CannotAnswer("image-pull", message, fix=fix)
+        found[image] = image if image.digest else replace(image, digest=_digest(image, told))
+    return found
+
+
 def _bring(image: Image, client: Client, tell: Callable[[str], None]) -> Image:
     name = reference(image)
     told = _inspect(name, client)
