@@ -62,6 +62,7 @@ class Engine:
             labels=s.labels,
             owner=s.owner,
             resumes=s.resumes,
+            given=s.given,
         )
 
     def tell_run(self, run: RunRecord) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from mlgen.ledger.records.run import Given
 from mlgen.ledger.records.task import Item, TaskRecord, local_run_id
 from mlgen.ledger.records.task import Source as Commit
 from mlgen.local import environment, guardian, host, shorttmp
@@ -38,6 +39,7 @@ class Job:
     tasks, by the runs that made what they leave; items: of fans, known ones and those of which some items need not run.
     left_out: tasks that were not asked for. resumes: a run's uid; before: of those that this one took up in turn.
     look: whether tasks that may be cached are looked for; what they make is kept all the same.
+    given: which arguments somebody gave, None where that is not known.
     slots: tasks that run at one time. grace_seconds: between asking a task to end and making it.
     client: the container engine that runs the tasks' programs; None: they are processes of this machine.
     images: each image of the plan as that engine has it.
@@ -62,6 +64,7 @@ class Job:
     left_out: frozenset[str] = frozenset()
     resumes: str | None = None
     before: tuple[str, ...] = ()
+    given: Given | None = None
     slots: int = 1
     grace_seconds: float = 10.0
     client: Client | None = None
@@ -89,6 +92,7 @@ class Job:
             labels=dict(self.labels),
             owner=self.plan.owner or None,
             resumes=self.resumes,
+            given=self.given,
         )
 
     def into(self, started: Started) -> Into:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlgen import canonical, diagnostic
 from mlgen.diagnostic import Misuse
+from mlgen.ledger.records.run import Given
 from mlgen.local.arguments import Arguments, Location, recorded_path
 from mlgen.plan.model import Input, ParamRef, Plan
 from mlgen.spec.checks.arguments import is_remote, split_digest
@@ -55,6 +56,13 @@ def parse_arguments(
     if problems:
         raise _misuse(plan, problems)
     return Arguments(params, inputs)
+
+
+def given_of(arguments: Arguments, names: Iterable[str]) -> Given:
+    """What a run's record says of the arguments that somebody gave. names: theirs."""
+    some = set(names)
+    params = tuple(name for name in arguments.params if name in some)
+    return Given(params, {name: str(at) for name, at in arguments.inputs.items() if name in some})
 
 
 def _canonical(text: str) -> str:

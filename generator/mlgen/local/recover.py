@@ -151,6 +151,7 @@ def _fixed_run(
             labels=started.labels,
             owner=started.owner,
             resumes=started.resumes,
+            given=started.given,
         )
         write(folder.run_json, entry.to_bytes(run))
     return folder.run_json.read_bytes()

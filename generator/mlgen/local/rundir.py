@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlgen.ledger.records.run import Given
 from mlgen.ledger.records.task import Item
 from mlgen.local.whole import append, read, write
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
@@ -47,6 +48,7 @@ class Started:
     labels: dict[str, str] = field(default_factory=dict)
     owner: str | None = None
     resumes: str | None = None
+    given: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,10 @@ class RunFolder:
 
     def read_start(self) -> Started | None:
         data = read(self.path / "start.json")
-        return None if data is None else Started(**data)
+        if data is None:
+            return None
+        given = data.pop("given", None)
+        return Started(**data, given=Given(tuple(given["params"]), given["inputs"]) if given else None)
 
     def note_skipped(self, task: str, reason: str, why: str) -> None:
         append(self.path / "skipped.jsonl", json.dumps([task, reason, why]).encode())

@@ -31,7 +31,17 @@ def keep(plan: Plan, store: Store) -> None:
 
 
 def kept(digest: str, store: Store) -> Mapping[str, Mapping[str, Json]] | None:
-    """The tasks of the plan of a digest, by name, as JSON; None where it is not kept, or is another.
+    """The tasks of the plan of a digest, by name, as JSON; None as for `whole`."""
+    plan = whole(digest, store)
+    if plan is None:
+        return None
+    tasks = plan.get("tasks")
+    assert isinstance(tasks, list)
+    return {str(task["name"]): task for task in tasks if isinstance(task, dict)}
+
+
+def whole(digest: str, store: Store) -> Mapping[str, Json] | None:
+    """The plan of a digest, as JSON; None where it is not kept, or is another.
 
     Whoever may write to the store can put anything there: its digest says whether it is that plan.
     Raises CannotAnswer where the store cannot be asked.
@@ -44,6 +54,4 @@ def kept(digest: str, store: Store) -> Mapping[str, Mapping[str, Json]] | None:
         return None
     plan = parse_json(data.decode())
     assert isinstance(plan, dict), "its digest is that of a plan"
-    tasks = plan.get("tasks")
-    assert isinstance(tasks, list)
-    return {str(task["name"]): task for task in tasks if isinstance(task, dict)}
+    return plan

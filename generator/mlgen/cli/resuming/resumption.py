@@ -13,7 +13,7 @@ from mlgen.cli.output import note
 from mlgen.cli.resuming import base
 from mlgen.cli.resuming.ask import Ask
 from mlgen.cli.resuming.items import Left
-from mlgen.cli.resuming.taken import take
+from mlgen.cli.resuming.taken import Before, take
 from mlgen.diagnostic import Misuse
 from mlgen.ledger.questions.read import Run
 from mlgen.ledger.records.task import State, TaskRecord
@@ -34,7 +34,8 @@ MOST_TOLD = 20  # tasks, in a line each
 class Resumption:
     """run, uid: of the one that is taken up; before: the uids of those that this one took up in turn, the latest first.
 
-    given: the arguments, as on the command line.
+    given: the arguments, as on the command line; asked: which of them somebody gave, now or then. notes: what is to be
+    said of the rest.
 
     known: of tasks and gate tasks that need not run, what their readers get. reused: the records of those tasks; of
     fans, items: also of those that run for others of their items.
@@ -50,6 +51,8 @@ class Resumption:
     again: Mapping[str, str]
     items: Mapping[str, Items] = field(default_factory=dict)
     before: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -57,7 +60,9 @@ class Resumption:
         return tuple(name for name in self.known if name in self.reused or name in self.items)
 
     def tell(self) -> None:
-        """What is reused and what runs, for people."""
+        """What is reused and what runs, for people, and with which arguments that nobody gave."""
+        for line in self.notes:
+            note(line)
         count = len(self.tasks)
         reused = ", ".join(self.tasks) if count <= MOST_TOLD else f"{count} tasks"
         note(f"from {self.run}: {f'{reused} reused' if count else 'nothing is reused'}")
@@ -88,7 +93,7 @@ def resume(
     taken_up = base.find(records, plan, ask)
     run = taken_up.run
     project, cwd = records.workspace.root, Path.cwd()
-    taken = take(plan, run, given, project=project, cwd=cwd, artifacts=records.environment.artifacts)
+    taken = take(plan, Before.of(records, plan, run), given, project=project, cwd=cwd)
     arguments = parse_arguments(plan, taken.given, project=project, cwd=cwd, has=has)
     found = {e.record.task: e.record for e in run.outcomes if e.record.item is None}
     looking = _Looking(records, plan, run, engine)
@@ -115,7 +120,7 @@ def resume(
     others = [one.other for one in past.values() if isinstance(one, Past) and one.other is not None]
     chosen = _chosen(plan, run, ask, known, given=taken.given, found=found, others=others)
     left = {name: one for name, one in items.items() if name not in chosen.left_out}
-    return replace(chosen, items=left, before=taken_up.before)
+    return replace(chosen, items=left, before=taken_up.before, asked=taken.asked, notes=taken.notes)
 
 
 def _asked(plan: Plan, ask: Ask) -> set[str]:

@@ -26,7 +26,7 @@ from mlgen.local import rundirs
 from mlgen.local.containers.client import Client
 from mlgen.local.events import Outcome
 from mlgen.local.job import ENGINE, Job
-from mlgen.local.params import parse_arguments
+from mlgen.local.params import given_of, parse_arguments
 from mlgen.local.run import run as run_locally
 from mlgen.plan.model import Image, Plan
 from mlgen.render.names import given_labels
@@ -45,9 +45,11 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
         check_available()
     client, images = _containers(wanted.engine, plan)
     texts = list(wanted.given) if resumed is None else resumed.given
+    names = {text.partition("=")[0] for text in texts} if resumed is None else resumed.asked
+    arguments = parse_arguments(plan, texts, project=workspace.root, cwd=Path.cwd())
     job = Job(
         plan=plan,
-        arguments=parse_arguments(plan, texts, project=workspace.root, cwd=Path.cwd()),
+        arguments=arguments,
         run=given.name(plan, wanted.name, taken=[folder.run for folder in rundirs.kept(workspace.root)]),
         uid=str(uuid.uuid4()),
         project=workspace.root,
@@ -63,6 +65,7 @@ def run(records: Records, workspace: Workspace, plan: Plan, wanted: Wanted) -> i
         client=client,
         images=images,
         look=not wanted.no_cache,
+        given=given_of(arguments, names),
     )
     if resumed is not None:
         resumed.tell()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlgen.ledger.records.artifact import Artifact
-from mlgen.ledger.records.run import RunRecord, TaskStatus
+from mlgen.ledger.records.run import Given, RunRecord, TaskStatus
 from mlgen.ledger.records.task import Source, TaskRecord
 from mlgen.secrets.masking import masked, scrub_values
 
@@ -45,5 +45,9 @@ def masked_run(record: RunRecord) -> RunRecord:
         params=scrub_values(record.params),
         labels={name: str(text) for name, text in scrub_values(record.labels).items()},
         owner=_optional(record.owner),
+        given=record.given
+        and Given(
+            tuple(map(masked, record.given.params)), {name: masked(text) for name, text in record.given.inputs.items()}
+        ),
         tasks={name: TaskStatus(masked(one.status), masked(one.reason)) for name, one in record.tasks.items()},
     )

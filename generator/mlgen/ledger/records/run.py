@@ -25,11 +25,20 @@ class TaskStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Which arguments somebody gave; the others are as the spec has them. inputs: name -> where it lay."""
+
+    params: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run as a whole. state, ended_at and tasks speak of `tasks`, not of `finally`. Times: RFC 3339 in UTC.
 
     labels, owner: of the spec and mlgen.yaml, as the run began; of a record by an earlier mlgen, none.
-    resumes: the uid of the run of which it reused what need not run again.
+    resumes: the uid of the run of which it reused what need not run again. given: None where nobody kept it, as of runs
+    in a cluster.
     reconciled: written from outside, because the run itself could not; dropped once its own is there.
     """
 
@@ -48,6 +57,7 @@ class RunRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     resumes: str | None = None
+    given: Given | None = None
 
     @property
     def path(self) -> str:
@@ -74,7 +84,12 @@ def to_json(run: RunRecord) -> dict[str, Json]:
         "owner": run.owner,
         **({"reconciled": True} if run.reconciled else {}),
         **({"resumes": run.resumes} if run.resumes is not None else {}),
+        **({"given": _given_json(run.given)} if run.given is not None else {}),
     }
+
+
+def _given_json(given: Given) -> dict[str, Json]:
+    return {"params": list(given.params), "inputs": dict(given.inputs)}
 
 
 def to_bytes(run: RunRecord) -> bytes:
@@ -124,4 +139,16 @@ def of_fields(data: Fields) -> RunRecord:
         labels={name: labels.text(name) for name in data.optional_mapping("labels") or ()},
         owner=data.optional_text("owner"),
         resumes=data.optional_text("resumes", RUN_ID),
+        given=_given(data),
     )
+
+
+def _given(data: Fields) -> Given | None:
+    if data.optional_mapping("given") is None:
+        return None
+    given = data.object("given")
+    params = given.get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise BadRecord("given.params is no list of names")
+    inputs = Fields(given.optional_mapping("inputs") or {}, given, "inputs")
+    return Given(tuple(map(str, params)), {name: inputs.text(name) for name in given.optional_mapping("inputs") or ()})
