@@ -125,6 +125,19 @@ def test_the_same_command_again_does_only_what_is_left(project: Path, say: Say) 
     assert time.monotonic() - began < 30
 
 
+def test_a_default_that_was_mended_is_that_of_the_dates_that_are_left(project: Path, say: Say) -> None:
+    spec = project / "pipelines/daily.yaml"
+    text = spec.read_text().replace("in: [make.rows]", "in: [make.rows, params.n]")
+    spec.write_text(text.replace("; true'", "; test \"$n\" = 2'"))
+    command = (*RUN, "since=2026-10-01..2026-10-01", "--format", "json")
+    assert say(*command)[0] == 1
+    spec.write_text(spec.read_text().replace("n: 1,", "n: 2,"))
+    code, out, err = say(*command)
+    assert (code, json.loads(out)["complete"]) == (0, 1), err
+    shown = json.loads(say("runs", "show", "daily-2026-10-01-r2", "--format", "json")[1])
+    assert shown["params"]["n"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

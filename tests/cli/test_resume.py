@@ -143,6 +143,105 @@ def test_params_and_inputs_are_taken_over_unless_given_again(
     assert "make (input raw has other bytes)" in err
 
 
+def default(name: str, old: str, new: str) -> None:
+    """Mend a param's default."""
+    path = Path("pipelines/line.yaml")
+    before, found, after = path.read_text().partition(f" {name}: {old}" if name == "default" else f"{{{name}: {old}")
+    assert found
+    path.write_text(before + found.removesuffix(old) + new + after)
+
+
+def test_a_default_that_was_mended_is_taken_and_what_was_given_stays(
+    project: Path, again: Callable[..., Told], say: Say
+) -> None:
+    spec()
+    again("-p", "word=yo", "--name", "one", code=1)
+    default("n", "1", "3")
+    default("default", "hi", "hello")
+    _, err = again("--resume", "one", "--name", "two", code=1)
+    assert "n is 3, the spec's default; in one it was 1" in err
+    assert "train (param n is 3, was 1)" in err
+    assert facets(say, "two")["run"]["params"] == {"n": 3, "word": "yo"}
+    default("n", "3", "4")
+    again("--resume", "two", "-p", "word=ho", "--name", "three", code=1)
+    assert facets(say, "three")["run"]["params"] == {"n": 4, "word": "ho"}
+    default("n", "4", "5")
+    again("--resume", "three", "--name", "four", code=1)
+    assert facets(say, "four")["run"]["params"] == {"n": 5, "word": "ho"}
+
+
+def test_where_nobody_kept_what_was_given_the_plan_of_that_run_tells_it_or_a_note(
+    project: Path, again: Callable[..., Told], say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec()
+    monkeypatch.setattr("mlgen.cli.running.here.given_of", lambda _arguments, _names: None)
+    (project / "other.txt").write_text("others\n")
+    again("-p", "n=7", "-p", "raw=other.txt", "--name", "one", code=1)
+    default("n", "1", "3")
+    default("default", "hi", "hello")
+    _, err = again("--resume", "one", "--name", "two", code=1)
+    assert facets(say, "two")["run"]["params"] == {"n": 7, "word": "hello"}
+    assert "word is hello, the spec's default; in one it was hi" in err
+    assert "make, train reused" in err.replace("note: ", "")
+    shutil.rmtree(project / ".mlgen/artifacts/_plans")
+    _, err = again("--resume", "one", "--name", "three", code=1)
+    assert facets(say, "three")["run"]["params"] == {"n": 7, "word": "hi"}
+    assert "word=hi is taken from one; the spec's default is hello" in err
+    assert "n=7 is taken from one; the spec's default is 3" in err
+    assert "raw=other.txt is taken from one; the spec has data.txt" in err
+
+
+def test_an_input_that_nothing_had_read_is_that_of_the_run(
+    project: Path, again: Callable[..., Told], say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "other.txt").write_text("others\n")
+    text = (
+        "version: 1\nname: line\ninputs: {raw: data.txt}\ntasks:\n  first: {run: 'BROKEN'}\n"
+        "  make: {run: 'cat \"$raw\" > \"$said\"', in: [inputs.raw], after: [first], out: {said: string}}\n"
+    )
+    spec_file = Path("pipelines/line.yaml")
+    spec_file.write_text(text.replace("BROKEN", "exit 1"))
+    again("-p", "raw=other.txt", "--name", "one", code=1)
+    again("--resume", "one", "--name", "two", code=1)
+    spec_file.write_text(text.replace("BROKEN", "true"))
+    again("--resume", "two", "--name", "three")
+    told = facets(say, "three")["make"]["run"]["facets"]["mlgen_task"]
+    assert told["values"] == {"said": "others"}
+    spec_file.write_text(text.replace("BROKEN", "exit 1"))
+    monkeypatch.setattr("mlgen.cli.running.here.given_of", lambda _arguments, _names: None)
+    again("-p", "raw=other.txt", "--name", "unknown", code=1)
+    _, err = again("--resume", "unknown", code=1)
+    assert "no task of unknown had read raw, so that nobody knows where it was given: it is data.txt" in err
+
+
+def test_an_input_whose_place_the_spec_mended_is_read_there(project: Path, again: Callable[..., Told]) -> None:
+    spec()
+    again("--name", "one", code=1)
+    (project / "better.txt").write_text("better\n")
+    path = Path("pipelines/line.yaml")
+    path.write_text(path.read_text().replace("data.txt", "better.txt"))
+    _, err = again("--resume", "one", code=1)
+    assert "make (input raw has other bytes)" in err
+
+
+def test_a_param_is_compared_as_it_is_written(project: Path, again: Callable[..., Told]) -> None:
+    spec()
+    path = Path("pipelines/line.yaml")
+    path.write_text(path.read_text().replace("n: 1,", "n: {type: json, default: {a: 1}},"))
+    again("--name", "one", code=1)
+    _, err = again("--resume", "one", "-p", 'n={"a":true}', code=1)
+    assert 'train (param n is {"a":true}, was {"a":1})' in err
+    _, err = again("--resume", "one", "-p", 'n={"a": 1}', code=1)
+    assert "train (" not in err
+
+
+def test_what_was_given_to_a_run_that_was_killed_is_known(failed: Path, again: Callable[..., Told], say: Say) -> None:
+    killed_at("reused", 1, *RUN, "--resume", "one", "-p", "word=yo", "--name", "killed")
+    default("default", "hi", "hello")
+    again("--resume", "killed", "--name", "two", code=1)
+    assert facets(say, "two")["run"]["params"]["word"] == "yo"
+
+
 def test_a_file_of_the_repository_that_changed_is_read_again(failed: Path, again: Callable[..., Told]) -> None:
     (failed / "data.txt").write_text("new bytes\n")
     _, err = again("--resume", "one", code=1)

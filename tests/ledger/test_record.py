@@ -11,6 +11,7 @@ from mlgen.ledger.records import run
 from mlgen.ledger.records.artifact import dataset_name, uri_of
 from mlgen.ledger.records.entry import Entry, from_bytes, path_of, record_from_bytes, to_bytes
 from mlgen.ledger.records.fields import BadRecord, NewerFormat
+from mlgen.ledger.records.run import Given
 from mlgen.ledger.records.task import (
     MAX_BYTES,
     MOST_BYTES,
@@ -22,7 +23,8 @@ from mlgen.ledger.records.task import (
 )
 from tests.ledger import records
 
-EVERY: list[Entry] = [*records.every_kind(), records.run(), records.run(reconciled=True, commit="c" * 40)]
+EVERY: list[Entry] = [*records.every_kind(), records.run(), records.run(reconciled=True, commit="c" * 40),
+    records.run(given=Given(("epochs",), {"raw": "s3://b/raw@sha256:0"})), records.run(given=Given())]
 
 
 @pytest.mark.parametrize("record", EVERY)

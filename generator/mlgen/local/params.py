@@ -62,7 +62,9 @@ def given_of(arguments: Arguments, names: Iterable[str]) -> Given:
     """What a run's record says of the arguments that somebody gave. names: theirs."""
     some = set(names)
     params = tuple(name for name in arguments.params if name in some)
-    return Given(params, {name: str(at) for name, at in arguments.inputs.items() if name in some})
+    # A path that is not UTF-8 no record could hold: whoever resumes the run is told that there is no such file.
+    texts = {name: str(at).encode(errors="replace").decode() for name, at in arguments.inputs.items()}
+    return Given(params, {name: text for name, text in texts.items() if name in some})
 
 
 def _canonical(text: str) -> str:
