@@ -128,7 +128,7 @@ def test_the_same_command_again_does_only_what_is_left(project: Path, say: Say) 
 def test_a_default_that_was_mended_is_that_of_the_dates_that_are_left(project: Path, say: Say) -> None:
     spec = project / "pipelines/daily.yaml"
     text = spec.read_text().replace("in: [make.rows]", "in: [make.rows, params.n]")
-    spec.write_text(text.replace("; true'", "; test \"$n\" = 2'"))
+    spec.write_text(text.replace("; true'", '; test "$n" = 2\''))
     command = (*RUN, "since=2026-10-01..2026-10-01", "--format", "json")
     assert say(*command)[0] == 1
     spec.write_text(spec.read_text().replace("n: 1,", "n: 2,"))

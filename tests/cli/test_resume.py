@@ -197,7 +197,7 @@ def test_an_input_that_nothing_had_read_is_that_of_the_run(
     (project / "other.txt").write_text("others\n")
     text = (
         "version: 1\nname: line\ninputs: {raw: data.txt}\ntasks:\n  first: {run: 'BROKEN'}\n"
-        "  make: {run: 'cat \"$raw\" > \"$said\"', in: [inputs.raw], after: [first], out: {said: string}}\n"
+        '  make: {run: \'cat "$raw" > "$said"\', in: [inputs.raw], after: [first], out: {said: string}}\n'
     )
     spec_file = Path("pipelines/line.yaml")
     spec_file.write_text(text.replace("BROKEN", "exit 1"))

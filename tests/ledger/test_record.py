@@ -23,8 +23,13 @@ from mlgen.ledger.records.task import (
 )
 from tests.ledger import records
 
-EVERY: list[Entry] = [*records.every_kind(), records.run(), records.run(reconciled=True, commit="c" * 40),
-    records.run(given=Given(("epochs",), {"raw": "s3://b/raw@sha256:0"})), records.run(given=Given())]
+EVERY: list[Entry] = [
+    *records.every_kind(),
+    records.run(),
+    records.run(reconciled=True, commit="c" * 40),
+    records.run(given=Given(("epochs",), {"raw": "s3://b/raw@sha256:0"})),
+    records.run(given=Given()),
+]
 
 
 @pytest.mark.parametrize("record", EVERY)
