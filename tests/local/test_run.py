@@ -394,7 +394,7 @@ def test_code_is_laid_fresh_into_each_working_directory(project: Project) -> Non
     assert told.records["a-0"].code_digest == digest
     (project.root / "src" / "main.py").write_bytes(b"edited")
     with pytest.raises(CannotAnswer, match="changed while"):
-        Project(project.root).run(made, code={("src",): listing}, uid=uid(1))
+        Project(project.root).run(made, code={("src",): listing}, run="demo-x2", uid=uid(1))
 
 
 def uid(number: int) -> str:
