@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import rights
+from tests.rights import Rights
+
 E2E = "tests/e2e/"
 
 
@@ -50,3 +53,11 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "mlgen.yaml").write_text("version: 1\n")
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture
+def least(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rights]:
+    """Stores that let nothing be deleted but what must be; and who asks for more asks for what the guide names."""
+    found = rights.bind(monkeypatch, Rights(rights.named()[:1], tmp_path_factory.mktemp("rights") / "refused"))
+    yield found
+    assert [key for key in found.refused if not key.startswith(rights.named())] == []

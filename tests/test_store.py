@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import obstore
 import pytest
@@ -20,12 +21,27 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from mlgen.diagnostic import CannotAnswer, Misuse
-from mlgen.store import BadArtifact, BadKey, Folder, Mismatch, Missing, Store, Taken, hold, locate, measure, open_store
+from mlgen.store import (
+    BadArtifact,
+    BadKey,
+    Folder,
+    Mismatch,
+    Missing,
+    Store,
+    Taken,
+    claim,
+    forget,
+    hold,
+    locate,
+    measure,
+    open_store,
+)
 from mlgen.store.bucket import Bucket
 from mlgen.store.content import chunks
 from mlgen.store.disk import remove
 from mlgen.store.refusal import Place
 from tests import s3
+from tests.rights import Rights
 
 GENERATOR = Path(__file__).parents[1] / "generator"
 
@@ -117,6 +133,42 @@ def test_many_are_forgotten_at_once(store: Store) -> None:
     store.delete_all([])
     store.delete_all(["a/0", "a/3", "a/9", "a/4"])
     assert store.keys("a") == ["a/1", "a/2"]
+
+
+class Unconditional(Folder):
+    """A store that lets every put succeed. later: what another puts right after our next put."""
+
+    later: ClassVar[bytes | None] = None
+
+    def put(self, key: str, data: bytes) -> None:
+        for one in (data, self.later):
+            if one is not None:
+                self.delete(key)
+                super().put(key, one)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_a_key_is_held_by_the_first(store: Store, tmp_path: Path, conditional: bool) -> None:
+    store = store if conditional else Unconditional(tmp_path / "a", "a")
+    assert claim(store, "a/first", b"one")
+    assert claim(store, "a/first", b"one"), "asked again by the same"
+    for other in (b"two", b"", b"longer"):
+        assert not claim(store, "a/first", other)
+    assert store.get("a/first") == b"one"
+
+
+def test_a_key_that_another_put_over_ours_is_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Unconditional, "later", b"two")
+    assert not claim(Unconditional(tmp_path / "a", "a"), "a/first", b"one")
+
+
+def test_what_may_not_be_deleted_stays_and_no_more(store: Store, least: Rights) -> None:
+    for key in ("_attempts/a", "_ledger/spool/a"):
+        store.put(key, b"1")
+        forget(store, [key])
+    assert store.keys("_attempts") == ["_attempts/a"]
+    assert store.keys("_ledger") == []
+    forget(store, [])
 
 
 def test_a_file_goes_in_and_comes_out(store: Store, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mlgen import git
 from mlgen.cluster import podlogs, reconcile
 from mlgen.cluster.api import PODS
 from mlgen.cluster.reconcile import SETTLED, Reconciled, Reconciler
+from mlgen.ledger import passes
 from mlgen.ledger.folding.fold import fold
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.entry import from_bytes
@@ -26,6 +27,7 @@ from mlgen.ledger.told import missing
 from mlgen.store import Folder
 from tests.cluster.apiserver import NAMESPACE, Cluster, running
 from tests.ledger import records
+from tests.rights import Rights
 
 NOW = datetime(2026, 11, 28, 22, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -146,6 +148,21 @@ def test_marks_go_with_their_runs(place: Place) -> None:
     ]
     place.cluster.pipelineruns.append(gone)  # a mark that was lost costs a look
     assert place.reconcile().records == []
+
+
+def test_passes_that_may_delete_no_marks_go_on(place: Place, least: Rights) -> None:
+    place.cluster.add("ok")
+    place.cluster.add("fail")
+    store = place.spool.store
+    for number in range(3):
+        now = NOW + timedelta(minutes=number)
+        done = place.reconcile(now)
+        assert bool(done.records) == (number == 0)
+        assert place.fold() == sorted(done.records)
+        passes.mark(store, "lab", now)
+        assert passes.last(store, "lab") == now
+        place.cluster.pipelineruns[1:] = []
+    assert {key.rpartition("/")[0] for key in least.refused} == {"_ledger/settled/lab", "_ledger/passes/lab"}
 
 
 def test_logs_are_kept_as_they_were_printed(place: Place) -> None:

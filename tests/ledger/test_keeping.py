@@ -86,7 +86,7 @@ def test_names_are_those_that_others_give() -> None:
         assert kind_of(f"{podlogs.log_folder(uid('r1'))}/{log}") is Kind.LOGS
     assert keeping.OUTCOMES == outcomes.PREFIX
     item = Outcome(3, 0, uid("r1"), State.FAIL, {}, {}, {})
-    told = [outcomes.key("churn", uid("r1"), "train", item), outcomes.count_key("churn", uid("r1"), "train")]
+    told = [outcomes.key("churn", uid("r1"), "train", item), outcomes.count_key("churn", uid("r1"), "train", 1)]
     assert [kind_of(key) for key in told] == [Kind.OUTCOME] * 2
     assert {place_of(key) for key in told} == {f"_outcomes/churn/{uid('r1')}/train"}
     assert kind_of("churn/r1/train.3.12345678/model") is Kind.OUT

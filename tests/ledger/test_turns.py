@@ -14,6 +14,7 @@ import pytest
 from mlgen.ledger.folding.turns import TURNS, Paced, ahead
 from mlgen.store import Store, open_store
 from tests import s3
+from tests.rights import Rights
 
 MOMENT = datetime(2026, 11, 28, 10, 0, 3, tzinfo=UTC)
 
@@ -133,6 +134,20 @@ def test_what_has_passed_is_swept_up(turns: Callable[..., Paced], world: World, 
         assert turns().take()
         assert len(store.keys(TURNS)) < 25
         world.now += timedelta(seconds=10)
+
+
+def test_who_may_delete_no_turns_has_them_all_the_same(
+    turns: Callable[..., Paced], world: World, store: Store, least: Rights
+) -> None:
+    for _ in range(30):
+        assert turns().take()
+        assert not turns().take()
+        world.now += timedelta(seconds=10)
+    assert len(store.keys(TURNS)) == 30
+    assert least.refused
+    wrong = turns(timedelta(days=1))
+    assert wrong.take(), "by the store's time; what it took by its own clock stays where it is"
+    assert not turns().take()
 
 
 def test_a_foreign_key_among_turns_harms_nothing(turns: Callable[..., Paced], world: World, store: Store) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from mlgen.runtime.protocol import Tree
 from mlgen.runtime.stage_in import prepare
+from tests import rights
+from tests.rights import Rights
 from tests.runtime.pods import MODEL, ROWS, MakePod, Pod
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_cloud(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No pod asks to delete what the guide does not name."""
+    found = rights.bind(monkeypatch, Rights(rights.named(), tmp_path_factory.mktemp("rights") / "refused"))
+    yield
+    assert found.refused == []
 
 
 @pytest.fixture

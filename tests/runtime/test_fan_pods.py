@@ -9,12 +9,13 @@ from uuid import uuid4
 import pytest
 
 from mlgen.ledger.records.task import Item, State
-from mlgen.runtime.fans import gathering
+from mlgen.runtime.fans import gathering, outcomes
 from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
 from mlgen.runtime.pod import verdict
 from mlgen.runtime.protocol import In, Out
 from mlgen.store import Folder
 from mlgen.values import Type
+from tests.rights import Rights
 from tests.runtime.pods import MakePod, Pod, until
 
 AUC, MODEL, NOTE = Out("auc", Type.METRIC), Out("model", Type.MODEL), Out("note", Type.STRING, True, 64)
@@ -185,6 +186,31 @@ def test_a_list_of_the_run(make: MakePod, tmp_path: Path) -> None:
     item.programs[0].wait()
     (record,) = [r for r in item.records if r.item]
     assert record.item == Item(3, 6, {"shard": {"a": "$(x)"}, "size": 20})
+
+
+def test_of_several_attempts_of_a_producer_the_last_list_counts(make: MakePod, tmp_path: Path, least: Rights) -> None:
+    uid = str(uuid4())
+    store = Folder(tmp_path / "store", str(tmp_path / "store"))
+    for attempt, many in enumerate([3, 2, 3]):
+        count = Count(0, "each", 16, False, (ListDocument("train.list"),))
+        pod = make(outs=(Out("list", Type.JSON, False, 1024),), counts=(count,), run_uid=uid, attempt=attempt)
+        pod.sidecar()
+        pod.stage_in()
+        pod.main(f"echo '{list(range(many))}' > \"$list\"")
+        assert pod.stage_out() == 0
+        assert gathering.count(store, "churn", uid, "each") == many
+    assert least.refused == []
+    assert gathering.read(store, "churn", uid, "each") == [], "what was told of their number is no outcome"
+
+
+def test_a_number_of_items_is_told_once_more_only_where_it_is_another(tmp_path: Path) -> None:
+    store = Folder(tmp_path / "store", "store")
+    for of in (5, 5, 4, 4):
+        gathering.put_count(store, "churn", "u", "each", of)
+    folder = outcomes.count_folder("churn", "u", "each")
+    store.put(f"{folder}/x.json", b"not ours")
+    assert [key.rpartition("/")[2] for key in store.keys(folder)] == ["1.json", "2.json", "x.json"]
+    assert gathering.count(store, "churn", "u", "each") == 4
 
 
 @pytest.mark.parametrize(("text", "said"), [

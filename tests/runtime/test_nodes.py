@@ -21,6 +21,7 @@ from mlgen.runtime.nodes.board import Board
 from mlgen.runtime.nodes.model import End, NodesDocument
 from mlgen.runtime.pod import verdict
 from mlgen.store import Folder
+from tests.rights import Rights
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
 WAIT_SECONDS = 20
@@ -223,6 +224,23 @@ def test_a_node_that_is_lost(group: MakeGroup) -> None:
     record = found.pods[0].only_record()
     assert (record.state, record.reason, record.exit_code) == (State.FAIL, "PodStopped", None)
     assert (record.error or "").startswith("node 2 of 3: its pod has not been heard of for 2 s"), record.error
+
+
+def test_a_node_is_lost_also_where_no_beat_may_be_deleted(group: MakeGroup, least: Rights) -> None:
+    found = group(2)
+    found.drive(0, "sleep 30")
+    found.drive(1, "sleep 30")
+    running(found)
+    until(lambda: found.board().look().beats.get(1, 0) > 2, "rank 1 was heard of more than once")
+    for program in found.pods[1].programs:
+        program.kill()
+    found.threads.pop()
+    assert found.join()[0]
+    error = found.pods[0].only_record().error or ""
+    assert error.startswith("node 1 of 2: its pod has not been heard of for 2 s"), error
+    assert "cannot be heard" not in found.pods[0].programs[0].text
+    assert all("/beat-" in key for key in least.refused)
+    assert least.refused
 
 
 def running(found: Group) -> None:

@@ -20,10 +20,12 @@ from mlgen.cluster.shape import Unfit
 from mlgen.cluster.view import RUN_UID_LABEL, Objects
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records.entry import Entry
+from mlgen.store import forget
 
 ENV_LABEL = "mlgen.dev/env"
 SETTLED = "_ledger/settled"  # in the bucket: <env>/<uid of a run>
 UNREAD = 3  # logs that cannot be read, each after half a minute, before a pass leaves the rest to the next one
+MARKS = 1000  # that are taken away at once, in one request
 BATCH = 200  # records that are looked for at once: to look costs some ten trips to the ledger's host, for any number
 
 T = TypeVar("T")
@@ -95,8 +97,8 @@ class Reconciler:
         labels = f"{ENV_LABEL}={self.env}"
         listed = readable(self.api.items(PIPELINE_RUNS, self.namespace, labels=labels, partial=True), self.done.unfit)
         runs = [(str(one["metadata"]["uid"]), str(one["metadata"]["name"])) for one in listed]
-        for uid in sorted(settled - {uid for uid, _ in runs}):
-            store.delete(f"{folder}/{uid}")
+        gone = sorted(settled - {uid for uid, _ in runs})
+        forget(store, [f"{folder}/{uid}" for uid in gone[:MARKS]])
         return [(uid, name) for uid, name in runs if uid not in settled]
 
     def _gathered(self, uid: str, name: str) -> Gathered | None:

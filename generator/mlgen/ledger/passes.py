@@ -5,19 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from mlgen.store import Store
+from mlgen.store import Store, forget
 
 FOLDER = "_ledger/passes"  # <env>/<time>, an empty object; the time is the pass's own
 _FORM = "%Y%m%dT%H%M%SZ"
+_MOST = 1000  # marks that are taken away at once, in one request
 
 
 def mark(store: Store, env: str, now: datetime) -> None:
-    """Note that a pass ended well. The new mark comes first: after a kill there are two, and the later one counts."""
+    """Note that a pass ended well. The new mark comes first: where others stay, after a kill or as
+    nobody may delete them, the latest counts."""
     key = f"{FOLDER}/{env}/{now.astimezone(UTC).strftime(_FORM)}"
     store.put(key, b"")
-    for earlier in store.keys(f"{FOLDER}/{env}"):
-        if earlier < key:
-            store.delete(earlier)
+    earlier = [one for one in store.keys(f"{FOLDER}/{env}") if one < key]
+    forget(store, earlier[:_MOST])
 
 
 def last(store: Store, env: str) -> datetime | None:

@@ -11,6 +11,7 @@ from mlgen.store.beneath import Held, hold
 from mlgen.store.content import Content, measure
 from mlgen.store.errors import BadArtifact, BadKey, Mismatch, Missing, StoreError, Taken, TooLarge
 from mlgen.store.folder import Folder
+from mlgen.store.keys import claim, forget
 
 __all__ = [
     "BadArtifact",
@@ -26,6 +27,8 @@ __all__ = [
     "Taken",
     "TooLarge",
     "bucket_name",
+    "claim",
+    "forget",
     "hold",
     "locate",
     "measure",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mlgen import canonical
 from mlgen.ledger.records.entry import Entry, from_bytes, run_id, to_bytes
 from mlgen.ledger.records.fields import BadRecord, loads
-from mlgen.store import Item, Missing, Store, Taken, TooLarge
+from mlgen.store import Item, Missing, Store, Taken, TooLarge, forget
 from mlgen.store.threads import threads
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ class Spool:
         try:
             self.store.put(f"{DEAD}/{name}{_REASON}", reason)
         except Taken:  # it was refused before, and perhaps in other words
-            self.store.delete(f"{DEAD}/{name}{_REASON}")
-            with suppress(Taken):  # another fold was faster
+            forget(self.store, [f"{DEAD}/{name}{_REASON}"])
+            with suppress(Taken):  # another fold was faster, or the words before may not be deleted
                 self.store.put(f"{DEAD}/{name}{_REASON}", reason)
         self.store.delete(key)
 

@@ -18,11 +18,12 @@ from datetime import datetime
 from typing import Protocol
 
 from mlgen.ledger.folding.spool import FOLDER
-from mlgen.store import Missing, Store, Taken
+from mlgen.store import Store, claim, forget
 
 TURNS = f"{FOLDER}/turns"
 _SKEW_SECONDS = 5  # which clocks may differ by
-_KEPT = 20  # turns that have passed before they are swept up, in one request
+_KEPT = 20  # turns that have passed before they are swept up
+_MOST = 1000  # that are swept up at once, in one request: where none may be deleted, they are many
 
 
 def ahead(interval_seconds: int) -> int:
@@ -127,15 +128,10 @@ class Paced:
 
     def _claim(self, start: int) -> bool:
         self._taken += 1  # so that our own turn is not ours again
-        key, claim = self._key(start), f"{self.who} {self._taken}\n".encode()
-        try:
-            self.store.put(key, claim)
-            return self.store.get(key) == claim  # some stores let two puts at once succeed: the later one has it
-        except (Taken, Missing):
-            return False
+        return claim(self.store, self._key(start), f"{self.who} {self._taken}\n".encode())
 
     def _is_other_time(self, start: int) -> bool:
-        """Whether a turn was taken at a time that is not the store's. It is given back then."""
+        """Whether a turn was taken at a time that is not the store's. It is given back then, if that may be."""
         key = self._key(start)
         item = self.store.item(key)
         if item is None or self._skew_seconds:
@@ -144,7 +140,7 @@ class Paced:
         if abs(skew) <= max(_SKEW_SECONDS, self.interval_seconds):
             return False
         self._skew_seconds = skew
-        self.store.delete(key)
+        forget(self.store, [key])
         return True
 
     def _sweep(self) -> None:
@@ -154,7 +150,7 @@ class Paced:
         keys = self.store.keys(self._folder)
         passed = [key for key in keys if not old < _start_of(key) - self._now < far]
         if len(passed) >= _KEPT:
-            self.store.delete_all(passed)
+            forget(self.store, passed[:_MOST])
 
 
 def _start_of(key: str) -> float:

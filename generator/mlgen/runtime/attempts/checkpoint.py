@@ -23,7 +23,7 @@ from mlgen.ledger.records.fields import BadRecord, loads
 from mlgen.runtime.attempts.snapshot import Torn, Trait, still
 from mlgen.runtime.outs import StagingError, reason_of
 from mlgen.runtime.protocol import Execution, TaskDocument, Tree
-from mlgen.store import BadArtifact, Mismatch, Missing, Store, StoreError
+from mlgen.store import BadArtifact, Mismatch, Missing, Store, StoreError, forget
 from mlgen.store.base import check_key
 from mlgen.store.disk import empty
 
@@ -190,10 +190,8 @@ class Checkpoint:
 
     def _forget(self, keys: Sequence[str]) -> None:
         # Lists first: whoever finds one finds its bytes, unless it is forgotten at this moment.
-        try:
-            self.store.delete_all(sorted(keys, key=lambda key: not key.endswith(".json")))
-        except (StoreError, Fault, OSError):
-            return  # what stays harms nobody: the next save, the end of the task or `mlgen gc` forgets it
+        # What stays harms nobody: the next save, the end of the task or `mlgen gc` forgets it.
+        forget(self.store, sorted(keys, key=lambda key: not key.endswith(".json")))
 
     def restore(self, earlier: Sequence[str] = ()) -> Saved | None:
         """Lay the last save into the folder, which is there and empty; None where there is none.

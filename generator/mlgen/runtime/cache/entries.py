@@ -23,7 +23,7 @@ from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime.cache.key import Key, of_parts
 from mlgen.runtime.protocol import Out, TaskDocument
 from mlgen.runtime.texts import split_pointer
-from mlgen.store import BadKey, Missing, Store, TooLarge
+from mlgen.store import BadKey, Missing, Store, TooLarge, forget
 from mlgen.values import Type, parse
 
 PREFIX = "_cache"
@@ -249,9 +249,10 @@ def _lost(store: Store, outputs: Iterable[Artifact]) -> str | None:
 
 
 def settle(store: Store, entry: Entry, claimant: str) -> None:
-    """Take a claim back: the record that refers to the bytes is durable, and says it better. Raises CannotAnswer."""
+    """Take a claim back: the record that refers to the bytes is durable, and says it better. If that may be:
+    `gc artifacts` takes old claims away."""
     if entry.record.outputs:
-        store.delete(_claim_key(entry, claimant))
+        forget(store, [_claim_key(entry, claimant)])
 
 
 def _claim_key(entry: Entry, claimant: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlgen import canonical
@@ -16,7 +17,7 @@ from mlgen.runtime.fans import outcomes
 from mlgen.runtime.fans.model import Late
 from mlgen.runtime.fans.outcomes import Outcome
 from mlgen.runtime.outs import StagingError, reason_of
-from mlgen.store import Missing, Store, StoreError
+from mlgen.store import Missing, Store, StoreError, Taken
 from mlgen.store.threads import threads
 from mlgen.values import Type
 
@@ -57,7 +58,8 @@ class Gathering:
 
 def read(store: Store, pipeline: str, run_uid: str, task: str, *, below: int | None = None) -> list[Outcome]:
     """All outcomes of a task in a run, or those of items below a number. Raises StoreError, Fault, BadRecord."""
-    keys = [key for key in store.keys(outcomes.folder(pipeline, run_uid, task)) if not key.endswith(outcomes.COUNT)]
+    counts = f"{outcomes.count_folder(pipeline, run_uid, task)}/"
+    keys = [key for key in store.keys(outcomes.folder(pipeline, run_uid, task)) if not key.startswith(counts)]
     if below is not None:
         keys = [key for key in keys if outcomes.index_and_attempt(key)[0] < below]
     if len(keys) < READS:
@@ -67,16 +69,29 @@ def read(store: Store, pipeline: str, run_uid: str, task: str, *, below: int | N
 
 
 def put_count(store: Store, pipeline: str, run_uid: str, task: str, of: int) -> None:
-    """Tell how many items a fan of this run has. Once: a producer's later attempt may have made another list."""
+    """Tell how many items a fan of this run has: what is told last counts. Raises StoreError, Fault."""
     data = canonical.encode({"version": outcomes.VERSION, "of": of})
-    store.delete(outcomes.count_key(pipeline, run_uid, task))
-    store.put(outcomes.count_key(pipeline, run_uid, task), data)
+    number = _last_count(store, pipeline, run_uid, task)
+    if number and store.get(outcomes.count_key(pipeline, run_uid, task, number)) == data:
+        return
+    while True:
+        number += 1
+        with suppress(Taken):  # another told of it at the same time, and came first
+            store.put(outcomes.count_key(pipeline, run_uid, task, number), data)
+            return
+
+
+def _last_count(store: Store, pipeline: str, run_uid: str, task: str) -> int:
+    """The number under which it was told last how many items there are; 0 where nobody has."""
+    keys = store.keys(outcomes.count_folder(pipeline, run_uid, task))
+    return max(map(outcomes.count_number, keys), default=0)
 
 
 def count(store: Store, pipeline: str, run_uid: str, task: str) -> int:
     """How many items a fan of the run has. Raises StoreError, Fault; BadRecord where nobody has told."""
+    number = _last_count(store, pipeline, run_uid, task)
     try:
-        of = json.loads(store.get(outcomes.count_key(pipeline, run_uid, task)))["of"]
+        of = json.loads(store.get(outcomes.count_key(pipeline, run_uid, task, number)))["of"]
     except (Missing, ValueError, KeyError, TypeError, RecursionError):
         raise BadRecord("how many items it has was not told") from None
     if type(of) is not int:

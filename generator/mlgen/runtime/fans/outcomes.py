@@ -7,6 +7,7 @@ failed is known without reading any. A single execution of a late task that is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from mlgen.ledger.records.task import State
 from mlgen.search.model import Report
 
 PREFIX = "_outcomes"
-COUNT = "items.json"
+_COUNTED = re.compile(r"([1-9][0-9]{0,8})\.json")
 VERSION = 1
 
 
@@ -65,9 +66,23 @@ def index_and_attempt(key: str) -> tuple[int, int]:
     return int(index), int(rest.partition(".")[0])
 
 
-def count_key(pipeline: str, run_uid: str, task: str) -> str:
-    """Where it is told how many items a fan has, where only the run knows."""
-    return f"{folder(pipeline, run_uid, task)}/{COUNT}"
+def count_folder(pipeline: str, run_uid: str, task: str) -> str:
+    """Where it is told how many items a fan has, where only the run knows: in `1.json`, and the last number counts.
+
+    A producer's later attempt may make another list; and what is told is neither replaced nor deleted.
+    """
+    return f"{folder(pipeline, run_uid, task)}/items"
+
+
+def count_key(pipeline: str, run_uid: str, task: str, number: int) -> str:
+    """Where it is told for the nth time, from 1, how many items a fan has."""
+    return f"{count_folder(pipeline, run_uid, task)}/{number}.json"
+
+
+def count_number(key: str) -> int:
+    """Of a key below `count_folder`; 0 for one that is not ours."""
+    match = _COUNTED.fullmatch(key.rpartition("/")[2])
+    return int(match[1]) if match else 0
 
 
 def to_bytes(outcome: Outcome) -> bytes:

@@ -23,7 +23,7 @@ from mlgen.ledger.records.fields import BadRecord, Fields
 from mlgen.runtime.attempts.checkpoint import attempts_folder
 from mlgen.runtime.nodes.model import VERSION, End, fields_of
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.store import Missing, Store, Taken, TooLarge
+from mlgen.store import Missing, Store, Taken, TooLarge, claim, forget
 
 MOST_BYTES = 16384  # of what a pod tells; more is not from one of ours
 UNREADABLE = "what it told of its end cannot be read"
@@ -67,21 +67,17 @@ class Board:
 
     def claim(self, rank: int, pod_uid: str) -> bool:
         """Say which pod a rank is; False where another was it before."""
-        try:
-            self.store.put(self._key(rank, "pod.json"), _encoded(pod=pod_uid))
-        except Taken:
-            return False
-        return True
+        return claim(self.store, self._key(rank, "pod.json"), _encoded(pod=pod_uid))
 
     def tell_ready(self, rank: int, address: str) -> None:
         """Say that a rank has its bytes. The pod that claimed it says so, once."""
         self._put(rank, "ready.json", _encoded(address=address))
 
     def beat(self, rank: int, number: int) -> None:
-        """Say that a rank lives, and forget that it said so before."""
+        """Say that a rank lives, and forget that it said so before, if that may be: the latest beat counts."""
         self._put(rank, f"beat-{number}", b"1")
         if number > 1:
-            self.store.delete(self._key(rank, f"beat-{number - 1}"))
+            forget(self.store, [self._key(rank, f"beat-{number - 1}")])
 
     def tell_end(self, end: End) -> bool:
         """Say how a rank ended; False where that was said before, otherwise."""
