@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from mlgen.ledger.records.task import State
-from mlgen.runtime.attempts import following
+from mlgen.runtime.attempts import following, notes
 from mlgen.runtime.attempts.retrying import Cause, Policy, delay_seconds, delays_seconds, refusal
+from mlgen.runtime.nodes.board import Board
+from mlgen.runtime.pod.invocation import TaskPod, read_invocation
 from mlgen.runtime.protocol import CheckpointDocument, In
+from mlgen.store import Folder
 from mlgen.values import Type
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
 
@@ -99,6 +102,27 @@ def test_what_is_not_idempotent_runs_once(make: MakePod) -> None:
     assert end(same, WRITE) == 3
     assert "not idempotent" in record(same).error
     assert end(again(make, same), WRITE) == 3
+
+
+def test_of_two_pods_at_once_one_begins(make: MakePod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a bucket that lets every put succeed."""
+    first = make()
+    store, put = Folder(first.store, "a"), Folder.put
+
+    def put_over(self: Folder, key: str, data: bytes) -> None:
+        (self.root / key).unlink(missing_ok=True)
+        put(self, key, data)
+
+    monkeypatch.setattr(Folder, "put", put_over)
+    executions = [read_invocation(["stage-in"], pod.environ()) for pod in (first, make(run_uid=first.run_uid))]
+    one, two = (pod.execution for pod in executions if isinstance(pod, TaskPod))
+    assert notes.begin(store, first.document, one) is None
+    refused = notes.begin(store, first.document, two)
+    assert refused is not None
+    assert f"its program had begun (execution {one.run_id})" in refused.error
+    assert notes.begin(store, first.document, one) is None, "asked again by the same"
+    board = Board(store, "nodes/0", 2)
+    assert [board.claim(1, pod) for pod in ("a", "b", "a")] == [True, False, True]
 
 
 def test_what_is_not_idempotent_is_tried_again_before_its_program_began(make: MakePod) -> None:

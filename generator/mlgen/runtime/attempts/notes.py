@@ -17,7 +17,7 @@ from mlgen.runtime.attempts.checkpoint import attempts_folder
 from mlgen.runtime.attempts.retrying import Cause, Policy, delay_seconds, refusal, with_refusal
 from mlgen.runtime.ending import SIGNAL_EXIT_CODE, STEP_FAILED, cause_of_record
 from mlgen.runtime.protocol import Execution, TaskDocument
-from mlgen.store import Missing, Store, Taken
+from mlgen.store import Missing, Store, Taken, claim
 
 VERSION = 1
 
@@ -163,12 +163,10 @@ def _began(store: Store, document: TaskDocument, execution: Execution) -> str | 
 
 def begin(store: Store, document: TaskDocument, execution: Execution) -> Refused | None:
     """Say that the program begins, which one execution can say; why not, where another was faster."""
-    try:
-        store.put(_started_key(document, execution), execution.run_id.encode())
-    except Taken:
-        other = _began(store, document, execution)
-        return _refused(None, f"it is not idempotent, and its program had begun (execution {other})")
-    return None
+    if claim(store, _started_key(document, execution), execution.run_id.encode()):
+        return None
+    other = _began(store, document, execution) or "unknown"
+    return _refused(None, f"it is not idempotent, and its program had begun (execution {other})")
 
 
 def wait_seconds(store: Store, policy: Policy, document: TaskDocument, execution: Execution, now: datetime) -> float:
