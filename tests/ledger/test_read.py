@@ -130,6 +130,15 @@ def test_which_execution_counts() -> None:
         assert outcomes([a, b]) == outcomes([b, a]) == [b]
 
 
+def test_what_ran_counts_more_than_what_a_pod_that_only_looks_had_found() -> None:
+    ran = execution(1, tekton={"taskRunUid": "own"}, state=State.FAIL)
+    looked = execution(2, attempt=1, tekton={"taskRunUid": "look"}, original_run_id=records.uid("first"))
+    own = execution(3, attempt=1, tekton={"taskRunUid": "own"}, original_run_id=records.uid("first"))
+    assert outcomes([ran, looked]) == outcomes([looked, ran]) == [ran]
+    assert outcomes([looked]) == [looked]
+    assert outcomes([ran, own, looked]) == [own], "an attempt that fails may be followed by one that finds it"
+
+
 @given(st.permutations(range(len(RISING))))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_reading_decides_nothing(order: list[int]) -> None:

@@ -20,12 +20,14 @@ from mlgen.runtime.cache.looking import look
 from mlgen.runtime.clock import timestamp
 from mlgen.runtime.ending import Ending, record_of
 from mlgen.runtime.fans import gathering
+from mlgen.runtime.fans.outcomes import latest
 from mlgen.runtime.pod.contract import Places
 from mlgen.runtime.pod.invocation import LookupPod
 from mlgen.runtime.protocol import CacheDocument, Execution, In, Out, TaskDocument
 from mlgen.store import Store, open_store
 from mlgen.values import Type
 from tests.local.runs import RealClock
+from tests.rights import Rights
 
 DOCUMENT = TaskDocument(
     "demo", "prod", "train", (In("raw", "input", Type.FILE), In("epochs", "value", Type.INTEGER)),
@@ -94,6 +96,31 @@ def test_a_hit_is_recorded_and_told_to_readers(tmp_path: Path, places: Places) -
     (outcome,) = gathering.read(store, "demo", mine.run_uid, "train")
     assert outcome.texts["auc"] == "0.9"
     assert store.keys(cache.CLAIMS) == []
+
+
+def test_a_hit_whose_claim_may_not_be_taken_back_is_a_hit(places: Places, least: Rights) -> None:
+    tmp_path, digest = places.results.parent, "sha256:" + "6" * 64
+    store = open_store("artifacts", base=tmp_path)
+    made(store, execution("x"), digest)
+    asked(tmp_path, places, store, LookupPod(DOCUMENT, execution(f"s3://bucket/raw@{digest}"), ("true",), look=True))
+    assert results(places) == ("false", "true")
+    assert least.refused == store.keys(cache.CLAIMS) != []
+
+
+def test_what_ran_counts_more_than_what_an_earlier_look_had_found(places: Places) -> None:
+    """A look that was killed once it had told of a hit is made again, and finds nothing: then the task itself runs."""
+    tmp_path, digest = places.results.parent, "sha256:" + "6" * 64
+    store = open_store("artifacts", base=tmp_path)
+    made(store, execution("x"), digest)
+    mine = replace(execution(f"s3://bucket/raw@{digest}"), attempt=1)
+    asked(tmp_path, places, store, LookupPod(DOCUMENT, mine, ("true",), look=True))
+    now = timestamp(datetime.now(UTC))
+    for attempt, state in enumerate([State.FAIL, State.COMPLETE]):
+        own = replace(mine, run_id=pod_run_id(mine.run_uid, str(uuid4())), attempt=attempt)
+        record = record_of(DOCUMENT, own, Ending(state, "Succeeded", 0, None, now, now), metrics={"auc": 0.5})
+        gathering.put(store, record, {"model": None, "auc": "0.5"})
+        (counts,) = latest(gathering.read(store, "demo", mine.run_uid, "train"))
+        assert (counts.run_id, counts.state) == (own.run_id, state)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from mlgen.canonical import Json
 from mlgen.ledger.records.artifact import Artifact
 from mlgen.ledger.records.run import RunRecord
 from mlgen.ledger.records.task import State, TaskRecord
@@ -82,19 +83,28 @@ def outcomes(executions: Iterable[Execution]) -> list[Execution]:
     """The execution that counts for each task of a run, or item of one (design §7).
 
     The highest attempt; then one that is not reconciled; then not ABORT; then the latest start; then by digest, so
-    that all readers agree.
+    that all readers agree. Before all that: what was found in the cache by a pod that only looks there (its TaskRun is
+    another) comes after what ran, as a later look of that pod had found nothing.
     """
+    found = list(executions)
+    ran = {(e.record.part, _task_run(e)) for e in found if e.record.original_run_id is None}
+    parts = {part for part, _ in ran}
 
-    def weight(e: Execution) -> tuple[int, bool, bool, datetime, str]:
+    def weight(e: Execution) -> tuple[bool, int, bool, bool, datetime, str]:
         r = e.record
-        return r.attempt, not r.reconciled, r.state is not State.ABORT, moment(r.started_at), e.digest
+        looked_up = r.original_run_id is not None and r.part in parts and (r.part, _task_run(e)) not in ran
+        return not looked_up, r.attempt, not r.reconciled, r.state is not State.ABORT, moment(r.started_at), e.digest
 
     best: dict[tuple[str, int], Execution] = {}
-    for e in executions:
+    for e in found:
         known = best.get(e.record.part)
         if known is None or weight(e) > weight(known):
             best[e.record.part] = e
     return list(best.values())
+
+
+def _task_run(execution: Execution) -> Json:
+    return (execution.record.tekton or {}).get("taskRunUid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _find(pod: LookupPod, store: Store, open_at: OpenStore, clock: Clock, say: C
     staged = taken(document, execution, found, inputs=inputs, started_at=started_at, ended_at=ended_at)
     kept = fix(staged.record)
     Spool(store).put_bytes(kept.data)
-    gathering.put(store, kept.entry, staged.texts)
+    gathering.put(store, kept.entry, staged.texts, looked_up=True)
     cache.settle(store, found, execution.run_id)
     return found
 

@@ -99,9 +99,10 @@ def count(store: Store, pipeline: str, run_uid: str, task: str) -> int:
     return of
 
 
-def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None]) -> None:
+def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None], *, looked_up: bool = False) -> None:
     """Tell what became of an execution, once its record is durable. texts: of its outs. Raises StoreError, Fault.
 
+    looked_up: by a pod that only looks into the cache.
     Of one that was ended from outside there is nothing to tell: its TaskRun fails, and with it the task.
     """
     item = record.item or Item(0, 1)
@@ -119,6 +120,7 @@ def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None]) -> No
         of=item.of,
         pruned=pruned,
         reports=item.reports,
+        looked_up=looked_up,
     )
     key = outcomes.key(record.pipeline, record.run_uid, record.task, outcome)
     store.put(key, outcomes.to_bytes(outcome))

@@ -28,6 +28,7 @@ class Outcome:
 
     values: of the fan's variables, parsed. metrics: parsed, by the name of the out. Only a COMPLETE one has texts.
     of: how many items there are. pruned, reports: of a search's trial (decision 0032); one that was pruned is ABORT.
+    looked_up: by a pod that only looks into the cache (decision 0033).
     """
 
     index: int
@@ -40,6 +41,7 @@ class Outcome:
     of: int = 1
     pruned: bool = False
     reports: tuple[Report, ...] = ()
+    looked_up: bool = False
 
 
 def folder(pipeline: str, run_uid: str, task: str) -> str:
@@ -99,6 +101,7 @@ def to_bytes(outcome: Outcome) -> bytes:
             "metrics": outcome.metrics,
             "of": outcome.of,
             **({"pruned": True} if outcome.pruned else {}),
+            **({"lookedUp": True} if outcome.looked_up else {}),
             **({"reports": [list(report) for report in outcome.reports]} if outcome.reports else {}),
         }
     )
@@ -127,6 +130,7 @@ def from_bytes(data: bytes) -> Outcome:
         fields.integer("of"),
         fields.get("pruned") is True,
         tuple(_reports(fields.get("reports") or [])),
+        fields.get("lookedUp") is True,
     )
 
 
@@ -138,11 +142,15 @@ def _reports(found: object) -> Iterator[Report]:
 
 
 def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """One outcome an item, in order: that of its highest attempt; of equals a COMPLETE one, then by runId."""
+    """One outcome an item, in order: that of its highest attempt; of equals a COMPLETE one, then by runId.
+
+    What was only looked up comes after all others, whichever attempt of the looking it was: where the task's own pod
+    ran, a later look had found nothing, and the bytes of the earlier one may be gone.
+    """
     best: dict[int, Outcome] = {}
 
-    def rank(one: Outcome) -> tuple[int, bool, str]:
-        return one.attempt, one.state is State.COMPLETE, one.run_id
+    def rank(one: Outcome) -> tuple[bool, int, bool, str]:
+        return not one.looked_up, one.attempt, one.state is State.COMPLETE, one.run_id
 
     for outcome in outcomes:
         if outcome.index not in best or rank(outcome) > rank(best[outcome.index]):
