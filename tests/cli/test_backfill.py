@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,23 @@ def test_a_default_that_was_mended_is_that_of_the_dates_that_are_left(project: P
     assert (code, json.loads(out)["complete"]) == (0, 1), err
     shown = json.loads(say("runs", "show", "daily-2026-10-01-r2", "--format", "json")[1])
     assert shown["params"]["n"] == 2
+
+
+def test_a_finally_that_failed_keeps_its_date_from_being_complete(project: Path, say: Say) -> None:
+    spec = project / "pipelines/daily.yaml"
+    tell = "finally: {tell: {run: 'test -e ../../../../../told'}}\n"
+    spec.write_text(spec.read_text() + tell)
+    command = (*RUN, "since=2026-10-01..2026-10-02")
+    for before in (0, 2):
+        code, out, _ = say(*command)
+        assert (code, out.count("COMPLETE, its finally failed"), out.count("before")) == (1, 2, before)
+        assert "0 of 2 complete" in out
+    (project / "told").touch()
+    for mend in re.findall(r"mlgen (run .*)", out):
+        assert say(*mend.split())[0] == 0
+    code, out, _ = say(*command, "--format", "json")
+    runs = [one["run"] for one in json.loads(out)["runs"]]
+    assert (code, runs) == (0, ["daily-2026-10-01-r2", "daily-2026-10-02-r2"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,6 +53,11 @@ class _Row:
     @property
     def ok(self) -> bool:
         return self.state == State.COMPLETE and self.code == 0
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether only its finally failed."""
+        return self.state == State.COMPLETE and self.code != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ def backfill(records: Records, plan: Plan, wanted: Wanted, *, has: Callable[[str
         if wanted.form is Format.JSON:
             answer_json({"param": asked.param, "env": records.environment.name, **_json(rows)})
         else:
-            sys.stdout.write(_text(rows))
+            sys.stdout.write(_text(rows, partial(_mend, plan, wanted, records.environment.name)))
     return 130 if not whole else 0 if all(row.ok for row in rows) else 1
 
 
@@ -164,7 +170,7 @@ def _arguments(records: Records, wanted: Wanted, param: str, turn: Turn) -> list
 
 
 def _of_before(turn: Turn) -> _Row:
-    return _Row(turn, State.COMPLETE if turn.done else None, turn.uid)
+    return _Row(turn, State.COMPLETE if turn.done else None, turn.uid, code=int(turn.unfinished))
 
 
 def _state(row: _Row) -> str:
@@ -172,7 +178,7 @@ def _state(row: _Row) -> str:
         return "still runs"
     if row.state is None:
         return "not run"
-    return str(row.state) if row.ok or row.state != State.COMPLETE else f"{row.state}, its finally failed"
+    return f"{row.state}, its finally failed" if row.is_unfinished else str(row.state)
 
 
 def _json(rows: Sequence[_Row]) -> dict[str, object]:
@@ -184,13 +190,21 @@ def _json(rows: Sequence[_Row]) -> dict[str, object]:
             "state": row.state,
             "before": row.turn.done or row.turn.goes_on,
             "resumes": row.turn.resumes,
+            "finallyFailed": row.is_unfinished,
         }
         for row in rows
     ]
     return {"runs": runs, "complete": sum(row.ok for row in rows), "failed": sum(not row.ok for row in rows)}
 
 
-def _text(rows: Sequence[_Row]) -> str:
+def _mend(plan: Plan, wanted: Wanted, env: str, run: str) -> str:
+    """How the finally of a run is run again, once it is mended: nothing of the run itself failed."""
+    where = "" if env == "local" else f" --env {env}"
+    what = f"--resume {run} --from {plan.tasks[-1].name} --name {known.next_try(run)}"
+    return f"finally of {run} runs again, after the last task, by: mlgen run {wanted.file}{where} {what}"
+
+
+def _text(rows: Sequence[_Row], mend: Callable[[str], str]) -> str:
     cells = [("DATE", "RUN", "STATE", "TOOK")]
     for row in rows:
         took = "before" if row.turn.done else "" if row.seconds is None else f"{row.seconds:.1f} s"
@@ -199,5 +213,6 @@ def _text(rows: Sequence[_Row]) -> str:
     changed = sum(row.turn.changed for row in rows)
     if changed:
         lines.append(f"{changed} complete before the spec changed; another --name runs them anew")
+    lines += [mend(row.turn.run) for row in rows if row.is_unfinished]
     lines.append(f"{sum(row.ok for row in rows)} of {len(rows)} complete")
     return "".join(visible(line) + "\n" for line in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlgen.cli.ledgers.history import answered
 from mlgen.cli.ledgers.records import Records
@@ -22,7 +22,7 @@ class Turn:
     """One date. run: the name of the run that is to be made, or of the one that `done` or `goes_on`.
 
     resumes: the uid of an earlier try that did not succeed, which is taken up. changed: of one that is done, whether
-    the spec is another since.
+    the spec is another since; unfinished: whether a task of its `finally` failed.
     """
 
     value: str
@@ -31,6 +31,7 @@ class Turn:
     done: bool = False
     goes_on: bool = False
     changed: bool = False
+    unfinished: bool = False
     resumes: str | None = None
 
 
@@ -44,18 +45,34 @@ def turns(records: Records, plan: Plan, names: Mapping[str, str]) -> list[Turn]:
     records.catch_up()
     env = records.environment.name
 
-    def question(history: History) -> list[Run]:
+    def question(history: History) -> tuple[list[Run], dict[str, set[str]]]:
         # One look for all: what begins like the first name does is nearly all of them.
         begins = _common(names.values())
         rest = "WHERE r.pipeline = ? AND r.env = ? AND r.name >= ? AND r.name < ?"
-        return history.select_runs(rest, plan.name, env, begins, begins + LAST)
+        of = (plan.name, env, begins, begins + LAST)
+        failed = "SELECT r.uid, e.task FROM execution e JOIN run r ON r.id = e.run"
+        tasks: dict[str, set[str]] = {}
+        for uid, task in history.select(f"{failed} {rest} AND e.counts AND e.state != '{State.COMPLETE}'", *of):
+            tasks.setdefault(uid, set()).add(task)
+        return history.select_runs(rest, *of), tasks
 
     found: dict[str, list[tuple[int, Run]]] = {}
-    for run in answered(records, lambda opened: question(opened.history)):
+    runs, failed = answered(records, lambda opened: question(opened.history))
+    for run in runs:
         name, number = _parts(run.name)
         found.setdefault(name, []).append((number, run))
     going = [] if records.in_cluster else [folder.run for folder in rundirs.unended(records.workspace.root)]
-    return [_turn(plan, value, name, found.get(name, []), going) for value, name in names.items()]
+    found_turns = [_turn(plan, value, name, found.get(name, []), going) for value, name in names.items()]
+    # run.json speaks of `tasks` alone: what else failed was of `finally`.
+    of_tasks = {run.uid: set(run.record.tasks) if run.record else set() for run in runs}
+    late = {uid for uid, tasks in failed.items() if tasks - of_tasks[uid]}
+    return [replace(turn, unfinished=turn.done and turn.uid in late) for turn in found_turns]
+
+
+def next_try(run: str) -> str:
+    """The name of the run that takes up this one."""
+    name, number = _parts(run)
+    return f"{name}-r{number + 1}"
 
 
 def _turn(plan: Plan, value: str, name: str, tries: list[tuple[int, Run]], going: Sequence[str]) -> Turn:
@@ -70,10 +87,10 @@ def _turn(plan: Plan, value: str, name: str, tries: list[tuple[int, Run]], going
         return Turn(value, done.name, done.uid, done=True, changed=changed)
     if not tries:
         return Turn(value, name)
-    number, last = tries[-1]
+    _, last = tries[-1]
     if last.record is None:
         return Turn(value, last.name, last.uid, goes_on=True)
-    return Turn(value, f"{name}-r{number + 1}", resumes=last.uid)
+    return Turn(value, next_try(last.name), resumes=last.uid)
 
 
 def _parts(name: str) -> tuple[str, int]:
