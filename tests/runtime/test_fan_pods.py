@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from mlgen.ledger.records.task import Item, State
+from mlgen.runtime.attempts import following
+from mlgen.runtime.attempts.retrying import Policy
 from mlgen.runtime.fans import gathering, outcomes
 from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
 from mlgen.runtime.pod import verdict
@@ -27,6 +30,7 @@ TRAIN = 'echo "$lr" > "$model"; echo "0.$lr" > "$auc"'
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict, "ENTRYPOINT_SECONDS", 0.4)
     monkeypatch.setattr(verdict, "TOGETHER_SECONDS", 0.2)
+    monkeypatch.setattr(following, "TELLING_SECONDS", 1)
 
 
 class Sweep:
@@ -228,3 +232,43 @@ def test_a_list_that_is_none(make: MakePod, text: str, said: str) -> None:
     assert said in pod.programs[-1].text
     pod.programs[0].wait()
     assert (pod.only_record().state, pod.results) == (State.FAIL, {})
+
+
+REFUSED = Policy(1, infrastructure=True, codes=())  # `on: [infrastructure]`
+
+
+@pytest.mark.parametrize("policy", [REFUSED, Policy(1, idempotent=False)], ids=["on", "not-idempotent"])
+def test_an_item_that_is_not_tried_again_is_borne_at_once(make: MakePod, policy: Policy) -> None:
+    """As on a laptop: attempts that its policy refuses are none for which to wait."""
+    sweep = Sweep(make, replace(SWEEP, retries=1))
+    code, failed = sweep.trial(0, "exit 4", retry=policy)
+    assert (code, failed.results) == (0, {"outcome": "FAIL"})
+    assert sweep.trial(1, retry=policy)[0] == 0
+    code, second = sweep.trial(2, "exit 4", retry=policy)  # and it is counted, once
+    assert (code, second.results) == (4, {})
+    code, again = sweep.trial(2, attempt=1, retry=policy)  # which Tekton starts: of an item that has failed already
+    assert code == 4
+    (record,) = [r for r in again.records if r.attempt]
+    assert (record.state, record.exit_code) == (State.FAIL, 4)
+    assert "; not tried again: " in (record.error or "")
+
+
+def test_a_failure_that_is_tried_again_is_borne_with_the_last_attempt(make: MakePod) -> None:
+    sweep = Sweep(make, replace(SWEEP, retries=1))
+    assert sweep.trial(0, "kill -9 $$", retry=REFUSED)[0] == 255
+    code, last = sweep.trial(0, "kill -9 $$", attempt=1, retry=REFUSED)
+    assert (code, last.results) == (0, {"outcome": "FAIL"})
+    assert "1 of the 1 failed items that the task bears" in last.programs[-1].text
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_an_item_that_succeeded_after_all_is_no_failed_one(make: MakePod, attempt: int) -> None:
+    """In the pod that is made again for one that vanished, or in an attempt that did not hear how the last ended."""
+    sweep = Sweep(make, replace(SWEEP, retries=1))
+    assert sweep.trial(0, "exit 4", retry=REFUSED)[0] == 0
+    assert sweep.trial(1, "exit 4", retry=REFUSED)[0] == 4
+    same = sweep.make(outs=(AUC, MODEL, NOTE), run_uid=sweep.uid).store
+    for told in same.rglob("_attempts/**/0-0.json"):
+        told.unlink()
+    assert sweep.trial(0, attempt=attempt, retry=REFUSED)[0] == 0
+    assert sweep.trial(2, retry=REFUSED)[0] == 0, "one has failed, and one is borne"

@@ -72,6 +72,16 @@ def cause_of_record(record: TaskRecord) -> Cause | None:
     return Cause(record.cause) if record.cause is not None else cause_of(record.state, record.reason, record.exit_code)
 
 
+def is_last(document: TaskDocument, record: TaskRecord) -> bool:
+    """Whether no other attempt follows that of an item that did not succeed: none is left, or its policy refuses it."""
+    policy, cause = document.retry, cause_of_record(record)
+    if document.fan is None or record.attempt >= document.fan.retries:
+        return True
+    if policy is None or cause is None:
+        return False
+    return refusal(policy, cause, record.exit_code, began=record.exit_code is not None) is not None
+
+
 def signal_name(number: int) -> str | None:
     """Such as SIGKILL; None for a number that is no signal's."""
     try:

@@ -43,7 +43,10 @@ def check_failures(post: Post, fan: FanDocument) -> None:
     Tekton starts all items of a matrix that the cluster has room for, whatever became of the others.
     """
     document, uid = post.document, post.execution.run_uid
-    gone = failed(post.store, document.pipeline, uid, document.task, retries=fan.retries)
+    gone = failed(post.store, document.pipeline, uid, document.task, borne=fan.failures)
+    item = post.execution.item
+    if item is not None and item.index in gone:
+        return  # this item is one of them, and its attempt before says below how that ended
     if len(gone) > fan.failures:
         items_ = "item has" if len(gone) == 1 else "items have"
         raise CalledOff(f"{len(gone)} {items_} failed, and the task bears {fan.failures}: this one was not started")

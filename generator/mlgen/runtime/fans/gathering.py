@@ -99,9 +99,17 @@ def count(store: Store, pipeline: str, run_uid: str, task: str) -> int:
     return of
 
 
-def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None], *, looked_up: bool = False) -> None:
-    """Tell what became of an execution, once its record is durable. texts: of its outs. Raises StoreError, Fault.
+def put(
+    store: Store,
+    record: TaskRecord,
+    texts: Mapping[str, str | None],
+    *,
+    last: bool = True,
+    looked_up: bool = False,
+) -> None:
+    """Tell what became of an execution, once its record is durable. Raises StoreError, Fault.
 
+    texts: of its outs. last: whether no other attempt follows one that failed.
     looked_up: by a pod that only looks into the cache.
     Of one that was ended from outside there is nothing to tell: its TaskRun fails, and with it the task.
     """
@@ -122,11 +130,26 @@ def put(store: Store, record: TaskRecord, texts: Mapping[str, str | None], *, lo
         reports=item.reports,
         looked_up=looked_up,
     )
-    key = outcomes.key(record.pipeline, record.run_uid, record.task, outcome)
+    last = last and record.state is State.FAIL
+    key = outcomes.key(record.pipeline, record.run_uid, record.task, outcome, last=last)
     store.put(key, outcomes.to_bytes(outcome))
 
 
-def failed(store: Store, pipeline: str, run_uid: str, task: str, *, retries: int) -> set[int]:
-    """The items that failed in their last attempt, by number. Raises StoreError, Fault."""
-    found = map(outcomes.index_and_attempt, store.keys(outcomes.failed_folder(pipeline, run_uid, task)))
-    return {index for index, attempt in found if attempt >= retries}
+def failed(store: Store, pipeline: str, run_uid: str, task: str, *, borne: int) -> set[int]:
+    """The items that failed with all their attempts, by number. Raises StoreError, Fault.
+
+    borne: how many of them the task bears. Only of more than these it is asked which succeeded after all: in a pod that
+    was made again for one that vanished, or an attempt that could not hear that it is refused.
+    """
+    apart = outcomes.failed_folder(pipeline, run_uid, task), outcomes.count_folder(pipeline, run_uid, task)
+    keys = store.keys(apart[0])
+    gone = dict(sorted(outcomes.index_and_attempt(key) for key in keys if key.endswith(outcomes.LAST)))
+    if len(gone) <= borne:
+        return set(gone)
+    for key in store.keys(outcomes.folder(pipeline, run_uid, task)):
+        if key.startswith(tuple(f"{folder}/" for folder in apart)):
+            continue
+        index, attempt = outcomes.index_and_attempt(key)
+        if attempt >= gone.get(index, attempt + 1):
+            del gone[index]
+    return set(gone)

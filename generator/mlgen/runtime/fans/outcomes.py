@@ -1,8 +1,8 @@
 """What became of the items of late tasks, in the bucket: how a reader learns what no Tekton result can tell it.
 
 `_outcomes/<pipeline>/<run uid>/<task>/<index>-<attempt>.<8 hex>.json` below the environment's artifacts (decision
-0031), put once the execution's record is durable; of one that failed in a folder `failed` there, so that how many
-failed is known without reading any. A single execution of a late task that is no fan has index 0.
+0031), put once the execution's record is durable; of one that failed in a folder `failed` there, of its last attempt as
+`….last.json`, so that how many items failed is known without reading any. A single execution of a late task that is no fan has index 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mlgen.search.model import Report
 
 PREFIX = "_outcomes"
 _COUNTED = re.compile(r"([1-9][0-9]{0,8})\.json")
+LAST = ".last.json"  # ends the name of the outcome of an item that has failed with all its attempts
 VERSION = 1
 
 
@@ -49,12 +50,12 @@ def folder(pipeline: str, run_uid: str, task: str) -> str:
     return f"{PREFIX}/{pipeline}/{run_uid}/{task}"
 
 
-def key(pipeline: str, run_uid: str, task: str, outcome: Outcome) -> str:
-    """Where one outcome lies, below the artifacts."""
+def key(pipeline: str, run_uid: str, task: str, outcome: Outcome, *, last: bool = False) -> str:
+    """Where one outcome lies, below the artifacts. last: whether its item failed, and no other attempt follows."""
     where = (
         folder(pipeline, run_uid, task) if outcome.state is not State.FAIL else failed_folder(pipeline, run_uid, task)
     )
-    return f"{where}/{outcome.index}-{outcome.attempt}.{outcome.run_id[:8]}.json"
+    return f"{where}/{outcome.index}-{outcome.attempt}.{outcome.run_id[:8]}{LAST if last else '.json'}"
 
 
 def failed_folder(pipeline: str, run_uid: str, task: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mlgen.ledger.folding.spool import Spool
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.task import TaskRecord
+from mlgen.runtime.ending import is_last
 from mlgen.runtime.pod.handover import TEXTS
 from mlgen.runtime.pod.post import Post
 
@@ -33,4 +34,5 @@ def keep(post: Post, data: bytes) -> None:
 
     record = entry.from_bytes(data)
     assert isinstance(record, TaskRecord), "decided by us"
-    gathering.put(post.store, record, json.loads(post.handover.told(TEXTS) or "{}"))
+    texts = json.loads(post.handover.told(TEXTS) or "{}")
+    gathering.put(post.store, record, texts, last=is_last(post.document, record))

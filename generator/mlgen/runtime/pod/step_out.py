@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgen.diagnostic import CannotAnswer
-from mlgen.ledger.records.task import State
+from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.runtime import stage_out
 from mlgen.runtime.attempts.retrying import Cause
 from mlgen.runtime.clock import timestamp
@@ -21,6 +21,7 @@ from mlgen.runtime.ending import (
     SUCCEEDED,
     Ending,
     fix,
+    is_last,
     of_pod_exit_code,
 )
 from mlgen.runtime.outs import sentence
@@ -76,7 +77,7 @@ def keep(post: Post) -> int:
         _forget_results(post)
         raise CannotAnswer("not-recorded", f"the record of this execution cannot be kept: {problem}")
     _tell_cache(post, stage_out.Staged(record, staged.texts), hit)
-    if record.state is State.COMPLETE or record.reason == PRUNED or _is_borne(post):
+    if record.state is State.COMPLETE or record.reason == PRUNED or _is_borne(post, record):
         return 0
     if post.document.nodes is not None and _blames_another(post):
         raise CannotAnswer("node-failed", record.error or "")
@@ -163,15 +164,15 @@ def evaluate(pod: GatePod, places: Places, open_store: Callable[[], Store]) -> N
         (places.results / name).write_text(text)
 
 
-def _is_borne(post: Post) -> bool:
+def _is_borne(post: Post, record: TaskRecord) -> bool:
     """Whether the item of a fan that failed is one of those that its task bears: then its TaskRun ends well."""
     fan, document, run = post.document.fan, post.document, post.execution
-    if fan is None or not fan.failures or run.attempt < fan.retries:
+    if fan is None or not fan.failures or not is_last(document, record):
         return False
     from mlgen.runtime.fans.gathering import failed  # here: see `_hit`
 
     # This one's outcome is there already: so of any two, the one that looks last sees both.
-    gone = failed(post.store, document.pipeline, run.run_uid, document.task, retries=fan.retries)
+    gone = failed(post.store, document.pipeline, run.run_uid, document.task, borne=fan.failures)
     if len(gone) > fan.failures:
         return False
     _write_results(post, {OUTCOME: str(State.FAIL)})
