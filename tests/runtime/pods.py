@@ -217,7 +217,7 @@ class Pod:
         late = [(i.name, str(files / i.name)) for i in self.ins if i.late and i.kind == "value"]
         late += [(name, str(files / name)) for name, _ in (self.fan.variables if self.fan else ())]
         late += [(ADDRESS, str(files / ADDRESS))] if self.nodes else []
-        end = str(self.places.root / "end") if self.nodes else None
+        end = str(self.places.root / "end") if self.nodes or (self.fan and self.fan.failures) else None
         text = prelude(alive=str(self.places.root / "alive"), late=late, end=end) + script
         env = {"PATH": os.environ["PATH"]}
         env |= {i.name: str(files / i.name) for i in self.ins if i.kind != "value"} | self.item

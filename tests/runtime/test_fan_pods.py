@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,7 @@ from mlgen.runtime.attempts import following
 from mlgen.runtime.attempts.retrying import Policy
 from mlgen.runtime.fans import gathering, outcomes
 from mlgen.runtime.fans.model import Count, FanDocument, Late, ListDocument
-from mlgen.runtime.pod import verdict
+from mlgen.runtime.pod import ender, verdict
 from mlgen.runtime.protocol import In, Out
 from mlgen.store import Folder
 from mlgen.values import Type
@@ -272,3 +273,52 @@ def test_an_item_that_succeeded_after_all_is_no_failed_one(make: MakePod, attemp
         told.unlink()
     assert sweep.trial(0, attempt=attempt, retry=REFUSED)[0] == 0
     assert sweep.trial(2, retry=REFUSED)[0] == 0, "one has failed, and one is borne"
+
+
+SLOW = replace(SWEEP, of=2)
+
+
+@pytest.mark.parametrize(("script", "exit_code"), [
+    ("sleep 30", -1),
+    ("trap 'exit 0' TERM; while :; do sleep 0.1; done", 0),
+    ("trap '' TERM; while :; do sleep 0.1; done", -1),
+])  # fmt: skip
+def test_an_item_that_takes_too_long_is_borne(
+    make: MakePod, monkeypatch: pytest.MonkeyPatch, script: str, exit_code: int
+) -> None:
+    """It ends before Tekton would end it, and skip stage-out: told to, or killed where it does not listen."""
+    monkeypatch.setattr(ender, "GRACE_SECONDS", 1.0)
+    sweep = Sweep(make, SLOW)
+    began = time.monotonic()
+    code, late_one = sweep.trial(0, script, timeout_seconds=1)
+    assert time.monotonic() - began < 20
+    assert (code, late_one.results) == (0, {"outcome": "FAIL"})
+    record = late_one.only_record()
+    assert (record.state, record.reason, record.exit_code) == (State.FAIL, "TaskRunTimeout", exit_code)
+    assert record.error == "the program had not ended after 1 s, its timeout"
+    code, second = sweep.trial(1, script, timeout_seconds=1)
+    assert (code, second.results) == (255, {})
+
+
+def test_an_item_that_takes_too_long_and_listens_to_nobody_is_ended_by_tekton(make: MakePod) -> None:
+    """Nor is one of the exec form told: its step has the timeout of the spec, and stage-out is skipped."""
+    sweep = Sweep(make, SLOW)
+    pod = sweep.pod(0, timeout_seconds=1)
+    assert pod.stage_in() == 0
+    time.sleep(1.5)  # the exec form holds no FIFO by which the sidecar would know that it began
+    (pod.places.main_run / "out.err").touch()
+    assert pod.programs[0].wait() == 0
+    record = pod.only_record()
+    assert (record.reason, record.exit_code) == ("TaskRunTimeout", -1)
+    assert not (pod.places.state / "overtime").exists()
+
+
+def test_the_time_of_an_item_begins_with_its_program(make: MakePod) -> None:
+    """Its image may be pulled meanwhile: `timeout` is the program's."""
+    sweep = Sweep(make, SLOW)
+    pod = sweep.pod(0, timeout_seconds=3)
+    assert pod.stage_in() == 0
+    time.sleep(3.2)
+    pod.main(f"sleep 1; {TRAIN}")
+    assert pod.stage_out() == 0
+    assert pod.results == {"outcome": "COMPLETE"}

@@ -19,7 +19,7 @@ from mlgen.ledger.records.task import State
 from mlgen.runtime.nodes import member, parting
 from mlgen.runtime.nodes.board import Board
 from mlgen.runtime.nodes.model import End, NodesDocument
-from mlgen.runtime.pod import verdict
+from mlgen.runtime.pod import ender, verdict
 from mlgen.store import Folder
 from tests.rights import Rights
 from tests.runtime.pods import MODEL, ROWS, WRITE, MakePod, Pod, until
@@ -38,7 +38,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (member, "BEAT_SECONDS", 0.3),
         (member, "LOST_SECONDS", 2.0),
         (member, "LEAVE_SECONDS", 1.0),
-        (member, "GRACE_SECONDS", 1.0),
+        (ender, "GRACE_SECONDS", 1.0),
         (parting, "SETTLE_SECONDS", 0.5),
         (parting, "ANSWER_SECONDS", 10.0),
     ):

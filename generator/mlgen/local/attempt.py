@@ -37,6 +37,7 @@ from mlgen.runtime.ending import (
     fix,
     of_exit_code,
     of_pod_exit_code,
+    of_timeout,
     record_of,
     signal_name,
 )
@@ -209,8 +210,7 @@ class Attempt:
         if self.asked_to_end == CANCELLED:
             return self.stopped(exit_code, ended_at)
         if self.asked_to_end == TIMED_OUT:
-            error = f"the program had not ended after {self.task.timeout_seconds} s, its timeout"
-            return Ending(State.FAIL, TIMED_OUT, exit_code, error, self.started_at, ended_at)
+            return of_timeout(exit_code, self.task.timeout_seconds, self.started_at, ended_at)
         if self.group is not None:
             return self._ended_group(self.group, code, ended_at)
         return of_exit_code(exit_code, self.started_at, ended_at, signal=signal_name(-code))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from mlgen.plan.model import Command, Image, In, OutRef, Script, Task, Value
-from mlgen.render import fans
+from mlgen.render import fans, timeouts
 from mlgen.render.staging import DOLLAR_VARIABLE, ROOT_MOUNT, WORK_VOLUME, Data, secret_variable, variable
 from mlgen.runtime.nodes.variables import ADDRESS, PORT, PORT_NAME, variables
 from mlgen.runtime.pod import contract as pod
@@ -43,7 +43,7 @@ def main(task: Task, environment: Environment, *, final: bool, cached: bool = Fa
         "computeResources": resources(task, environment),
         "volumeMounts": [ROOT_MOUNT, *([WORK_MOUNT] if task.code else []), *shm_mount(task)],
         "onError": "continue",  # stage-out runs all the same, and ends with the program's exit code
-        "timeout": duration_text(task.timeout_seconds),
+        "timeout": duration_text(timeouts.of_main(task)),
     }
 
 
@@ -85,7 +85,7 @@ def _prelude(task: Task) -> str:
         optional_artifacts=[i.name for i in optional if i.type.is_artifact],
         late=[(name, f"{pod.ROOT}/in/{name}") for name in [*_late_values(task), *fans.by_file(task), *_meeting(task)]],
         alive=pod.ALIVE,
-        end=pod.END if task.nodes > 1 else None,
+        end=pod.END if task.nodes > 1 or timeouts.are_borne(task) else None,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mlgen.plan.model import GateTask, Plan, Task
+from mlgen.plan.model import GateTask, Plan, Script, Task
 from mlgen.render.fans import Pieces
 from mlgen.runtime.attempts.retrying import delay_seconds
 from mlgen.runtime.documents import policy_of
+from mlgen.runtime.pod.contract import OVERTIME_SECONDS
 from mlgen.runtime.protocol import GATE_TIMEOUT_SECONDS, RECORD_TIMEOUT_SECONDS
 from mlgen.spec.project import Environment
 
@@ -28,10 +29,20 @@ class Timeouts:
         return self.tasks + self.final
 
 
+def are_borne(task: Task) -> bool:
+    """Whether an item that takes too long may be borne: the sidecar ends it, before Tekton would. Of a script alone."""
+    return task.fan is not None and task.fan.failures > 0 and isinstance(task.run, Script)
+
+
+def of_main(task: Task) -> int:
+    """Of the step with the author's program, in seconds."""
+    return task.timeout_seconds + (OVERTIME_SECONDS if are_borne(task) else 0)
+
+
 def of_task(task: Task, environment: Environment) -> int:
     """Of one attempt, in seconds: the author's program, the wait for a node, other nodes and its turn, and staging."""
     meeting = meeting_seconds(task, environment) if task.nodes > 1 else 0
-    return task.timeout_seconds + _start_seconds(task, environment) + meeting
+    return of_main(task) + _start_seconds(task, environment) + meeting
 
 
 def meeting_seconds(task: Task, environment: Environment) -> int:

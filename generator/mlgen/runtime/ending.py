@@ -103,6 +103,17 @@ def of_exit_code(exit_code: int, started_at: str, ended_at: str, *, signal: str 
     return Ending(State.FAIL, STEP_FAILED, exit_code, error, started_at, ended_at)
 
 
+def not_ended_after(seconds: int) -> str:
+    """The error of a program that took longer than its timeout."""
+    return f"the program had not ended after {seconds} s, its timeout"
+
+
+def of_timeout(exit_code: int | None, seconds: int, started_at: str, ended_at: str) -> Ending:
+    """The ending of a program that was ended at its timeout. exit_code: also of one that ended well then."""
+    code = SIGNALLED if exit_code is None else exit_code
+    return Ending(State.FAIL, TIMED_OUT, code, not_ended_after(seconds), started_at, ended_at)
+
+
 def of_pod_exit_code(exit_code: int, started_at: str, ended_at: str, *, out_of_memory: bool | None) -> Ending:
     """The ending of a pod's program. out_of_memory: whether the kernel ended processes meanwhile; None: unknown.
 

@@ -6,11 +6,7 @@ lost, by the listener's own clock, and only while the listener itself reaches th
 
 from __future__ import annotations
 
-import os
-import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mlgen.ledger.records import entry
 from mlgen.ledger.records.fields import BadRecord
@@ -21,6 +17,7 @@ from mlgen.runtime.ending import POD_STOPPED, STEP_FAILED, cause_of_record
 from mlgen.runtime.nodes.board import Board, Seen, blamed, board_of
 from mlgen.runtime.nodes.model import End
 from mlgen.runtime.outs import sentence
+from mlgen.runtime.pod.ender import Ender
 from mlgen.runtime.pod.handover import GROUP, HERE, KEPT, MEET, ROOT, TOLD_TO_END
 from mlgen.runtime.pod.post import Post
 from mlgen.runtime.pod.watch import Watch
@@ -30,8 +27,6 @@ MANY = 64  # nodes: with more of them, each looks less often, as what it sees gr
 BEAT_SECONDS = 10.0
 LOST_SECONDS = 60.0  # without a beat
 LEAVE_SECONDS = 10.0  # for a program to end by itself, once rank 0 has ended well
-GRACE_SECONDS = 10.0  # between being told to end and being killed
-END, KILL = b"end\n", b"kill\n"  # what the watcher in the script's prelude reads
 
 LOST = "its pod has not been heard of for {:.0f} s: its node was lost, or does not reach the bucket"
 ANOTHER = "its pod was lost, and the cluster made another"
@@ -41,12 +36,10 @@ DONE = "an attempt before had succeeded, and its other nodes have ended: run the
 
 @dataclass
 class Member:
-    """post: of the sidecar. address: of this pod. fifo: what the script's prelude reads."""
+    """post: of the sidecar. address: of this pod."""
 
     post: Post
     address: str
-    fifo: Path
-    _pipe: int | None = None
     _busy: bool = False
     _due_at: float = 0.0
     _joined: bool = False
@@ -56,14 +49,10 @@ class Member:
     _heard: dict[int, tuple[int, float]] = field(default_factory=dict)  # rank -> its last beat, and when it was new
     _told_problem: str = ""
     _since: float | None = None  # how this attempt ended is known
-    _written: set[bytes] = field(default_factory=set)
+    _ender: Ender = field(init=False)
 
     def __post_init__(self) -> None:
-        with suppress(FileExistsError):  # by a sidecar that was killed
-            os.mkfifo(self.fifo, 0o660)
-        with suppress(OSError):
-            pipe = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._pipe = pipe if stat.S_ISFIFO(os.fstat(pipe).st_mode) else None
+        self._ender = Ender(self.post.places.root / "end")
 
     @property
     def group(self) -> End | None:
@@ -210,18 +199,9 @@ class Member:
         now = self._monotonic()
         self._since = now if self._since is None else self._since
         patience = LEAVE_SECONDS if end.well else 0.0
-        if now - self._since >= patience:
-            self._write(END)
-        if now - self._since >= patience + GRACE_SECONDS:
-            self._write(KILL)
-
-    def _write(self, line: bytes) -> None:
-        if line in self._written or self._pipe is None:
-            return
-        self.post.handover.tell(TOLD_TO_END)
-        with suppress(BlockingIOError):  # the program filled it: it ends with its own timeout
-            os.write(self._pipe, line)
-        self._written.add(line)
+        if now - self._since >= patience and self._ender.can:
+            self.post.handover.tell(TOLD_TO_END)
+            self._ender.end(now - self._since - patience)
 
     def _group(self, end: End) -> None:
         self._tell(GROUP, end.to_bytes().decode())

@@ -64,7 +64,7 @@ WHEN = (
 
 ROOT = "/mlgen"  # Tree.root: all containers
 STATE = "/mlgen-state"  # Tree.state: ours only
-END = f"{ROOT}/end"  # FIFO that the sidecar of a task on several nodes makes and writes: what ends main
+END = f"{ROOT}/end"  # FIFO that the sidecar of a task on several nodes, or that bears failures, writes: it ends main
 ALIVE = f"{ROOT}/alive"  # FIFO that the sidecar makes and reads, held open while the container of a script lives
 STAGE_IN_RUN = "/mlgen-stage-in"  # Tekton's run folder of step stage-in, in the sidecar
 MAIN_RUN = "/mlgen-main"  # the same of step main: out, out.err, status/exitCode
@@ -73,6 +73,7 @@ RESULTS = "/tekton/results"  # a file for each out and each `if-<n>`, written by
 ITEM = "item"  # before the name of a fan's variable, among the values
 RANK = "MLGEN_RANK"  # variable: of a task on several nodes, which of the others than rank 0
 ADDRESS = "MLGEN_POD_ADDRESS"  # variable: the pod's own address
+OVERTIME_SECONDS = 30  # between a timeout that the sidecar minds and that of the step: ten to end, ten until a kill
 SECRET = "MLGEN_SECRET_"  # before the name of main's variable
 ARTIFACTS = "/tekton/artifacts"  # of Tekton's artifacts, which mlgen does not use
 

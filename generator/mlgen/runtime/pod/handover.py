@@ -23,6 +23,7 @@ CALLED_OFF = "called-off"  # why the program is not started, though all is there
 ITEM = "item.json"  # which item this is, where only the bucket can tell
 IDENTITY = "identity"  # a digest of what the program computes from, for its checkpoints; empty where none is known
 TEXTS = "texts.json"  # of the outs, for the outcome, told before the record is decided
+OVERTIME = "overtime"  # the program has taken its whole timeout, and is being ended for it
 MAIN_GONE = "main-gone"  # nothing of main runs any more: what it left does not change
 RECORD = "record.json"  # the record of this execution, its bytes decided
 HERE = "here"  # of a task on several nodes, as the next ones: stage-in has brought everything, and waits for the others

@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # of tasks with a policy of retries, of trials, and of severa
     from mlgen.runtime.attempts.notes import Refused
     from mlgen.runtime.fans.trials import Watcher
     from mlgen.runtime.nodes.member import Member
+    from mlgen.runtime.pod.overtime import Overtime
 
 REACH_SECONDS = 120  # to reach the spool, before step 1
 KEEP_SECONDS = 600  # to put the record into the spool
@@ -59,6 +60,7 @@ class Sidecar:
     _followed: set[str] = field(default_factory=set)
     _next: NextAttempt | None = None
     _member: Member | None = None  # of a task on several nodes
+    _overtime: Overtime | None = None  # of an item whose failure may be borne
     _release: str | None = None  # a step that died with its entrypoint
     _watcher: Watcher | None = None  # of a search's trial, once its program may run
 
@@ -78,7 +80,11 @@ class Sidecar:
         if post.document.nodes is not None:
             from mlgen.runtime.nodes.member import Member  # here: nearly all tasks have one node
 
-            self._member = Member(post, post.pod.address, post.places.root / "end")
+            self._member = Member(post, post.pod.address)
+        elif post.document.fan is not None and post.document.fan.failures:
+            from mlgen.runtime.pod.overtime import Overtime  # here: of tasks that bear failures alone
+
+            self._overtime = Overtime(post)
         watch = Watch(post.places.root / "alive", post.places.state, post.clock)
         post.at("begun")
         unreached = watch.insist(self._note_start, REACH_SECONDS)
@@ -156,6 +162,9 @@ class Sidecar:
             if self._member is not None:
                 self._member.follow(watch)
                 pace = self._member.patience(pace)
+            if self._overtime is not None:
+                self._overtime.follow(watch, sight)
+                pace = self._overtime.patience(pace)
             if self._next is None:
                 watch.wait(pace)
                 continue

@@ -23,11 +23,12 @@ from mlgen.runtime.ending import (
     fix,
     is_last,
     of_pod_exit_code,
+    of_timeout,
 )
 from mlgen.runtime.outs import sentence
 from mlgen.runtime.pod import tekton
 from mlgen.runtime.pod.contract import OUTCOME, Places, escape_result
-from mlgen.runtime.pod.handover import MAIN_GONE, NOT_RUN, OOM_KILLS, SEALED, STARTED
+from mlgen.runtime.pod.handover import MAIN_GONE, NOT_RUN, OOM_KILLS, OVERTIME, SEALED, STARTED
 from mlgen.runtime.pod.invocation import GatePod
 from mlgen.runtime.pod.keeping import keep as keep_all
 from mlgen.runtime.pod.keeping import tell_texts
@@ -84,7 +85,7 @@ def keep(post: Post) -> int:
     if ending.exit_code is None or ending.state is State.COMPLETE:
         _forget_results(post)
         raise CannotAnswer("not-kept", record.error or "")
-    return SIGNAL_EXIT_CODE if ending.exit_code < 0 else ending.exit_code
+    return ending.exit_code if ending.exit_code > 0 else SIGNAL_EXIT_CODE  # 0: told to end at its timeout, and did well
 
 
 def _hit(post: Post) -> Entry | None:
@@ -205,6 +206,8 @@ def _await_main(post: Post) -> list[str]:
 
 def _ending(post: Post, started_at: str, ended_at: str) -> Ending:
     code = tekton.exit_code(Path(post.pod.exit_code_file))
+    if post.handover.told(OVERTIME) is not None:
+        return of_timeout(code, post.document.timeout_seconds, started_at, ended_at)
     if code is None:
         error = "the exit code of the program cannot be read"
         return Ending(State.FAIL, STEP_FAILED, None, error, started_at, ended_at)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlgen.ledger.records.task import State
 from mlgen.runtime.attempts.retrying import Cause
-from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending
+from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending, not_ended_after
 
 if TYPE_CHECKING:  # of tasks with a policy of retries; of several nodes
     from mlgen.runtime.attempts.notes import Refused
@@ -123,8 +123,7 @@ def _skipped(sight: Sight, timeout_seconds: int) -> Verdict:
         return _stage_in_died()
     assert sight.main_skipped is not None
     if sight.main_gone is not None or sight.staged - sight.main_skipped >= timeout_seconds:
-        error = f"the program had not ended after {timeout_seconds} s, its timeout"
-        return Verdict(State.FAIL, TIMED_OUT, error, SIGNALLED)
+        return Verdict(State.FAIL, TIMED_OUT, not_ended_after(timeout_seconds), SIGNALLED)
     error = "the program cannot be started: the image has no such command, or it cannot be executed"
     return Verdict(State.FAIL, STEP_FAILED, error, cause=Cause.PROGRAM)
 
