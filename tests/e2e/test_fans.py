@@ -46,6 +46,40 @@ tasks:
   bad: {if: train.auc < 0.9, run: "true"}
 """
 
+# Of each kind of failure that stage-out alone can bear, and an item that ends well after all.
+BORNE = """\
+tasks:
+  train:
+    sweep: {list: [{how: refused}, {how: slow}, {how: deaf}, {how: again}, {how: well}]}
+    failures: 3
+    pick: max auc
+    timeout: 20s
+    retries: {count: 1, on: [infrastructure]}
+    run: |
+      case $how in
+        refused) exit 4 ;;
+        slow) sleep 600 ;;
+        deaf) trap '' TERM; while :; do sleep 1; done ;;
+        again) case $(hostname) in *-retry1) ;; *) kill -9 $$ ;; esac ;;
+      esac
+      echo 1 > "$auc"
+    out: {auc: metric}
+  use: {run: '[ "$how" = again ]', in: [train.how]}
+"""
+
+OVER = """\
+tasks:
+  train:
+    sweep: {list: [{how: refused}, {how: slow}, {how: well}]}
+    failures: 1
+    timeout: 5s
+    retries: {count: 1, on: [75]}
+    run: |
+      case $how in refused) exit 4 ;; slow) sleep 600 ;; esac
+      echo 1 > "$auc"
+    out: {auc: metric}
+"""
+
 LISTS = """\
 params: {items: {type: json, default: []}}
 tasks:
@@ -88,6 +122,43 @@ def test_a_sweep_with_a_winner_and_one_without(lab: Lab) -> None:
     started = [trials[n]["startedAt"] for n in (0, 1, 2, 3)]
     ended = [trials[n]["endedAt"] for n in (0, 1)]
     assert max(ended) <= min(started[2:]), "two at once"
+
+
+def test_items_that_are_not_tried_again_or_take_too_long_are_borne(lab: Lab) -> None:
+    """As on a laptop: only a failure that is listed has another pod."""
+    project = lab.project("borne")
+    project.pipeline("borne", BORNE)
+    run = start(project, "borne")
+    assert run.settled() == "Succeeded"
+    told = run.told()
+    assert told.statuses() == ("COMPLETE", {"train": "Succeeded", "use": "Succeeded"})
+    trials = {(one["item"]["index"], one["attempt"]): one for one in told.of("train")}
+    # A timeout is the infrastructure's: it has its second attempt, as what was killed.
+    assert sorted(trials) == [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1), (4, 0)]
+    assert (trials[0, 0]["exitCode"], trials[0, 0]["reason"]) == (4, "StepFailed")
+    assert "; not tried again: " in trials[0, 0]["error"]
+    for number in (1, 2):
+        ends = [
+            (trials[number, n]["state"], trials[number, n]["reason"], trials[number, n]["exitCode"]) for n in (0, 1)
+        ]
+        assert ends == [("FAIL", "TaskRunTimeout", -1)] * 2
+    assert [trials[3, n]["state"] for n in (0, 1)] == ["FAIL", "COMPLETE"]
+
+
+def test_more_of_them_than_are_borne_fail_the_run(lab: Lab) -> None:
+    """The second attempts that Tekton starts all the same do nothing, and count nothing twice."""
+    project = lab.project("not-borne")
+    project.pipeline("over", OVER)
+    run = start(project, "over")
+    assert run.settled() == "Failed"
+    told = run.told()
+    assert told.statuses() == ("FAIL", {"train": "Failed"})
+    last = {one["item"]["index"]: one for one in sorted(told.of("train"), key=lambda one: int(one["attempt"]))}
+    assert [(last[n]["state"], last[n]["reason"]) for n in (0, 1)] == [
+        ("FAIL", "StepFailed"),
+        ("FAIL", "TaskRunTimeout"),
+    ]
+    assert all("; not tried again: " in last[n]["error"] for n in (0, 1))
 
 
 @pytest.mark.parametrize("items", ['["eu",{"a":"$x"},3]', json.dumps(list(range(11))), "[]"])

@@ -35,6 +35,18 @@ def test_a_pool_waits_as_long_as_it_says() -> None:
     assert timeouts.of_task(made.task("a"), MINUTE) == 100 + 7 + 10
 
 
+def test_a_script_whose_failure_is_borne_ends_before_its_step_does() -> None:
+    """By the sidecar, so that stage-out runs; of the exec form nothing can be ended but the step."""
+    sweep = {"sweep": {"list": [{"x": 1}, {"x": 2}]}, "timeout": "100s"}
+    made = plan(
+        a={**sweep, "failures": 1}, b=sweep, c={**sweep, "failures": 1, "run": ["sleep", "1"]}, d={"timeout": "100s"}
+    )
+    mains = {m.task: m.data["spec"]["steps"][1] for m in manifests(made, MINUTE) if m.task in ("a", "b", "c", "d")}  # type: ignore[index]
+    assert {name: seconds(main["timeout"]) for name, main in mains.items()} == {"a": 130, "b": 100, "c": 100, "d": 100}
+    assert [name for name, main in mains.items() if "/mlgen/end" in main.get("script", "")] == ["a"]
+    assert timeouts.of_task(made.task("a"), MINUTE) == 100 + 30 + 70
+
+
 def test_a_gate_task_lies_on_the_path() -> None:
     made = plan(a={"timeout": "100s"}, b={"timeout": "50s", "if": "params.n > 0"})
     gate = (60 + 60) * 4

@@ -2,7 +2,8 @@
 
 `_outcomes/<pipeline>/<run uid>/<task>/<index>-<attempt>.<8 hex>.json` below the environment's artifacts (decision
 0031), put once the execution's record is durable; of one that failed in a folder `failed` there, of its last attempt as
-`….last.json`, so that how many items failed is known without reading any. A single execution of a late task that is no fan has index 0.
+`….last.json`, so that how many items failed is known without reading any. A single execution of a late task that is no
+fan has index 0.
 """
 
 from __future__ import annotations

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from mlgen.ledger.records.task import State
 from mlgen.runtime.attempts.retrying import Cause
-from mlgen.runtime.ending import CANCELLED, POD_STOPPED, SIGNALLED, STEP_FAILED, STEP_OOM, TIMED_OUT, Ending, not_ended_after
+from mlgen.runtime.ending import (
+    CANCELLED,
+    POD_STOPPED,
+    SIGNALLED,
+    STEP_FAILED,
+    STEP_OOM,
+    TIMED_OUT,
+    Ending,
+    not_ended_after,
+)
 
 if TYPE_CHECKING:  # of tasks with a policy of retries; of several nodes
     from mlgen.runtime.attempts.notes import Refused
