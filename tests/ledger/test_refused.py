@@ -22,10 +22,12 @@ from mlgen.ledger.folding.spool import DEAD, SPOOL, Spool
 from mlgen.ledger.records.entry import to_bytes
 from mlgen.ledger.records.task import State, TaskRecord
 from mlgen.store import Folder
+from tests import rights
 from tests.git_host import GitHost
 from tests.ledger import records
 from tests.ledger.test_fold import ENVIRON, NOW, ROOT, check_chain, on_branch
 from tests.ledger.test_fold_remote import commits, remote, there
+from tests.rights import Rights
 
 # As hosts' own do: it looks at what a push adds, and names what it found by the path, or by the blob's id.
 HOOK = """#!/bin/sh
@@ -282,3 +284,14 @@ def test_the_alert_is_one_line_without_any_record_s_words(far: Remote, spool: Sp
     assert line is not None
     assert line.startswith(f"{ALERT} env=prod dead=3 bad-record=1 ledger-conflict=2; ")
     assert "\n" not in line
+
+
+def test_what_is_refused_in_other_words_keeps_the_first_where_those_may_not_be_deleted(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights.bind(monkeypatch, Rights(rights.named(), tmp_path / "refused"))
+    for words in ("first", "second"):
+        key = spool.put(records.task())
+        spool.bury(key, to_bytes(records.task()), "ledger-conflict", words)
+    assert spool.waiting() == []
+    assert spool.reasons(spool.dead()) == [("ledger-conflict", "first")]
