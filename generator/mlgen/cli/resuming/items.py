@@ -71,7 +71,7 @@ class Left:
         if old != new:
             return f"{task.name} has {f'the pick {new}' if new else 'no pick'} now, had {old or 'none'}"
         if had != items.of:
-            return f"{task.name} has {items.of} items now, had {had}"
+            return f"{task.name} has {items.of} item{'' if items.of == 1 else 's'} now, had {had}"
         return f"{task.name} hands on other items"
 
     def _why(self, of: int, same: Mapping[int, TaskRecord]) -> str:
