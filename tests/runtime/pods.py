@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,9 @@ from mlgen.values import Type
 
 DIGEST = "sha256:" + "5" * 64
 PATIENCE = 30.0  # seconds, for anything: the machine may be busy
+# A process that is forked while another thread starts a program has the pipe by which that one learns of the start, and
+# keeps it for life.
+FORKING = threading.Lock()
 
 
 def until(what: Callable[[], object], why: str) -> None:
@@ -113,6 +118,8 @@ class Pod:
     run_uid: str = field(default_factory=lambda: str(uuid4()))
     pod_uid: str = field(default_factory=lambda: str(uuid4()))
     programs: list[Program] = field(default_factory=list)
+    container: subprocess.Popen[bytes] | None = None  # main's
+    gone: bool = False
 
     def __post_init__(self) -> None:
         for name in ("mlgen", "mlgen-state", "run-0", "run-1/status", "steps/artifacts", "results", "artifacts"):
@@ -173,7 +180,7 @@ class Pod:
                 os.kill(os.getpid(), signal.SIGSTOP)
 
         log = self.folder / f"{verb}.{len(self.programs)}.log"
-        with warnings.catch_warnings():
+        with FORKING, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # a test's own server may run in a thread here
             pid = os.fork()
         if pid == 0:
@@ -227,12 +234,18 @@ class Pod:
         env |= variables(self.rank, self.nodes.count) if self.nodes else {}
         if self.fan and self.fan.search:
             env |= trials.variables(Tree(self.places.root, self.places.state))
-        with subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True) as container:
-            code = container.wait()
-        os.killpg(container.pid, signal.SIGKILL)  # what is left in a container ends with its entrypoint
-        if tells:
+        with FORKING:
+            self.container = subprocess.Popen(["sh", "-c", text], env=env, cwd=self.folder, start_new_session=True)
+        code = self.container.wait()
+        self._kill_container()  # what is left in a container ends with its entrypoint
+        if tells and not self.gone:
             self.main_ended(max(code, -1))
         return code
+
+    def _kill_container(self) -> None:
+        if self.container is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.container.pid, signal.SIGKILL)
 
     def main_ended(self, code: int) -> None:
         for path in (self.folder / "run-1" / "status" / "exitCode", self.folder / "steps" / "exitCode"):
@@ -265,6 +278,9 @@ class Pod:
         return record
 
     def end(self) -> None:
+        """As where its node goes away: nothing of it lives on."""
+        self.gone = True
+        self._kill_container()
         for program in self.programs:
             program.kill()
             program.wait()

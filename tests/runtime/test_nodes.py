@@ -65,6 +65,8 @@ class Group:
                     pod.main_ended(0)
                 else:
                     pod.main(script)
+                if pod.gone:
+                    return
                 code = pod.stage_out(**points.get("stage-out", {}))
             beside.wait()
             self.codes[rank] = code
@@ -216,8 +218,7 @@ def test_a_node_that_is_lost(group: MakeGroup) -> None:
     found.drive(1, "sleep 30")
     found.drive(2, "sleep 30")
     running(found)
-    for program in found.pods[2].programs:
-        program.kill()
+    found.pods[2].end()
     found.threads.pop()
     codes = {rank: code for rank, code in found.join().items() if rank < 2}
     assert all(codes.values()), codes
@@ -232,8 +233,7 @@ def test_a_node_is_lost_also_where_no_beat_may_be_deleted(group: MakeGroup, leas
     found.drive(1, "sleep 30")
     running(found)
     until(lambda: found.board().look().beats.get(1, 0) > 2, "rank 1 was heard of more than once")
-    for program in found.pods[1].programs:
-        program.kill()
+    found.pods[1].end()
     found.threads.pop()
     assert found.join()[0]
     error = found.pods[0].only_record().error or ""
@@ -253,8 +253,7 @@ def test_rank_0_that_is_lost(group: MakeGroup) -> None:
     found.drive(1, "sleep 30")
     found.drive(0, "sleep 30")
     running(found)
-    for program in found.pods[0].programs:
-        program.kill()
+    found.pods[0].end()
     found.threads.pop()
     assert found.join()[1] == 3
     assert "node 0 of 2: its pod has not been heard of for 2 s" in found.pods[1].programs[-1].text
