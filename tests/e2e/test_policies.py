@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,8 @@ class Bound:
         return str(answer["message"].split(head, 1)[1])
 
     def ask_all(self, objects: list[Data]) -> set[tuple[str, str | None]]:
-        """What each policy says against each object."""
-        pairs = [(path.stem, data) for path in POLICIES for data in objects]
+        """What each policy says against each object of the kinds that it is for."""
+        pairs = [(path.stem, data) for path in POLICIES for data in objects if resources(data)[2] in _judged(path)]
         with ThreadPoolExecutor(16) as pool:
             return set(pool.map(lambda pair: (pair[0], self.ask(*pair)), pairs))
 
@@ -134,6 +135,16 @@ def bound() -> Iterator[Bound]:
     finally:
         kubectl("delete", "--ignore-not-found", *names)
         kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+@cache
+def _judged(path: Path) -> frozenset[str]:
+    """The resources that a policy is for: tasks, pods and so on."""
+    policies = [one for one in yaml.safe_load_all(path.read_text()) if one["kind"] == "ValidatingAdmissionPolicy"]
+    rules = [rule for one in policies for rule in one["spec"]["matchConstraints"]["resourceRules"]]
+    found = frozenset(resource for rule in rules for resource in rule["resources"])
+    assert "*" not in found
+    return found
 
 
 def _bound(stem: str, text: str, bound: Bound) -> list[Data]:
