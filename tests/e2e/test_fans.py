@@ -86,7 +86,7 @@ tasks:
   split:
     run: echo "$items" > "$shards"; echo '[1, 2]' > "$more"
     in: [params.items]
-    out: {shards: {type: json, max: 600}, more: {type: json, max: 16}}
+    out: {shards: {type: json, max: 400}, more: {type: json, max: 16}}
   each:
     for: {shard: split.shards, size: [10, 20]}
     run: echo "$MLGEN_INDEX $shard $size" > "$line"
