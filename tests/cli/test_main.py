@@ -111,9 +111,14 @@ def test_a_file_that_is_not_there_is_a_misuse(tmp_path: Path) -> None:
     assert "error[no-such-file]" in found.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    generator = Path(__file__).parents[2] / "generator"
-    script = f"PYTHONPATH={generator} {sys.executable} -m mlgen schema pipeline | head -c 1; echo ${{PIPESTATUS[0]}}"
+# Whether Python buffers decides where a stream that takes nothing is noticed; images of containers often say it shall not.
+BUFFERING = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@BUFFERING
+def test_a_reader_that_goes_away_is_no_error(unbuffered: str, tmp_path: Path) -> None:
+    python = f"PYTHONPATH={Path(__file__).parents[2] / 'generator'} PYTHONUNBUFFERED={unbuffered} {sys.executable}"
+    script = f"{python} -m mlgen schema pipeline | head -c 1; echo ${{PIPESTATUS[0]}}"
     found = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert found.stdout == "{0\n"
     assert found.stderr == ""
@@ -122,6 +127,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 DEMO = "version: 1\nname: a\ntasks:\n  t: {run: echo}\n"
 
 
+@BUFFERING
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
@@ -134,11 +140,13 @@ DEMO = "version: 1\nname: a\ntasks:\n  t: {run: echo}\n"
         ("run pipelines/a.yaml >/dev/full", 0, "done, but the answer could not be printed"),
     ],
 )
-def test_a_stream_that_takes_nothing_is_told(command: str, code: int, said: str, tmp_path: Path) -> None:
+def test_a_stream_that_takes_nothing_is_told(
+    command: str, code: int, said: str, unbuffered: str, tmp_path: Path
+) -> None:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "a.yaml").write_text(DEMO)
-    generator = Path(__file__).parents[2] / "generator"
-    script = f"PYTHONPATH={generator} {sys.executable} -m mlgen {command}"
+    python = f"PYTHONPATH={Path(__file__).parents[2] / 'generator'} PYTHONUNBUFFERED={unbuffered} {sys.executable}"
+    script = f"{python} -m mlgen {command}"
     found = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == code, found.stderr
     assert said in found.stderr

@@ -123,7 +123,8 @@ def _run(args: list[str]) -> int:
     try:
         _Root(name="mlgen", rich_markup_mode=None).main(args=args, prog_name="mlgen")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        has_left = isinstance(end.__context__, BrokenPipeError)  # click's own way to end where the reader left
+        return 0 if has_left else end.code if isinstance(end.code, int) else 1
     except Findings as found:
         output.findings_to_stderr(found.diagnostics)
         return 1

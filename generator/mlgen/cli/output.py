@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import IO
+from typing import IO, TextIO
 
 from mlgen import diagnostic
 from mlgen.diagnostic import CannotAnswer, Diagnostic, Fault, Severity
@@ -105,9 +105,8 @@ def print_text(text: str) -> int:
 
 def let_go(code: int) -> int:
     """Flush what was printed, and return the exit code: 3 where stdout did not take the answer, else the given one."""
-    with suppress(OSError, ValueError):
-        sys.stderr.flush()
-    error = _flushed()
+    _flushed(sys.stderr)  # what it does not take, nobody wants to hear
+    error = _flushed(sys.stdout)
     # Where the code is that of a fault already, the reason has been told.
     return code if error is None or code == CannotAnswer.exit_code else _not_printed(error)
 
@@ -127,18 +126,18 @@ def answer_of_a_deed() -> Iterator[None]:
         yield
     except OSError as broken:
         error = broken
-    error = _flushed() or error
+    error = _flushed(sys.stdout) or error
     if error is not None and not isinstance(error, BrokenPipeError):
         note(f"what was asked is done, but the answer could not be printed: {error.strerror}")
 
 
-def _flushed() -> OSError | None:
-    """Flush stdout. Where that fails it leads nowhere from now on, or Python would try again and end with 120."""
+def _flushed(stream: TextIO) -> OSError | None:
+    """Flush a stream. Where that fails it leads nowhere from now on, or Python would try again and end with 120."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except (OSError, ValueError) as error:  # ValueError: closed
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         # A reader that left (head, less) has what it wanted.
         return error if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) else None
     return None
