@@ -12,7 +12,8 @@ Json = dict[str, Any]
 OF_A_TASK = {
     "env", "run", "startedAt", "endedAt", "reason", "engine", "image", "imageDigest", "usage", "tekton",
 }  # fmt: skip
-OF_A_RUN = {"uid", "run", "env", "startedAt", "endedAt"}
+# `given`: here mlgen starts each run, and knows; a PipelineRun may be anybody's, and its params do not say who gave them.
+OF_A_RUN = {"uid", "run", "env", "startedAt", "endedAt", "given"}
 
 
 def told(entries: Iterable[Json]) -> dict[str, Json]:
