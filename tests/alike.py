@@ -12,7 +12,7 @@ Json = dict[str, Any]
 OF_A_TASK = {
     "env", "run", "startedAt", "endedAt", "reason", "engine", "image", "imageDigest", "usage", "tekton",
 }  # fmt: skip
-# `given`: here mlgen starts each run, and knows; a PipelineRun may be anybody's, and its params do not say who gave them.
+# `given`: mlgen starts each run here, and knows; a PipelineRun does not say which of its params somebody gave.
 OF_A_RUN = {"uid", "run", "env", "startedAt", "endedAt", "given"}
 
 

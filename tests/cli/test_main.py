@@ -111,7 +111,7 @@ def test_a_file_that_is_not_there_is_a_misuse(tmp_path: Path) -> None:
     assert "error[no-such-file]" in found.stderr
 
 
-# Whether Python buffers decides where a stream that takes nothing is noticed; images of containers often say it shall not.
+# Whether Python buffers decides where a stream that takes nothing is noticed; images of containers often forbid it.
 BUFFERING = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 
 
